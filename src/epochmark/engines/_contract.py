@@ -1,0 +1,150 @@
+"""What an engine is: metadata readable without its framework, and the seven things it can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any, ClassVar, Mapping, Optional, Protocol, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from epochmark.workloads import Workload
+
+Weights = Mapping[str, npt.NDArray[np.float32]]
+"""Trainable arrays by ``<layer>.kernel`` and ``<layer>.bias``, in the shapes of ``workloads.spec``."""
+
+Pixels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.uint8]
+Batch = tuple[Pixels, Labels]
+
+
+class DeviceUnavailableError(Exception):
+    """The device asked for is not there; the message lists what is."""
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What is known of an engine before its framework is imported.
+
+    ``family`` enters the comparability key. ``adam_form`` is ``epsilon_hat`` (Keras) or
+    ``algorithm_1`` (PyTorch, optax, tinygrad, MLX). ``modules`` must be importable for the
+    engine to be ready; ``distributions`` are those whose versions the record names.
+    """
+
+    name: str
+    title: str
+    summary: str
+    family: str
+    adam_form: str
+    device_kinds: tuple[str, ...]
+    modules: tuple[str, ...] = ()
+    distributions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Device:
+    """One place an engine can train: ``id`` as a user types it (``cpu``, ``gpu:1``)."""
+
+    id: str
+    description: str
+
+    @property
+    def kind(self) -> str:
+        return self.id.split(":")[0]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the training is asked for. ``threads`` None leaves the engine's own default.
+
+    ``epochs`` and ``batch_size`` are those of this run, which may depart from the workload's;
+    ``max_steps`` ends the run after so many optimizer steps in all. ``options`` are the engine's
+    own (the fake engine's script).
+    """
+
+    workload: Workload
+    device: str
+    precision: str
+    tuning: str
+    seed: int
+    epochs: int
+    batch_size: int
+    threads: Optional[int] = None
+    max_steps: Optional[int] = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Stopwatch(Protocol):
+    """The worker's clock as an engine sees it. Synchronise the device before each call but ``wants_lap``."""
+
+    def wants_lap(self) -> bool:
+        """True when it is time for a lap inside the epoch (hand-written loops only; cheap)."""
+
+    def lap(
+        self, steps: int, loss: Optional[float] = None, accuracy: Optional[float] = None
+    ) -> None:
+        """A lap of ``steps`` steps ends here; ``loss`` and ``accuracy`` are the epoch's so far."""
+
+    def epoch(self, steps: int, loss: float, accuracy: float) -> bool:
+        """An epoch's last lap, of ``steps`` steps, ends here, with the epoch's mean training loss
+        and accuracy, weighted by samples. False asks the engine to stop."""
+
+
+class Engine(ABC):
+    """One framework on one back end. The worker calls the methods in the order they stand here."""
+
+    info: ClassVar[EngineInfo]
+
+    def versions(self) -> dict[str, str]:
+        """Version of each distribution in ``info.distributions`` that is installed."""
+        found: dict[str, str] = {}
+        for name in self.info.distributions:
+            try:
+                found[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+        return found
+
+    @abstractmethod
+    def list_devices(self) -> list[Device]:
+        """Every device this engine can train on here, in this interpreter."""
+
+    @abstractmethod
+    def open(self, settings: Settings) -> Device:
+        """Import the framework and pick the device (the *resolved* one).
+
+        Raises ``DeviceUnavailableError`` when ``settings.device`` is not there: an engine never
+        falls back to another device by itself.
+        """
+
+    @abstractmethod
+    def load(self, images: Pixels, labels: Labels) -> Any:
+        """Training images ``(n, 28, 28)`` and labels ``(n,)`` as this framework's users hold them
+        in host memory before training. Outside the clock."""
+
+    @abstractmethod
+    def build(self, weights: Weights) -> None:
+        """Make model and optimizer with these initial weights on the device; compile nothing."""
+
+    @abstractmethod
+    def fit(self, data: Any, stopwatch: Stopwatch) -> None:
+        """Train on what ``load`` returned. The clock starts at the call and ends at the return."""
+
+    @abstractmethod
+    def observed_devices(self) -> list[str]:
+        """Ids of the devices where parameters and outputs really live, asked of the framework."""
+
+    @abstractmethod
+    def evaluate(self, images: Pixels, labels: Labels) -> tuple[float, float]:
+        """Mean loss and accuracy of the trained model on a test set."""
+
+    @abstractmethod
+    def replay(self, weights: Weights, batches: Sequence[Batch]) -> list[float]:
+        """Train a new model from ``weights`` on these batches in this order, with the code that
+        ``fit`` uses, and return the mean loss of each batch before its update."""
+
+    def effective_settings(self) -> dict[str, Any]:
+        """What the run really used and a record should name (threads, instruction set, layout...)."""
+        return {}
