@@ -1,0 +1,25 @@
+"""Real MNIST for every test that trains or reads it, obtained once a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from epochmark.datasets import get_mnist, read_idx_folder
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """A folder with the four verified IDX files."""
+    return get_mnist(None, lambda what, done, total: None)
+
+
+@pytest.fixture(scope="session")
+def mnist(mnist_folder: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+    """Training images, training labels, test images, test labels, all uint8."""
+    return read_idx_folder(mnist_folder)
