@@ -202,7 +202,7 @@ def test_kerass_copy_is_used(home: Path, npz: bytes, monkeypatch: pytest.MonkeyP
     copy.parent.mkdir(parents=True)
     copy.write_bytes(npz)
     monkeypatch.setenv("KERAS_HOME", str(home / "keras"))
-    assert mnist_status().local == (("Keras", copy),)
+    assert mnist_status().local_sources == (f"Keras: {copy}",)
     assert get_mnist(None, quiet) == cache_folder()
     verify_folder(cache_folder())
 

@@ -95,19 +95,19 @@ def _nothing_found(reasons: Sequence[tuple[str, str]]) -> str:
 
 @dataclass(frozen=True)
 class MnistStatus:
-    """What ``epochmark data status`` shows.
+    """What ``epochmark data status`` shows, in types that JSON has.
 
     ``state`` is that of our own cache in ``folder``, ``detail`` says what is damaged (else ""),
-    ``size_bytes`` what the cache takes. ``named`` is EPOCHMARK_DATA, if set. ``local`` are
-    other programs' copies that exist, by title; they are not verified before they are used.
+    ``size_bytes`` what the cache takes. ``named`` is EPOCHMARK_DATA, if set. ``local_sources``
+    are other programs' copies that exist ("Keras: PATH"); they are verified before they are used.
     """
 
-    folder: Path
+    folder: str
     state: Literal["verified", "damaged", "absent"]
     detail: str
     size_bytes: int
-    named: Path | None
-    local: tuple[tuple[str, Path], ...]
+    named: str | None
+    local_sources: tuple[str, ...]
 
 
 def mnist_status() -> MnistStatus:
@@ -120,13 +120,13 @@ def mnist_status() -> MnistStatus:
     except SourceError as error:
         state = "damaged" if os.path.lexists(folder) else "absent"
         detail = str(error) if state == "damaged" else ""
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    named = os.environ.get(DATA_VARIABLE)
     return MnistStatus(
-        folder=folder,
+        folder=str(folder),
         state=state,
         detail=detail,
-        size_bytes=size,
-        named=Path(named).expanduser() if named else None,
-        local=tuple((place.title, place.path) for place in known_places() if place.exists()),
+        size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        named=os.environ.get(DATA_VARIABLE) or None,
+        local_sources=tuple(
+            f"{place.title}: {place.path}" for place in known_places() if place.exists()
+        ),
     )
