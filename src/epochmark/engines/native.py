@@ -1,0 +1,158 @@
+"""The embedded engine: mnist-cnn in C++ kernels of our own, float32, on the CPU.
+
+It is the tool's yardstick: no framework, no version of one, the same arithmetic everywhere. The
+kernels and what they do are in ``epochmark/native`` (docs/native.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from epochmark import native
+from epochmark.engines._contract import (
+    Batch,
+    Device,
+    DeviceUnavailableError,
+    Engine,
+    EngineInfo,
+    Labels,
+    Pixels,
+    Settings,
+    Stopwatch,
+    Weights,
+)
+
+CPU = Device("cpu", "the processor")
+
+Data = Tuple[Pixels, Labels]
+
+
+class NativeEngine(Engine):
+    info = EngineInfo(
+        name="native",
+        title="Native kernels",
+        summary="embedded C++ kernels, nothing to install",
+        family="native",
+        adam_form="epsilon_hat",
+        device_kinds=("cpu",),
+    )
+
+    _settings: Settings
+    _network: Optional[native.Network] = None
+
+    def list_devices(self) -> List[Device]:
+        return [CPU]
+
+    def open(self, settings: Settings) -> Device:
+        if settings.device != CPU.id:
+            raise DeviceUnavailableError(
+                f"The native engine has no device {settings.device!r}; it trains on: {CPU.id}."
+            )
+        self._settings = settings
+        native.instruction_sets()  # a missing library is told here, before any data is loaded
+        return CPU
+
+    def load(self, images: Pixels, labels: Labels) -> Data:
+        return _checked(images, labels)
+
+    def build(self, weights: Weights) -> None:
+        self._network = self._new_network(weights)
+
+    def fit(self, data: Data, stopwatch: Stopwatch) -> None:
+        images, labels = data
+        settings, network = self._settings, self._built()
+        steps_left = settings.max_steps
+        for epoch in range(settings.epochs):
+            order = native.shuffled_order(settings.seed, epoch, len(labels))
+            batches = _batches(order, settings.batch_size)
+            wanted = batches[:steps_left]
+            so_far = _EpochSoFar()
+            for batch in wanted:
+                if so_far.steps_since_lap and stopwatch.wants_lap():
+                    stopwatch.lap(*so_far.end_lap())
+                so_far.add(network.train_step(images, labels, batch), len(batch))
+            if len(wanted) < len(batches):
+                stopwatch.lap(*so_far.end_lap())
+                return
+            if steps_left is not None:
+                steps_left -= len(wanted)
+            if not stopwatch.epoch(*so_far.end_lap()) or steps_left == 0:
+                return
+
+    def observed_devices(self) -> List[str]:
+        return [CPU.id]
+
+    def evaluate(self, images: Pixels, labels: Labels) -> Tuple[float, float]:
+        images, labels = _checked(images, labels)
+        network = self._built()
+        results = [
+            network.evaluate_step(images, labels, batch)
+            for batch in _batches(np.arange(len(labels), dtype=np.uint32), network.batch)
+        ]
+        loss = sum(result.loss_sum for result in results) / len(labels)
+        return loss, sum(result.correct for result in results) / len(labels)
+
+    def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
+        network = self._new_network(weights, max(len(labels) for _, labels in batches))
+        losses = []
+        for batch in batches:
+            images, labels = _checked(*batch)
+            everything = np.arange(len(labels), dtype=np.uint32)
+            losses.append(network.train_step(images, labels, everything).loss_sum / len(labels))
+        return losses
+
+    def effective_settings(self) -> Dict[str, Any]:
+        network = self._built()
+        return {
+            "threads": network.threads,
+            "instruction_set": network.instruction_set,
+            "kernel_version": native.kernel_version(),
+        }
+
+    def _new_network(self, weights: Weights, batch_size: Optional[int] = None) -> native.Network:
+        settings = self._settings
+        network = native.Network(
+            settings.workload, batch_size or settings.batch_size, settings.threads
+        )
+        network.set_weights(weights)
+        return network
+
+    def _built(self) -> native.Network:
+        assert self._network is not None, "build comes before this"
+        return self._network
+
+
+class _EpochSoFar:
+    """Sums over the images an epoch has seen, and the steps since its last lap."""
+
+    def __init__(self) -> None:
+        self.steps_since_lap = 0
+        self._images = 0
+        self._loss_sum = 0.0
+        self._correct = 0
+
+    def add(self, result: native.StepResult, images: int) -> None:
+        self.steps_since_lap += 1
+        self._images += images
+        self._loss_sum += result.loss_sum
+        self._correct += result.correct
+
+    def end_lap(self) -> Tuple[int, float, float]:
+        """Steps of the lap that ends here; mean loss and accuracy of the epoch so far."""
+        steps, self.steps_since_lap = self.steps_since_lap, 0
+        return steps, self._loss_sum / self._images, self._correct / self._images
+
+
+def _checked(images: Pixels, labels: Labels) -> Data:
+    images, labels = np.ascontiguousarray(images), np.ascontiguousarray(labels)
+    native.check_data(images, labels)
+    return images, labels
+
+
+def _batches(order: native.Order, size: int) -> List[native.Order]:
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+ENGINE = NativeEngine()

@@ -1,0 +1,13 @@
+// Which instruction sets this machine can run.
+#pragma once
+
+#include <vector>
+
+#include "kernels.h"
+
+namespace epochmark {
+
+// Best first; never empty.
+std::vector<const Kernels*> available_kernels();
+
+}  // namespace epochmark

@@ -1,0 +1,95 @@
+// dense_1 (9216 -> 128): one of the three big products per pass, and the big parameter array.
+//
+// The kernel is held as panels [128 / kPanel][9216][kPanel], so that a block of rows of one panel
+// is contiguous: it is the right-hand side of the forward product, and what one tile of the
+// kernel gradient updates. Forward blocks the 9216 features by 256 (one panel's block in L1).
+// Backward takes 96 features at a time through all three steps while their weights are in cache:
+// gradient of the features (with the old weights), gradient of the weights, Adam. The weights'
+// gradient never exists as a whole, and the moments are fetched ahead while the product runs.
+
+#include "../kernels.h"
+#include "gemm.h"
+#include "simd.h"
+
+namespace epochmark {
+namespace EPOCHMARK_ISA {
+
+void adam(float* value, float* first_moment, float* second_moment, const float* gradient,
+          int64_t count, const AdamStep* step);
+
+namespace {
+
+constexpr int kDepthBlock = 256;
+static_assert(kFeatures % kDepthBlock == 0, "whole blocks");
+static_assert(kFeatureBlock % kPanel == 0 && kFeatureBlock % kTileRows == 0, "whole tiles");
+
+// kernel rows [feature, feature + kPanel) -> [unit][kPanel]
+void transpose_kernel(const float* kernel, int feature, float* transposed) {
+    for (int panel = 0; panel < kHidden / kPanel; ++panel) {
+        const float* from = kernel + (panel * kFeatures + feature) * kPanel;
+        float* to = transposed + panel * kPanel * kPanel;
+        for (int i = 0; i < kPanel; ++i)
+            for (int j = 0; j < kPanel; ++j) to[i * kPanel + j] = from[j * kPanel + i];
+    }
+}
+
+void prefetch(const float* from, int count) {
+    for (int i = 0; i < count; i += 16) __builtin_prefetch(from + i, 1, 2);
+}
+
+}  // namespace
+
+// features [rows][kFeatureStride] -> hidden [rows][128], bias and relu included
+void dense_1_forward(const float* features, int rows, const float* kernel, const float* bias,
+                     float* hidden) {
+    for (int depth = 0; depth < kFeatures; depth += kDepthBlock)
+        for (int panel = 0; panel < kHidden / kPanel; ++panel)
+            gemm_column<kTileVectors, kFeatureStride, 1, kPanel, kHidden>(
+                rows, kDepthBlock, features + depth,
+                kernel + (ptrdiff_t(panel) * kFeatures + depth) * kPanel, hidden + panel * kPanel,
+                depth > 0);
+    for (int row = 0; row < rows; ++row)
+        for (int unit = 0; unit < kHidden; unit += kLanes) {
+            float* cell = hidden + row * kHidden + unit;
+            store(cell, relu(load(cell) + load(bias + unit)));
+        }
+}
+
+// For the kFeatureBlock features from feature_begin: replaces features by their gradient and
+// updates their weights. hidden_gradient_panels is hidden_gradient as [128 / kPanel][rows][kPanel].
+void dense_1_backward(float* features, int rows, int feature_begin, const float* hidden_gradient,
+                      const float* hidden_gradient_panels, float* packed_features,
+                      const Parameters* parameters, const AdamStep* step, ThreadScratch* scratch) {
+    for (int row = 0; row < rows; ++row)
+        for (int i = 0; i < kFeatureBlock; i += kLanes)
+            store(packed_features + row * kFeatureBlock + i,
+                  load(features + ptrdiff_t(row) * kFeatureStride + feature_begin + i));
+
+    const float* kernel = parameters->value + kDense1Kernel;
+    for (int i = 0; i < kFeatureBlock; i += kPanel) {
+        transpose_kernel(kernel, feature_begin + i, scratch->transposed_kernel);
+        gemm_column<kTileVectors, kHidden, 1, kPanel, kFeatureStride>(
+            rows, kHidden, hidden_gradient, scratch->transposed_kernel,
+            features + feature_begin + i, false);
+    }
+
+    const int count = kFeatureBlock * kPanel;
+    for (int panel = 0; panel < kHidden / kPanel; ++panel) {
+        const ptrdiff_t offset =
+            kDense1Kernel + (ptrdiff_t(panel) * kFeatures + feature_begin) * kPanel;
+        float* gradient =
+            parameters->gradient ? parameters->gradient + offset : scratch->block_gradient;
+        prefetch(parameters->first_moment + offset, count);
+        prefetch(parameters->second_moment + offset, count);
+        for (int i = 0; i < kFeatureBlock; i += kTileRows)
+            gemm_tile<kTileRows, kTileVectors, 1, kFeatureBlock, kPanel, kPanel>(
+                rows, packed_features + i, hidden_gradient_panels + ptrdiff_t(panel) * rows * kPanel,
+                gradient + i * kPanel, false);
+        if (!parameters->gradient)
+            adam(parameters->value + offset, parameters->first_moment + offset,
+                 parameters->second_moment + offset, gradient, count, step);
+    }
+}
+
+}  // namespace EPOCHMARK_ISA
+}  // namespace epochmark

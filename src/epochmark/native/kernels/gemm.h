@@ -1,0 +1,61 @@
+// Register-blocked matrix product: the inner kernel of conv_2 and dense_1.
+//
+// One call keeps a tile of kRows x kVectors vectors of C in registers over the whole of K, reads
+// kVectors vectors of B and kRows broadcast scalars of A per step (the scheme of Goto and van de
+// Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008, and of BLIS). Callers choose
+// K and the loop order so that the B panel stays in L1. Strides are template arguments: with them
+// known the addresses fold into the instructions.
+#pragma once
+
+#include "simd.h"
+
+namespace epochmark {
+namespace EPOCHMARK_ISA {
+
+// C[row][...] (+)= sum over k of A[row * kRowA + k * kStepA] * B[k * kStepB + ...]
+template <int kRows, int kVectors, ptrdiff_t kRowA, ptrdiff_t kStepA, ptrdiff_t kStepB,
+          ptrdiff_t kRowC>
+static EPOCHMARK_INLINE void gemm_tile(int depth, const float* a, const float* b, float* c,
+                                       bool accumulate) {
+    Vec sum[kRows][kVectors];
+    if (accumulate) {
+        for (int i = 0; i < kRows; ++i)
+            for (int j = 0; j < kVectors; ++j) sum[i][j] = load(c + i * kRowC + j * kLanes);
+    } else {
+        for (int i = 0; i < kRows; ++i)
+            for (int j = 0; j < kVectors; ++j) sum[i][j] = zero();
+    }
+#pragma GCC unroll 1
+    for (int k = 0; k < depth; ++k) {
+        Vec right[kVectors];
+        for (int j = 0; j < kVectors; ++j) right[j] = load(b + j * kLanes);
+        for (int i = 0; i < kRows; ++i) {
+            const Vec left = zero() + a[i * kRowA];
+            for (int j = 0; j < kVectors; ++j) sum[i][j] += left * right[j];
+        }
+        a += kStepA;
+        b += kStepB;
+    }
+    for (int i = 0; i < kRows; ++i)
+        for (int j = 0; j < kVectors; ++j) store(c + i * kRowC + j * kLanes, sum[i][j]);
+}
+
+// A column of tiles: any number of rows of C, kVectors vectors wide.
+template <int kVectors, ptrdiff_t kRowA, ptrdiff_t kStepA, ptrdiff_t kStepB, ptrdiff_t kRowC>
+static EPOCHMARK_INLINE void gemm_column(int rows, int depth, const float* a, const float* b,
+                                         float* c, bool accumulate) {
+    int row = 0;
+#define EPOCHMARK_ROWS(count)                                                            \
+    for (; row + (count) <= rows; row += (count))                                        \
+        gemm_tile<(count), kVectors, kRowA, kStepA, kStepB, kRowC>(                      \
+            depth, a + row * kRowA, b, c + row * kRowC, accumulate);
+    EPOCHMARK_ROWS(kTileRows)
+    if (kTileRows > 6) EPOCHMARK_ROWS(6)
+    EPOCHMARK_ROWS(4)
+    EPOCHMARK_ROWS(2)
+    EPOCHMARK_ROWS(1)
+#undef EPOCHMARK_ROWS
+}
+
+}  // namespace EPOCHMARK_ISA
+}  // namespace epochmark

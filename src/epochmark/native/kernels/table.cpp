@@ -1,0 +1,43 @@
+// The kernels of one instruction set.
+
+#include "../kernels.h"
+#include "simd.h"
+
+#define EPOCHMARK_TEXT_(name) #name
+#define EPOCHMARK_TEXT(name) EPOCHMARK_TEXT_(name)
+
+namespace epochmark {
+namespace EPOCHMARK_ISA {
+
+void scale_pixels(const uint8_t*, float*);
+void conv_1_forward(const float*, const float*, const float*, float*);
+void conv_1_backward(const float*, const float*, const float*, float*, float*);
+void conv_2_transform_kernel(const float*, int, int, TransformedKernel*);
+void conv_2_forward(const TransformedKernel*, const float*, ThreadScratch*, float*, uint8_t*);
+void conv_2_backward(const TransformedKernel*, const float*, const uint8_t*, bool, ThreadScratch*);
+void conv_2_reduce_gradient(const ThreadScratch* const*, int, int, int, float*);
+void dense_1_forward(const float*, int, const float*, const float*, float*);
+void dense_1_backward(float*, int, int, const float*, const float*, float*, const Parameters*,
+                      const AdamStep*, ThreadScratch*);
+void adam(float*, float*, float*, const float*, int64_t, const AdamStep*);
+
+const Kernels& kernels() {
+    static const Kernels table = {
+        EPOCHMARK_TEXT(EPOCHMARK_ISA),
+        kPanel,
+        scale_pixels,
+        conv_1_forward,
+        conv_1_backward,
+        conv_2_transform_kernel,
+        conv_2_forward,
+        conv_2_backward,
+        conv_2_reduce_gradient,
+        dense_1_forward,
+        dense_1_backward,
+        adam,
+    };
+    return table;
+}
+
+}  // namespace EPOCHMARK_ISA
+}  // namespace epochmark

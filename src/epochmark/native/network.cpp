@@ -1,0 +1,294 @@
+// One training step, as a user of a framework would write it: forward, loss, backward, Adam.
+//
+// Work is shared by images in the convolutions and by blocks of features in dense_1's backward
+// pass. Every thread sums its own images' gradients and the sums are added in the order of the
+// threads, so the result depends on the seed, the thread count and the instruction set only.
+
+#include "network.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace epochmark {
+
+namespace {
+
+struct Range {
+    int begin, end;
+};
+
+// Part `index` of `count` things shared by `parts`.
+Range share(int count, int index, int parts) {
+    return {int(std::int64_t(count) * index / parts), int(std::int64_t(count) * (index + 1) / parts)};
+}
+
+}  // namespace
+
+struct Network::Step {
+    Network* network;
+    const std::uint8_t* images;
+    const std::uint8_t* labels;
+    const std::uint32_t* order;
+    int count;
+    int parts;  // threads that have images
+    Parameters parameters;
+    AdamStep adam;
+};
+
+Network::Network(const Kernels& kernels, int threads, int batch, const AdamConstants& constants)
+    : kernels_(kernels), batch_(batch), constants_(constants), pool_(threads) {
+    parameter_data_ = decltype(parameter_data_)(3 * kParameters);
+    parameters_ = {parameter_data_.get(), parameter_data_.get() + kParameters,
+                   parameter_data_.get() + 2 * kParameters, nullptr};
+    kernel_2_ = decltype(kernel_2_)(1);
+    kernel_2_gradient_ = decltype(kernel_2_gradient_)(kTaps * kPositionKernel);
+    const std::size_t rows = std::size_t(batch);
+    features_ = decltype(features_)(rows * kFeatureStride);
+    choices_ = decltype(choices_)(rows * kFeatures);
+    hidden_ = decltype(hidden_)(rows * kHidden);
+    hidden_gradient_ = decltype(hidden_gradient_)(rows * kHidden);
+    hidden_gradient_panels_ = decltype(hidden_gradient_panels_)(rows * kHidden);
+    packed_features_ = decltype(packed_features_)(rows * kFeatureBlock * std::size_t(threads));
+    scratch_ = decltype(scratch_)(std::size_t(threads));
+    for (int i = 0; i < threads; ++i) parts_.push_back(scratch_.get() + i);
+}
+
+void Network::arrange(const float* from, float* to, bool to_panels) const {
+    std::memcpy(to, from, kParameters * sizeof(float));
+    const int panel = kernels_.panel;
+    for (int unit = 0; unit < kHidden; ++unit) {
+        for (int feature = 0; feature < kFeatures; ++feature) {
+            const std::size_t plain = kDense1Kernel + std::size_t(feature) * kHidden + unit;
+            const std::size_t paneled =
+                kDense1Kernel + (std::size_t(unit / panel) * kFeatures + feature) * panel + unit % panel;
+            if (to_panels)
+                to[paneled] = from[plain];
+            else
+                to[plain] = from[paneled];
+        }
+    }
+}
+
+void Network::transform_kernel(int channel_begin, int channel_end) {
+    kernels_.conv_2_transform_kernel(parameters_.value + kConv2Kernel, channel_begin, channel_end,
+                                     kernel_2_.get());
+}
+
+void Network::set_parameters(const float* from) {
+    arrange(from, parameters_.value, true);
+    std::memset(parameters_.first_moment, 0, 2 * kParameters * sizeof(float));
+    steps_ = 0;
+    transform_kernel(0, kChannels1);
+}
+
+void Network::get_parameters(float* to) const { arrange(parameters_.value, to, false); }
+
+// conv_1, conv_2, pooling, dense_1, dense_2 and the loss for this thread's images.
+void Network::forward(const Step& step, int thread) {
+    if (thread >= step.parts) return;
+    const Range rows = share(step.count, thread, step.parts);
+    ThreadScratch& scratch = scratch_.get()[thread];
+    const float* value = parameters_.value;
+    for (int row = rows.begin; row < rows.end; ++row) {
+        kernels_.scale_pixels(step.images + std::size_t(step.order[row]) * kPixels, scratch.pixels);
+        kernels_.conv_1_forward(scratch.pixels, value + kConv1Kernel, value + kConv1Bias,
+                                scratch.activation_1);
+        kernels_.conv_2_forward(kernel_2_.get(), value + kConv2Bias, &scratch,
+                                features_.get() + std::size_t(row) * kFeatureStride,
+                                choices_.get() + std::size_t(row) * kFeatures);
+    }
+    kernels_.dense_1_forward(features_.get() + std::size_t(rows.begin) * kFeatureStride,
+                             rows.end - rows.begin, value + kDense1Kernel, value + kDense1Bias,
+                             hidden_.get() + std::size_t(rows.begin) * kHidden);
+    classify(step, rows.begin, rows.end, scratch);
+}
+
+// dense_2, softmax and cross-entropy, and their gradients down to the output of dense_1. Less than
+// a thousandth of the arithmetic: plain loops.
+void Network::classify(const Step& step, int begin, int end, ThreadScratch& scratch) {
+    const float* kernel = parameters_.value + kDense2Kernel;
+    const float* bias = parameters_.value + kDense2Bias;
+    const int panel = kernels_.panel;
+    const float scale = 1.0f / float(step.count);
+    scratch.loss_sum = 0.0;
+    scratch.correct = 0;
+    std::memset(scratch.dense_2_gradient, 0, sizeof scratch.dense_2_gradient);
+    std::memset(scratch.dense_2_bias_gradient, 0, sizeof scratch.dense_2_bias_gradient);
+    std::memset(scratch.dense_1_bias_gradient, 0, sizeof scratch.dense_1_bias_gradient);
+    for (int row = begin; row < end; ++row) {
+        const float* hidden = hidden_.get() + std::size_t(row) * kHidden;
+        float logits[kClasses];
+        for (int c = 0; c < kClasses; ++c) logits[c] = bias[c];
+        for (int unit = 0; unit < kHidden; ++unit)
+            for (int c = 0; c < kClasses; ++c) logits[c] += hidden[unit] * kernel[unit * kClasses + c];
+
+        const int label = step.labels[step.order[row]];
+        const int best = int(std::max_element(logits, logits + kClasses) - logits);
+        float exponentials[kClasses], total = 0.0f;
+        for (int c = 0; c < kClasses; ++c) total += exponentials[c] = std::exp(logits[c] - logits[best]);
+        scratch.loss_sum += double(std::log(total) - (logits[label] - logits[best]));
+        scratch.correct += best == label;
+
+        float delta[kClasses];
+        for (int c = 0; c < kClasses; ++c)
+            delta[c] = (exponentials[c] / total - (c == label ? 1.0f : 0.0f)) * scale;
+        for (int c = 0; c < kClasses; ++c) scratch.dense_2_bias_gradient[c] += delta[c];
+        float* gradient = hidden_gradient_.get() + std::size_t(row) * kHidden;
+        for (int unit = 0; unit < kHidden; ++unit) {
+            float sum = 0.0f;
+            for (int c = 0; c < kClasses; ++c) {
+                sum += delta[c] * kernel[unit * kClasses + c];
+                scratch.dense_2_gradient[unit * kClasses + c] += hidden[unit] * delta[c];
+            }
+            gradient[unit] = hidden[unit] > 0.0f ? sum : 0.0f;
+            scratch.dense_1_bias_gradient[unit] += gradient[unit];
+            hidden_gradient_panels_.get()[(std::size_t(unit / panel) * step.count + row) * panel +
+                                          unit % panel] = gradient[unit];
+        }
+    }
+}
+
+void Network::dense_backward(const Step& step, int thread) {
+    const Range blocks = share(kFeatures / kFeatureBlock, thread, pool_.size());
+    for (int block = blocks.begin; block < blocks.end; ++block)
+        kernels_.dense_1_backward(
+            features_.get(), step.count, block * kFeatureBlock, hidden_gradient_.get(),
+            hidden_gradient_panels_.get(),
+            packed_features_.get() + std::size_t(thread) * batch_ * kFeatureBlock, &step.parameters,
+            &step.adam, &scratch_.get()[thread]);
+}
+
+// conv_1 is computed again: cheaper than keeping its output for the whole batch.
+void Network::convolution_backward(const Step& step, int thread) {
+    if (thread >= step.parts) return;
+    const Range rows = share(step.count, thread, step.parts);
+    ThreadScratch& scratch = scratch_.get()[thread];
+    std::memset(scratch.bias_2_gradient, 0, sizeof scratch.bias_2_gradient);
+    std::memset(scratch.kernel_1_gradient, 0, sizeof scratch.kernel_1_gradient);
+    std::memset(scratch.bias_1_gradient, 0, sizeof scratch.bias_1_gradient);
+    const float* value = parameters_.value;
+    for (int row = rows.begin; row < rows.end; ++row) {
+        kernels_.scale_pixels(step.images + std::size_t(step.order[row]) * kPixels, scratch.pixels);
+        kernels_.conv_1_forward(scratch.pixels, value + kConv1Kernel, value + kConv1Bias,
+                                scratch.activation_1);
+        kernels_.conv_2_backward(kernel_2_.get(), features_.get() + std::size_t(row) * kFeatureStride,
+                                 choices_.get() + std::size_t(row) * kFeatures, row == rows.begin,
+                                 &scratch);
+        kernels_.conv_1_backward(scratch.pixels, scratch.activation_1, scratch.gradient_1,
+                                 scratch.kernel_1_gradient, scratch.bias_1_gradient);
+    }
+}
+
+void Network::update(const Step& step, std::size_t offset, std::size_t count, const float* gradient) {
+    const Parameters& p = step.parameters;
+    if (p.gradient)
+        std::memcpy(p.gradient + offset, gradient, count * sizeof(float));
+    else
+        kernels_.adam(p.value + offset, p.first_moment + offset, p.second_moment + offset, gradient,
+                      std::int64_t(count), &step.adam);
+}
+
+namespace {
+
+// Sum of one small array over the threads, in their order.
+template <std::size_t kCount>
+void add_parts(const std::vector<const ThreadScratch*>& threads, int parts,
+               float (ThreadScratch::*member)[kCount], float* sum) {
+    std::memcpy(sum, threads[0]->*member, kCount * sizeof(float));
+    for (int part = 1; part < parts; ++part)
+        for (std::size_t i = 0; i < kCount; ++i) sum[i] += (threads[part]->*member)[i];
+}
+
+}  // namespace
+
+void Network::update_small_dense(const Step& step) {
+    float sum[kHidden * kClassesPadded];
+    add_parts(parts_, step.parts, &ThreadScratch::dense_1_bias_gradient, sum);
+    update(step, kDense1Bias, kHidden, sum);
+    add_parts(parts_, step.parts, &ThreadScratch::dense_2_gradient, sum);
+    update(step, kDense2Kernel, kHidden * kClasses, sum);
+    add_parts(parts_, step.parts, &ThreadScratch::dense_2_bias_gradient, sum);
+    update(step, kDense2Bias, kClasses, sum);
+}
+
+void Network::update_convolutions(const Step& step, int thread) {
+    const Range channels = share(kChannels1, thread, pool_.size());
+    if (channels.begin < channels.end) {
+        float* gradient = kernel_2_gradient_.get();
+        kernels_.conv_2_reduce_gradient(parts_.data(), step.parts, channels.begin, channels.end,
+                                        gradient);
+        for (int tap = 0; tap < kTaps; ++tap) {
+            const std::size_t begin = std::size_t(tap * kChannels1 + channels.begin) * kChannels2;
+            update(step, kConv2Kernel + begin,
+                   std::size_t(channels.end - channels.begin) * kChannels2, gradient + begin);
+        }
+        if (!step.parameters.gradient) transform_kernel(channels.begin, channels.end);
+    }
+    if (thread != 0) return;
+    float sum[kTaps * kChannels1];
+    add_parts(parts_, step.parts, &ThreadScratch::bias_2_gradient, sum);
+    update(step, kConv2Bias, kChannels2, sum);
+    add_parts(parts_, step.parts, &ThreadScratch::kernel_1_gradient, sum);
+    update(step, kConv1Kernel, kTaps * kChannels1, sum);
+    add_parts(parts_, step.parts, &ThreadScratch::bias_1_gradient, sum);
+    update(step, kConv1Bias, kChannels1, sum);
+}
+
+void Network::run_step(void* context, int thread) {
+    const Step& step = *static_cast<Step*>(context);
+    Network& network = *step.network;
+    network.forward(step, thread);
+    network.pool_.barrier();
+    network.dense_backward(step, thread);
+    if (thread == 0) network.update_small_dense(step);
+    network.pool_.barrier();
+    network.convolution_backward(step, thread);
+    network.pool_.barrier();
+    network.update_convolutions(step, thread);
+}
+
+void Network::run_forward(void* context, int thread) {
+    const Step& step = *static_cast<Step*>(context);
+    step.network->forward(step, thread);
+}
+
+BatchResult Network::collect(int parts) const {
+    BatchResult result{0.0, 0};
+    for (int part = 0; part < parts; ++part) {
+        result.loss_sum += parts_[part]->loss_sum;
+        result.correct += parts_[part]->correct;
+    }
+    return result;
+}
+
+BatchResult Network::train(const std::uint8_t* images, const std::uint8_t* labels,
+                           const std::uint32_t* order, int count) {
+    ++steps_;
+    const AdamConstants& c = constants_;
+    const double rate = c.learning_rate * std::sqrt(1.0 - std::pow(c.beta_2, double(steps_))) /
+                        (1.0 - std::pow(c.beta_1, double(steps_)));
+    const AdamStep adam{float(rate), float(1.0 - c.beta_1), float(1.0 - c.beta_2), float(c.epsilon)};
+    Step step{this, images, labels, order, count, std::min(count, pool_.size()), parameters_, adam};
+    pool_.run(run_step, &step);
+    return collect(step.parts);
+}
+
+BatchResult Network::gradients(const std::uint8_t* images, const std::uint8_t* labels,
+                               const std::uint32_t* order, int count, float* gradient) {
+    std::vector<float> paneled(kParameters);
+    Step step{this, images, labels, order, count, std::min(count, pool_.size()), parameters_, {}};
+    step.parameters.gradient = paneled.data();
+    pool_.run(run_step, &step);
+    arrange(paneled.data(), gradient, false);
+    return collect(step.parts);
+}
+
+BatchResult Network::evaluate(const std::uint8_t* images, const std::uint8_t* labels,
+                              const std::uint32_t* order, int count) {
+    Step step{this, images, labels, order, count, std::min(count, pool_.size()), parameters_, {}};
+    pool_.run(run_forward, &step);
+    return collect(step.parts);
+}
+
+}  // namespace epochmark
