@@ -1,0 +1,51 @@
+# epochmark: `make run` does the main job, `make test` runs all tests; both set up what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f ! -name '*.pyc' ! -name '*.so')
+
+.PHONY: help run test check format clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(VENV)/installed  ## train mnist-cnn on this machine and say how fast it was
+	@$(BIN)/epochmark run
+
+test: check  ## check, then run every test (real workers, real MNIST)
+	$(BIN)/python -m pytest
+
+check: $(VENV)/developing  ## formatting, linting and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/developing  ## put the code into the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(VENV)/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "epochmark needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." >&2; \
+	  echo "Name another one: make run PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) has no venv module (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/created $(SOURCES)
+	@command -v $${CXX:-c++} >/dev/null || { \
+	  echo "epochmark's native engine needs a C++17 compiler, and there is none on the PATH." >&2; \
+	  echo "Debian, Ubuntu: apt install g++   Fedora: dnf install gcc-c++   macOS: xcode-select --install" >&2; \
+	  exit 1; }
+	@echo "installing epochmark into $(VENV) and compiling its kernels (about a minute)"
+	$(BIN)/python -m pip install --quiet .
+	@touch $@
+
+$(VENV)/developing: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet '.[dev]'
+	@touch $@
+
+clean:  ## remove the environment and everything built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Plan runs, launch workers, judge what they report, and write records."""

@@ -1,0 +1,97 @@
+"""What a user asks for: one run, checked before anything is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from epochmark.engines import engine_names, get_engine
+from epochmark.errors import EpochmarkError
+from epochmark.hardware.machine import usable_cores
+from epochmark.workloads import MNIST_CNN, Workload
+
+DEFAULT_SEED = 1
+MAX_EPOCHS = 1000
+DEVICE_KINDS = ("cpu", "gpu", "tpu")
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run. None leaves a value as the workload, or the engine, has it."""
+
+    engine: str
+    device: str = "cpu"
+    precision: str = "stock"
+    tuning: str = "stock"
+    epochs: int | None = None
+    max_steps: int | None = None
+    batch_size: int | None = None
+    threads: int | None = None
+    seed: int = DEFAULT_SEED
+    label: str | None = None
+    workload: Workload = MNIST_CNN
+
+    @property
+    def run_epochs(self) -> int:
+        """Epochs of this run: as asked for, else the workload's, as far as the steps reach."""
+        if self.epochs is not None:
+            return self.epochs
+        if self.max_steps is not None:
+            per_epoch = self.workload.steps_per_epoch(self.run_batch_size)
+            return max(1, -(-self.max_steps // per_epoch))
+        return self.workload.epochs
+
+    @property
+    def run_batch_size(self) -> int:
+        """Batch size of this run."""
+        return self.batch_size or self.workload.batch_size
+
+    def variant(self) -> list[str]:
+        """Every departure from the workload as specified and from the whole machine, sorted."""
+        departures = []
+        if self.run_batch_size != self.workload.batch_size:
+            departures.append(f"batch {self.batch_size}")
+        if self.max_steps is not None:
+            departures.append(f"{self.max_steps} steps")
+        elif self.run_epochs != self.workload.epochs:
+            departures.append(f"{self.run_epochs} epochs")
+        if self.threads is not None and self.threads != usable_cores():
+            departures.append(f"{self.threads} of {usable_cores()} threads")
+        return sorted(departures)
+
+    def check(self) -> None:
+        """Raise ``EpochmarkError`` (exit code 2) for what cannot be run, naming what can."""
+        if self.engine not in engine_names():
+            _refuse(f"there is no engine {self.engine!r}; there are: {', '.join(public_engines())}")
+        kind, _, index = self.device.partition(":")
+        if kind not in DEVICE_KINDS or (":" in self.device and not index.isdecimal()):
+            _refuse(
+                f"{self.device!r} is not a device; devices are cpu, gpu, tpu, "
+                "and gpu:1 for the second of several"
+            )
+        kinds = get_engine(self.engine).info.device_kinds
+        if kind not in kinds:
+            _refuse(f"the engine {self.engine} runs on: {', '.join(kinds)}; not on {kind}")
+        images = self.workload.train_images
+        _check_range("--batch", self.batch_size, images, f"the workload has {images} images")
+        _check_range("--epochs", self.epochs, MAX_EPOCHS, "longer runs measure nothing more")
+        _check_range("--threads", self.threads, usable_cores(), "so many cores are usable here")
+        steps = self.workload.steps_per_epoch(self.run_batch_size) * (self.epochs or MAX_EPOCHS)
+        _check_range("--steps", self.max_steps, steps, "the epochs asked for have no more")
+        if not 0 <= self.seed < 2**32:
+            _refuse(f"--seed {self.seed} is out of range: 0 to {2**32 - 1}")
+        if self.label is not None and not (len(self.label) <= 300 and self.label.isprintable()):
+            _refuse("--label takes up to 300 printable characters")
+
+
+def public_engines() -> list[str]:
+    """The engines users choose from; the fake one only tests the tool."""
+    return [name for name in engine_names() if name != "fake"]
+
+
+def _check_range(option: str, value: int | None, maximum: int, why: str) -> None:
+    if value is not None and not 1 <= value <= maximum:
+        _refuse(f"{option} {value} is out of range: 1 to {maximum} ({why})")
+
+
+def _refuse(message: str) -> None:
+    raise EpochmarkError(message, exit_code=2)

@@ -1,0 +1,205 @@
+"""Carry out one run: weights and data to files, a worker, and a judged record of what came."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+import epochmark
+from epochmark.bench.environment import own_environment, recorded_environment
+from epochmark.bench.launcher import WorkerOutcome, launch, signal_name
+from epochmark.bench.request import RunRequest
+from epochmark.bench.validity import judge
+from epochmark.engines import get_engine
+from epochmark.errors import EpochmarkError
+from epochmark.results import record as parts
+from epochmark.results.headline import headline_of, replay_verdict
+from epochmark.results.record import SCHEMA_VERSION, Machine, Record
+from epochmark.worker import protocol
+from epochmark.worker.protocol import Job, Report
+from epochmark.workloads import parity
+from epochmark.workloads.initial_weights import draw_weights
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run that was carried out, however it ended."""
+
+    record: Record
+    stderr: bytes
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user stopped it."""
+        return self.record.failure is not None and self.record.failure.kind == "interrupted"
+
+
+def measure(
+    request: RunRequest,
+    data_folder: Path,
+    machine: Machine,
+    on_report: Callable[[Report], None],
+    patience_s: float | None = None,
+) -> Measured:
+    """Run ``request`` in a fresh worker process and return its record.
+
+    Raises ``EpochmarkError`` when the engine says that the request cannot be met here, as with a
+    device that does not exist; everything else that goes wrong is a record of a failed run.
+    """
+    with tempfile.TemporaryDirectory(prefix="epochmark-weights-") as folder:
+        initial, replay = Path(folder) / "initial.npz", Path(folder) / "replay.npz"
+        np.savez(initial, **draw_weights(request.workload, request.seed))  # type: ignore[arg-type]
+        np.savez(replay, **parity.replay_weights(request.workload))  # type: ignore[arg-type]
+
+        def make_job(spawned_ns: int) -> Job:
+            return Job(
+                engine=request.engine,
+                workload=request.workload.name,
+                device=request.device,
+                precision=request.precision,
+                tuning=request.tuning,
+                seed=request.seed,
+                epochs=request.run_epochs,
+                batch_size=request.run_batch_size,
+                max_steps=request.max_steps,
+                threads=request.threads,
+                data_folder=str(data_folder),
+                weights_file=str(initial),
+                replay_weights_file=str(replay),
+                spawned_ns=spawned_ns,
+            )
+
+        environment = own_environment(os.environ)
+        outcome = launch(make_job, Path(sys.executable), environment, on_report, patience_s)
+    failed = outcome.last(protocol.Failed)
+    if outcome.ending == "failed" and failed is not None and failed.usage:
+        raise EpochmarkError(failed.message, exit_code=2)
+    record = _record_of(request, machine, recorded_environment(environment), outcome)
+    return Measured(record, outcome.stderr)
+
+
+def _record_of(
+    request: RunRequest, machine: Machine, environment: dict[str, str], outcome: WorkerOutcome
+) -> Record:
+    """What the worker reported as a record, judged."""
+    opened = outcome.last(protocol.Opened)
+    checked = outcome.last(protocol.Checked)
+    fitted = outcome.last(protocol.Fitted)
+    finished = outcome.last(protocol.Finished)
+    replayed = outcome.last(protocol.Replayed)
+    record = Record(
+        schema=SCHEMA_VERSION,
+        id=secrets.token_hex(6),
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        epochmark_version=epochmark.__version__,
+        label=request.label,
+        outcome="completed" if outcome.ending == "finished" else "failed",
+        headline=_NO_HEADLINE,
+        findings=[],
+        workload=parts.WorkloadRun(
+            name=request.workload.name,
+            version=request.workload.version,
+            epochs=request.run_epochs,
+            max_steps=request.max_steps,
+            batch_size=request.run_batch_size,
+            seed=request.seed,
+            variant=request.variant(),
+        ),
+        engine=_engine_of(request, outcome, checked.settings if checked else {}),
+        device=parts.DeviceRun(
+            requested=request.device,
+            resolved=opened.device if opened else None,
+            resolved_description=opened.description if opened else None,
+            observed=checked.observed_devices if checked else [],
+        ),
+        precision=parts.PrecisionRun(requested=request.precision, observed=None),
+        timing=parts.Timing(
+            startup_s=fitted.startup_s if fitted else None,
+            fit_ns=fitted.fit_ns if fitted else None,
+            laps=[
+                parts.Lap(epoch=lap.epoch, steps=lap.steps, end_ns=lap.end_ns)
+                for lap in outcome.every(protocol.Lap)
+            ],
+        ),
+        learning=parts.Learning(
+            epochs=[
+                parts.Epoch(epoch=end.epoch, loss=end.loss, accuracy=end.accuracy)
+                for end in outcome.every(protocol.EpochEnd)
+            ],
+            test_loss=checked.test_loss if checked else None,
+            test_accuracy=checked.test_accuracy if checked else None,
+        ),
+        replay=parts.Replay(losses=replayed.losses) if replayed else None,
+        failure=_failure_of(outcome),
+        machine=machine,
+        environment=environment,
+        peak_memory_bytes=finished.peak_memory_bytes if finished else None,
+    )
+    verdict = replay_verdict(record)
+    if verdict is not None:
+        precision = msgspec.structs.replace(record.precision, observed=verdict.precision)
+        record = msgspec.structs.replace(record, precision=precision)
+    record = msgspec.structs.replace(record, findings=judge(record))
+    return msgspec.structs.replace(record, headline=headline_of(record))
+
+
+_NO_HEADLINE = parts.Headline(
+    elapsed_s=None,
+    steady_epoch_s=None,
+    steady_epoch_low_s=None,
+    steady_epoch_high_s=None,
+    images_per_s=None,
+    test_accuracy=None,
+    validity="invalid",
+)
+
+
+def _engine_of(
+    request: RunRequest, outcome: WorkerOutcome, settings: dict[str, str]
+) -> parts.EngineRun:
+    info = get_engine(request.engine).info
+    hello = outcome.last(protocol.Hello)
+    return parts.EngineRun(
+        name=info.name,
+        family=info.family,
+        title=info.title,
+        adam_form=info.adam_form,
+        tuning=request.tuning,
+        versions=hello.versions if hello else {},
+        settings=settings,
+        python=hello.python if hello else platform.python_version(),
+        interpreter="own",
+    )
+
+
+def _failure_of(outcome: WorkerOutcome) -> parts.Failure | None:
+    if outcome.ending == "finished":
+        return None
+    phase = outcome.last(protocol.Phase)
+    failed = outcome.last(protocol.Failed)
+    status = outcome.exit_status
+    killed = outcome.ending == "crashed" and status is not None and status < 0
+    return parts.Failure(
+        kind="killed" if killed else outcome.ending,
+        phase=phase.name if phase else "starting",
+        exception=failed.exception if failed else None,
+        message=_scrubbed(outcome.detail or "ended without a word"),
+        exit_status=status if status is not None and status >= 0 else None,
+        signal=signal_name(status) if status is not None and status < 0 else None,
+    )
+
+
+def _scrubbed(message: str) -> str:
+    """A message fit for a record: no home folder, no unprintable character, not too long."""
+    message = message.replace(str(Path.home()), "~")
+    return "".join(c if c.isprintable() else " " for c in message)[:1500]

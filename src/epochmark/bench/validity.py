@@ -1,0 +1,163 @@
+"""Can the number be believed? Findings of a record, derived from nothing but the record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from epochmark.results.findings import FindingCode
+from epochmark.results.headline import expected_steps, replay_verdict, steps_per_epoch
+from epochmark.results.record import FailureKind, Finding, Record
+from epochmark.results.statistics import NANOSECONDS
+from epochmark.workloads import WORKLOADS, learning_band
+
+FLAT_SHARE = 0.95
+"""A mean loss above this share of ln(classes), the loss of guessing, is flat ..."""
+FLAT_AFTER_STEPS = 100
+"""... once so many steps were made; at the workload's batch the loss is 1.0 after some 15."""
+
+UNACCOUNTED_SHARE = 0.05
+UNACCOUNTED_S = 0.25
+"""Time between the last lap and the end of the fit above both of these is work outside the laps."""
+
+_FAILURES: dict[FailureKind, FindingCode] = {
+    "failed": FindingCode.ENGINE_FAILED,
+    "crashed": FindingCode.WORKER_CRASHED,
+    "killed": FindingCode.WORKER_KILLED,
+    "hung": FindingCode.WORKER_HUNG,
+    "interrupted": FindingCode.INTERRUPTED,
+    "protocol-broken": FindingCode.PROTOCOL_BROKEN,
+}
+
+
+def judge(record: Record) -> list[Finding]:
+    """All findings of a record, worst things first; those it already carries are ignored."""
+    if record.failure is not None:
+        failure = record.failure
+        return [_finding(_FAILURES[failure.kind], f"while {failure.phase}: {failure.message}")]
+    checks = (_device, _work, _loss, _parity, _precision, _learning, _clock, _limited)
+    return [finding for check in checks for finding in check(record)]
+
+
+def _finding(code: FindingCode, detail: str) -> Finding:
+    return Finding(code=code.value, detail=detail[:2000])
+
+
+def _device(record: Record) -> Iterator[Finding]:
+    """Requested, resolved and observed must be one and the same place."""
+    device = record.device
+    kind = (device.resolved or "").split(":")[0]
+    if device.resolved != device.requested and kind != device.requested:
+        yield _finding(
+            FindingCode.DEVICE_MISMATCH,
+            f"{device.requested} was asked for, the engine opened {device.resolved}",
+        )
+    elif set(device.observed) != {device.resolved}:
+        seen = ", ".join(sorted(set(device.observed))) or "nowhere"
+        yield _finding(
+            FindingCode.DEVICE_MISMATCH,
+            f"the engine opened {device.resolved}, the tensors were seen on {seen}",
+        )
+
+
+def _work(record: Record) -> Iterator[Finding]:
+    """The laps must add up to the steps asked for, epoch by epoch."""
+    run = record.workload
+    per_epoch, expected = steps_per_epoch(run), expected_steps(run)
+    reported: dict[int, int] = {}
+    for lap in record.timing.laps:
+        reported[lap.epoch] = reported.get(lap.epoch, 0) + lap.steps
+    wanted = {
+        epoch: min(per_epoch, expected - per_epoch * (epoch - 1))
+        for epoch in range(1, math.ceil(expected / per_epoch) + 1)
+    }
+    whole_epochs = expected // per_epoch
+    if reported != wanted:
+        yield _finding(
+            FindingCode.WORK_INCOMPLETE,
+            f"{sum(reported.values())} steps in {len(reported)} epochs were reported, "
+            f"{expected} in {len(wanted)} are the work",
+        )
+    elif [epoch.epoch for epoch in record.learning.epochs] != list(range(1, whole_epochs + 1)):
+        yield _finding(
+            FindingCode.WORK_INCOMPLETE,
+            f"the ends of {len(record.learning.epochs)} epochs were reported, not {whole_epochs}",
+        )
+
+
+def _loss(record: Record) -> Iterator[Finding]:
+    """The loss must be a number, and must have fallen."""
+    epochs = record.learning.epochs
+    not_finite = [epoch.epoch for epoch in epochs if epoch.loss is None]
+    if not_finite:
+        yield _finding(
+            FindingCode.LOSS_DIVERGED, f"the loss of epoch {not_finite[0]} is not a number"
+        )
+        return
+    if not epochs or epochs[-1].loss is None:
+        return
+    guessing = math.log(WORKLOADS[record.workload.name].classes)
+    steps = len(epochs) * steps_per_epoch(record.workload)
+    if steps >= FLAT_AFTER_STEPS and epochs[-1].loss > FLAT_SHARE * guessing:
+        yield _finding(
+            FindingCode.LOSS_FLAT,
+            f"the loss of epoch {epochs[-1].epoch} is {epochs[-1].loss:.4f}, "
+            f"that of guessing {guessing:.4f}",
+        )
+
+
+def _parity(record: Record) -> Iterator[Finding]:
+    """The replay must agree with the float64 computation within some precision's tolerance."""
+    verdict = replay_verdict(record)
+    if verdict is None:
+        yield _finding(FindingCode.PARITY_MISSING, "no replay was reported")
+    elif verdict.precision is None:
+        yield _finding(
+            FindingCode.PARITY_FAILED,
+            f"the largest relative error of a replayed loss is {verdict.max_error:.1e}, "
+            "more than any precision allows"
+            if math.isfinite(verdict.max_error)
+            else "a replayed loss is missing or not a number",
+        )
+
+
+def _precision(record: Record) -> Iterator[Finding]:
+    """A precision asked for by name must be the one observed."""
+    requested, observed = record.precision.requested, record.precision.observed
+    if requested != "stock" and observed is not None and observed != requested:
+        yield _finding(
+            FindingCode.PRECISION_MISMATCH, f"{requested} was asked for, {observed} was observed"
+        )
+
+
+def _learning(record: Record) -> Iterator[Finding]:
+    """Loss curve and test accuracy must lie where those of correct float32 training lie."""
+    workload = WORKLOADS[record.workload.name]
+    if record.precision.observed != "float32" or record.workload.batch_size != workload.batch_size:
+        return
+    losses = [epoch.loss for epoch in record.learning.epochs if epoch.loss is not None]
+    if len(losses) < len(record.learning.epochs):
+        return
+    for problem in learning_band.judge(losses, record.learning.test_accuracy):
+        yield _finding(FindingCode.LEARNING_OUT_OF_BAND, problem)
+
+
+def _clock(record: Record) -> Iterator[Finding]:
+    """The laps must account for the whole fit."""
+    fit_ns, laps = record.timing.fit_ns, record.timing.laps
+    if fit_ns is None or not laps:
+        return
+    after_ns = fit_ns - laps[-1].end_ns
+    if after_ns > UNACCOUNTED_SHARE * fit_ns and after_ns > UNACCOUNTED_S * NANOSECONDS:
+        yield _finding(
+            FindingCode.LAPS_UNSYNCHRONISED,
+            f"the fit went on for {after_ns / NANOSECONDS:.2f} s after the last lap",
+        )
+
+
+def _limited(record: Record) -> Iterator[Finding]:
+    if record.workload.max_steps is not None:
+        yield _finding(
+            FindingCode.STEPS_LIMITED,
+            f"{expected_steps(record.workload)} steps were asked for with --steps",
+        )

@@ -1,0 +1,47 @@
+"""The command line: one thin file per command; the only place that prints or exits."""
+
+from __future__ import annotations
+
+import typer
+
+import epochmark
+from epochmark.cli import data, machine, results, run, table
+from epochmark.cli._guard import guarded
+
+app = typer.Typer(
+    name="epochmark",
+    help="How fast does this machine train a neural network, and can the number be believed?\n\n"
+    "Start with: epochmark run",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"epochmark {epochmark.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Options of the program itself."""
+
+
+app.command("run")(guarded(run.run))
+app.command("machine")(guarded(machine.machine))
+app.add_typer(results.app, name="results")
+app.command("table")(guarded(table.table))
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Entry point of the ``epochmark`` command."""
+    app()

@@ -1,0 +1,129 @@
+"""Progress on standard error: bars on a terminal, a plain line now and then when piped."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from epochmark.cli._console import console
+from epochmark.worker import protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from epochmark.datasets import Progress as TransferProgress
+
+PLAIN_INTERVAL_S = 10.0
+REFRESH_HZ = 2
+"""Drawing costs CPU that the measured worker may want: not more often than one can read."""
+
+_PHASES = {
+    "starting": "starting the engine",
+    "loading": "loading the data",
+    "building": "building the model",
+    "training": "training: first steps",
+    "checking": "checking the work: test set and replay",
+}
+
+
+@contextlib.contextmanager
+def transfer_progress() -> Iterator[TransferProgress]:
+    """Bars for downloads and the like; nothing at all is shown for what takes no time."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    out = console(stderr=True)
+    bars = Progress(
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        console=out, transient=True, disable=not out.is_terminal,
+    )  # fmt: skip
+    tasks: dict[str, TaskID] = {}
+
+    def show(what: str, done: int, total: int | None) -> None:
+        if what not in tasks:
+            if not out.is_terminal:
+                out.print(what)
+            tasks[what] = bars.add_task(what, total=total)
+        bars.update(tasks[what], completed=done, total=total)
+
+    with bars:
+        yield show
+
+
+class RunProgress:
+    """Shows one run: epoch, loss, accuracy, images per second, time left."""
+
+    def __init__(self, title: str, epochs: int, steps: int, batch_size: int) -> None:
+        self._title = title
+        self._epochs = epochs
+        self._steps = steps
+        self._batch_size = batch_size
+        self._done = 0
+        self._first_lap: tuple[int, int] | None = None
+        self._plain_at = 0.0
+        self._out = console(stderr=True)
+        self._bars: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> RunProgress:
+        if self._out.is_terminal:
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            self._bars = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None if self._out.width < 80 else 24),
+                console=self._out,
+                transient=True,
+                auto_refresh=False,
+            )
+            self._bars.start()
+            self._task = self._bars.add_task(self._title, total=self._steps)
+            self._bars.refresh()
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def on_report(self, report: protocol.Report) -> None:
+        """Take in what the worker reports."""
+        if isinstance(report, protocol.Phase):
+            self._show(f"{self._title}: {_PHASES.get(report.name, report.name)}", at_once=True)
+        elif isinstance(report, protocol.Lap):
+            self._done += report.steps
+            self._show(self._line(report), at_once=False)
+        elif isinstance(report, protocol.EpochEnd) and self._bars is None:
+            self._plain_at = 0.0
+
+    def _line(self, lap: protocol.Lap) -> str:
+        parts = [f"epoch {lap.epoch}/{self._epochs}"]
+        if lap.loss is not None:
+            parts.append(f"loss {lap.loss:.4f}")
+        if lap.accuracy is not None:
+            parts.append(f"accuracy {lap.accuracy:.2%}")
+        if self._first_lap is None:
+            self._first_lap = (self._done, lap.end_ns)
+        steps = self._done - self._first_lap[0]
+        seconds = (lap.end_ns - self._first_lap[1]) / 1e9
+        if steps and seconds > 0:
+            parts.append(f"{steps * self._batch_size / seconds:,.0f} images/s")
+            parts.append(f"{_duration((self._steps - self._done) * seconds / steps)} left")
+        return ", ".join(parts)
+
+    def _show(self, line: str, at_once: bool) -> None:
+        now = time.monotonic()
+        interval = 1 / REFRESH_HZ if self._bars is not None else PLAIN_INTERVAL_S
+        if not at_once and now - self._plain_at < interval and self._done < self._steps:
+            return
+        self._plain_at = now
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, completed=self._done, description=line)
+            self._bars.refresh()
+        else:
+            self._out.print(line)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

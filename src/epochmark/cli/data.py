@@ -1,0 +1,58 @@
+"""``epochmark data``: where the training data are, and fetching them ahead of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from epochmark.cli._guard import guarded
+
+app = typer.Typer(
+    help="Show or fetch the training data (MNIST, verified by its published sums).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def status(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Tell where MNIST is cached, whether it is whole, and which other copies are here."""
+    from epochmark.cli._console import console, print_json
+    from epochmark.datasets import mnist_status
+
+    found = mnist_status()
+    if json:
+        print_json(found)
+        return
+    out = console()
+    out.print(f"cache      {found.folder}")
+    out.print(f"state      {found.state}")
+    if found.size_bytes:
+        out.print(f"size       {found.size_bytes / 2**20:.1f} MiB")
+    for source in found.local_sources:
+        out.print(f"also here  {source}")
+    if found.state != "verified":
+        out.print("'epochmark data fetch' gets it; 'epochmark run' does so by itself.")
+
+
+def fetch(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Take MNIST from this file or folder.", show_default=False),
+    ] = None,
+) -> None:
+    """Get MNIST, verify it and cache it, so that a later run needs no network."""
+    from epochmark.cli._console import console
+    from epochmark.cli._progress import transfer_progress
+    from epochmark.datasets import get_mnist
+
+    with transfer_progress() as progress:
+        folder = get_mnist(data, progress)
+    console().print(f"MNIST is verified in {folder}")
+
+
+app.command("status")(guarded(status))
+app.command("fetch")(guarded(fetch))

@@ -1,0 +1,178 @@
+"""An engine that computes nothing and can be told to misbehave: what the pipeline is tested with.
+
+Its script is a JSON object in the environment variable ``EPOCHMARK_FAKE``; without one it behaves
+like a correct engine that takes no time. Its results are its own family and rank with nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from epochmark.engines._contract import (
+    Batch,
+    Device,
+    DeviceUnavailableError,
+    Engine,
+    EngineInfo,
+    Labels,
+    Pixels,
+    Settings,
+    Stopwatch,
+    Weights,
+)
+from epochmark.workloads import parity
+
+TYPICAL_LOSSES = (0.165, 0.050, 0.034, 0.025, 0.019, 0.0145, 0.012, 0.0098, 0.0085, 0.0075)
+"""Mean training loss of epochs 1 to 10 as correct training gives it."""
+
+DEFAULTS: Dict[str, Any] = {
+    # how long a step takes
+    "step_s": 0.0,
+    # the loss of every epoch is multiplied by this; "nan" and "flat" replace it
+    "loss": 1.0,
+    "test_accuracy": 0.99,
+    # relative error of the replayed losses; "nan", or "short" for one step too few
+    "replay": 0.0,
+    # device the tensors claim to be on; None for the resolved one
+    "observed_device": None,
+    # steps left out of the last epoch's report
+    "steps_missing": 0,
+    # seconds of the fit after the last lap has ended
+    "unsynchronised_s": 0.0,
+    # bytes written to stdout and stderr while training
+    "stdout_bytes": 0,
+    "stderr_bytes": 0,
+    # in which method to fail ("open", "load", "build", "fit", "evaluate", "replay"), how
+    # ("raise", "exit", "kill", "hang", "spin", "garbage", "flood"), and in fit after which step
+    "fail_in": None,
+    "fail_how": "raise",
+    "fail_at_step": 0,
+    # leave a child process and a thread behind that never end; ignore the polite signal to end
+    "leave_child": False,
+    "ignore_sigterm": False,
+}
+
+
+class FakeEngine(Engine):
+    info = EngineInfo(
+        name="fake",
+        title="Fake",
+        summary="computes nothing; tests the tool itself",
+        family="fake",
+        adam_form="epsilon_hat",
+        device_kinds=("cpu", "gpu"),
+    )
+
+    def list_devices(self) -> List[Device]:
+        return [Device("cpu", "no device at all"), Device("gpu:0", "no device either")]
+
+    def open(self, settings: Settings) -> Device:
+        self._settings = settings
+        script = json.loads(os.environ.get("EPOCHMARK_FAKE", "{}"))
+        unknown = set(script) - set(DEFAULTS)
+        if unknown:
+            raise ValueError(f"EPOCHMARK_FAKE has unknown keys: {sorted(unknown)}")
+        self._script = {**DEFAULTS, **script}
+        if self._script["ignore_sigterm"]:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self._script["leave_child"]:
+            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+            threading.Thread(target=time.sleep, args=(3600,)).start()
+        self._fail("open")
+        wanted = "gpu:0" if settings.device == "gpu" else settings.device
+        for device in self.list_devices():
+            if device.id == wanted:
+                self._device = device
+                return device
+        raise DeviceUnavailableError(f"fake has no {settings.device}; it has cpu, gpu:0")
+
+    def load(self, images: Pixels, labels: Labels) -> int:
+        self._fail("load")
+        return len(images)
+
+    def build(self, weights: Weights) -> None:
+        self._fail("build")
+
+    def fit(self, data: int, stopwatch: Stopwatch) -> None:
+        self._train(stopwatch)
+        time.sleep(self._script["unsynchronised_s"])
+
+    def _train(self, stopwatch: Stopwatch) -> None:
+        settings = self._settings
+        sys.stdout.write("o" * self._script["stdout_bytes"])
+        sys.stderr.write("e" * self._script["stderr_bytes"])
+        steps_per_epoch = settings.workload.steps_per_epoch(settings.batch_size)
+        steps_left = settings.max_steps or steps_per_epoch * settings.epochs
+        for epoch in range(1, settings.epochs + 1):
+            loss, since_lap = self._loss(epoch), 0
+            steps = min(steps_per_epoch, steps_left)
+            for step in range(1, steps + 1):
+                if self._script["step_s"]:
+                    time.sleep(self._script["step_s"])
+                self._fail("fit", (epoch - 1) * steps_per_epoch + step)
+                since_lap += 1
+                if stopwatch.wants_lap() and step < steps:
+                    stopwatch.lap(since_lap, loss, 0.9)
+                    since_lap = 0
+            steps_left -= steps
+            if epoch == settings.epochs:
+                since_lap -= self._script["steps_missing"]
+            if steps < steps_per_epoch:
+                stopwatch.lap(since_lap, loss, 0.9)
+                return
+            if not stopwatch.epoch(since_lap, loss, 0.9) or not steps_left:
+                return
+
+    def _loss(self, epoch: int) -> float:
+        if self._script["loss"] == "nan":
+            return float("nan")
+        if self._script["loss"] == "flat":
+            return 2.3026
+        return float(self._script["loss"]) * TYPICAL_LOSSES[min(epoch, len(TYPICAL_LOSSES)) - 1]
+
+    def observed_devices(self) -> List[str]:
+        return [self._script["observed_device"] or self._device.id]
+
+    def evaluate(self, images: Pixels, labels: Labels) -> Tuple[float, float]:
+        self._fail("evaluate")
+        return 0.03, self._script["test_accuracy"]
+
+    def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
+        self._fail("replay")
+        golden = parity.golden_losses(self._settings.workload, self.info.adam_form)
+        if self._script["replay"] == "nan":
+            return [float("nan")] * len(golden)
+        if self._script["replay"] == "short":
+            return list(golden[:-1])
+        return [loss * (1 + self._script["replay"]) for loss in golden]
+
+    def _fail(self, method: str, step: Optional[int] = None) -> None:
+        """Fail as scripted, if this is the place."""
+        if self._script["fail_in"] != method:
+            return
+        if step is not None and step < self._script["fail_at_step"]:
+            return
+        how = self._script["fail_how"]
+        if how == "raise":
+            raise RuntimeError("the fake engine was told to fail")
+        if how == "exit":
+            os._exit(3)
+        if how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if how == "garbage":
+            os.write(int(sys.argv[1]), b'{"report": "Lap", "steps": "many"}\n')
+        if how == "flood":
+            os.write(int(sys.argv[1]), b"x" * (2 << 20))
+        while True:
+            if how != "spin":
+                time.sleep(3600)
+
+
+ENGINE = FakeEngine()

@@ -1,0 +1,1 @@
+"""What this machine is: its description, its devices, its sensors."""

@@ -1,0 +1,142 @@
+"""Describe the machine: hardware model, memory and system; nothing that names its owner."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import secrets
+import subprocess
+from pathlib import Path
+
+import psutil
+
+from epochmark.results.record import Machine
+
+_FEATURES = (
+    "avx512f", "avx512_vnni", "avx512_bf16", "avx2", "fma", "avx", "sse4_2", "amx_tile",
+    "neon", "asimd", "sve", "sve2", "bf16", "sme",
+)  # fmt: skip
+"""Instruction sets that matter for training, of archspec's names."""
+
+
+def describe_machine(machine_id: str | None) -> Machine:
+    """This machine, as a record names it."""
+    microarchitecture, features = _microarchitecture()
+    os_name, os_version = _operating_system()
+    return Machine(
+        machine_id=machine_id,
+        model=_model(),
+        cpu=_cpu_name(),
+        microarchitecture=microarchitecture,
+        instruction_sets=[feature for feature in _FEATURES if feature in features],
+        physical_cores=psutil.cpu_count(logical=False),
+        usable_cores=usable_cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        os=os_name,
+        os_version=os_version,
+        kernel=platform.release(),
+        architecture=platform.machine(),
+        virtualized=_is_virtualized(),
+        power_source=_power_source(),
+        cpu_governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+    )
+
+
+def usable_cores() -> int:
+    """Logical cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def machine_id(folder: Path) -> str:
+    """The random id of this machine, kept in ``folder``; deleting the file resets it.
+
+    Raises ``OSError`` when it can neither be read nor written.
+    """
+    file = folder / "machine-id"
+    with contextlib.suppress(FileNotFoundError):
+        kept = file.read_text(encoding="ascii", errors="replace").strip()
+        if re.fullmatch(r"[0-9a-f]{16}", kept):
+            return kept
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = secrets.token_hex(8)
+    file.write_text(fresh + "\n", encoding="ascii")
+    return fresh
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip("\0\n ")[:300] or None
+    except OSError:
+        return None
+
+
+def _sysctl(name: str) -> str | None:
+    try:
+        result = subprocess.run(
+            ["/usr/sbin/sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()[:300] or None
+
+
+def _cpu_name() -> str:
+    if platform.system() == "Darwin":
+        return _sysctl("machdep.cpu.brand_string") or platform.processor() or "unknown"
+    cpuinfo = _read_all("/proc/cpuinfo")
+    found = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    return " ".join(found[1].split()) if found else platform.processor() or "unknown"
+
+
+def _read_all(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _model() -> str | None:
+    """Maker and model of the machine, where the system tells it without privileges."""
+    if platform.system() == "Darwin":
+        return _sysctl("hw.model")
+    parts = (_read("/sys/class/dmi/id/sys_vendor"), _read("/sys/class/dmi/id/product_name"))
+    known = [part for part in parts if part and "o.e.m." not in part.lower()]
+    return " ".join(known)[:300] or _read("/proc/device-tree/model")
+
+
+def _operating_system() -> tuple[str, str]:
+    if platform.system() == "Darwin":
+        return "macOS", platform.mac_ver()[0]
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return platform.system(), ""
+    return release.get("NAME", "Linux"), release.get("VERSION_ID", "")
+
+
+def _microarchitecture() -> tuple[str | None, frozenset[str]]:
+    import archspec.cpu
+
+    try:
+        host = archspec.cpu.host()
+    except Exception:
+        # archspec reads /proc and sysctl in many ways; a machine it cannot name is not an error
+        return None, frozenset()
+    return host.name, frozenset(host.features)
+
+
+def _is_virtualized() -> bool | None:
+    """Whether the CPU says that a hypervisor is present (x86 on Linux), else None."""
+    flags = re.search(r"^flags\s*:(.*)$", _read_all("/proc/cpuinfo"), re.MULTILINE)
+    return " hypervisor" in flags[1] if flags else None
+
+
+def _power_source() -> str | None:
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    if battery is None:
+        return None
+    return "mains" if battery.power_plugged else "battery"

@@ -1,0 +1,90 @@
+"""The answer after a run: how fast, and whether to believe it, in lines of text."""
+
+from __future__ import annotations
+
+from epochmark.report.figures import seconds_text
+from epochmark.results.findings import MEANING, FindingCode
+from epochmark.results.headline import replay_verdict, steps_per_epoch
+from epochmark.results.record import Record
+from epochmark.results.statistics import epoch_seconds
+
+_LABEL_WIDTH = 14
+
+
+def answer_lines(record: Record) -> list[str]:
+    """The answer to "how fast, and can it be believed", each fact on a line of its own."""
+    lines = [_title(record), ""]
+    lines += [f"  {label:<{_LABEL_WIDTH}} {text}" for label, text in _facts(record)]
+    for finding in record.findings:
+        meaning = MEANING[FindingCode(finding.code)]
+        lines += [
+            "",
+            f"  {finding.code}: {meaning.title}",
+            f"    {finding.detail}",
+            f"    What to do: {meaning.remedy}.",
+        ]
+    return lines
+
+
+def _title(record: Record) -> str:
+    run, engine, device = record.workload, record.engine, record.device
+    variant = f" ({', '.join(run.variant)})" if run.variant else ""
+    where = device.resolved or device.requested
+    settings = [engine.settings[name] for name in ("instruction_set",) if name in engine.settings]
+    if "threads" in engine.settings:
+        count = engine.settings["threads"]
+        settings.insert(0, f"{count} thread{'s' if count != '1' else ''}")
+    detail = ", ".join([record.machine.cpu if where == "cpu" else where, *settings])
+    return f"{run.name} v{run.version}{variant}: {engine.name} on {where} ({detail})"
+
+
+def _facts(record: Record) -> list[tuple[str, str]]:
+    headline, timing = record.headline, record.timing
+    facts: list[tuple[str, str]] = []
+    if headline.steady_epoch_s is not None:
+        facts.append(("steady epoch", _steady_text(record)))
+    if headline.elapsed_s is not None:
+        startup = (
+            "" if timing.startup_s is None else f", after {timing.startup_s:.2f} s of start-up"
+        )
+        work = (
+            f"{record.workload.max_steps} steps"
+            if record.workload.max_steps is not None
+            else f"{record.workload.epochs} epochs"
+        )
+        facts.append(("elapsed", f"{seconds_text(headline.elapsed_s)} for {work}{startup}"))
+    if headline.images_per_s is not None:
+        facts.append(("images/s", f"{headline.images_per_s:,.0f}"))
+    if headline.test_accuracy is not None:
+        facts.append(("test accuracy", f"{headline.test_accuracy:.2%}"))
+    if record.peak_memory_bytes is not None:
+        facts.append(("peak memory", f"{record.peak_memory_bytes / 2**20:,.0f} MiB"))
+    facts.append(("validity", _validity_text(record)))
+    return facts
+
+
+def _steady_text(record: Record) -> str:
+    headline = record.headline
+    whole = len(epoch_seconds(record.timing.laps, steps_per_epoch(record.workload)))
+    text = seconds_text(headline.steady_epoch_s)
+    if whole < 2:
+        return f"{text} (one epoch only, its start included: no spread)"
+    low, high = (
+        seconds_text(headline.steady_epoch_low_s),
+        seconds_text(headline.steady_epoch_high_s),
+    )
+    meaning = "95 % interval of the median" if whole > 6 else "all"
+    return f"{text} per epoch ({meaning}: {low} to {high}, epochs 2 to {whole})"
+
+
+def _validity_text(record: Record) -> str:
+    headline = record.headline
+    if record.findings:
+        return f"{headline.validity}: {', '.join(finding.code for finding in record.findings)}"
+    verdict = replay_verdict(record)
+    error = f"{verdict.max_error:.1e}" if verdict else "?"
+    return (
+        f"{headline.validity}: all work was done, on {', '.join(record.device.observed)}; "
+        f"ten replayed steps agree with the float64 losses to {error} "
+        f"({record.precision.observed}); loss and accuracy are what correct training gives"
+    )

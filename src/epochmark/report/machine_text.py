@@ -1,0 +1,27 @@
+"""A machine in lines of text."""
+
+from __future__ import annotations
+
+from epochmark.results.record import Machine
+
+
+def machine_lines(machine: Machine) -> list[str]:
+    """One aligned ``name  value`` line per known fact."""
+    cores = f"{machine.usable_cores} usable"
+    if machine.physical_cores is not None:
+        cores = f"{machine.physical_cores} physical, {cores}"
+    virtualized = {True: "yes", False: "no", None: None}[machine.virtualized]
+    facts = {
+        "model": machine.model,
+        "processor": machine.cpu,
+        "microarchitecture": machine.microarchitecture,
+        "instruction sets": ", ".join(machine.instruction_sets) or None,
+        "cores": cores,
+        "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
+        "system": f"{machine.os} {machine.os_version}".strip(),
+        "kernel": f"{machine.kernel} ({machine.architecture})",
+        "virtual machine": virtualized,
+        "power": machine.power_source,
+        "CPU governor": machine.cpu_governor,
+    }
+    return [f"{name:<18} {value}" for name, value in facts.items() if value is not None]

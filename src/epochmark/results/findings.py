@@ -1,0 +1,128 @@
+"""The closed list of findings: what limits trust in a run, how badly, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from epochmark.results.record import Validity
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    validity: Validity
+    title: str
+    remedy: str
+
+
+class FindingCode(Enum):
+    """Every finding there is. The value is the code in records."""
+
+    WORKER_CRASHED = "worker-crashed"
+    WORKER_KILLED = "worker-killed"
+    WORKER_HUNG = "worker-hung"
+    INTERRUPTED = "interrupted"
+    ENGINE_FAILED = "engine-failed"
+    PROTOCOL_BROKEN = "protocol-broken"
+    LOSS_DIVERGED = "loss-diverged"
+    LOSS_FLAT = "loss-flat"
+    LEARNING_OUT_OF_BAND = "learning-out-of-band"
+    PARITY_FAILED = "parity-failed"
+    PARITY_MISSING = "parity-missing"
+    PRECISION_MISMATCH = "precision-mismatch"
+    DEVICE_MISMATCH = "device-mismatch"
+    WORK_INCOMPLETE = "work-incomplete"
+    LAPS_UNSYNCHRONISED = "laps-unsynchronised"
+    STEPS_LIMITED = "steps-limited"
+
+
+MEANING: dict[FindingCode, _Meaning] = {
+    FindingCode.WORKER_CRASHED: _Meaning(
+        "invalid",
+        "the worker process crashed",
+        "read the stderr file beside the record; if the engine's framework crashed, try another "
+        "version of it",
+    ),
+    FindingCode.WORKER_KILLED: _Meaning(
+        "invalid",
+        "the worker process was killed",
+        "if memory ran out (see the system log), close other programs or use a smaller --batch",
+    ),
+    FindingCode.WORKER_HUNG: _Meaning(
+        "invalid",
+        "the worker made no progress and was stopped",
+        "run it again; if it hangs again, give it longer with --patience SECONDS or report it to "
+        "the engine's maintainers",
+    ),
+    FindingCode.INTERRUPTED: _Meaning(
+        "invalid", "the run was interrupted", "run it again and let it finish"
+    ),
+    FindingCode.ENGINE_FAILED: _Meaning(
+        "invalid",
+        "the engine reported an error",
+        "the message names it; the stderr file beside the record has the rest",
+    ),
+    FindingCode.PROTOCOL_BROKEN: _Meaning(
+        "invalid",
+        "the worker's report could not be understood",
+        "the engine file is at fault: report it, with the stderr file beside the record",
+    ),
+    FindingCode.LOSS_DIVERGED: _Meaning(
+        "invalid",
+        "the training loss became NaN or infinite",
+        "the engine computes wrongly on this device; update its framework or driver",
+    ),
+    FindingCode.LOSS_FLAT: _Meaning(
+        "invalid",
+        "the training loss did not fall: nothing was learned",
+        "the engine computes wrongly on this device; update its framework or driver",
+    ),
+    FindingCode.LEARNING_OUT_OF_BAND: _Meaning(
+        "invalid",
+        "loss or accuracy lie outside what correct training gives",
+        "the engine does other work than the workload; compare its settings with "
+        "docs/measurement.md",
+    ),
+    FindingCode.PARITY_FAILED: _Meaning(
+        "invalid",
+        "ten replayed training steps gave other losses than the exact computation",
+        "the engine does other arithmetic than it says; update its framework or driver, or report it",
+    ),
+    FindingCode.PARITY_MISSING: _Meaning(
+        "invalid",
+        "the replay that proves the arithmetic did not complete",
+        "run it again; without the replay a time proves nothing",
+    ),
+    FindingCode.PRECISION_MISMATCH: _Meaning(
+        "invalid",
+        "the precision asked for was not met",
+        "ask for the precision the engine really uses, or for 'stock'",
+    ),
+    FindingCode.DEVICE_MISMATCH: _Meaning(
+        "invalid",
+        "the work was not done on the device asked for",
+        "check the framework's device support and driver; 'epochmark machine' lists what it sees",
+    ),
+    FindingCode.WORK_INCOMPLETE: _Meaning(
+        "invalid",
+        "fewer or other steps were reported than the workload has",
+        "the engine file is at fault: report it",
+    ),
+    FindingCode.LAPS_UNSYNCHRONISED: _Meaning(
+        "disturbed",
+        "work went on after the last lap had ended",
+        "the engine file is at fault, it ends laps before the device has finished: report it",
+    ),
+    FindingCode.STEPS_LIMITED: _Meaning(
+        "partial",
+        "only a fraction of the work was asked for",
+        "leave --steps away for a figure that can be ranked",
+    ),
+}
+
+_ORDER: tuple[Validity, ...] = ("valid", "disturbed", "partial", "invalid")
+
+
+def worst_validity(codes: list[FindingCode]) -> Validity:
+    """The validity of a run with these findings: that of its worst."""
+    return max((MEANING[code].validity for code in codes), key=_ORDER.index, default="valid")

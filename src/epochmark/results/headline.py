@@ -1,0 +1,73 @@
+"""The headline of a record, and the workload figures it rests on, derived from raw data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from epochmark.results.findings import FindingCode, worst_validity
+from epochmark.results.record import Finding, Headline, Lap, Learning, Record, Timing, WorkloadRun
+from epochmark.results.statistics import NANOSECONDS, steady_epoch
+from epochmark.workloads import WORKLOADS, parity
+
+
+def steps_per_epoch(run: WorkloadRun) -> int:
+    """Optimizer steps of one epoch at this run's batch size."""
+    return WORKLOADS[run.name].steps_per_epoch(run.batch_size)
+
+
+def expected_steps(run: WorkloadRun) -> int:
+    """Optimizer steps the whole run has."""
+    steps = steps_per_epoch(run) * run.epochs
+    return steps if run.max_steps is None else min(steps, run.max_steps)
+
+
+def images_in(laps: Sequence[Lap], run: WorkloadRun) -> int:
+    """Training images that these laps of a run processed (an epoch's last batch is smaller)."""
+    per_epoch = steps_per_epoch(run)
+    short_by = per_epoch * run.batch_size - WORKLOADS[run.name].train_images
+    steps_of: dict[int, int] = {}
+    for lap in laps:
+        steps_of[lap.epoch] = steps_of.get(lap.epoch, 0) + lap.steps
+    whole = sum(steps == per_epoch for steps in steps_of.values())
+    return sum(steps_of.values()) * run.batch_size - whole * short_by
+
+
+def derive_headline(
+    run: WorkloadRun, timing: Timing, learning: Learning, findings: Sequence[Finding]
+) -> Headline:
+    """All figures from the raw laps; None where the run did not come far enough.
+
+    Images per second are those of the steady epoch; of a run without a whole epoch, those of all
+    laps but the first, which holds the compilation.
+    """
+    steady = steady_epoch(timing.laps, steps_per_epoch(run))
+    images_per_s = None
+    if steady is not None:
+        images_per_s = WORKLOADS[run.name].train_images / steady.median
+    elif len(timing.laps) > 1:
+        laps = timing.laps
+        lasted_s = (laps[-1].end_ns - laps[0].end_ns) / NANOSECONDS
+        images = images_in(laps, run) - images_in(laps[:1], run)
+        images_per_s = images / lasted_s if lasted_s > 0 else None
+    return Headline(
+        elapsed_s=None if timing.fit_ns is None else timing.fit_ns / NANOSECONDS,
+        steady_epoch_s=steady.median if steady else None,
+        steady_epoch_low_s=steady.low if steady else None,
+        steady_epoch_high_s=steady.high if steady else None,
+        images_per_s=images_per_s,
+        test_accuracy=learning.test_accuracy,
+        validity=worst_validity([FindingCode(finding.code) for finding in findings]),
+    )
+
+
+def headline_of(record: Record) -> Headline:
+    """The headline of a record, derived anew."""
+    return derive_headline(record.workload, record.timing, record.learning, record.findings)
+
+
+def replay_verdict(record: Record) -> parity.Verdict | None:
+    """The record's replayed losses against the golden losses of its engine's form of Adam."""
+    if record.replay is None:
+        return None
+    golden = parity.golden_losses(WORKLOADS[record.workload.name], record.engine.adam_form)
+    return parity.judge(record.replay.losses, golden)

@@ -1,0 +1,183 @@
+"""The record: one run, raw laps included, as typed structures (see docs/record-format.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+SCHEMA_VERSION = 1
+
+ShortText = Annotated[str, Meta(max_length=300)]
+LongText = Annotated[str, Meta(max_length=2000)]
+RecordId = Annotated[str, Meta(pattern=r"^[0-9a-f]{12}$")]
+Count = Annotated[int, Meta(ge=0)]
+Nanoseconds = Annotated[int, Meta(ge=0, le=2**62)]
+Seconds = Annotated[float, Meta(ge=0.0, lt=1e12)]
+ShortMap = Annotated[dict[ShortText, ShortText], Meta(max_length=100)]
+ShortList = Annotated[list[ShortText], Meta(max_length=100)]
+
+Validity = Literal["valid", "disturbed", "partial", "invalid"]
+Outcome = Literal["completed", "failed"]
+FailureKind = Literal["failed", "crashed", "killed", "hung", "interrupted", "protocol-broken"]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every part of a record: immutable, and strict about unknown fields."""
+
+
+class Machine(_Part):
+    """The hardware and system a run was measured on; nothing that names its owner."""
+
+    machine_id: ShortText | None
+    model: ShortText | None
+    cpu: ShortText
+    microarchitecture: ShortText | None
+    instruction_sets: ShortList
+    physical_cores: Count | None
+    usable_cores: Count
+    memory_bytes: Count
+    os: ShortText
+    os_version: ShortText
+    kernel: ShortText
+    architecture: ShortText
+    virtualized: bool | None
+    power_source: ShortText | None
+    cpu_governor: ShortText | None
+
+
+class WorkloadRun(_Part):
+    """What was trained; ``variant`` names every departure from the workload as specified."""
+
+    name: ShortText
+    version: Count
+    epochs: Count
+    max_steps: Count | None
+    batch_size: Annotated[int, Meta(ge=1)]
+    seed: Count
+    variant: ShortList
+
+
+class EngineRun(_Part):
+    """Who trained, and with which settings."""
+
+    name: ShortText
+    family: ShortText
+    title: ShortText
+    adam_form: Literal["epsilon_hat", "algorithm_1"]
+    tuning: Literal["stock", "tuned"]
+    versions: ShortMap
+    settings: ShortMap
+    python: ShortText
+    interpreter: Literal["own", "managed", "foreign"]
+
+
+class DeviceRun(_Part):
+    """Where: as typed, as the engine picked it, and where the tensors were seen to be."""
+
+    requested: ShortText
+    resolved: ShortText | None
+    resolved_description: ShortText | None
+    observed: ShortList
+
+
+class PrecisionRun(_Part):
+    """Precision asked for, and the tightest class whose parity tolerance the run met."""
+
+    requested: ShortText
+    observed: ShortText | None
+
+
+class Lap(_Part):
+    """A stretch of ``steps`` steps of one epoch that ended ``end_ns`` after the clock started."""
+
+    epoch: Annotated[int, Meta(ge=1)]
+    steps: Annotated[int, Meta(ge=1)]
+    end_ns: Nanoseconds
+
+
+class Epoch(_Part):
+    """A finished epoch: mean training loss and accuracy; None where the engine gave NaN."""
+
+    epoch: Annotated[int, Meta(ge=1)]
+    loss: float | None
+    accuracy: float | None
+
+
+class Timing(_Part):
+    """Raw times. ``startup_s`` is process start to clock start; ``fit_ns`` is the whole fit."""
+
+    startup_s: Seconds | None
+    fit_ns: Nanoseconds | None
+    laps: Annotated[list[Lap], Meta(max_length=200_000)]
+
+
+class Learning(_Part):
+    """What was learned."""
+
+    epochs: Annotated[list[Epoch], Meta(max_length=10_000)]
+    test_loss: float | None
+    test_accuracy: Annotated[float, Meta(ge=0.0, le=1.0)] | None
+
+
+class Replay(_Part):
+    """Losses of the parity replay, before each update; None where the engine gave NaN."""
+
+    losses: Annotated[list[float | None], Meta(max_length=1000)]
+
+
+class Finding(_Part):
+    """One fact that limits trust in the run; ``code`` is from ``findings.FindingCode``."""
+
+    code: ShortText
+    detail: LongText
+
+
+class Failure(_Part):
+    """How a run that did not complete ended: the engine raised (``failed``), the process ended by
+    itself or by a signal, went silent, broke the protocol, or the user stopped it. What the worker
+    wrote to stderr stays in a side file."""
+
+    kind: FailureKind
+    phase: ShortText
+    exception: ShortText | None
+    message: LongText
+    exit_status: int | None
+    signal: ShortText | None
+
+
+class Headline(_Part):
+    """The derived figures people quote; recomputed from the raw laps whenever a record is read."""
+
+    elapsed_s: float | None
+    steady_epoch_s: float | None
+    steady_epoch_low_s: float | None
+    steady_epoch_high_s: float | None
+    images_per_s: float | None
+    test_accuracy: float | None
+    validity: Validity
+
+
+class Record(_Part):
+    """One run."""
+
+    schema: Annotated[int, Meta(ge=1)]
+    id: RecordId
+    created: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    epochmark_version: ShortText
+    label: ShortText | None
+    outcome: Outcome
+    headline: Headline
+    findings: Annotated[list[Finding], Meta(max_length=100)]
+    workload: WorkloadRun
+    engine: EngineRun
+    device: DeviceRun
+    precision: PrecisionRun
+    timing: Timing
+    learning: Learning
+    replay: Replay | None
+    failure: Failure | None
+    machine: Machine
+    environment: ShortMap
+    peak_memory_bytes: Count | None

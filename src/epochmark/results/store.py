@@ -1,0 +1,158 @@
+"""The user's result files: one JSON file per run, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from epochmark.errors import EpochmarkError
+from epochmark.results.record import Record
+from epochmark.results.upgrades import MAX_RECORD_BYTES, RecordError, decode_record, encode_record
+
+FOLDER_VARIABLE = "EPOCHMARK_RESULTS"
+
+
+@dataclass(frozen=True)
+class UnreadableFile:
+    """A file among the results that is no record we can read, and why."""
+
+    file: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A record and the file it came from."""
+
+    file: Path
+    record: Record
+
+
+class ResultFiles:
+    """One folder of result files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def of_user(cls) -> ResultFiles:
+        """The folder named by ``EPOCHMARK_RESULTS``, else ``results`` in the user's data folder."""
+        named = os.environ.get(FOLDER_VARIABLE)
+        if named:
+            return cls(Path(named).expanduser())
+        import platformdirs
+
+        return cls(platformdirs.user_data_path("epochmark") / "results")
+
+    def check_writable(self) -> None:
+        """Find out before minutes are spent whether a record could be saved here.
+
+        Raises ``EpochmarkError`` with the reason.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder) as probe:
+                probe.write(b"\0" * (1 << 16))
+                probe.flush()
+        except OSError as error:
+            raise EpochmarkError(self._unsaved(error)) from error
+
+    def save(self, record: Record, stderr: bytes = b"") -> Path:
+        """Write the record, and what its worker wrote to stderr into a side file; return its path.
+
+        Raises ``EpochmarkError`` when it cannot be written; nothing half-written is left then.
+        """
+        day = record.created[:10]
+        device = re.sub(r"[^a-z0-9]", "", record.device.requested)[:16]
+        name = f"{day}-{record.engine.name}-{device}-{record.id[:8]}"
+        file = self.folder / f"{name}.json"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if stderr:
+                write_atomically(self.folder / f"{name}.stderr.txt", stderr)
+            write_atomically(file, encode_record(record))
+        except OSError as error:
+            raise EpochmarkError(self._unsaved(error)) from error
+        return file
+
+    def _unsaved(self, error: OSError) -> str:
+        return (
+            f"results cannot be saved in {self.folder}: {error.strerror or error}.\n"
+            f"Free some space, set {FOLDER_VARIABLE} to a folder that can be written, or run with "
+            "--no-save."
+        )
+
+    def load(self) -> tuple[list[StoredRecord], list[UnreadableFile]]:
+        """All records, oldest first, and the files that could not be read."""
+        records: list[StoredRecord] = []
+        unreadable: list[UnreadableFile] = []
+        for file in self._files():
+            try:
+                records.append(StoredRecord(file, decode_record(_read_bounded(file))))
+            except (RecordError, OSError) as error:
+                unreadable.append(UnreadableFile(file, str(error)))
+        records.sort(key=lambda stored: (stored.record.created, stored.record.id))
+        return records, unreadable
+
+    def find(self, id_start: str) -> StoredRecord:
+        """The one record whose id begins so. Raises ``EpochmarkError`` for none or several."""
+        records, _ = self.load()
+        matches = [stored for stored in records if stored.record.id.startswith(id_start)]
+        if not id_start or not matches:
+            raise EpochmarkError(
+                f"no result has an id that begins with {id_start!r} in {self.folder}; "
+                "'epochmark results list' shows all",
+                exit_code=2,
+            )
+        if len(matches) > 1:
+            ids = ", ".join(stored.record.id for stored in matches[:5])
+            raise EpochmarkError(
+                f"{len(matches)} results have an id that begins with {id_start!r}: {ids}; "
+                "give more of it",
+                exit_code=2,
+            )
+        return matches[0]
+
+    def remove(self, stored: StoredRecord) -> None:
+        """Delete a record's file and its side file."""
+        try:
+            stored.file.unlink()
+            stored.file.with_suffix(".stderr.txt").unlink(missing_ok=True)
+        except OSError as error:
+            raise EpochmarkError(f"{stored.file} cannot be removed: {error.strerror}") from error
+
+    def _files(self) -> Iterator[Path]:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            yield from sorted(self.folder.glob("*.json"))
+
+
+def _read_bounded(file: Path) -> bytes:
+    """A regular file's bytes, never more than a record may have."""
+    if not file.is_file():
+        raise RecordError("it is not a regular file")
+    with file.open("rb") as stream:
+        return stream.read(MAX_RECORD_BYTES + 1)
+
+
+def write_atomically(file: Path, content: bytes) -> None:
+    """Replace ``file`` by one with this content, on disk before it gets its name."""
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:40]}-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,81 @@
+"""Read records of every schema so far: one function per step, files never rewritten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from epochmark.results.findings import FindingCode
+from epochmark.results.headline import headline_of
+from epochmark.results.record import SCHEMA_VERSION, Record
+from epochmark.workloads import WORKLOADS
+
+MAX_RECORD_BYTES = 16 << 20
+"""A full run in quarter-second laps for an hour takes about 1 MiB."""
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""From schema N to N + 1, by N. Schema 1 is the first: there is nothing to upgrade from yet."""
+
+
+class RecordError(Exception):
+    """A document is not a record we can read; the message says why."""
+
+
+def decode_record(document: bytes) -> Record:
+    """A record from JSON of any schema we know. Raises ``RecordError``.
+
+    The document is not trusted: it is bounded, every field is checked, and the headline is
+    derived again from the raw laps.
+    """
+    if len(document) > MAX_RECORD_BYTES:
+        raise RecordError(f"it is larger than {MAX_RECORD_BYTES >> 20} MiB")
+    try:
+        fields = msgspec.json.decode(document, type=dict[str, Any])
+        fields = _upgraded(fields)
+        record = msgspec.convert(fields, Record)
+    except RecursionError as error:
+        raise RecordError("it is nested too deeply") from error
+    except msgspec.MsgspecError as error:
+        raise RecordError(str(error)) from error
+    _check_meaning(record)
+    return msgspec.structs.replace(record, headline=headline_of(record))
+
+
+def encode_record(record: Record) -> bytes:
+    """The record as indented JSON, ending in a newline."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+
+def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
+    schema = fields.get("schema")
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        raise RecordError("it has no schema number, so it is no record of a run")
+    if schema > SCHEMA_VERSION:
+        raise RecordError(
+            f"it has schema {schema}, this version of epochmark knows up to {SCHEMA_VERSION}: "
+            "upgrade epochmark to read it"
+        )
+    while schema < SCHEMA_VERSION:
+        fields = UPGRADES[schema](fields)
+        schema += 1
+        fields["schema"] = schema
+    return fields
+
+
+def _check_meaning(record: Record) -> None:
+    """What the types alone cannot say."""
+    if record.workload.name not in WORKLOADS:
+        raise RecordError(f"it is of an unknown workload, {record.workload.name!r}")
+    known = {code.value for code in FindingCode}
+    unknown = [finding.code for finding in record.findings if finding.code not in known]
+    if unknown:
+        raise RecordError(f"it has an unknown finding, {unknown[0]!r}")
+    ends = [lap.end_ns for lap in record.timing.laps]
+    if any(later <= earlier for earlier, later in zip([0, *ends], ends, strict=False)):
+        raise RecordError("its laps do not follow one another in time")
+    losses = [epoch.loss for epoch in record.learning.epochs]
+    if any(loss is not None and not math.isfinite(loss) for loss in losses):
+        raise RecordError("it has a loss that is not finite")

@@ -1,0 +1,43 @@
+"""``python -m epochmark.worker DESCRIPTOR``: read a job from standard input, carry it out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import traceback
+
+from epochmark.worker.protocol import Job, ReportPipe
+from epochmark.worker.train import Run, failure_of
+
+
+def _exit_with_parent() -> None:
+    """End this process when the launcher is gone: it holds our standard input open as long as it
+    lives. ``os._exit``, since a training thread would keep an ordinary exit waiting."""
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
+
+
+def main() -> int:
+    """Exit status 0 when the run was reported to its end, 1 when the engine raised."""
+    job = Job(**json.loads(sys.stdin.buffer.readline()))
+    pipe = ReportPipe(int(sys.argv[1]))
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    run = Run(job, pipe)
+    try:
+        run.carry_out()
+    except Exception as error:
+        traceback.print_exc()
+        pipe.send(failure_of(error, run.phase))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A framework may have left threads that never end; everything is reported, so do not wait.
+    os._exit(status)

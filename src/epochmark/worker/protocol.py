@@ -1,0 +1,152 @@
+"""What the launcher tells the worker (one job) and what the worker reports (JSON lines).
+
+Job and reports are plain dataclasses; both ends share these definitions, so the protocol exists
+once. Floats that are not finite travel as null. Standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from typing import Dict, List, Optional, Union
+
+MAX_LINE_BYTES = 1 << 20
+
+OptionalFloat = Optional[float]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run as the launcher asks for it. ``spawned_ns`` is ``time.monotonic_ns`` at the spawn."""
+
+    engine: str
+    workload: str
+    device: str
+    precision: str
+    tuning: str
+    seed: int
+    epochs: int
+    batch_size: int
+    max_steps: Optional[int]
+    threads: Optional[int]
+    data_folder: str
+    weights_file: str
+    replay_weights_file: str
+    spawned_ns: int
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The worker lives. ``versions`` are those of the engine's distributions."""
+
+    python: str
+    versions: Dict[str, str]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A new phase begins: ``starting``, ``loading``, ``building``, ``training``, ``checking``."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The engine picked a device."""
+
+    device: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Lap:
+    """A lap ended ``end_ns`` after the clock started; ``loss``, ``accuracy``: the epoch's so far."""
+
+    epoch: int
+    steps: int
+    end_ns: int
+    loss: OptionalFloat
+    accuracy: OptionalFloat
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """An epoch ended, with its mean training loss and accuracy."""
+
+    epoch: int
+    loss: OptionalFloat
+    accuracy: OptionalFloat
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The fit returned ``fit_ns`` after the clock started; ``startup_s`` came before the clock."""
+
+    startup_s: float
+    fit_ns: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was seen after the fit: where the tensors are, the settings used, the test result."""
+
+    observed_devices: List[str]
+    settings: Dict[str, str]
+    test_loss: OptionalFloat
+    test_accuracy: OptionalFloat
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """Losses of the parity replay."""
+
+    losses: List[OptionalFloat]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The engine raised. ``usage`` is true when the request cannot be met (no such device)."""
+
+    phase: str
+    exception: str
+    message: str
+    usage: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Everything was reported; the worker is about to exit."""
+
+    peak_memory_bytes: Optional[int]
+
+
+Report = Union[Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Replayed, Failed, Finished]
+REPORTS = {
+    kind.__name__: kind
+    for kind in (
+        Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Replayed, Failed, Finished
+    )
+}  # fmt: skip
+
+
+def finite(value: Optional[float]) -> Optional[float]:
+    """``value`` as a Python float, or None where it is missing, NaN or infinite."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+class ReportPipe:
+    """The worker's end of the private pipe."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def send(self, report: Report) -> None:
+        """Write one report as one line."""
+        line = json.dumps({"report": type(report).__name__, **asdict(report)}, allow_nan=False)
+        remaining = line.encode() + b"\n"
+        while remaining:
+            remaining = remaining[os.write(self._descriptor, remaining) :]

@@ -1,0 +1,121 @@
+"""The story of one run: open, load, build, train under the stopwatch, then prove the work."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Dict
+
+import numpy as np
+import numpy.typing as npt
+
+from epochmark.engines import DeviceUnavailableError, Settings, get_engine
+from epochmark.worker.protocol import (
+    Checked,
+    Failed,
+    Finished,
+    Fitted,
+    Hello,
+    Job,
+    Opened,
+    Phase,
+    Replayed,
+    ReportPipe,
+    finite,
+)
+from epochmark.worker.stopwatch import RunStopwatch
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads.mnist_files import read_idx_folder
+from epochmark.workloads.parity import replay_batches
+
+
+class Run:
+    """One job carried out; ``phase`` says how far it came when something raises."""
+
+    def __init__(self, job: Job, pipe: ReportPipe) -> None:
+        self._job = job
+        self._pipe = pipe
+        self.phase = "starting"
+
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self._pipe.send(Phase(phase))
+
+    def carry_out(self) -> None:
+        """Train and report. Whatever an engine raises passes through."""
+        job, pipe = self._job, self._pipe
+        engine = get_engine(job.engine)
+        pipe.send(Hello(sys.version.split()[0], engine.versions()))
+
+        self._enter("starting")
+        settings = _settings(job)
+        device = engine.open(settings)
+        pipe.send(Opened(device.id, device.description))
+
+        self._enter("loading")
+        images, labels, test_images, test_labels = read_idx_folder(Path(job.data_folder))
+        data = engine.load(images, labels)
+
+        self._enter("building")
+        engine.build(_read_weights(job.weights_file))
+
+        self._enter("training")
+        stopwatch = RunStopwatch(pipe)
+        startup_s = (time.monotonic_ns() - job.spawned_ns) / 1e9
+        stopwatch.start()
+        engine.fit(data, stopwatch)
+        pipe.send(Fitted(startup_s, stopwatch.stop()))
+
+        self._enter("checking")
+        test_loss, test_accuracy = engine.evaluate(test_images, test_labels)
+        pipe.send(
+            Checked(
+                observed_devices=list(engine.observed_devices()),
+                settings={key: str(value) for key, value in engine.effective_settings().items()},
+                test_loss=finite(test_loss),
+                test_accuracy=finite(test_accuracy),
+            )
+        )
+        losses = engine.replay(
+            _read_weights(job.replay_weights_file), replay_batches(images, labels)
+        )
+        pipe.send(Replayed([finite(loss) for loss in losses]))
+        pipe.send(Finished(_peak_memory_bytes()))
+
+
+def failure_of(error: BaseException, phase: str) -> Failed:
+    """An engine's exception as a report: its type and the last line of its message."""
+    lines = str(error).strip().splitlines() or [""]
+    return Failed(
+        phase=phase,
+        exception=type(error).__name__,
+        message=lines[-1][:1000],
+        usage=isinstance(error, DeviceUnavailableError),
+    )
+
+
+def _settings(job: Job) -> Settings:
+    return Settings(
+        workload=WORKLOADS[job.workload],
+        device=job.device,
+        precision=job.precision,
+        tuning=job.tuning,
+        seed=job.seed,
+        epochs=job.epochs,
+        batch_size=job.batch_size,
+        threads=job.threads,
+        max_steps=job.max_steps,
+    )
+
+
+def _read_weights(path: str) -> Dict[str, npt.NDArray[np.float32]]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _peak_memory_bytes() -> int:
+    """Largest resident set of this process so far (Linux counts KiB, macOS bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

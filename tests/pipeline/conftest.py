@@ -1,0 +1,48 @@
+"""Real worker processes, driven by the fake engine's script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from epochmark.bench.request import RunRequest
+from epochmark.bench.session import Measured, measure
+from epochmark.hardware.machine import describe_machine
+from epochmark.worker.protocol import Report
+
+FAKE = RunRequest(engine="fake")
+
+
+class MeasureFake(Protocol):
+    """Run the fake engine with this script and these departures from a full run on the CPU."""
+
+    def __call__(
+        self,
+        script: dict[str, Any] | None = None,
+        *,
+        on_report: Callable[[Report], None] = lambda report: None,
+        patience_s: float | None = None,
+        **departures: Any,
+    ) -> Measured: ...
+
+
+@pytest.fixture
+def measure_fake(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> MeasureFake:
+    def run(
+        script: dict[str, Any] | None = None,
+        *,
+        on_report: Callable[[Report], None] = lambda report: None,
+        patience_s: float | None = None,
+        **departures: Any,
+    ) -> Measured:
+        monkeypatch.setenv("EPOCHMARK_FAKE", json.dumps(script or {}))
+        request = replace(FAKE, **departures)
+        request.check()
+        return measure(request, mnist_folder, describe_machine(None), on_report, patience_s)
+
+    return run

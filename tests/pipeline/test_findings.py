@@ -1,0 +1,100 @@
+"""Each way an engine can be wrong is found, through a real worker process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from epochmark.errors import EpochmarkError
+from epochmark.results.record import Record
+from tests.pipeline.conftest import MeasureFake
+
+
+def codes(record: Record) -> list[str]:
+    return [finding.code for finding in record.findings]
+
+
+def test_a_correct_engine_is_valid(measure_fake: MeasureFake) -> None:
+    record = measure_fake().record
+    assert codes(record) == []
+    assert record.headline.validity == "valid"
+    assert record.outcome == "completed"
+    assert sum(lap.steps for lap in record.timing.laps) == 4690
+    assert [epoch.epoch for epoch in record.learning.epochs] == list(range(1, 11))
+    assert record.precision.observed == "float32"
+    assert record.device.observed == ["cpu"]
+    assert record.timing.startup_s is not None
+    assert record.timing.startup_s > 0
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ({"loss": "nan"}, "loss-diverged"),
+        ({"loss": "flat"}, "loss-flat"),
+        ({"loss": 3.0}, "learning-out-of-band"),
+        ({"test_accuracy": 0.9}, "learning-out-of-band"),
+        ({"test_accuracy": 1.0}, "learning-out-of-band"),
+        ({"replay": 0.05}, "parity-failed"),
+        ({"replay": "nan"}, "parity-failed"),
+        ({"replay": "short"}, "parity-failed"),
+        ({"observed_device": "gpu:0"}, "device-mismatch"),
+        ({"steps_missing": 1}, "work-incomplete"),
+        ({"steps_missing": -3}, "work-incomplete"),
+    ],
+)
+def test_wrong_work_is_invalid(
+    measure_fake: MeasureFake, script: dict[str, Any], code: str
+) -> None:
+    record = measure_fake(script).record
+    assert code in codes(record)
+    assert record.headline.validity == "invalid"
+
+
+def test_work_after_the_last_lap_disturbs_the_time(measure_fake: MeasureFake) -> None:
+    record = measure_fake({"unsynchronised_s": 0.4}).record
+    assert codes(record) == ["laps-unsynchronised"]
+    assert record.headline.validity == "disturbed"
+
+
+def test_a_silent_fall_back_to_the_cpu_is_found(measure_fake: MeasureFake) -> None:
+    record = measure_fake({"observed_device": "cpu"}, device="gpu").record
+    assert record.device.requested == "gpu"
+    assert record.device.resolved == "gpu:0"
+    assert codes(record) == ["device-mismatch"]
+
+
+def test_a_precision_asked_for_must_be_met(measure_fake: MeasureFake) -> None:
+    record = measure_fake(precision="bfloat16").record
+    assert codes(record) == ["precision-mismatch"]
+
+
+def test_a_limited_run_is_partial_and_marked(measure_fake: MeasureFake) -> None:
+    record = measure_fake(max_steps=500).record
+    assert codes(record) == ["steps-limited"]
+    assert record.headline.validity == "partial"
+    assert record.workload.variant == ["500 steps"]
+    assert sum(lap.steps for lap in record.timing.laps) == 500
+
+
+@pytest.mark.parametrize(
+    ("departures", "variant"),
+    [
+        ({"epochs": 2}, ["2 epochs"]),
+        ({"batch_size": 256}, ["batch 256"]),
+        ({"epochs": 10, "batch_size": 128}, []),
+    ],
+)
+def test_departures_from_the_workload_are_variants(
+    measure_fake: MeasureFake, departures: dict[str, Any], variant: list[str]
+) -> None:
+    record = measure_fake(**departures).record
+    assert record.workload.variant == variant
+    assert record.headline.validity == "valid"
+
+
+def test_a_device_that_is_not_there_is_a_usage_error(measure_fake: MeasureFake) -> None:
+    with pytest.raises(EpochmarkError, match="it has cpu, gpu:0") as raised:
+        measure_fake(device="gpu:7")
+    assert raised.value.exit_code == 2
