@@ -84,6 +84,8 @@ struct Kernels {
 
     void (*adam)(float* value, float* first_moment, float* second_moment, const float* gradient,
                  std::int64_t count, const AdamStep* step);
+
+    double (*multiply_add_peak)(std::int64_t rounds);  // floating-point operations done
 };
 
 namespace portable { const Kernels& kernels(); }

@@ -30,7 +30,7 @@ static EPOCHMARK_INLINE void gemm_tile(int depth, const float* a, const float* b
         Vec right[kVectors];
         for (int j = 0; j < kVectors; ++j) right[j] = load(b + j * kLanes);
         for (int i = 0; i < kRows; ++i) {
-            const Vec left = zero() + a[i * kRowA];
+            const float left = a[i * kRowA];  // broadcast by the product
             for (int j = 0; j < kVectors; ++j) sum[i][j] += left * right[j];
         }
         a += kStepA;

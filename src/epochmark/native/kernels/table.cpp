@@ -20,6 +20,7 @@ void dense_1_forward(const float*, int, const float*, const float*, float*);
 void dense_1_backward(float*, int, int, const float*, const float*, float*, const Parameters*,
                       const AdamStep*, ThreadScratch*);
 void adam(float*, float*, float*, const float*, int64_t, const AdamStep*);
+double multiply_add_peak(int64_t);
 
 const Kernels& kernels() {
     static const Kernels table = {
@@ -35,6 +36,7 @@ const Kernels& kernels() {
         dense_1_forward,
         dense_1_backward,
         adam,
+        multiply_add_peak,
     };
     return table;
 }

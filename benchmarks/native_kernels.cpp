@@ -1,0 +1,163 @@
+// Where a training step's time goes: each kernel alone on one thread, against the machine's peak.
+//
+//   cmake -S src/epochmark/native -B build/native
+//   cmake --build build/native --target native_kernels
+//   build/native/native_kernels [avx512|avx2|portable]
+//
+// Times are processor time of this thread (so that other processes disturb little), the fastest of
+// many repeats, for a batch of 128. GFLOP are those really done (minimal filtering counts its
+// products, not the direct convolution's); "direct" counts the direct convolution's.
+
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "aligned_array.h"
+#include "dispatch.h"
+#include "network.h"
+
+namespace {
+
+using epochmark::AlignedArray;
+
+constexpr int kBatch = 128;
+
+double processor_seconds() {
+    timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return double(now.tv_sec) + double(now.tv_nsec) * 1e-9;
+}
+
+template <typename F>
+double fastest(int repeats, F&& work) {
+    double best = 1e9;
+    for (int i = 0; i < repeats; ++i) {
+        const double start = processor_seconds();
+        work();
+        const double taken = processor_seconds() - start;
+        if (taken < best) best = taken;
+    }
+    return best;
+}
+
+struct Report {
+    double peak;
+    double total = 0;
+    void line(const char* name, double seconds, double gflop, double direct_gflop) {
+        total += seconds;
+        std::printf("%-34s %8.3f ms", name, seconds * 1e3);
+        if (gflop > 0)
+            std::printf("  %7.1f GFLOP/s  %5.1f %% of peak", gflop / seconds,
+                        100 * gflop / seconds / peak);
+        if (direct_gflop > 0) std::printf("  (direct %6.1f)", direct_gflop / seconds);
+        std::printf("\n");
+    }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const epochmark::Kernels* chosen = nullptr;
+    for (const epochmark::Kernels* kernels : epochmark::available_kernels())
+        if (!chosen && (argc < 2 || std::strcmp(argv[1], kernels->name) == 0)) chosen = kernels;
+    if (!chosen) {
+        std::fprintf(stderr, "no instruction set '%s' on this machine\n", argv[1]);
+        return 2;
+    }
+    using namespace epochmark;
+    const Kernels& k = *chosen;
+
+    double flop = 0;
+    const double peak_seconds = fastest(20, [&] { flop = k.multiply_add_peak(200000); });
+    Report report{flop / peak_seconds * 1e-9};
+    std::printf("%s, one thread, batch %d; multiply-add peak %.1f GFLOP/s\n", k.name, kBatch,
+                report.peak);
+
+    std::vector<std::uint8_t> images(kBatch * kPixels), labels(kBatch);
+    std::vector<std::uint32_t> order(kBatch);
+    std::uint32_t random = 1;
+    for (int i = 0; i < kBatch; ++i) {
+        order[i] = std::uint32_t(i);
+        labels[i] = std::uint8_t(i % 10);
+        for (int j = 0; j < kPixels; ++j) {
+            random = random * 1664525u + 1013904223u;
+            images[i * kPixels + j] = (random >> 31) ? std::uint8_t(random >> 16) : 0;
+        }
+    }
+    AlignedArray<float> data(4 * kParameters), features(kBatch * kFeatureStride),
+        packed(kBatch * kFeatureBlock), hidden(kBatch * kHidden);
+    AlignedArray<std::uint8_t> choices(kBatch * kFeatures);
+    AlignedArray<ThreadScratch> scratch_array(1);
+    AlignedArray<TransformedKernel> kernel_2(1);
+    ThreadScratch* scratch = scratch_array.get();
+    float* value = data.get();
+    for (std::size_t i = 0; i < kParameters; ++i) {
+        random = random * 1664525u + 1013904223u;
+        value[i] = (float(random >> 8) / (1 << 24) - 0.5f) * 0.1f;
+    }
+    const Parameters parameters{value, value + kParameters, value + 2 * kParameters, nullptr};
+    const AdamStep adam{1e-6f, 0.1f, 0.001f, 1e-7f};
+    const auto each = [](auto&& work) {
+        return [work] {
+            for (int i = 0; i < kBatch; ++i) work(i);
+        };
+    };
+
+    const double conv_1 = 2e-9 * kBatch * kPlane1 * kChannels1 * kTaps;
+    const double direct_2 = 2e-9 * kBatch * 576.0 * kChannels1 * kChannels2 * kTaps;
+    const double conv_2 = direct_2 / 4;
+    const double dense = 2e-9 * kBatch * kFeatures * kHidden;
+    const int n = 15;
+
+    report.line("conv_1 forward", fastest(n, each([&](int i) {
+                    k.scale_pixels(images.data() + i * kPixels, scratch->pixels);
+                    k.conv_1_forward(scratch->pixels, value + kConv1Kernel, value + kConv1Bias,
+                                     scratch->activation_1);
+                })), conv_1, 0);
+    report.line("conv_2 kernel transform", fastest(n, [&] {
+                    k.conv_2_transform_kernel(value + kConv2Kernel, 0, kChannels1, kernel_2.get());
+                }), 0, 0);
+    report.line("conv_2 forward, relu, pool", fastest(n, each([&](int i) {
+                    k.conv_2_forward(kernel_2.get(), value + kConv2Bias, scratch,
+                                     features.get() + i * kFeatureStride,
+                                     choices.get() + i * kFeatures);
+                })), conv_2, direct_2);
+    report.line("dense_1 forward", fastest(n, [&] {
+                    k.dense_1_forward(features.get(), kBatch, value + kDense1Kernel,
+                                      value + kDense1Bias, hidden.get());
+                }), dense, 0);
+    report.line("dense_1 backward and Adam", fastest(n, [&] {
+                    for (int f = 0; f < kFeatures; f += kFeatureBlock)
+                        k.dense_1_backward(features.get(), kBatch, f, hidden.get(), hidden.get(),
+                                           packed.get(), &parameters, &adam, scratch);
+                }), 2 * dense, 0);
+    report.line("conv_1 forward again", fastest(n, each([&](int i) {
+                    k.scale_pixels(images.data() + i * kPixels, scratch->pixels);
+                    k.conv_1_forward(scratch->pixels, value + kConv1Kernel, value + kConv1Bias,
+                                     scratch->activation_1);
+                })), conv_1, 0);
+    report.line("conv_2 both gradients", fastest(n, each([&](int i) {
+                    k.conv_2_backward(kernel_2.get(), features.get() + i * kFeatureStride,
+                                      choices.get() + i * kFeatures, i == 0, scratch);
+                })), 2 * conv_2, 2 * direct_2);
+    report.line("conv_1 kernel gradient", fastest(n, each([&](int) {
+                    k.conv_1_backward(scratch->pixels, scratch->activation_1, scratch->gradient_1,
+                                      scratch->kernel_1_gradient, scratch->bias_1_gradient);
+                })), conv_1, 0);
+    report.line("conv_2 gradient sum", fastest(n, [&] {
+                    const ThreadScratch* parts[] = {scratch};
+                    k.conv_2_reduce_gradient(parts, 1, 0, kChannels1, value + 3 * kParameters);
+                }), 0, 0);
+    std::printf("%-34s %8.3f ms\n", "sum", report.total * 1e3);
+
+    Network network(k, 1, kBatch, {1e-3, 0.9, 0.999, 1e-7});
+    network.set_parameters(value);
+    const double step = fastest(n, [&] {
+        network.train(images.data(), labels.data(), order.data(), kBatch);
+    });
+    std::printf("%-34s %8.3f ms\n", "whole step", step * 1e3);
+    return 0;
+}
