@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import gzip
 import io
 import os
@@ -18,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from epochmark.datasets import get_mnist, mnist_status
+from epochmark.datasets import cache, get_mnist, mnist_status
 from epochmark.datasets.cache import cache_folder, store
 from epochmark.datasets.containers import NPZ_MEMBERS
 from epochmark.datasets.mirrors import GzipMirror, NpzMirror
@@ -336,6 +338,45 @@ def test_leftovers_of_a_killed_run_are_cleared(contents: Contents) -> None:
     (leftover / "part").write_bytes(b"x")
     store(contents, cache_folder())
     assert only_mnist_in_cache()
+
+
+def test_another_run_that_never_ends_writing_is_explained(
+    contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = cache_folder().parent
+    parent.mkdir(parents=True)
+    monkeypatch.setattr(cache, "_LOCK_WAIT_S", 0.0)
+    holder = os.open(parent, os.O_RDONLY)
+    try:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        with pytest.raises(EpochmarkError, match="another run has been writing there"):
+            store(contents, cache_folder())
+    finally:
+        os.close(holder)
+    verify_folder(store(contents, cache_folder()))
+
+
+def test_file_system_without_locks_still_gets_a_cache(
+    contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    verify_folder(store(contents, cache_folder()))
+    assert only_mnist_in_cache()
+
+
+def test_ctrl_c_while_writing_leaves_nothing(
+    contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store(contents, cache_folder())
+    assert list(cache_folder().parent.iterdir()) == []
 
 
 def start(url: str, before: str = "") -> subprocess.Popen[str]:
