@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,12 +19,13 @@ def measuring_alone(on_wait: Callable[[str], None]) -> Iterator[None]:
     The lock goes with the process that holds it, however it ends.
     """
     file = _lock_file()
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(file, flags, 0o600)
     except OSError as error:
         raise EpochmarkError(
             f"the lock {file}, which keeps two runs apart, cannot be opened: {error.strerror}.\n"
-            "Set XDG_RUNTIME_DIR to a folder that can be written."
+            "Set TMPDIR to a folder that can be written."
         ) from error
     try:
         try:
@@ -40,9 +42,5 @@ def measuring_alone(on_wait: Callable[[str], None]) -> Iterator[None]:
 
 
 def _lock_file() -> Path:
-    import platformdirs
-
-    folder = platformdirs.user_runtime_path("epochmark")
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder / "measuring.lock"
+    """One per user and machine; not in the home folder, which machines may share."""
+    return Path(tempfile.gettempdir()) / f"epochmark-{os.getuid()}.lock"

@@ -35,6 +35,7 @@ def parse_report(line: bytes) -> Report:
     try:
         fields = msgspec.json.decode(line, type=dict[str, object])
         kind = REPORTS[str(fields.pop("report"))]
-        return msgspec.convert(fields, kind)
+        report: Report = msgspec.convert(fields, kind)
     except (msgspec.MsgspecError, KeyError, RecursionError) as error:
         raise ReportError(f"{error}, in {line[:200]!r}") from error
+    return report

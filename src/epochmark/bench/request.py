@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from epochmark.engines import engine_names, get_engine
 from epochmark.errors import EpochmarkError
@@ -21,7 +22,7 @@ class RunRequest:
     engine: str
     device: str = "cpu"
     precision: str = "stock"
-    tuning: str = "stock"
+    tuning: Literal["stock", "tuned"] = "stock"
     epochs: int | None = None
     max_steps: int | None = None
     batch_size: int | None = None

@@ -9,7 +9,7 @@ import typer
 from epochmark.cli._guard import guarded
 
 if TYPE_CHECKING:
-    from epochmark.results.store import StoredRecord, UnreadableFile
+    from epochmark.results.store import StoredRecord
 
 app = typer.Typer(
     help="List, show or remove the records of runs on this machine.",
@@ -32,7 +32,7 @@ def _list_by_default(context: typer.Context, json: JsonOption = False) -> None:
 def list_results(json: JsonOption = False) -> None:
     """List all records, oldest first."""
     from epochmark.cli._console import console, print_json
-    from epochmark.cli._tables import print_rows
+    from epochmark.cli._tables import print_rows, warn_unreadable
     from epochmark.report.results_list import RESULT_COLUMNS, result_rows
     from epochmark.results.store import ResultFiles
 
@@ -44,7 +44,7 @@ def list_results(json: JsonOption = False) -> None:
         print_rows(console(), RESULT_COLUMNS, result_rows([one.record for one in stored]))
     else:
         console().print(f"no results yet in {files.folder}: 'epochmark run' makes the first")
-    _warn(unreadable)
+    warn_unreadable(unreadable)
 
 
 def show(record_id: IdArgument, json: JsonOption = False) -> None:
@@ -85,8 +85,3 @@ def _find(record_id: str) -> StoredRecord:
     from epochmark.results.store import ResultFiles
 
     return ResultFiles.of_user().find(record_id)
-
-
-def _warn(unreadable: list[UnreadableFile]) -> None:
-    for one in unreadable:
-        typer.echo(f"epochmark: skipped {one.file}: {one.reason}", err=True)

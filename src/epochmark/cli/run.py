@@ -154,15 +154,17 @@ def _save(measured: Measured, files: ResultFiles) -> Path:
 
 def _print_answer(measured: Measured, saved: Path | None) -> None:
     from epochmark.cli._console import console
-    from epochmark.cli._tables import print_references
+    from epochmark.cli._tables import print_sections
     from epochmark.report.answer import answer_lines
+    from epochmark.report.sections import published_section
+    from epochmark.results.references import load_references
 
     out = console()
     for line in answer_lines(measured.record):
         out.print(line)
     if measured.record.outcome == "completed":
         out.print()
-        print_references(out)
+        print_sections(out, [published_section(load_references())])
     if saved is not None:
         out.print()
         out.print(f"record {measured.record.id[:8]} saved: {saved}", soft_wrap=True)

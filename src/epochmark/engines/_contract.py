@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, ClassVar, Mapping, Optional, Protocol, Sequence
+from typing import Any, ClassVar, Literal, Mapping, Optional, Protocol, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,9 @@ import numpy.typing as npt
 from epochmark.workloads import Workload
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
-"""Trainable arrays by ``<layer>.kernel`` and ``<layer>.bias``, in the shapes of ``workloads.spec``."""
+"""Trainable arrays by ``<layer>.kernel`` and ``<layer>.bias``, shaped as ``workloads.spec`` says."""
+
+AdamForm = Literal["epsilon_hat", "algorithm_1"]
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
@@ -37,7 +39,7 @@ class EngineInfo:
     title: str
     summary: str
     family: str
-    adam_form: str
+    adam_form: AdamForm
     device_kinds: tuple[str, ...]
     modules: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
@@ -60,8 +62,7 @@ class Settings:
     """How the training is asked for. ``threads`` None leaves the engine's own default.
 
     ``epochs`` and ``batch_size`` are those of this run, which may depart from the workload's;
-    ``max_steps`` ends the run after so many optimizer steps in all. ``options`` are the engine's
-    own (the fake engine's script).
+    ``max_steps`` ends the run after so many optimizer steps in all.
     """
 
     workload: Workload
@@ -73,11 +74,11 @@ class Settings:
     batch_size: int
     threads: Optional[int] = None
     max_steps: Optional[int] = None
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Stopwatch(Protocol):
-    """The worker's clock as an engine sees it. Synchronise the device before each call but ``wants_lap``."""
+    """The worker's clock as an engine sees it. Synchronise the device before each call, except to
+    ``wants_lap``."""
 
     def wants_lap(self) -> bool:
         """True when it is time for a lap inside the epoch (hand-written loops only; cheap)."""
@@ -146,5 +147,5 @@ class Engine(ABC):
         ``fit`` uses, and return the mean loss of each batch before its update."""
 
     def effective_settings(self) -> dict[str, Any]:
-        """What the run really used and a record should name (threads, instruction set, layout...)."""
+        """What the run really used and a record should name: threads, instruction set, layout."""
         return {}

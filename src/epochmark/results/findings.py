@@ -86,7 +86,7 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.PARITY_FAILED: _Meaning(
         "invalid",
         "ten replayed training steps gave other losses than the exact computation",
-        "the engine does other arithmetic than it says; update its framework or driver, or report it",
+        "the engine does other arithmetic than it says; update its framework or driver",
     ),
     FindingCode.PARITY_MISSING: _Meaning(
         "invalid",

@@ -27,7 +27,7 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Base of every part of a record: immutable, and strict about unknown fields."""
 
 
-class Machine(_Part):
+class Machine(_Part, frozen=True, kw_only=True):
     """The hardware and system a run was measured on; nothing that names its owner."""
 
     machine_id: ShortText | None
@@ -47,7 +47,7 @@ class Machine(_Part):
     cpu_governor: ShortText | None
 
 
-class WorkloadRun(_Part):
+class WorkloadRun(_Part, frozen=True, kw_only=True):
     """What was trained; ``variant`` names every departure from the workload as specified."""
 
     name: ShortText
@@ -59,7 +59,7 @@ class WorkloadRun(_Part):
     variant: ShortList
 
 
-class EngineRun(_Part):
+class EngineRun(_Part, frozen=True, kw_only=True):
     """Who trained, and with which settings."""
 
     name: ShortText
@@ -73,7 +73,7 @@ class EngineRun(_Part):
     interpreter: Literal["own", "managed", "foreign"]
 
 
-class DeviceRun(_Part):
+class DeviceRun(_Part, frozen=True, kw_only=True):
     """Where: as typed, as the engine picked it, and where the tensors were seen to be."""
 
     requested: ShortText
@@ -82,14 +82,14 @@ class DeviceRun(_Part):
     observed: ShortList
 
 
-class PrecisionRun(_Part):
+class PrecisionRun(_Part, frozen=True, kw_only=True):
     """Precision asked for, and the tightest class whose parity tolerance the run met."""
 
     requested: ShortText
     observed: ShortText | None
 
 
-class Lap(_Part):
+class Lap(_Part, frozen=True, kw_only=True):
     """A stretch of ``steps`` steps of one epoch that ended ``end_ns`` after the clock started."""
 
     epoch: Annotated[int, Meta(ge=1)]
@@ -97,7 +97,7 @@ class Lap(_Part):
     end_ns: Nanoseconds
 
 
-class Epoch(_Part):
+class Epoch(_Part, frozen=True, kw_only=True):
     """A finished epoch: mean training loss and accuracy; None where the engine gave NaN."""
 
     epoch: Annotated[int, Meta(ge=1)]
@@ -105,7 +105,7 @@ class Epoch(_Part):
     accuracy: float | None
 
 
-class Timing(_Part):
+class Timing(_Part, frozen=True, kw_only=True):
     """Raw times. ``startup_s`` is process start to clock start; ``fit_ns`` is the whole fit."""
 
     startup_s: Seconds | None
@@ -113,7 +113,7 @@ class Timing(_Part):
     laps: Annotated[list[Lap], Meta(max_length=200_000)]
 
 
-class Learning(_Part):
+class Learning(_Part, frozen=True, kw_only=True):
     """What was learned."""
 
     epochs: Annotated[list[Epoch], Meta(max_length=10_000)]
@@ -121,20 +121,20 @@ class Learning(_Part):
     test_accuracy: Annotated[float, Meta(ge=0.0, le=1.0)] | None
 
 
-class Replay(_Part):
+class Replay(_Part, frozen=True, kw_only=True):
     """Losses of the parity replay, before each update; None where the engine gave NaN."""
 
     losses: Annotated[list[float | None], Meta(max_length=1000)]
 
 
-class Finding(_Part):
+class Finding(_Part, frozen=True, kw_only=True):
     """One fact that limits trust in the run; ``code`` is from ``findings.FindingCode``."""
 
     code: ShortText
     detail: LongText
 
 
-class Failure(_Part):
+class Failure(_Part, frozen=True, kw_only=True):
     """How a run that did not complete ended: the engine raised (``failed``), the process ended by
     itself or by a signal, went silent, broke the protocol, or the user stopped it. What the worker
     wrote to stderr stays in a side file."""
@@ -147,7 +147,7 @@ class Failure(_Part):
     signal: ShortText | None
 
 
-class Headline(_Part):
+class Headline(_Part, frozen=True, kw_only=True):
     """The derived figures people quote; recomputed from the raw laps whenever a record is read."""
 
     elapsed_s: float | None
@@ -159,7 +159,7 @@ class Headline(_Part):
     validity: Validity
 
 
-class Record(_Part):
+class Record(_Part, frozen=True, kw_only=True):
     """One run."""
 
     schema: Annotated[int, Meta(ge=1)]

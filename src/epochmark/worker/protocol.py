@@ -10,7 +10,7 @@ import json
 import math
 import os
 from dataclasses import asdict, dataclass
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, Optional, Type, Union
 
 MAX_LINE_BYTES = 1 << 20
 
@@ -62,7 +62,8 @@ class Opened:
 
 @dataclass(frozen=True)
 class Lap:
-    """A lap ended ``end_ns`` after the clock started; ``loss``, ``accuracy``: the epoch's so far."""
+    """A lap ended ``end_ns`` after the clock started; ``loss`` and ``accuracy`` are the epoch's so
+    far."""
 
     epoch: int
     steps: int
@@ -123,7 +124,7 @@ class Finished:
 
 
 Report = Union[Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Replayed, Failed, Finished]
-REPORTS = {
+REPORTS: Dict[str, Type[Report]] = {
     kind.__name__: kind
     for kind in (
         Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Replayed, Failed, Finished

@@ -1,0 +1,124 @@
+"""What ``epochmark table`` shows: measured runs by comparability key, then published machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from epochmark.report.figures import seconds_text
+from epochmark.report.references_table import further_rows, post_table
+from epochmark.results.comparability import ComparabilityKey, key_of
+from epochmark.results.record import Record
+from epochmark.results.references import Reference
+
+MEASURED_HEADER = (
+    "rank", "machine", "device", "s/epoch", "interval", "elapsed", "images/s", "accuracy",
+    "ratio", "validity", "id",
+)  # fmt: skip
+FURTHER_HEADER = ("machine", "device", "framework", "s/epoch", "notes")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled table of text with notes below it."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def all_sections(records: Sequence[Record], references: Sequence[Reference]) -> list[Section]:
+    """Measured runs, one section per comparability key, then the published machines, unranked."""
+    measured = measured_sections(records)
+    return [*measured, published_section(references), _further_section(references)]
+
+
+def published_section(references: Sequence[Reference]) -> Section:
+    """The original post's machines in its layout, not ranked against anything."""
+    post = post_table(references)
+    return Section(
+        "Published by the original post (2021), measured with other engines: not ranked",
+        post.header,
+        tuple((row.machine, row.cpu, row.gpu, row.tpu) for row in post.rows),
+        tuple(f"{mark} {text}".strip() for mark, text in post.footnotes),
+    )
+
+
+def measured_sections(records: Sequence[Record]) -> list[Section]:
+    """One section per key; inside it the valid runs ranked by steady epoch, then the others."""
+    by_key: dict[ComparabilityKey, list[Record]] = {}
+    for record in records:
+        by_key.setdefault(key_of(record), []).append(record)
+    return [_measured_section(key, by_key[key]) for key in sorted(by_key)]
+
+
+def _measured_section(key: ComparabilityKey, records: Sequence[Record]) -> Section:
+    ranked = sorted((r for r in records if _is_ranked(r)), key=_steady)
+    others = [record for record in records if not _is_ranked(record)]
+    fastest = _steady(ranked[0]) if ranked else None
+    rows = [_measured_row(record, str(n), fastest) for n, record in enumerate(ranked, start=1)]
+    rows += [_measured_row(record, "-", None) for record in others]
+    notes = ("Only valid runs are ranked.",) if others else ()
+    return Section(f"Measured here: {key}", MEASURED_HEADER, tuple(rows), notes)
+
+
+def _is_ranked(record: Record) -> bool:
+    return record.headline.validity == "valid" and record.headline.steady_epoch_s is not None
+
+
+def _steady(record: Record) -> float:
+    assert record.headline.steady_epoch_s is not None, "only ranked records are compared"
+    return record.headline.steady_epoch_s
+
+
+def _measured_row(record: Record, rank: str, fastest_s: float | None) -> tuple[str, ...]:
+    headline = record.headline
+    interval = "-"
+    if headline.steady_epoch_low_s is not None and headline.steady_epoch_high_s is not None:
+        low, high = (
+            seconds_text(bound).removesuffix(" s")
+            for bound in (headline.steady_epoch_low_s, headline.steady_epoch_high_s)
+        )
+        interval = f"{low} to {high}"
+    reasons = ", ".join(finding.code for finding in record.findings)
+    return (
+        rank,
+        record.label or record.machine.model or record.machine.cpu,
+        record.device.resolved_description
+        if record.device.resolved not in (None, "cpu")
+        else record.machine.cpu,
+        seconds_text(headline.steady_epoch_s).removesuffix(" s"),
+        interval,
+        seconds_text(headline.elapsed_s),
+        "-" if headline.images_per_s is None else f"{headline.images_per_s:,.0f}",
+        "-" if headline.test_accuracy is None else f"{headline.test_accuracy:.2%}",
+        "-" if fastest_s is None else f"{_steady(record) / fastest_s:.2f}",
+        f"{headline.validity} ({reasons})" if reasons else headline.validity,
+        record.id[:8],
+    )  # type: ignore[return-value]
+
+
+def _further_section(references: Sequence[Reference]) -> Section:
+    rows = further_rows(references)
+    numbers: dict[str, int] = {}
+    for row in rows:
+        for text in (*row.footnotes, f"source: {row.source}"):
+            numbers.setdefault(text, len(numbers) + 1)
+    return Section(
+        "Published elsewhere, not ranked",
+        FURTHER_HEADER,
+        tuple(
+            (
+                row.machine,
+                row.device,
+                row.framework,
+                row.seconds,
+                " ".join(
+                    f"[{numbers[text]}]" for text in (*row.footnotes, f"source: {row.source}")
+                ),
+            )
+            for row in rows
+        ),
+        tuple(f"[{number}] {text}" for text, number in numbers.items()),
+    )
