@@ -14,11 +14,20 @@ from epochmark.datasets.mnist import SourceError
 
 IMPATIENT = Patience(stall_s=0.2, total_s=30.0)
 LIMIT = 1_000
-released = threading.Event()
+
+
+class Server(ThreadingHTTPServer):
+    """``released`` lets go of the answers this server holds back."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.released = threading.Event()
 
 
 class Handler(BaseHTTPRequestHandler):
     """Each path misbehaves in its own way."""
+
+    server: Server
 
     def do_GET(self) -> None:
         answers: dict[str, Callable[[], None]] = {
@@ -53,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def endless(self) -> None:
         self.answer(b"", announce=False)
-        while not released.is_set():
+        while not self.server.released.is_set():
             self.send(b"x" * 100)
 
     def stalled(self) -> None:
@@ -61,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wait()
 
     def wait(self) -> None:
-        released.wait(30)
+        self.server.released.wait(30)
 
     def redirect(self, target: str) -> None:
         self.send_response(302)
@@ -74,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
             self.wfile.flush()
         except OSError:  # the client has had enough
-            released.set()
+            self.server.released.set()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
@@ -83,12 +92,11 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    released.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+    with Server() as httpd:
         thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield f"http://127.0.0.1:{httpd.server_port}"
-        released.set()
+        httpd.released.set()
         httpd.shutdown()
         thread.join()
 
@@ -137,7 +145,7 @@ def test_whole_download_is_bounded_in_time(server: str) -> None:
 
 
 def test_nobody_listening_gives_a_reason(server: str) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as closed:
+    with Server() as closed:
         port = closed.server_port
     with pytest.raises(SourceError, match="no connection"):
         download(f"http://127.0.0.1:{port}/good", LIMIT, quiet, IMPATIENT)

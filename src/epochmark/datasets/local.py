@@ -16,8 +16,12 @@ from epochmark.workloads.mnist_files import IDX_FILES, IdxFile
 class LocalPlace:
     """A path where another program may have left MNIST."""
 
-    title: str
+    owner: str
     path: Path
+
+    @property
+    def title(self) -> str:
+        return f"{self.owner}'s copy {self.path}"
 
     def read(self, progress: Progress) -> Path | Contents:
         if self.exists():

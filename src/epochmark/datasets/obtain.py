@@ -127,6 +127,6 @@ def mnist_status() -> MnistStatus:
         size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         named=os.environ.get(DATA_VARIABLE) or None,
         local_sources=tuple(
-            f"{place.title}: {place.path}" for place in known_places() if place.exists()
+            f"{place.owner}: {place.path}" for place in known_places() if place.exists()
         ),
     )

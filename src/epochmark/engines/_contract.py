@@ -13,7 +13,7 @@ import numpy.typing as npt
 from epochmark.workloads import Workload
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
-"""Trainable arrays by ``<layer>.kernel`` and ``<layer>.bias``, shaped as ``workloads.spec`` says."""
+"""Trainable arrays by ``<layer>.kernel`` and ``<layer>.bias``, shaped as in ``workloads.spec``."""
 
 AdamForm = Literal["epsilon_hat", "algorithm_1"]
 
