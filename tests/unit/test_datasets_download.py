@@ -13,6 +13,9 @@ from epochmark.datasets.mirrors import GzipMirror
 from epochmark.datasets.mnist import SourceError
 
 IMPATIENT = Patience(stall_s=0.2, total_s=30.0)
+PATIENT = Patience(stall_s=30.0, total_s=30.0)
+"""For answers that do come, also on a busy machine."""
+
 LIMIT = 1_000
 
 
@@ -111,7 +114,7 @@ def quiet(what: str, done: int, total: int | None) -> None:
 def test_sound_answers_arrive_with_progress(server: str, path: str, total: int | None) -> None:
     seen: list[tuple[int, int | None]] = []
     body = download(
-        server + path, LIMIT, lambda what, done, total: seen.append((done, total)), IMPATIENT
+        server + path, LIMIT, lambda what, done, total: seen.append((done, total)), PATIENT
     )
     assert body == b"x" * 900
     assert seen[0] == (0, total)
@@ -135,8 +138,9 @@ def test_sound_answers_arrive_with_progress(server: str, path: str, total: int |
     ],
 )
 def test_unsound_answers_give_a_reason(server: str, path: str, reason: str) -> None:
+    patience = IMPATIENT if path in {"/stalled", "/silent"} else PATIENT
     with pytest.raises(SourceError, match=reason):
-        download(server + path, LIMIT, quiet, IMPATIENT)
+        download(server + path, LIMIT, quiet, patience)
 
 
 def test_whole_download_is_bounded_in_time(server: str) -> None:
@@ -148,9 +152,9 @@ def test_nobody_listening_gives_a_reason(server: str) -> None:
     with Server() as closed:
         port = closed.server_port
     with pytest.raises(SourceError, match="no connection"):
-        download(f"http://127.0.0.1:{port}/good", LIMIT, quiet, IMPATIENT)
+        download(f"http://127.0.0.1:{port}/good", LIMIT, quiet, PATIENT)
 
 
 def test_mirror_without_the_files_gives_the_servers_answer(server: str) -> None:
     with pytest.raises(SourceError, match="404"):
-        GzipMirror(f"{server}/mnist/", IMPATIENT).read(quiet)
+        GzipMirror(f"{server}/mnist/", PATIENT).read(quiet)
