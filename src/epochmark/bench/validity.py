@@ -47,7 +47,7 @@ def _device(record: Record) -> Iterator[Finding]:
     """Requested, resolved and observed must be one and the same place."""
     device = record.device
     kind = (device.resolved or "").split(":")[0]
-    if device.resolved != device.requested and kind != device.requested:
+    if device.requested not in (device.resolved, kind):
         yield _finding(
             FindingCode.DEVICE_MISMATCH,
             f"{device.requested} was asked for, the engine opened {device.resolved}",
