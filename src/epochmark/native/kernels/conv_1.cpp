@@ -32,27 +32,34 @@ void conv_1_forward(const float* pixels, const float* kernel, const float* bias,
 }
 
 // Adds this image's gradients. relu'(0) = 0.
+//
+// Every image row is summed by itself, then the rows, then the images: the sums cancel to a small
+// part of their terms, and one running sum over 43 000 positions moved a bias by 7e-6 in the first
+// step of a replay.
 void conv_1_backward(const float* pixels, const float* activation, const float* gradient,
                      float* kernel_gradient, float* bias_gradient) {
     for (int channel = 0; channel < kChannels1; channel += kLanes) {
-        Vec sum[kTaps];
-        for (int tap = 0; tap < kTaps; ++tap)
-            sum[tap] = load(kernel_gradient + tap * kChannels1 + channel);
-        Vec bias_sum = load(bias_gradient + channel);
+        Vec image_sum[kTaps + 1] = {};
         const float* value = activation + channel;
         const float* slope = gradient + channel;
         for (int y = 0; y < kSide1; ++y) {
             const float* row = pixels + y * kImageSide;
+            Vec sum[kTaps] = {};
+            Vec bias_sum = zero();
             for (int x = 0; x < kSide1; ++x, value += kChannels1, slope += kChannels1) {
                 const Vec delta = select(load(value) > 0.0f, load(slope));
                 bias_sum += delta;
                 for (int tap = 0; tap < kTaps; ++tap)
                     sum[tap] += delta * row[(tap / 3) * kImageSide + tap % 3 + x];
             }
+            for (int tap = 0; tap < kTaps; ++tap) image_sum[tap] += sum[tap];
+            image_sum[kTaps] += bias_sum;
         }
-        for (int tap = 0; tap < kTaps; ++tap)
-            store(kernel_gradient + tap * kChannels1 + channel, sum[tap]);
-        store(bias_gradient + channel, bias_sum);
+        for (int tap = 0; tap < kTaps; ++tap) {
+            float* total = kernel_gradient + tap * kChannels1 + channel;
+            store(total, load(total) + image_sum[tap]);
+        }
+        store(bias_gradient + channel, load(bias_gradient + channel) + image_sum[kTaps]);
     }
 }
 

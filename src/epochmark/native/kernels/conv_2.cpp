@@ -134,7 +134,7 @@ void transform_pooled_gradient(const float* pooled_gradient, const uint8_t* choi
         const int top = tile / kTilesPerSide * 2, left = tile % kTilesPerSide * 2;
         for (int channel = 0; channel < kChannels2; channel += kLanes) {
             Vec half[4][6];
-            Vec bias_sum = load(bias_gradient + channel);
+            Vec bias_sum = zero();
             for (int x = 0; x < 2; ++x) {
                 Vec column[2][4];
                 for (int y = 0; y < 2; ++y) {
@@ -148,7 +148,7 @@ void transform_pooled_gradient(const float* pooled_gradient, const uint8_t* choi
                 transform_output_back(column[0], half[2 * x]);
                 transform_output_back(column[1], half[2 * x + 1]);
             }
-            store(bias_gradient + channel, bias_sum);
+            store(bias_gradient + channel, load(bias_gradient + channel) + bias_sum);
             float* to = transformed + tile * kChannels2 + channel;
             for (int y = 0; y < 6; ++y) {
                 Vec d[4], m[6];

@@ -18,13 +18,8 @@ template <int kRows, int kVectors, ptrdiff_t kRowA, ptrdiff_t kStepA, ptrdiff_t 
 static EPOCHMARK_INLINE void gemm_tile(int depth, const float* a, const float* b, float* c,
                                        bool accumulate) {
     Vec sum[kRows][kVectors];
-    if (accumulate) {
-        for (int i = 0; i < kRows; ++i)
-            for (int j = 0; j < kVectors; ++j) sum[i][j] = load(c + i * kRowC + j * kLanes);
-    } else {
-        for (int i = 0; i < kRows; ++i)
-            for (int j = 0; j < kVectors; ++j) sum[i][j] = zero();
-    }
+    for (int i = 0; i < kRows; ++i)
+        for (int j = 0; j < kVectors; ++j) sum[i][j] = zero();
 #pragma GCC unroll 1
     for (int k = 0; k < depth; ++k) {
         Vec right[kVectors];
@@ -36,6 +31,10 @@ static EPOCHMARK_INLINE void gemm_tile(int depth, const float* a, const float* b
         a += kStepA;
         b += kStepB;
     }
+    // Added at the end rather than carried along: sums of sums round less than one long sum.
+    if (accumulate)
+        for (int i = 0; i < kRows; ++i)
+            for (int j = 0; j < kVectors; ++j) sum[i][j] += load(c + i * kRowC + j * kLanes);
     for (int i = 0; i < kRows; ++i)
         for (int j = 0; j < kVectors; ++j) store(c + i * kRowC + j * kLanes, sum[i][j]);
 }
