@@ -1,0 +1,56 @@
+"""The loop around the steps of a hand-written engine: shuffled batches, laps, the last step."""
+
+from __future__ import annotations
+
+from typing import Callable, Iterator, List, Tuple
+
+import numpy as np
+import numpy.typing as npt
+
+from epochmark.engines._contract import Settings, Stopwatch
+
+Indices = npt.NDArray[np.int64]
+
+
+def timed_batches(
+    settings: Settings,
+    samples: int,
+    stopwatch: Stopwatch,
+    synchronise: Callable[[], None],
+    take_sums: Callable[[], Tuple[float, float]],
+) -> Iterator[Indices]:
+    """Indices ``(batch,)`` into the training set for every step of a run, reshuffled every epoch.
+
+    The caller makes one training step per batch it gets; laps end here, between two steps. The
+    first ends after the first step, so that compilation stands alone. ``synchronise`` returns when
+    the device has done all it was given. ``take_sums`` does the same, and returns and resets the
+    epoch's sum of losses over samples and number of right answers: once an epoch, and where
+    ``max_steps`` ends one early.
+    """
+    random = np.random.default_rng(settings.seed)
+    steps_left, first_step = settings.max_steps, True
+    for _ in range(settings.epochs):
+        batches = _split(random.permutation(samples), settings.batch_size)
+        wanted = batches[:steps_left]
+        since_lap = 0
+        for step, batch in enumerate(wanted, 1):
+            yield batch
+            since_lap += 1
+            if step < len(wanted) and (first_step or stopwatch.wants_lap()):
+                synchronise()
+                stopwatch.lap(since_lap)
+                since_lap = 0
+            first_step = False
+        loss_sum, correct = take_sums()
+        seen = sum(map(len, wanted))
+        if len(wanted) < len(batches):
+            stopwatch.lap(since_lap, loss_sum / seen, correct / seen)
+            return
+        if steps_left is not None:
+            steps_left -= len(wanted)
+        if not stopwatch.epoch(since_lap, loss_sum / seen, correct / seen) or steps_left == 0:
+            return
+
+
+def _split(order: Indices, size: int) -> List[Indices]:
+    return [order[start : start + size] for start in range(0, len(order), size)]

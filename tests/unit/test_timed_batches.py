@@ -1,0 +1,92 @@
+"""The loop of hand-written engines: every sample once an epoch, and laps that add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from epochmark.engines import Settings
+from epochmark.engines._batches import timed_batches
+from epochmark.workloads import MNIST_CNN
+
+SAMPLES = 10
+
+
+@dataclass
+class RecordingStopwatch:
+    """Wants a lap whenever it is asked if ``eager``; writes down what it is told."""
+
+    eager: bool = False
+    laps: list[tuple[int, float | None]] = field(default_factory=list)
+    epochs: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def wants_lap(self) -> bool:
+        return self.eager
+
+    def lap(self, steps: int, loss: float | None = None, accuracy: float | None = None) -> None:
+        self.laps.append((steps, loss))
+
+    def epoch(self, steps: int, loss: float, accuracy: float) -> bool:
+        self.epochs.append((steps, loss, accuracy))
+        return True
+
+
+def train(
+    stopwatch: RecordingStopwatch, epochs: int = 2, max_steps: int | None = None
+) -> list[list[int]]:
+    """The batches of a run over ten samples whose loss is their index and of which the even are
+    right."""
+    settings = Settings(
+        MNIST_CNN, "cpu", "stock", "stock", 1, epochs, batch_size=4, max_steps=max_steps
+    )
+    seen: list[list[int]] = []
+    since_epoch: list[int] = []
+
+    def take_sums() -> tuple[float, float]:
+        loss_sum = float(sum(since_epoch))
+        correct = float(sum(index % 2 == 0 for index in since_epoch))
+        since_epoch.clear()
+        return loss_sum, correct
+
+    for batch in timed_batches(settings, SAMPLES, stopwatch, lambda: None, take_sums):
+        seen.append(batch.tolist())
+        since_epoch.extend(batch.tolist())
+    return seen
+
+
+def test_every_sample_once_an_epoch_in_a_new_order() -> None:
+    batches = train(RecordingStopwatch())
+    assert [len(batch) for batch in batches] == [4, 4, 2] * 2
+    first, second = np.concatenate(batches[:3]), np.concatenate(batches[3:])
+    assert sorted(first) == sorted(second) == list(range(SAMPLES))
+    assert list(first) != list(second)
+
+
+def test_means_are_weighted_by_samples() -> None:
+    stopwatch = RecordingStopwatch()
+    train(stopwatch)
+    assert [(loss, accuracy) for _, loss, accuracy in stopwatch.epochs] == [(4.5, 0.5)] * 2
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_the_first_lap_ends_after_the_first_step(eager: bool) -> None:
+    stopwatch = RecordingStopwatch(eager)
+    train(stopwatch)
+    assert stopwatch.laps == [(1, None)] * (4 if eager else 1)
+    assert [steps for steps, _, _ in stopwatch.epochs] == ([1, 1] if eager else [2, 3])
+
+
+def test_a_limit_inside_an_epoch_ends_in_a_lap_with_the_loss_so_far() -> None:
+    stopwatch = RecordingStopwatch()
+    batches = train(stopwatch, max_steps=5)
+    assert len(batches) == 5
+    assert stopwatch.laps == [(1, None), (2, pytest.approx(np.mean(batches[3] + batches[4])))]
+    assert len(stopwatch.epochs) == 1
+
+
+def test_a_limit_at_the_end_of_an_epoch_ends_in_that_epoch() -> None:
+    stopwatch = RecordingStopwatch()
+    assert len(train(stopwatch, epochs=3, max_steps=6)) == 6
+    assert len(stopwatch.epochs) == 2
