@@ -38,7 +38,8 @@ def timed_batches(
             since_lap += 1
             if step < len(wanted) and (first_step or stopwatch.wants_lap()):
                 synchronise()
-                stopwatch.lap(since_lap)
+                if not stopwatch.lap(since_lap):
+                    return
                 since_lap = 0
             first_step = False
         loss_sum, correct = take_sums()

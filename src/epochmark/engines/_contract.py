@@ -62,7 +62,9 @@ class Settings:
     """How the training is asked for. ``threads`` None leaves the engine's own default.
 
     ``epochs`` and ``batch_size`` are those of this run, which may depart from the workload's;
-    ``max_steps`` ends the run after so many optimizer steps in all.
+    ``max_steps`` ends the run after so many optimizer steps in all. ``quick`` allows laps inside
+    epochs to engines that end only whole epochs in a full run (Keras), so that a quick run can
+    stop between them.
     """
 
     workload: Workload
@@ -74,6 +76,7 @@ class Settings:
     batch_size: int
     threads: Optional[int] = None
     max_steps: Optional[int] = None
+    quick: bool = False
 
 
 class Stopwatch(Protocol):
@@ -85,8 +88,9 @@ class Stopwatch(Protocol):
 
     def lap(
         self, steps: int, loss: Optional[float] = None, accuracy: Optional[float] = None
-    ) -> None:
-        """A lap of ``steps`` steps ends here; ``loss`` and ``accuracy`` are the epoch's so far."""
+    ) -> bool:
+        """A lap of ``steps`` steps ends here; ``loss`` and ``accuracy`` are the epoch's so far.
+        False asks the engine to stop in the middle of the epoch, without a call of ``epoch``."""
 
     def epoch(self, steps: int, loss: float, accuracy: float) -> bool:
         """An epoch's last lap, of ``steps`` steps, ends here, with the epoch's mean training loss

@@ -119,7 +119,8 @@ class FakeEngine(Engine):
                 self._fail("fit", (epoch - 1) * steps_per_epoch + step)
                 since_lap += 1
                 if stopwatch.wants_lap() and step < steps:
-                    stopwatch.lap(since_lap, loss, 0.9)
+                    if not stopwatch.lap(since_lap, loss, 0.9):
+                        return
                     since_lap = 0
             steps_left -= steps
             if epoch == settings.epochs:

@@ -70,8 +70,9 @@ class NativeEngine(Engine):
             wanted = batches[:steps_left]
             so_far = _EpochSoFar()
             for batch in wanted:
-                if so_far.steps_since_lap and stopwatch.wants_lap():
-                    stopwatch.lap(*so_far.end_lap())
+                lap_due = so_far.steps_since_lap and stopwatch.wants_lap()
+                if lap_due and not stopwatch.lap(*so_far.end_lap()):
+                    return
                 so_far.add(network.train_step(images, labels, batch), len(batch))
             if len(wanted) < len(batches):
                 stopwatch.lap(*so_far.end_lap())

@@ -32,7 +32,7 @@ class RunStopwatch:
 
     def lap(
         self, steps: int, loss: Optional[float] = None, accuracy: Optional[float] = None
-    ) -> None:
+    ) -> bool:
         self._last_ns = time.perf_counter_ns()
         self._pipe.send(
             Lap(
@@ -43,6 +43,7 @@ class RunStopwatch:
                 accuracy=finite(accuracy),
             )
         )
+        return True
 
     def epoch(self, steps: int, loss: float, accuracy: float) -> bool:
         self.lap(steps, loss, accuracy)
