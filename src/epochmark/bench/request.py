@@ -69,9 +69,7 @@ class RunRequest:
                 f"{self.device!r} is not a device; devices are cpu, gpu, tpu, "
                 "and gpu:1 for the second of several"
             )
-        kinds = get_engine(self.engine).info.device_kinds
-        if kind not in kinds:
-            _refuse(f"the engine {self.engine} runs on: {', '.join(kinds)}; not on {kind}")
+        self._check_offered(kind)
         images = self.workload.train_images
         _check_range("--batch", self.batch_size, images, f"the workload has {images} images")
         _check_range("--epochs", self.epochs, MAX_EPOCHS, "longer runs measure nothing more")
@@ -82,6 +80,21 @@ class RunRequest:
             _refuse(f"--seed {self.seed} is out of range: 0 to {2**32 - 1}")
         if self.label is not None and not (len(self.label) <= 300 and self.label.isprintable()):
             _refuse("--label takes up to 300 printable characters")
+
+    def _check_offered(self, kind: str) -> None:
+        """Refuse what the engine says of itself that it does not offer."""
+        info = get_engine(self.engine).info
+        if kind not in info.device_kinds:
+            _refuse(f"{self.engine} runs on: {', '.join(info.device_kinds)}; not on {kind}")
+        if self.precision not in info.precisions:
+            _refuse(
+                f"{self.engine} has no precision {self.precision!r}, only: "
+                f"{', '.join(info.precisions)}"
+            )
+        if self.tuning not in info.tunings:
+            _refuse(f"{self.engine} is not tuned yet; it runs as: {', '.join(info.tunings)}")
+        if self.threads is not None and not info.sets_threads:
+            _refuse(f"{self.engine} lets nobody set its threads; leave --threads out")
 
 
 def public_engines() -> list[str]:

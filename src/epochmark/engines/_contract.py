@@ -33,6 +33,8 @@ class EngineInfo:
     ``family`` enters the comparability key. ``adam_form`` is ``epsilon_hat`` (Keras) or
     ``algorithm_1`` (PyTorch, optax, tinygrad, MLX). ``modules`` must be importable for the
     engine to be ready; ``distributions`` are those whose versions the record names.
+    ``precisions`` and ``tunings`` are those that can be asked for, ``sets_threads`` says whether
+    ``Settings.threads`` can; all else is refused before a worker is started.
     """
 
     name: str
@@ -43,6 +45,9 @@ class EngineInfo:
     device_kinds: tuple[str, ...]
     modules: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ("stock", "float32")
+    tunings: tuple[str, ...] = ("stock",)
+    sets_threads: bool = True
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ class FakeEngine(Engine):
         family="fake",
         adam_form="epsilon_hat",
         device_kinds=("cpu", "gpu"),
+        precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+        tunings=("stock", "tuned"),
     )
 
     def list_devices(self) -> List[Device]:

@@ -1,0 +1,35 @@
+"""What an engine does not offer is refused before anything starts, with what it does offer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from epochmark.bench.request import RunRequest
+from epochmark.engines import get_engine
+from epochmark.errors import EpochmarkError
+
+
+@pytest.mark.parametrize(
+    ("departures", "message"),
+    [
+        ({"device": "gpu"}, "native runs on: cpu; not on gpu"),
+        ({"precision": "bfloat16"}, "native has no precision 'bfloat16', only: stock, float32"),
+        ({"tuning": "tuned"}, "native is not tuned yet; it runs as: stock"),
+    ],
+)
+def test_what_an_engine_lacks_is_refused(departures: dict[str, Any], message: str) -> None:
+    with pytest.raises(EpochmarkError) as raised:
+        RunRequest(engine="native", **departures).check()
+    assert str(raised.value) == message
+    assert raised.value.exit_code == 2
+
+
+def test_threads_are_refused_where_nobody_can_set_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = get_engine("fake")
+    monkeypatch.setattr(fake, "info", replace(fake.info, sets_threads=False), raising=False)
+    RunRequest(engine="fake").check()
+    with pytest.raises(EpochmarkError, match="fake lets nobody set its threads"):
+        RunRequest(engine="fake", threads=1).check()
