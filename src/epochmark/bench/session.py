@@ -23,6 +23,7 @@ from epochmark.bench.validity import judge
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.results import record as parts
+from epochmark.results.digest import sealed
 from epochmark.results.headline import headline_of, replay_verdict
 from epochmark.results.record import SCHEMA_VERSION, Machine, Record
 from epochmark.worker import protocol
@@ -127,7 +128,12 @@ def _record_of(
             startup_s=fitted.startup_s if fitted else None,
             fit_ns=fitted.fit_ns if fitted else None,
             laps=[
-                parts.Lap(epoch=lap.epoch, steps=lap.steps, end_ns=lap.end_ns)
+                parts.Lap(
+                    epoch=lap.epoch,
+                    steps=lap.steps,
+                    end_ns=lap.end_ns,
+                    loss=None if lap.loss is None else float(f"{lap.loss:.6g}"),
+                )
                 for lap in outcome.every(protocol.Lap)
             ],
         ),
@@ -150,7 +156,7 @@ def _record_of(
         precision = msgspec.structs.replace(record.precision, observed=verdict.precision)
         record = msgspec.structs.replace(record, precision=precision)
     record = msgspec.structs.replace(record, findings=judge(record))
-    return msgspec.structs.replace(record, headline=headline_of(record))
+    return sealed(msgspec.structs.replace(record, headline=headline_of(record)))
 
 
 _NO_HEADLINE = parts.Headline(

@@ -11,6 +11,7 @@ SCHEMA_VERSION = 1
 
 ShortText = Annotated[str, Meta(max_length=300)]
 LongText = Annotated[str, Meta(max_length=2000)]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 RecordId = Annotated[str, Meta(pattern=r"^[0-9a-f]{12}$")]
 Count = Annotated[int, Meta(ge=0)]
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**62)]
@@ -90,11 +91,15 @@ class PrecisionRun(_Part, frozen=True, kw_only=True):
 
 
 class Lap(_Part, frozen=True, kw_only=True):
-    """A stretch of ``steps`` steps of one epoch that ended ``end_ns`` after the clock started."""
+    """A stretch of ``steps`` steps of one epoch that ended ``end_ns`` after the clock started.
+
+    ``loss`` is the epoch's mean so far, to six digits; None where the engine did not say.
+    """
 
     epoch: Annotated[int, Meta(ge=1)]
     steps: Annotated[int, Meta(ge=1)]
     end_ns: Nanoseconds
+    loss: float | None = None
 
 
 class Epoch(_Part, frozen=True, kw_only=True):
@@ -160,7 +165,7 @@ class Headline(_Part, frozen=True, kw_only=True):
 
 
 class Record(_Part, frozen=True, kw_only=True):
-    """One run."""
+    """One run. ``digest`` is that of the content (``results.digest``)."""
 
     schema: Annotated[int, Meta(ge=1)]
     id: RecordId
@@ -181,3 +186,4 @@ class Record(_Part, frozen=True, kw_only=True):
     machine: Machine
     environment: ShortMap
     peak_memory_bytes: Count | None
+    digest: Digest | None = None
