@@ -44,4 +44,4 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Entry point of the ``epochmark`` command."""
-    app()
+    app(prog_name="epochmark")

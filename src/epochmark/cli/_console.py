@@ -1,9 +1,15 @@
-"""Printing: JSON for machines, and tables that fit where they are printed."""
+"""Printing: the one way text leaves the program, safe for a terminal and fit for its width."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import sys
-from typing import TYPE_CHECKING, Any
+import textwrap
+from typing import TYPE_CHECKING, Any, TextIO
+
+from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -12,8 +18,48 @@ PIPED_WIDTH = 160
 """Columns when the output is not a terminal: nothing is cut off in a file."""
 
 
+def say(*lines: str) -> None:
+    """Lines of text on standard output."""
+    write(_lines(lines, sys.stdout))
+
+
+def remark(*lines: str) -> None:
+    """Lines of text on standard error. Where nobody can read them, the work goes on."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(_lines(lines, sys.stderr))
+        sys.stderr.flush()
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output and nothing else.
+
+    JSON escapes ASCII's control characters; the others, to which terminals listen as well, are
+    escaped here.
+    """
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(document), indent=1).decode()
+    write(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+
+def write(text: str) -> None:
+    """Text on standard output, at once, so that a failure is told where it can be handled.
+
+    Raises ``BrokenPipeError`` when the reader has gone, and ``EpochmarkError`` when the output
+    cannot be written for another reason.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        _abandon_stdout()
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise EpochmarkError(f"standard output cannot be written: {error.strerror}") from error
+
+
 def console(stderr: bool = False) -> Console:
-    """A console on stdout or stderr: colours only on a terminal, as NO_COLOR and TERM have it."""
+    """For tables and bars: colours only on a terminal, as NO_COLOR and TERM have it."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
@@ -21,13 +67,31 @@ def console(stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
-def print_json(document: Any) -> None:
-    """One JSON document on standard output and nothing else."""
-    import msgspec
-
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n")
+def printable(text: str) -> str:
+    """Text from anywhere, on one line and safe for a terminal: control characters become spaces."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
-def printable(text: str | None) -> str:
-    """Text from a file, safe for a terminal: control characters become spaces."""
-    return "".join(c if c.isprintable() else " " for c in text or "")
+def _lines(lines: tuple[str, ...], stream: TextIO) -> str:
+    return "".join(_folded(printable(line), stream) + "\n" for line in lines)
+
+
+def _folded(line: str, stream: TextIO) -> str:
+    """On a terminal, a long line goes on below its own beginning; words are never broken."""
+    if not stream.isatty():
+        return line
+    with contextlib.suppress(OSError):
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        width = max(20, os.get_terminal_size(stream.fileno()).columns)
+        return textwrap.fill(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+    return line
+
+
+def _abandon_stdout() -> None:
+    """Let what is still buffered for standard output go nowhere when the interpreter ends."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,17 +1,20 @@
-"""What every command has in common: how it ends when something goes wrong."""
+"""What every command has in common: how it begins, and how it ends when something goes wrong."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import ParamSpec
 
 import typer
 
+from epochmark.cli._console import remark
 from epochmark.errors import EpochmarkError
 
 P = ParamSpec("P")
@@ -19,6 +22,8 @@ P = ParamSpec("P")
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended."""
+
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
@@ -30,22 +35,59 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def run_guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        _prepare_streams()
         for polite in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(polite, _interrupt)
+            if signal.getsignal(polite) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(polite, _interrupt)
         try:
             command(*args, **kwargs)
-            sys.stdout.flush()
         except EpochmarkError as error:
-            typer.echo(f"epochmark: {error}", err=True)
+            complain(error)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            typer.echo("epochmark: interrupted", err=True)
+            complain("interrupted")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            complain(f"the system refused to go on: {error.strerror or error}{where}")
+            raise typer.Exit(EXIT_FAILED) from None
 
     return run_guarded
 
 
+@contextlib.contextmanager
+def interrupts_later() -> Iterator[None]:
+    """Ctrl-C and the like take effect at the end of the block, not inside it."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in _INTERRUPTIONS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, lambda caught, frame: came.append(caught))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+def complain(message: object) -> None:
+    """Tell on standard error what is wrong; the message may have several lines."""
+    remark(*f"epochmark: {message}".split("\n"))
+
+
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _prepare_streams() -> None:
+    """Closed streams go nowhere; characters that an encoding lacks are escaped, not an error."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -7,17 +7,22 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from epochmark.cli._console import console
+from epochmark.cli._console import console, printable, remark
 from epochmark.worker import protocol
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn, TaskID
 
     from epochmark.datasets import Progress as TransferProgress
 
 PLAIN_INTERVAL_S = 10.0
 REFRESH_HZ = 2
 """Drawing costs CPU that the measured worker may want: not more often than one can read."""
+
+BAR_WIDTH = 24
+WIDE_ENOUGH_FOR_A_BAR = 100
+"""Columns; figures are worth more than a bar."""
 
 _PHASES = {
     "starting": "starting the engine",
@@ -31,11 +36,11 @@ _PHASES = {
 @contextlib.contextmanager
 def transfer_progress() -> Iterator[TransferProgress]:
     """Bars for downloads and the like; nothing at all is shown for what takes no time."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
     out = console(stderr=True)
     bars = Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        _text_column(), *_bar_column(out), DownloadColumn(), TransferSpeedColumn(),
         console=out, transient=True, disable=not out.is_terminal,
     )  # fmt: skip
     tasks: dict[str, TaskID] = {}
@@ -43,8 +48,8 @@ def transfer_progress() -> Iterator[TransferProgress]:
     def show(what: str, done: int, total: int | None) -> None:
         if what not in tasks:
             if not out.is_terminal:
-                out.print(what)
-            tasks[what] = bars.add_task(what, total=total)
+                remark(what)
+            tasks[what] = bars.add_task(printable(what), total=total)
         bars.update(tasks[what], completed=done, total=total)
 
     with bars:
@@ -68,15 +73,12 @@ class RunProgress:
 
     def __enter__(self) -> RunProgress:
         if self._out.is_terminal:
-            from rich.progress import BarColumn, Progress, TextColumn
+            from rich.progress import Progress
 
             self._bars = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=None if self._out.width < 80 else 24),
-                console=self._out,
-                transient=True,
-                auto_refresh=False,
-            )
+                _text_column(), *_bar_column(self._out),
+                console=self._out, transient=True, auto_refresh=False,
+            )  # fmt: skip
             self._bars.start()
             self._task = self._bars.add_task(self._title, total=self._steps)
             self._bars.refresh()
@@ -121,7 +123,21 @@ class RunProgress:
             self._bars.update(self._task, completed=self._done, description=line)
             self._bars.refresh()
         else:
-            self._out.print(line)
+            remark(line)
+
+
+def _text_column() -> ProgressColumn:
+    """The description, going on in a second line where the terminal is too narrow for it."""
+    from rich.progress import TextColumn
+    from rich.table import Column
+
+    return TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
+
+
+def _bar_column(out: Console) -> list[ProgressColumn]:
+    from rich.progress import BarColumn
+
+    return [BarColumn(bar_width=BAR_WIDTH)] if out.width >= WIDE_ENOUGH_FOR_A_BAR else []
 
 
 def _duration(seconds: float) -> str:

@@ -20,22 +20,22 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Tell where MNIST is cached, whether it is whole, and which other copies are here."""
-    from epochmark.cli._console import console, print_json
+    from epochmark.cli._console import print_json, say
     from epochmark.datasets import mnist_status
 
     found = mnist_status()
     if json:
         print_json(found)
         return
-    out = console()
-    out.print(f"cache      {found.folder}")
-    out.print(f"state      {found.state}")
+    damage = f": {found.detail}" if found.detail else ""
+    say(f"cache      {found.folder}", f"state      {found.state}{damage}")
     if found.size_bytes:
-        out.print(f"size       {found.size_bytes / 2**20:.1f} MiB")
-    for source in found.local_sources:
-        out.print(f"also here  {source}")
-    if found.state != "verified":
-        out.print("'epochmark data fetch' gets it; 'epochmark run' does so by itself.")
+        say(f"size       {found.size_bytes / 2**20:.1f} MiB")
+    if found.named:
+        say(f"named      {found.named} (EPOCHMARK_DATA: the only source used)")
+    say(*(f"also here  {source}" for source in found.local_sources))
+    if found.state != "verified" and not found.named:
+        say("'epochmark data fetch' gets it; 'epochmark run' does so by itself.")
 
 
 def fetch(
@@ -45,13 +45,13 @@ def fetch(
     ] = None,
 ) -> None:
     """Get MNIST, verify it and cache it, so that a later run needs no network."""
-    from epochmark.cli._console import console
+    from epochmark.cli._console import say
     from epochmark.cli._progress import transfer_progress
     from epochmark.datasets import get_mnist
 
     with transfer_progress() as progress:
         folder = get_mnist(data, progress)
-    console().print(f"MNIST is verified in {folder}")
+    say(f"MNIST is verified in {folder}")
 
 
 app.command("status")(guarded(status))

@@ -11,7 +11,7 @@ def machine(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Describe this machine as records name it: hardware, memory, system."""
-    from epochmark.cli._console import console, print_json
+    from epochmark.cli._console import print_json, say
     from epochmark.hardware.machine import describe_machine
     from epochmark.report.machine_text import machine_lines
 
@@ -19,5 +19,4 @@ def machine(
     if json:
         print_json(described)
         return
-    for line in machine_lines(described):
-        console().print(line)
+    say(*machine_lines(described))

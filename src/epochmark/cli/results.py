@@ -31,7 +31,7 @@ def _list_by_default(context: typer.Context, json: JsonOption = False) -> None:
 
 def list_results(json: JsonOption = False) -> None:
     """List all records, oldest first."""
-    from epochmark.cli._console import console, print_json
+    from epochmark.cli._console import print_json, say
     from epochmark.cli._tables import print_rows, warn_unreadable
     from epochmark.report.results_list import RESULT_COLUMNS, result_rows
     from epochmark.results.store import ResultFiles
@@ -41,31 +41,28 @@ def list_results(json: JsonOption = False) -> None:
     if json:
         print_json([one.record for one in stored])
     elif stored:
-        print_rows(console(), RESULT_COLUMNS, result_rows([one.record for one in stored]))
+        print_rows(RESULT_COLUMNS, result_rows([one.record for one in stored]))
     else:
-        console().print(f"no results yet in {files.folder}: 'epochmark run' makes the first")
+        say(f"no results yet in {files.folder}: 'epochmark run' makes the first")
     warn_unreadable(unreadable)
 
 
 def show(record_id: IdArgument, json: JsonOption = False) -> None:
     """Show one record: its figures, its findings, its file."""
-    from epochmark.cli._console import console, print_json
+    from epochmark.cli._console import print_json, say
     from epochmark.report.answer import answer_lines
 
     stored = _find(record_id)
     if json:
         print_json(stored.record)
         return
-    out = console()
-    for line in answer_lines(stored.record):
-        out.print(line)
-    out.print()
-    out.print(f"measured {stored.record.created}, saved in {stored.file}", soft_wrap=True)
+    say(*answer_lines(stored.record), "")
+    say(f"measured {stored.record.created}, saved in {stored.file}")
 
 
 def remove(record_id: IdArgument, json: JsonOption = False) -> None:
     """Remove one record and its stderr file."""
-    from epochmark.cli._console import console, print_json
+    from epochmark.cli._console import print_json, say
     from epochmark.results.store import ResultFiles
 
     stored = _find(record_id)
@@ -73,7 +70,7 @@ def remove(record_id: IdArgument, json: JsonOption = False) -> None:
     if json:
         print_json({"removed": stored.record.id})
     else:
-        console().print(f"removed {stored.file}", soft_wrap=True)
+        say(f"removed {stored.file}")
 
 
 app.command("list")(guarded(list_results))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED
+from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain, interrupts_later
 
 if TYPE_CHECKING:
     from epochmark.bench.request import RunRequest
@@ -63,7 +63,7 @@ def run(
     """
     from epochmark.bench.lock import measuring_alone
     from epochmark.bench.request import RunRequest
-    from epochmark.cli._console import console, print_json
+    from epochmark.cli._console import print_json, remark
     from epochmark.cli._progress import transfer_progress
     from epochmark.datasets import get_mnist
     from epochmark.hardware.machine import describe_machine, machine_id
@@ -90,27 +90,28 @@ def run(
     with transfer_progress() as progress:
         folder = get_mnist(data, progress)
     machine = describe_machine(None if no_save else machine_id(files.folder))
-    out = console(stderr=True)
     measured: list[Measured] = []
 
     def tell_waiting(holder: str) -> None:
-        out.print(
+        remark(
             f"another epochmark run (process {holder}) is measuring; waiting for it to end, "
             "since two at once would measure each other (Ctrl-C gives up)"
         )
 
-    with measuring_alone(tell_waiting):
-        for request in requests:
-            one = _run_one(request, folder, machine, patience)
-            measured.append(one)
-            saved = None if no_save else _save(one, files)
-            if not json:
-                _print_answer(one, saved)
-            if one.interrupted:
-                break
-    if json:
-        records = [one.record for one in measured]
-        print_json(records[0] if len(requests) == 1 else records)
+    try:
+        with measuring_alone(tell_waiting):
+            for request in requests:
+                one = _run_one(request, folder, machine, patience)
+                measured.append(one)
+                saved = None if no_save else _save(one, files)
+                if not json:
+                    _print_answer(one, saved)
+                if one.interrupted:
+                    break
+    finally:  # also when a later engine cannot be run at all
+        if json and measured:
+            records = [one.record for one in measured]
+            print_json(records[0] if len(requests) == 1 else records)
     if any(one.interrupted for one in measured):
         raise typer.Exit(EXIT_INTERRUPTED)
     if any(one.record.headline.validity == "invalid" for one in measured):
@@ -141,30 +142,28 @@ def _save(measured: Measured, files: ResultFiles) -> Path:
     from epochmark.results.store import ResultFiles
     from epochmark.results.upgrades import encode_record
 
-    try:
-        return files.save(measured.record, measured.stderr)
-    except EpochmarkError as error:
-        typer.echo(f"epochmark: {error}", err=True)
+    with interrupts_later():
         try:
-            return ResultFiles(Path(tempfile.gettempdir())).save(measured.record)
-        except EpochmarkError as second:
+            return files.save(measured.record, measured.stderr)
+        except EpochmarkError as error:
+            complain(error)
+        try:
+            return ResultFiles(Path(tempfile.gettempdir())).save(measured.record, measured.stderr)
+        except EpochmarkError as error:
             document = encode_record(measured.record).decode()
-            raise EpochmarkError(f"{second}\nThis is the record:\n{document}") from second
+            raise EpochmarkError(f"{error}\nThis is the record:\n{document}") from error
 
 
 def _print_answer(measured: Measured, saved: Path | None) -> None:
-    from epochmark.cli._console import console
+    from epochmark.cli._console import say
     from epochmark.cli._tables import print_sections
     from epochmark.report.answer import answer_lines
     from epochmark.report.sections import published_section
     from epochmark.results.references import load_references
 
-    out = console()
-    for line in answer_lines(measured.record):
-        out.print(line)
+    say(*answer_lines(measured.record))
     if measured.record.outcome == "completed":
-        out.print()
-        print_sections(out, [published_section(load_references())])
+        say("")
+        print_sections([published_section(load_references())])
     if saved is not None:
-        out.print()
-        out.print(f"record {measured.record.id[:8]} saved: {saved}", soft_wrap=True)
+        say("", f"record {measured.record.id[:8]} saved: {saved}")

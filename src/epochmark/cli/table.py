@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -29,7 +28,7 @@ def table(
     first. Published figures come from other engines and stand beside them unranked; csv and json
     hold one row for each run and each published figure.
     """
-    from epochmark.cli._console import console, print_json
+    from epochmark.cli._console import print_json, write
     from epochmark.cli._tables import print_sections, warn_unreadable
     from epochmark.report.long_table import long_rows, to_csv
     from epochmark.report.markdown import to_markdown
@@ -42,11 +41,11 @@ def table(
     references = load_references()
     match table_format:
         case TableFormat.TEXT:
-            print_sections(console(), all_sections(records, references))
+            print_sections(all_sections(records, references))
         case TableFormat.MARKDOWN:
-            sys.stdout.write(to_markdown(all_sections(records, references)))
+            write(to_markdown(all_sections(records, references)))
         case TableFormat.CSV:
-            sys.stdout.write(to_csv(long_rows(records, references)))
+            write(to_csv(long_rows(records, references)))
         case TableFormat.JSON:
             print_json(long_rows(records, references))
     warn_unreadable(unreadable)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from epochmark.report.figures import seconds_text
+from epochmark.report.figures import (
+    accuracy_text,
+    device_id,
+    findings_text,
+    images_text,
+    seconds_text,
+)
 from epochmark.results.findings import MEANING, FindingCode
 from epochmark.results.headline import replay_verdict, steps_per_epoch
 from epochmark.results.record import Record
@@ -27,9 +33,9 @@ def answer_lines(record: Record) -> list[str]:
 
 
 def _title(record: Record) -> str:
-    run, engine, device = record.workload, record.engine, record.device
+    run, engine = record.workload, record.engine
     variant = f" ({', '.join(run.variant)})" if run.variant else ""
-    where = device.resolved or device.requested
+    where = device_id(record)
     settings = [engine.settings[name] for name in ("instruction_set",) if name in engine.settings]
     if "threads" in engine.settings:
         count = engine.settings["threads"]
@@ -54,9 +60,9 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         )
         facts.append(("elapsed", f"{seconds_text(headline.elapsed_s)} for {work}{startup}"))
     if headline.images_per_s is not None:
-        facts.append(("images/s", f"{headline.images_per_s:,.0f}"))
+        facts.append(("images/s", images_text(record)))
     if headline.test_accuracy is not None:
-        facts.append(("test accuracy", f"{headline.test_accuracy:.2%}"))
+        facts.append(("test accuracy", accuracy_text(record)))
     if record.peak_memory_bytes is not None:
         facts.append(("peak memory", f"{record.peak_memory_bytes / 2**20:,.0f} MiB"))
     facts.append(("validity", _validity_text(record)))
@@ -80,7 +86,7 @@ def _steady_text(record: Record) -> str:
 def _validity_text(record: Record) -> str:
     headline = record.headline
     if record.findings:
-        return f"{headline.validity}: {', '.join(finding.code for finding in record.findings)}"
+        return f"{headline.validity}: {findings_text(record)}"
     verdict = replay_verdict(record)
     error = f"{verdict.max_error:.1e}" if verdict else "?"
     return (

@@ -1,13 +1,80 @@
-"""Figures as text, with no more digits than they carry."""
+"""The cells of a record that more than one table shows, with no more digits than they carry."""
 
 from __future__ import annotations
+
+from epochmark.results.record import Record
+
+NONE = "-"
+"""Stands where a run did not come so far."""
+
+_FIGURES = (
+    "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU"
+)  # fmt: skip
+
+
+def is_figure(column: str) -> bool:
+    """Whether the column under this heading holds figures: aligned right, never broken."""
+    return column.startswith(_FIGURES)
 
 
 def seconds_text(seconds: float | None) -> str:
     """Seconds with three or four significant digits and the unit; a dash for None."""
+    return NONE if seconds is None else f"{bare_seconds(seconds)} s"
+
+
+def bare_seconds(seconds: float | None) -> str:
+    """The same without the unit, for a column that names it."""
     if seconds is None:
-        return "-"
+        return NONE
     if seconds >= 1000:
-        return f"{seconds:,.0f} s"
+        return f"{seconds:,.0f}"
     decimals = 1 if seconds >= 100 else 2 if seconds >= 1 else 3
-    return f"{seconds:.{decimals}f} s"
+    return f"{seconds:.{decimals}f}"
+
+
+def interval_text(record: Record) -> str:
+    """The steady epoch's interval in seconds (``11.8 to 12.3``)."""
+    low, high = record.headline.steady_epoch_low_s, record.headline.steady_epoch_high_s
+    return NONE if low is None else f"{bare_seconds(low)} to {bare_seconds(high)}"
+
+
+def images_text(record: Record) -> str:
+    """Images per second (``12,345``)."""
+    images = record.headline.images_per_s
+    return NONE if images is None else f"{images:,.0f}"
+
+
+def accuracy_text(record: Record) -> str:
+    """Test accuracy in percent (``99.03%``)."""
+    accuracy = record.headline.test_accuracy
+    return NONE if accuracy is None else f"{accuracy:.2%}"
+
+
+def findings_text(record: Record) -> str:
+    """Codes of all findings (``loss-flat, parity-failed``), empty for none."""
+    return ", ".join(finding.code for finding in record.findings)
+
+
+def validity_text(record: Record) -> str:
+    """Validity with the findings behind it: ``invalid (loss-flat)``."""
+    findings = findings_text(record)
+    validity = record.headline.validity
+    return f"{validity} ({findings})" if findings else validity
+
+
+def machine_name(record: Record) -> str:
+    """What the user calls the machine or the run, else its model, else its processor."""
+    return record.label or record.machine.model or record.machine.cpu
+
+
+def device_name(record: Record) -> str:
+    """The device that trained: the processor's name for ``cpu``, else as the engine tells it."""
+    device = record.device
+    if device_id(record) == "cpu":
+        return record.machine.cpu
+    return device.resolved_description or device_id(record)
+
+
+def device_id(record: Record) -> str:
+    """The resolved device, or the requested one where the run did not come so far."""
+    return record.device.resolved or record.device.requested

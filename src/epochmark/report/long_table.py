@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from epochmark.report.figures import device_id, device_name, findings_text, machine_name
 from epochmark.report.references_table import footnotes
 from epochmark.results.comparability import key_of
 from epochmark.results.record import Record
@@ -28,7 +29,8 @@ def long_rows(records: Sequence[Record], references: Sequence[Reference]) -> lis
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as CSV (RFC 4180) with a header line.
 
-    A cell that a spreadsheet would take for a formula gets an apostrophe in front.
+    Control characters become spaces; a cell that a spreadsheet would take for a formula gets an
+    apostrophe in front.
     """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS)
@@ -38,22 +40,20 @@ def to_csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _csv_cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    text = "".join(c if c.isprintable() else " " for c in value)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
 def _of_record(record: Record) -> dict[str, Any]:
     key, headline = key_of(record), record.headline
-    resolved = record.device.resolved or record.device.requested
     return {
         "origin": "measured",
         "id": record.id,
-        "machine": record.label or record.machine.model or record.machine.cpu,
-        "device": record.machine.cpu
-        if resolved == "cpu"
-        else record.device.resolved_description or resolved,
-        "device_kind": resolved.split(":")[0],
+        "machine": machine_name(record),
+        "device": device_name(record),
+        "device_kind": device_id(record).split(":")[0],
         "engine": record.engine.name,
         "engine_family": key.engine_family,
         "workload": key.workload,
@@ -61,7 +61,7 @@ def _of_record(record: Record) -> dict[str, Any]:
         "precision": key.precision,
         "tuning": key.tuning,
         "validity": headline.validity,
-        "findings": ", ".join(finding.code for finding in record.findings),
+        "findings": findings_text(record),
         "steady_epoch_s": headline.steady_epoch_s,
         "steady_epoch_low_s": headline.steady_epoch_low_s,
         "steady_epoch_high_s": headline.steady_epoch_high_s,

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from epochmark.report.figures import is_figure
 from epochmark.report.sections import Section
-
-_LEFT = frozenset(
-    ("machine", "device", "framework", "variant", "validity", "notes", "id", "engine", "label")
-)
 
 
 def to_markdown(sections: Sequence[Section]) -> str:
@@ -17,7 +14,7 @@ def to_markdown(sections: Sequence[Section]) -> str:
 
 
 def _section(section: Section) -> str:
-    rules = [":--" if column in _LEFT else "--:" for column in section.header]
+    rules = ["--:" if is_figure(column) else ":--" for column in section.header]
     lines = [f"### {escape(section.title)}", "", _row(section.header), _row(rules, raw=True)]
     lines += [_row(row) for row in section.rows]
     if section.notes:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from epochmark.report.figures import seconds_text
+from epochmark.report.figures import (
+    NONE,
+    accuracy_text,
+    bare_seconds,
+    device_id,
+    images_text,
+    seconds_text,
+    validity_text,
+)
 from epochmark.results.record import Record
 
 RESULT_COLUMNS = (
@@ -19,20 +27,16 @@ def result_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
 
 
 def _row(record: Record) -> tuple[str, ...]:
-    headline = record.headline
-    reasons = ", ".join(finding.code for finding in record.findings)
-    images = headline.images_per_s
-    accuracy = headline.test_accuracy
     return (
         record.id[:8],
         record.created.replace("T", " ")[:16],
         record.engine.name,
-        record.device.resolved or record.device.requested,
-        ", ".join(record.workload.variant) or "-",
-        seconds_text(headline.steady_epoch_s).removesuffix(" s"),
-        seconds_text(headline.elapsed_s),
-        "-" if images is None else f"{images:,.0f}",
-        "-" if accuracy is None else f"{accuracy:.2%}",
-        f"{headline.validity} ({reasons})" if reasons else headline.validity,
-        record.label or "-",
+        device_id(record),
+        ", ".join(record.workload.variant) or NONE,
+        bare_seconds(record.headline.steady_epoch_s),
+        seconds_text(record.headline.elapsed_s),
+        images_text(record),
+        accuracy_text(record),
+        validity_text(record),
+        record.label or NONE,
     )

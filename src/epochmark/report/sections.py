@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from epochmark.report.figures import seconds_text
+from epochmark.report.figures import (
+    NONE,
+    accuracy_text,
+    bare_seconds,
+    device_name,
+    images_text,
+    interval_text,
+    machine_name,
+    seconds_text,
+    validity_text,
+)
 from epochmark.report.references_table import further_rows, post_table
 from epochmark.results.comparability import ComparabilityKey, key_of
 from epochmark.results.record import Record
@@ -58,7 +68,7 @@ def _measured_section(key: ComparabilityKey, records: Sequence[Record]) -> Secti
     others = [record for record in records if not _is_ranked(record)]
     fastest = _steady(ranked[0]) if ranked else None
     rows = [_measured_row(record, str(n), fastest) for n, record in enumerate(ranked, start=1)]
-    rows += [_measured_row(record, "-", None) for record in others]
+    rows += [_measured_row(record, NONE, None) for record in others]
     notes = ("Only valid runs are ranked.",) if others else ()
     return Section(f"Measured here: {key}", MEASURED_HEADER, tuple(rows), notes)
 
@@ -73,30 +83,19 @@ def _steady(record: Record) -> float:
 
 
 def _measured_row(record: Record, rank: str, fastest_s: float | None) -> tuple[str, ...]:
-    headline = record.headline
-    interval = "-"
-    if headline.steady_epoch_low_s is not None and headline.steady_epoch_high_s is not None:
-        low, high = (
-            seconds_text(bound).removesuffix(" s")
-            for bound in (headline.steady_epoch_low_s, headline.steady_epoch_high_s)
-        )
-        interval = f"{low} to {high}"
-    reasons = ", ".join(finding.code for finding in record.findings)
     return (
         rank,
-        record.label or record.machine.model or record.machine.cpu,
-        record.device.resolved_description
-        if record.device.resolved not in (None, "cpu")
-        else record.machine.cpu,
-        seconds_text(headline.steady_epoch_s).removesuffix(" s"),
-        interval,
-        seconds_text(headline.elapsed_s),
-        "-" if headline.images_per_s is None else f"{headline.images_per_s:,.0f}",
-        "-" if headline.test_accuracy is None else f"{headline.test_accuracy:.2%}",
-        "-" if fastest_s is None else f"{_steady(record) / fastest_s:.2f}",
-        f"{headline.validity} ({reasons})" if reasons else headline.validity,
+        machine_name(record),
+        device_name(record),
+        bare_seconds(record.headline.steady_epoch_s),
+        interval_text(record),
+        seconds_text(record.headline.elapsed_s),
+        images_text(record),
+        accuracy_text(record),
+        NONE if fastest_s is None else f"{_steady(record) / fastest_s:.2f}",
+        validity_text(record),
         record.id[:8],
-    )  # type: ignore[return-value]
+    )
 
 
 def _further_section(references: Sequence[Reference]) -> Section:
