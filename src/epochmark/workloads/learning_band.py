@@ -1,0 +1,115 @@
+"""Where the loss curve and the accuracy of correct training lie: a measured tolerance interval.
+
+The band is measured from full seeded runs of the native engine by ``benchmarks/make_learning_band.py``
+and stored, with its provenance, in the JSON file beside this module.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Optional
+
+CONTENT = 0.99
+CONFIDENCE = 0.95
+
+BAND_PATH = Path(__file__).with_name("mnist_cnn_learning_band.json")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Values from ``low`` to ``high``, with the ``centre`` of the runs they were measured from."""
+
+    low: float
+    centre: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies inside."""
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class LearningBand:
+    """Intervals of the mean training loss (nats) of epochs 1, 2, ... and of the final accuracy."""
+
+    epoch_losses: tuple[Interval, ...]
+    test_accuracy: Interval
+
+
+def tolerance_factor(count: int, content: float = CONTENT, confidence: float = CONFIDENCE) -> float:
+    """Factor k of the two-sided normal tolerance interval ``mean +- k * standard deviation``.
+
+    Howe, "Two-sided tolerance limits for normal populations", JASA 64 (1969), as in the NIST/SEMATECH
+    handbook, 7.2.6.3; the chi-squared quantile by Wilson and Hilferty (1931), which is within 0.1 %
+    from ten degrees of freedom on. Raises ValueError below ten runs.
+    """
+    if count < 10:
+        raise ValueError(f"a tolerance interval needs at least 10 runs, not {count}")
+    normal = statistics.NormalDist()
+    freedom = count - 1
+    spread = 2 / (9 * freedom)
+    chi_squared = (
+        freedom * (1 - spread + normal.inv_cdf(1 - confidence) * math.sqrt(spread)) ** 3
+    )
+    z = normal.inv_cdf((1 + content) / 2)
+    return z * math.sqrt(freedom * (1 + 1 / count) / chi_squared)
+
+
+def positive_interval(values: Sequence[float]) -> Interval:
+    """Tolerance interval of positive values, taken on their logarithm.
+
+    Losses and error rates scatter by a share of their size and cannot be negative.
+    """
+    logs = [math.log(value) for value in values]
+    mean = statistics.fmean(logs)
+    reach = tolerance_factor(len(logs)) * statistics.stdev(logs)
+    return Interval(math.exp(mean - reach), math.exp(mean), math.exp(mean + reach))
+
+
+def accuracy_interval(values: Sequence[float]) -> Interval:
+    """Tolerance interval of accuracies, taken on the logarithm of the error rate."""
+    error = positive_interval([1 - value for value in values])
+    return Interval(1 - error.high, 1 - error.centre, 1 - error.low)
+
+
+@lru_cache(maxsize=1)
+def load_band() -> Optional[LearningBand]:
+    """The stored band of ``mnist-cnn`` version 1, or None where none has been measured."""
+    if not BAND_PATH.is_file():
+        return None
+    stored: dict[str, Any] = json.loads(BAND_PATH.read_text("utf-8"))
+    return LearningBand(
+        epoch_losses=tuple(Interval(**interval) for interval in stored["epoch_losses"]),
+        test_accuracy=Interval(**stored["test_accuracy"]),
+    )
+
+
+def judge(epoch_losses: Sequence[float], test_accuracy: Optional[float]) -> list[str]:
+    """What lies outside the band, in words; nothing when all is inside.
+
+    Losses are judged as far as they go; the accuracy only after as many epochs as the band has,
+    since it is that of the fully trained model.
+    """
+    band = load_band()
+    if band is None:
+        return []
+    problems = [
+        f"the loss of epoch {epoch} is {loss:.4g}, correct training gives "
+        f"{interval.low:.4g} to {interval.high:.4g}"
+        for epoch, (loss, interval) in enumerate(zip(epoch_losses, band.epoch_losses), start=1)
+        if not interval.holds(loss)
+    ]
+    complete = len(epoch_losses) == len(band.epoch_losses)
+    if complete and test_accuracy is not None and not band.test_accuracy.holds(test_accuracy):
+        interval = band.test_accuracy
+        problems.append(
+            f"the test accuracy is {test_accuracy:.2%}, correct training gives "
+            f"{interval.low:.2%} to {interval.high:.2%}"
+        )
+    return problems
