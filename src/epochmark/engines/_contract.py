@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Mapping, Optional, Protocol, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from epochmark.engines._requirements import Requirements
 from epochmark.workloads import Workload
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -22,7 +23,11 @@ Labels = npt.NDArray[np.uint8]
 Batch = tuple[Pixels, Labels]
 
 
-class DeviceUnavailableError(Exception):
+class UnavailableError(Exception):
+    """What the user asked for cannot be had here; the message, one line, says what can."""
+
+
+class DeviceUnavailableError(UnavailableError):
     """The device asked for is not there; the message lists what is."""
 
 
@@ -45,6 +50,7 @@ class EngineInfo:
     device_kinds: tuple[str, ...]
     modules: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
+    requirements: tuple[Requirements, ...] = ()
     precisions: tuple[str, ...] = ("stock", "float32")
     tunings: tuple[str, ...] = ("stock",)
     sets_threads: bool = True

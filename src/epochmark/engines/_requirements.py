@@ -1,0 +1,235 @@
+"""What must be installed to use an engine: one row per kind of machine, and the shared rows.
+
+A row lives in the file of its engine. Rows that several engines use stand here, so that those
+engines share one managed environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Tuple
+
+PythonVersion = Tuple[int, int]
+
+LINUX, MACOS = "Linux", "Darwin"
+X86_64, ARM64 = "x86_64", "arm64"
+
+ACCELERATORS = ("cuda", "rocm", "xpu", "metal", "tpu", "directml", "opencl", "cpu")
+"""What a build of a framework can be for; the first that a machine has is what it gets."""
+
+
+@dataclass(frozen=True)
+class SystemNeed:
+    """Something pip cannot bring: an executable or a shared library, and how to get it."""
+
+    name: str
+    kind: str
+    advice: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("command", "library"):
+            raise ValueError(f"{self.kind!r} is neither command nor library")
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """One row of the table: what an engine needs on such a machine.
+
+    ``pip`` are requirement specifiers, complete but for numpy, which every worker needs.
+    ``systems`` and ``architectures`` are of ``platform.system()`` and ``platform.machine()``, with
+    aarch64 named arm64. ``oldest_python`` and ``newest_python`` are both included. Sizes are
+    estimates in MB (10**6 bytes). ``indexes`` are public package indexes, and ``find_links`` pages
+    with files, to be asked when the user's pip configuration has no such build. ``tested`` says
+    on what it has run; empty where it is only written from the framework's documentation.
+    """
+
+    pip: Tuple[str, ...]
+    accelerators: Tuple[str, ...] = ("cpu",)
+    systems: Tuple[str, ...] = (LINUX,)
+    architectures: Tuple[str, ...] = (X86_64,)
+    oldest_python: PythonVersion = (3, 10)
+    newest_python: PythonVersion = (3, 13)
+    download_mb: int = 0
+    installed_mb: int = 0
+    needs: Tuple[SystemNeed, ...] = ()
+    indexes: Tuple[str, ...] = ()
+    find_links: Tuple[str, ...] = ()
+    tested: str = ""
+
+    def __post_init__(self) -> None:
+        unknown = set(self.accelerators) - set(ACCELERATORS)
+        if unknown or not self.accelerators:
+            raise ValueError(f"accelerators of {self.pip}: {self.accelerators}")
+
+
+_KERAS = "keras>=3.15,<3.16"
+_HERE = "Linux x86-64, Python 3.11"
+
+TENSORFLOW: Tuple[Requirements, ...] = (
+    # the same release without its CUDA code: a third of the download
+    Requirements(
+        pip=("tensorflow-cpu>=2.21,<2.22", _KERAS),
+        download_mb=400,
+        installed_mb=1400,
+        tested=_HERE,
+    ),
+    Requirements(
+        pip=("tensorflow>=2.21,<2.22", _KERAS),
+        systems=(LINUX, MACOS),
+        architectures=(ARM64,),
+        download_mb=400,
+        installed_mb=1400,
+    ),
+    Requirements(
+        pip=("tensorflow[and-cuda]>=2.21,<2.22", _KERAS),
+        accelerators=("cuda",),
+        download_mb=3500,
+        installed_mb=7000,
+    ),
+    # AMD's releases follow TensorFlow's at a distance and lie on AMD's own server
+    Requirements(
+        pip=("tensorflow-rocm>=2.18,<2.21", _KERAS),
+        accelerators=("rocm",),
+        find_links=("https://repo.radeon.com/rocm/manylinux/rocm-rel-7.0/",),
+        newest_python=(3, 12),
+        download_mb=700,
+        installed_mb=2500,
+    ),
+    # the plug-in 1.2 was made for TensorFlow 2.18
+    Requirements(
+        pip=("tensorflow>=2.18,<2.19", "tensorflow-metal==1.2.0", _KERAS),
+        accelerators=("metal",),
+        systems=(MACOS,),
+        architectures=(ARM64,),
+        newest_python=(3, 12),
+        download_mb=400,
+        installed_mb=1400,
+    ),
+    # WSL 2: the plug-in exists for TensorFlow 2.10 only, which brings Keras 2.10
+    Requirements(
+        pip=("tensorflow-cpu==2.10.*", "tensorflow-directml-plugin==0.4.*", "numpy<2"),
+        accelerators=("directml",),
+        oldest_python=(3, 9),
+        newest_python=(3, 10),
+        download_mb=400,
+        installed_mb=1400,
+    ),
+    Requirements(
+        pip=("tensorflow-tpu>=2.18,<2.22", _KERAS),
+        accelerators=("tpu",),
+        find_links=("https://storage.googleapis.com/libtpu-tf-releases/index.html",),
+        download_mb=700,
+        installed_mb=2500,
+    ),
+)
+"""For ``keras-tensorflow``."""
+
+_PYTORCH_INDEX = "https://download.pytorch.org/whl/"
+
+TORCH: Tuple[Requirements, ...] = (
+    # what the ordinary package index has for Linux are CUDA builds
+    Requirements(
+        pip=("torch>=2.13,<2.14", _KERAS),
+        indexes=(_PYTORCH_INDEX + "cpu",),
+        download_mb=240,
+        installed_mb=900,
+        tested=_HERE,
+    ),
+    Requirements(
+        pip=("torch>=2.13,<2.14", _KERAS),
+        architectures=(ARM64,),
+        indexes=(_PYTORCH_INDEX + "cpu",),
+        download_mb=200,
+        installed_mb=900,
+    ),
+    Requirements(
+        pip=("torch>=2.13,<2.14", _KERAS),
+        accelerators=("metal", "cpu"),
+        systems=(MACOS,),
+        architectures=(ARM64,),
+        download_mb=150,
+        installed_mb=500,
+    ),
+    Requirements(
+        pip=("torch>=2.13,<2.14", _KERAS),
+        accelerators=("cuda",),
+        download_mb=3000,
+        installed_mb=6500,
+    ),
+    # a version with its own index; equal to the last one documented for ROCm 6.4
+    Requirements(
+        pip=("torch==2.9.1", _KERAS),
+        accelerators=("rocm",),
+        indexes=(_PYTORCH_INDEX + "rocm6.4",),
+        download_mb=5000,
+        installed_mb=16000,
+    ),
+    Requirements(
+        pip=("torch==2.9.1", _KERAS),
+        accelerators=("xpu",),
+        indexes=(_PYTORCH_INDEX + "xpu",),
+        download_mb=2000,
+        installed_mb=6000,
+    ),
+    Requirements(
+        pip=("torch==2.9.*", "torch_xla[tpu]==2.9.*", _KERAS),
+        accelerators=("tpu",),
+        indexes=(_PYTORCH_INDEX + "cpu",),
+        download_mb=600,
+        installed_mb=2000,
+    ),
+)
+"""For ``torch`` and ``keras-torch``."""
+
+_OPTAX = "optax>=0.2.8,<0.3"
+
+JAX: Tuple[Requirements, ...] = (
+    Requirements(
+        pip=("jax>=0.10.2,<0.11", _OPTAX, _KERAS),
+        oldest_python=(3, 11),
+        download_mb=150,
+        installed_mb=500,
+        tested=_HERE,
+    ),
+    Requirements(
+        pip=("jax>=0.10.2,<0.11", _OPTAX, _KERAS),
+        systems=(LINUX, MACOS),
+        architectures=(ARM64,),
+        oldest_python=(3, 11),
+        download_mb=150,
+        installed_mb=500,
+    ),
+    Requirements(
+        pip=("jax[cuda13]>=0.10.2,<0.11", _OPTAX, _KERAS),
+        accelerators=("cuda",),
+        oldest_python=(3, 11),
+        download_mb=2500,
+        installed_mb=5500,
+    ),
+    # needs AMD's ROCm 7 installed in the system
+    Requirements(
+        pip=("jax[rocm7-local]>=0.10.2,<0.11", _OPTAX, _KERAS),
+        accelerators=("rocm",),
+        oldest_python=(3, 11),
+        download_mb=400,
+        installed_mb=1500,
+    ),
+    Requirements(
+        pip=("jax[tpu]>=0.10.2,<0.11", _OPTAX, _KERAS),
+        accelerators=("tpu",),
+        oldest_python=(3, 11),
+        download_mb=400,
+        installed_mb=1500,
+    ),
+    # Apple's plug-in, experimental, made for this release of JAX
+    Requirements(
+        pip=("jax==0.4.34", "jaxlib==0.4.34", "jax-metal==0.1.1", "optax<0.2.5", _KERAS),
+        accelerators=("metal",),
+        systems=(MACOS,),
+        architectures=(ARM64,),
+        newest_python=(3, 12),
+        download_mb=150,
+        installed_mb=500,
+    ),
+)
+"""For ``jax`` and ``keras-jax``."""
