@@ -8,10 +8,10 @@ from typing import Literal
 from epochmark.engines import engine_names, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import usable_cores
+from epochmark.results.record import MAX_EPOCHS
 from epochmark.workloads import MNIST_CNN, Workload
 
 DEFAULT_SEED = 1
-MAX_EPOCHS = 1000
 DEVICE_KINDS = ("cpu", "gpu", "tpu")
 
 

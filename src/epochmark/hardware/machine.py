@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import re
@@ -51,23 +50,25 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def machine_id(folder: Path) -> str:
+def machine_id(folder: Path) -> str | None:
     """The random id of this machine, kept in ``folder``; deleting the file resets it.
 
-    Raises ``OSError`` when it can neither be read nor written.
+    None where it can neither be read nor kept.
     """
     file = folder / "machine-id"
-    with contextlib.suppress(FileNotFoundError):
-        kept = file.read_text(encoding="ascii", errors="replace").strip()
-        if re.fullmatch(r"[0-9a-f]{16}", kept):
-            return kept
-    folder.mkdir(parents=True, exist_ok=True)
+    kept = _read(file) or ""
+    if re.fullmatch(r"[0-9a-f]{16}", kept):
+        return kept
     fresh = secrets.token_hex(8)
-    file.write_text(fresh + "\n", encoding="ascii")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(fresh + "\n", encoding="ascii")
+    except OSError:
+        return None
     return fresh
 
 
-def _read(path: str) -> str | None:
+def _read(path: str | Path) -> str | None:
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace").strip("\0\n ")[:300] or None
     except OSError:

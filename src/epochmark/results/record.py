@@ -8,12 +8,16 @@ import msgspec
 from msgspec import Meta
 
 SCHEMA_VERSION = 1
+MAX_EPOCHS = 1000
+"""Longer runs measure nothing more."""
 
 ShortText = Annotated[str, Meta(max_length=300)]
 LongText = Annotated[str, Meta(max_length=2000)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+EpochNumber = Annotated[int, Meta(ge=1, le=MAX_EPOCHS)]
 RecordId = Annotated[str, Meta(pattern=r"^[0-9a-f]{12}$")]
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=2**62)]
+PositiveCount = Annotated[int, Meta(ge=1, le=2**62)]
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**62)]
 Seconds = Annotated[float, Meta(ge=0.0, lt=1e12)]
 ShortMap = Annotated[dict[ShortText, ShortText], Meta(max_length=100)]
@@ -53,9 +57,9 @@ class WorkloadRun(_Part, frozen=True, kw_only=True):
 
     name: ShortText
     version: Count
-    epochs: Count
+    epochs: EpochNumber
     max_steps: Count | None
-    batch_size: Annotated[int, Meta(ge=1)]
+    batch_size: PositiveCount
     seed: Count
     variant: ShortList
 
@@ -96,8 +100,8 @@ class Lap(_Part, frozen=True, kw_only=True):
     ``loss`` is the epoch's mean so far, to six digits; None where the engine did not say.
     """
 
-    epoch: Annotated[int, Meta(ge=1)]
-    steps: Annotated[int, Meta(ge=1)]
+    epoch: EpochNumber
+    steps: PositiveCount
     end_ns: Nanoseconds
     loss: float | None = None
 
@@ -105,7 +109,7 @@ class Lap(_Part, frozen=True, kw_only=True):
 class Epoch(_Part, frozen=True, kw_only=True):
     """A finished epoch: mean training loss and accuracy; None where the engine gave NaN."""
 
-    epoch: Annotated[int, Meta(ge=1)]
+    epoch: EpochNumber
     loss: float | None
     accuracy: float | None
 
@@ -121,7 +125,7 @@ class Timing(_Part, frozen=True, kw_only=True):
 class Learning(_Part, frozen=True, kw_only=True):
     """What was learned."""
 
-    epochs: Annotated[list[Epoch], Meta(max_length=10_000)]
+    epochs: Annotated[list[Epoch], Meta(max_length=MAX_EPOCHS)]
     test_loss: float | None
     test_accuracy: Annotated[float, Meta(ge=0.0, le=1.0)] | None
 
@@ -148,7 +152,7 @@ class Failure(_Part, frozen=True, kw_only=True):
     phase: ShortText
     exception: ShortText | None
     message: LongText
-    exit_status: int | None
+    exit_status: Annotated[int, Meta(ge=0, le=255)] | None
     signal: ShortText | None
 
 
@@ -167,7 +171,7 @@ class Headline(_Part, frozen=True, kw_only=True):
 class Record(_Part, frozen=True, kw_only=True):
     """One run. ``digest`` is that of the content (``results.digest``)."""
 
-    schema: Annotated[int, Meta(ge=1)]
+    schema: PositiveCount
     id: RecordId
     created: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
     epochmark_version: ShortText

@@ -101,19 +101,25 @@ class ResultFiles:
 
     def find(self, id_start: str) -> StoredRecord:
         """The one record whose id begins so. Raises ``EpochmarkError`` for none or several."""
-        records, _ = self.load()
+        records, unreadable = self.load()
         matches = [stored for stored in records if stored.record.id.startswith(id_start)]
         if not id_start or not matches:
+            skipped = f" ({len(unreadable)} files could not be read)" if unreadable else ""
             raise EpochmarkError(
-                f"no result has an id that begins with {id_start!r} in {self.folder}; "
+                f"no result has an id that begins with {id_start!r} in {self.folder}{skipped}; "
                 "'epochmark results list' shows all",
                 exit_code=2,
             )
         if len(matches) > 1:
-            ids = ", ".join(stored.record.id for stored in matches[:5])
+            ids = sorted({stored.record.id for stored in matches})
+            names = ", ".join(stored.file.name for stored in matches[:5])
             raise EpochmarkError(
-                f"{len(matches)} results have an id that begins with {id_start!r}: {ids}; "
-                "give more of it",
+                f"{len(matches)} results have an id that begins with {id_start!r}: "
+                + (
+                    f"{', '.join(ids[:5])}; give more of it"
+                    if len(ids) > 1
+                    else f"{names} are copies of one record; keep one of them"
+                ),
                 exit_code=2,
             )
         return matches[0]
@@ -151,8 +157,9 @@ def write_atomically(file: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with contextlib.suppress(OSError):  # not every file system can sync a folder
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

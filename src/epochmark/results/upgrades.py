@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +37,7 @@ def decode_record(document: bytes) -> Record:
         record = msgspec.convert(fields, Record)
     except RecursionError as error:
         raise RecordError("it is nested too deeply") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecordError(str(error)) from error
     _check_meaning(record)
     return msgspec.structs.replace(record, headline=headline_of(record))
@@ -74,8 +73,10 @@ def _check_meaning(record: Record) -> None:
     if unknown:
         raise RecordError(f"it has an unknown finding, {unknown[0]!r}")
     ends = [lap.end_ns for lap in record.timing.laps]
-    if any(later <= earlier for earlier, later in zip([0, *ends], ends, strict=False)):
+    epochs = [lap.epoch for lap in record.timing.laps]
+    if epochs != sorted(epochs) or any(b <= a for a, b in zip([0, *ends], ends, strict=False)):
         raise RecordError("its laps do not follow one another in time")
-    losses = [epoch.loss for epoch in record.learning.epochs]
-    if any(loss is not None and not math.isfinite(loss) for loss in losses):
-        raise RecordError("it has a loss that is not finite")
+    if (record.outcome == "failed") != (record.failure is not None):
+        raise RecordError("its outcome and its failure contradict each other")
+    if record.failure is not None and not record.findings:
+        raise RecordError("it failed, and no finding says so")
