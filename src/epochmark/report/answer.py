@@ -10,9 +10,9 @@ from epochmark.report.figures import (
     seconds_text,
 )
 from epochmark.results.findings import MEANING, FindingCode
-from epochmark.results.headline import replay_verdict, steps_per_epoch
+from epochmark.results.headline import replay_verdict, steady_of
 from epochmark.results.record import Record
-from epochmark.results.statistics import epoch_seconds
+from epochmark.results.statistics import MIN_INTERVAL_VALUES
 
 _LABEL_WIDTH = 14
 
@@ -70,17 +70,23 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 
 
 def _steady_text(record: Record) -> str:
-    headline = record.headline
-    whole = len(epoch_seconds(record.timing.laps, steps_per_epoch(record.workload)))
-    text = seconds_text(headline.steady_epoch_s)
-    if whole < 2:
-        return f"{text} (one epoch only, its start included: no spread)"
-    low, high = (
-        seconds_text(headline.steady_epoch_low_s),
-        seconds_text(headline.steady_epoch_high_s),
-    )
-    meaning = "95 % interval of the median" if whole > 6 else "all"
-    return f"{text} per epoch ({meaning}: {low} to {high}, epochs 2 to {whole})"
+    steady = steady_of(record)
+    if steady is None:
+        return "-"
+    interval, units = steady.interval, f"{steady.unit}s"
+    text = f"{seconds_text(interval.median)} per epoch"
+    if interval.count == 1:
+        return f"{text} (one {steady.unit} only: no spread)"
+    meaning = "95 % interval" if interval.count >= MIN_INTERVAL_VALUES else "all"
+    notes = [
+        f"{meaning}: {seconds_text(interval.low)} to {seconds_text(interval.high)}",
+        f"median of {interval.count} {units}",
+    ]
+    if steady.warm_up_units:
+        notes.append(f"{steady.warm_up_s:.1f} s of warm-up left out")
+    if not steady.epoch_end_seen:
+        notes.append("epoch end not seen")
+    return f"{text} ({', '.join(notes)})"
 
 
 def _validity_text(record: Record) -> str:

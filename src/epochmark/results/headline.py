@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from epochmark.results.findings import FindingCode, worst_validity
 from epochmark.results.record import Finding, Headline, Lap, Learning, Record, Timing, WorkloadRun
-from epochmark.results.statistics import NANOSECONDS, steady_epoch
+from epochmark.results.statistics import NANOSECONDS, SteadyEpoch, steady_epoch
 from epochmark.workloads import WORKLOADS, parity
 
 
@@ -43,7 +43,7 @@ def derive_headline(
     steady = steady_epoch(timing.laps, steps_per_epoch(run))
     images_per_s = None
     if steady is not None:
-        images_per_s = WORKLOADS[run.name].train_images / steady.median
+        images_per_s = WORKLOADS[run.name].train_images / steady.interval.median
     elif len(timing.laps) > 1:
         laps = timing.laps
         lasted_s = (laps[-1].end_ns - laps[0].end_ns) / NANOSECONDS
@@ -51,9 +51,9 @@ def derive_headline(
         images_per_s = images / lasted_s if lasted_s > 0 else None
     return Headline(
         elapsed_s=None if timing.fit_ns is None else timing.fit_ns / NANOSECONDS,
-        steady_epoch_s=steady.median if steady else None,
-        steady_epoch_low_s=steady.low if steady else None,
-        steady_epoch_high_s=steady.high if steady else None,
+        steady_epoch_s=steady.interval.median if steady else None,
+        steady_epoch_low_s=steady.interval.low if steady else None,
+        steady_epoch_high_s=steady.interval.high if steady else None,
         images_per_s=images_per_s,
         test_accuracy=learning.test_accuracy,
         validity=worst_validity([FindingCode(finding.code) for finding in findings]),
@@ -63,6 +63,11 @@ def derive_headline(
 def headline_of(record: Record) -> Headline:
     """The headline of a record, derived anew."""
     return derive_headline(record.workload, record.timing, record.learning, record.findings)
+
+
+def steady_of(record: Record) -> SteadyEpoch | None:
+    """The record's steady epoch and how it was found; None where the run did not come so far."""
+    return steady_epoch(record.timing.laps, steps_per_epoch(record.workload))
 
 
 def replay_verdict(record: Record) -> parity.Verdict | None:

@@ -1,4 +1,8 @@
-"""Figures derived from raw laps: pure functions, so that every reader derives the same."""
+"""Figures derived from raw laps: pure functions, so that every reader derives the same.
+
+Every rule, threshold and source is explained in docs/measurement.md; the coverage of the interval
+is measured by benchmarks/interval_coverage.py.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,44 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from epochmark.results.record import Lap
 
 NANOSECONDS = 1e9
+
+MAD_TO_SIGMA = 1.4826
+"""Median absolute deviation to standard deviation, of a normal distribution."""
+
+OUTLIER_SIGMAS = 3.5
+"""Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993): modified z-score."""
+
+WARM_UP_SIGMAS = 3.0
+RESOLUTION = 0.005
+"""Spread is never taken for less than half a percent of the median, so that a series steadier than
+any training is does not turn its last digits into warm-up or outliers."""
+
+MIN_INTERVAL_VALUES = 6
+"""Below six values no interval of order statistics reaches 95 %."""
+
+MIN_WHOLE_EPOCHS = MIN_INTERVAL_VALUES
+"""With fewer whole epochs the laps inside them say more."""
+
+MAX_UNITS = 200
+"""Longer series of laps are merged to this many: Theil and Sen's slope looks at every pair."""
+
+MIN_COLD_UNITS = 2
+"""So few laps may all be warm-up: no figure is taken from them."""
+
+MIN_DRIFT_UNITS = 6
+MAX_AUTOCORRELATION = 0.95
+MIN_BLOCKS = 10
+"""Blocking stops while so many blocks are left to take an autocorrelation of."""
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -22,51 +60,266 @@ class Interval:
     count: int
 
 
+@dataclass(frozen=True)
+class Drift:
+    """How much a series changed from its first to its last value, as a share of its median, by the
+    Theil-Sen slope; ``z`` is the Mann-Kendall score, normal when there is no trend."""
+
+    change: float
+    z: float
+
+
+@dataclass(frozen=True)
+class SteadyEpoch:
+    """Seconds an epoch takes once warm, and how they were found.
+
+    ``unit`` says what was counted: whole epochs, or laps inside them. ``warm_up_s`` is when the
+    warm part begins, ``warm_up_excess_s`` what the time before it took beyond steady speed. With
+    ``epoch_end_seen`` false, what happens between two epochs is not part of the figure.
+    """
+
+    interval: Interval
+    unit: Literal["epoch", "lap"]
+    warm_up_s: float
+    warm_up_excess_s: float
+    warm_up_units: int
+    warm_s: float
+    outliers: int
+    drift: Drift | None
+    epoch_end_seen: bool
+
+    def projected_s(self, epochs: int) -> Interval:
+        """Seconds that a whole cold fit of so many epochs would take."""
+        low, median, high = (
+            self.warm_up_excess_s + epochs * seconds
+            for seconds in (self.interval.low, self.interval.median, self.interval.high)
+        )
+        return Interval(median, low, high, self.interval.count)
+
+
+@dataclass(frozen=True)
+class _Series:
+    """Seconds per epoch that each unit stands for; when it ended, and its steps."""
+
+    values: list[float]
+    ends_s: list[float]
+    steps: list[int]
+
+
 def epoch_seconds(laps: Sequence[Lap], steps_per_epoch: int) -> list[float]:
     """Seconds of each whole epoch (``steps_per_epoch`` steps reported), in order.
 
     An epoch lasts from the end of the one before it (the clock's start for the first) to the end
     of its own last lap.
     """
-    seconds: list[float] = []
-    start_ns = 0
-    steps = 0
-    for index, lap in enumerate(laps):
-        steps += lap.steps
-        last_of_epoch = index + 1 == len(laps) or laps[index + 1].epoch != lap.epoch
-        if last_of_epoch:
-            if steps == steps_per_epoch:
-                seconds.append((lap.end_ns - start_ns) / NANOSECONDS)
-            start_ns = lap.end_ns
-            steps = 0
-    return seconds
+    return _whole_epochs(laps, steps_per_epoch).values
 
 
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Median with a distribution-free interval from order statistics.
+    """Median with an interval from order statistics that respects autocorrelation.
 
-    The interval ``[x(k), x(n+1-k)]`` covers the median of independent draws with probability
-    ``1 - 2 P(B < k)``, B binomial(n, 1/2) (Conover, Practical Nonparametric Statistics, 3.2); the
-    widest k that keeps ``confidence`` is taken. Below six values no such k exists and the interval
-    is the whole range. Raises ``ValueError`` for no values.
+    The interval ``[x(k), x(n+1-k)]`` covers the median of n independent draws with probability
+    ``1 - 2 P(B < k)``, B binomial(n, 1/2) (Conover, Practical Nonparametric Statistics, 3.2). k is
+    the largest that keeps ``confidence`` for the *effective* number of independent draws, scaled
+    back to n; where that is below six it is the whole range. Raises ``ValueError`` for no values.
     """
     if not values:
         raise ValueError("no values to take a median of")
     ordered = sorted(values)
     count = len(ordered)
-    rank, tail = 1, 0.5**count
-    while 2 * (tail + math.comb(count, rank) * 0.5**count) <= 1 - confidence:
-        tail += math.comb(count, rank) * 0.5**count
-        rank += 1
+    effective = max(1, int(effective_count(values)))
+    rank = _largest_rank(effective, confidence)
+    rank = rank * count // effective if rank > 1 else 1
     return Interval(statistics.median(ordered), ordered[rank - 1], ordered[count - rank], count)
 
 
-def steady_epoch(laps: Sequence[Lap], steps_per_epoch: int) -> Interval | None:
-    """Steady seconds per epoch: all whole epochs but the first, which holds the warm-up.
+def _largest_rank(count: int, confidence: float) -> int:
+    """In logarithms: the binomial coefficients of a long run are no floats any more."""
+    rank, below = 0, 0.0
+    while True:
+        log_comb = math.lgamma(count + 1) - math.lgamma(rank + 1) - math.lgamma(count - rank + 1)
+        below += math.exp(log_comb - count * math.log(2))
+        if 2 * below > 1 - confidence:
+            return max(1, rank)
+        rank += 1
 
-    With a single whole epoch that one is given; None when no epoch was completed.
+
+def effective_count(values: Sequence[float]) -> float:
+    """How many independent values carry as much as this autocorrelated series: 1 to its length.
+
+    The long-run variance of the series' ranks is estimated as that of a first-order autoregressive
+    process, on the series and on averages of 2, 4, 8 ... neighbours (Flyvbjerg and Petersen, J.
+    Chem. Phys. 91, 1989), and the largest is taken: slow changes under fast noise only show in the
+    averages. Ranks, since the median is one and outliers must not hide the rest.
     """
-    seconds = epoch_seconds(laps, steps_per_epoch)
-    if not seconds:
+    count = len(values)
+    blocks: Floats = np.unique(values, return_inverse=True)[1].astype(np.float64)
+    variance, size, inflation = float(blocks.var()), 1, 1.0
+    if variance == 0.0:
+        return float(count)
+    while True:
+        rho = _lag_one(blocks)
+        long_run = float(blocks.var()) * size * (1 + rho) / (1 - rho)
+        inflation = max(inflation, long_run / variance)
+        if len(blocks) < 2 * MIN_BLOCKS:
+            return max(1.0, count / inflation)
+        pairs = len(blocks) // 2
+        blocks, size = blocks[: 2 * pairs].reshape(pairs, 2).mean(axis=1), size * 2
+
+
+def _lag_one(values: Floats) -> float:
+    """Lag-one autocorrelation, its bias of ``-(1 + 4 rho) / n`` (Kendall, Biometrika 41, 1954)
+    taken back; 0 where it is negative, which would only make the interval narrower."""
+    centred = values - values.mean()
+    power = float(centred @ centred)
+    if power == 0.0:
+        return 0.0
+    rho = float(centred[1:] @ centred[:-1]) / power
+    return min(max(rho + (1 + 4 * rho) / len(values), 0.0), MAX_AUTOCORRELATION)
+
+
+def warm_up_length(values: Sequence[float]) -> int:
+    """How many leading values are warm-up: slower than the second half by more than its spread.
+
+    Only slowness counts, and never more than half of the series: a start that is *faster* than the
+    rest is a machine that throttles, which must show and not be cut off.
+    """
+    if len(values) < 2:
+        return 0
+    second_half = values[len(values) // 2 :]
+    level = statistics.median(second_half)
+    limit = level + WARM_UP_SIGMAS * _spread(second_half)
+    length = 0
+    while length < len(values) // 2 and values[length] > limit:
+        length += 1
+    return length
+
+
+def count_outliers(values: Sequence[float]) -> int:
+    """Values further from the median than ``OUTLIER_SIGMAS`` robust standard deviations."""
+    level, limit = statistics.median(values), OUTLIER_SIGMAS * _spread(values)
+    return sum(abs(value - level) > limit for value in values)
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Robust standard deviation, in the unit of the values, at least ``RESOLUTION``."""
+    level = statistics.median(values)
+    mad = statistics.median(abs(value - level) for value in values)
+    return max(MAD_TO_SIGMA * mad, RESOLUTION * level)
+
+
+def drift(ends_s: Sequence[float], values: Sequence[float]) -> Drift | None:
+    """Trend of positive ``values`` over their times; None for fewer than ``MIN_DRIFT_UNITS``.
+
+    Slope: median over all pairs (Theil 1950, Sen 1968). Score: Mann-Kendall, its variance widened
+    by the autocorrelation of the detrended series (after Hamed and Rao, J. Hydrology 204, 1998).
+    """
+    count = len(values)
+    if count < MIN_DRIFT_UNITS:
         return None
-    return median_interval(seconds[1:] or seconds)
+    times, series = np.asarray(ends_s, np.float64), np.asarray(values, np.float64)
+    earlier, later = np.triu_indices(count, 1)
+    rises = series[later] - series[earlier]
+    slope = float(np.median(rises / (times[later] - times[earlier])))
+    change = slope * float(times[-1] - times[0]) / statistics.median(values)
+    inflation = count / effective_count((series - slope * times).tolist())
+    score = float(np.sign(rises).sum())
+    sigma = math.sqrt(inflation * count * (count - 1) * (2 * count + 5) / 18)
+    return Drift(change, math.copysign(max(abs(score) - 1, 0.0), score) / sigma)
+
+
+def steady_epoch(laps: Sequence[Lap], steps_per_epoch: int) -> SteadyEpoch | None:
+    """Steady seconds per epoch: the median of the warm part.
+
+    Of whole epochs where there are ``MIN_WHOLE_EPOCHS`` of them, else of the laps inside epochs,
+    scaled to an epoch, plus what the change from one epoch to the next takes on top. None when
+    neither an epoch nor a warm lap was completed.
+    """
+    epochs = _whole_epochs(laps, steps_per_epoch)
+    if len(epochs.values) >= MIN_WHOLE_EPOCHS:
+        return _summary(epochs, "epoch", steps_per_epoch, None)
+    interior, changes = _inside_epochs(laps, steps_per_epoch)
+    if len(interior.values) > max(len(epochs.values), MIN_COLD_UNITS):
+        return _summary(interior, "lap", steps_per_epoch, changes)
+    return _summary(epochs, "epoch", steps_per_epoch, None) if epochs.values else None
+
+
+def _summary(
+    series: _Series,
+    unit: Literal["epoch", "lap"],
+    steps_per_epoch: int,
+    changes: list[tuple[float, int]] | None,
+) -> SteadyEpoch:
+    """``changes``: seconds and steps of the laps around each change of epoch, for ``lap``."""
+    cold = warm_up_length(series.values)
+    values, ends_s = series.values[cold:], series.ends_s[cold:]
+    interval = median_interval(values)
+    extras = [
+        seconds - steps * interval.median / steps_per_epoch for seconds, steps in changes or []
+    ]
+    if extras:
+        interval = Interval(
+            interval.median + statistics.median(extras),
+            interval.low + min(extras),
+            interval.high + max(extras),
+            interval.count,
+        )
+    warm_up_s = series.ends_s[cold - 1] if cold else 0.0
+    steady_part_s = sum(series.steps[:cold]) * interval.median / steps_per_epoch
+    return SteadyEpoch(
+        interval=interval,
+        unit=unit,
+        warm_up_s=warm_up_s,
+        warm_up_excess_s=max(0.0, warm_up_s - steady_part_s),
+        warm_up_units=cold,
+        warm_s=series.ends_s[-1] - warm_up_s,
+        outliers=count_outliers(values),
+        drift=drift(ends_s, values),
+        epoch_end_seen=unit == "epoch" or bool(extras),
+    )
+
+
+def _whole_epochs(laps: Sequence[Lap], steps_per_epoch: int) -> _Series:
+    """One unit per whole epoch."""
+    series = _Series([], [], [])
+    start_ns = steps = 0
+    for index, lap in enumerate(laps):
+        steps += lap.steps
+        last_of_epoch = index + 1 == len(laps) or laps[index + 1].epoch != lap.epoch
+        if last_of_epoch:
+            if steps == steps_per_epoch:
+                series.values.append((lap.end_ns - start_ns) / NANOSECONDS)
+                series.ends_s.append(lap.end_ns / NANOSECONDS)
+                series.steps.append(steps)
+            start_ns, steps = lap.end_ns, 0
+    return series
+
+
+def _inside_epochs(
+    laps: Sequence[Lap], steps_per_epoch: int
+) -> tuple[_Series, list[tuple[float, int]]]:
+    """Laps that lie inside an epoch as units, and seconds and steps of the pairs of laps between
+    which an epoch changes: summing up, reading the loss and shuffling happen in those."""
+    starts_ns = [0, *(lap.end_ns for lap in laps)]
+    seconds = [
+        (lap.end_ns - start) / NANOSECONDS for start, lap in zip(starts_ns, laps, strict=False)
+    ]
+    changing = [
+        index for index in range(1, len(laps)) if laps[index].epoch != laps[index - 1].epoch
+    ]
+    changes = [
+        (seconds[index - 1] + seconds[index], laps[index - 1].steps + laps[index].steps)
+        for index in changing
+    ]
+    around = {*changing, *(index - 1 for index in changing)}
+    kept = [index for index in range(len(laps)) if index not in around]
+    group = max(1, math.ceil(len(kept) / MAX_UNITS))
+    series = _Series([], [], [])
+    for start in range(0, len(kept), group):
+        members = kept[start : start + group]
+        steps = sum(laps[index].steps for index in members)
+        lasted_s = sum(seconds[index] for index in members)
+        series.values.append(lasted_s / steps * steps_per_epoch)
+        series.ends_s.append(laps[members[-1]].end_ns / NANOSECONDS)
+        series.steps.append(steps)
+    return series, changes
