@@ -39,8 +39,9 @@ class Requirements:
     ``systems`` and ``architectures`` are of ``platform.system()`` and ``platform.machine()``, with
     aarch64 named arm64. ``oldest_python`` and ``newest_python`` are both included. Sizes are
     estimates in MB (10**6 bytes). ``indexes`` are public package indexes, and ``find_links`` pages
-    with files, to be asked when the user's pip configuration has no such build. ``tested`` says
-    on what it has run; empty where it is only written from the framework's documentation.
+    with files, to be asked when the user's pip configuration has no such build. A row that is only
+    ``on_request`` is not taken by default on a machine it fits. ``tested`` says on what it has run;
+    empty where it is only written from the framework's documentation.
     """
 
     pip: Tuple[str, ...]
@@ -54,6 +55,7 @@ class Requirements:
     needs: Tuple[SystemNeed, ...] = ()
     indexes: Tuple[str, ...] = ()
     find_links: Tuple[str, ...] = ()
+    on_request: bool = False
     tested: str = ""
 
     def __post_init__(self) -> None:
@@ -109,6 +111,7 @@ TENSORFLOW: Tuple[Requirements, ...] = (
     Requirements(
         pip=("tensorflow-cpu==2.10.*", "tensorflow-directml-plugin==0.4.*", "numpy<2"),
         accelerators=("directml",),
+        on_request=True,
         oldest_python=(3, 9),
         newest_python=(3, 10),
         download_mb=400,
@@ -225,6 +228,7 @@ JAX: Tuple[Requirements, ...] = (
     Requirements(
         pip=("jax==0.4.34", "jaxlib==0.4.34", "jax-metal==0.1.1", "optax<0.2.5", _KERAS),
         accelerators=("metal",),
+        on_request=True,
         systems=(MACOS,),
         architectures=(ARM64,),
         newest_python=(3, 12),

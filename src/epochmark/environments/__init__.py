@@ -1,0 +1,1 @@
+"""Managed virtual environments: one per distinct set of requirements, made with venv and pip."""

@@ -1,0 +1,232 @@
+"""Make a managed environment: whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import epochmark
+from epochmark.engines import Requirements
+from epochmark.environments import pip
+from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
+from epochmark.environments.pip import OnLine, PipError, Planned
+from epochmark.environments.requirements import NUMPY, environment_name
+from epochmark.environments.store import BUILDING_PREFIX, Environment, Environments
+from epochmark.errors import EpochmarkError
+
+BIG_DOWNLOAD_MB = 100
+_MB = 10**6
+
+_INSTALLED = (
+    "import json, sys\n"
+    "from importlib.metadata import distributions, version\n"
+    "json.dump({d.metadata['Name']: d.version for d in distributions()}, sys.stdout)\n"
+)
+
+
+def install(
+    environments: Environments, row: Requirements, title: str, python: Path, on_line: OnLine
+) -> Environment:
+    """The environment of ``row``, made with the interpreter ``python`` unless it is there already.
+
+    Call it while ``environments.changing``. It is built under a name that never passes for ready
+    and gets its own when it is complete and on disk. Raises ``EpochmarkError``; nothing of it is
+    left then.
+    """
+    name = environment_name(row)
+    ready = environments.find(name)
+    if ready is not None:
+        return ready
+    _check_space(environments.folder, row, title)
+    # a name of its own each time: what a killed install left may still be written to
+    building = Path(tempfile.mkdtemp(prefix=f"{BUILDING_PREFIX}{name}-", dir=environments.folder))
+    try:
+        on_line("creating the environment")
+        create_venv(python, building)
+        _install_packages(building / "bin" / "python", row, title, on_line)
+        return _finish(environments, building, row, name)
+    except OSError as error:
+        raise EpochmarkError(
+            f"{title} could not be installed in {environments.folder}: {error.strerror or error}"
+        ) from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def size_text(row: Requirements) -> str:
+    """What installing this row costs, in words."""
+    return f"about {_size(row.download_mb)} to download, {_size(row.installed_mb)} on disk"
+
+
+def _size(megabytes: int) -> str:
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes} MB"
+
+
+def create_venv(python: Path, folder: Path) -> None:
+    """A virtual environment of ``python`` with pip, by the standard ``venv``.
+
+    Raises ``EpochmarkError`` with what to install where that module is incomplete.
+    """
+    made = subprocess.run(
+        [str(python), "-I", "-m", "venv", str(folder)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=pip.pip_environment(os.environ),
+        check=False,
+    )
+    if made.returncode == 0:
+        return
+    output = (made.stderr + made.stdout).strip()
+    if "ensurepip" in output or "No module named venv" in output:
+        raise EpochmarkError(
+            f"{python} cannot make virtual environments: its venv or ensurepip module is missing.\n"
+            "Debian, Ubuntu: apt install python3-venv"
+        )
+    if "No space left" in output:
+        raise pip.disk_full("the environment")
+    last = output.splitlines()[-1] if output else f"exit status {made.returncode}"
+    raise EpochmarkError(f"{python} -m venv failed: {last}")
+
+
+def _install_packages(python: Path, row: Requirements, title: str, on_line: OnLine) -> None:
+    requirements = [*row.pip, NUMPY]
+    try:
+        on_line("asking pip what it would install")
+        sources = choose_sources(python, row, title, requirements, on_line)
+        pip.install(python, [*requirements, *sources], on_line)
+    except PipError as error:
+        raise pip.explain(error, title) from error
+
+
+def choose_sources(
+    python: Path, row: Requirements, title: str, requirements: Sequence[str], on_line: OnLine
+) -> list[str]:
+    """pip's options for where packages come from: none (the user's configuration) if that yields
+    the right build, else the row's public indexes as well.
+
+    Raises ``EpochmarkError`` when gigabytes of CUDA would be installed for a machine without it.
+    """
+    public = _public_sources(row)
+    candidates = [[], public] if public else [[]]
+    failure: PipError | None = None
+    for sources in candidates:
+        try:
+            planned = pip.plan(python, [*requirements, *sources], on_line)
+        except PipError as error:
+            failure = error
+            continue
+        if is_acceptable(planned, row):
+            on_line(f"{planned_text(planned, requirements)}; {size_text(row)}")
+            return list(sources)
+    if failure is not None:
+        raise failure
+    raise EpochmarkError(
+        f"pip would install a build of {title} for NVIDIA GPUs, several GB, and this machine has "
+        f"none.\nNo build for {'/'.join(row.accelerators)} was found in pip's configuration"
+        + (f" or at {', '.join([*row.indexes, *row.find_links])}" if public else "")
+        + ". Make one known to pip ('pip config set global.extra-index-url URL' or "
+        "'global.find-links FOLDER'), or take the big one: --accelerator cuda"
+    )
+
+
+def _public_sources(row: Requirements) -> list[str]:
+    options = [f"--extra-index-url={index}" for index in row.indexes]
+    options += [f"--find-links={page}" for page in row.find_links]
+    # a machine that does not reach them must not wait for minutes to find out
+    return [*options, "--retries=1", "--timeout=15"] if options else []
+
+
+def is_acceptable(planned: Sequence[Planned], row: Requirements) -> bool:
+    """Whether no package in it serves NVIDIA GPUs only, or the row is for those."""
+    return "cuda" in row.accelerators or not any(package.for_cuda for package in planned)
+
+
+def planned_text(planned: Sequence[Planned], requirements: Sequence[str]) -> str:
+    """The packages asked for with their versions, and how many come along."""
+    asked = [
+        package
+        for package in planned
+        if any(_names(requirement, package.name) for requirement in requirements)
+    ]
+    named = ", ".join(f"{package.name} {package.version}" for package in asked)
+    others = len(planned) - len(asked)
+    return f"{named} and {others} more packages" if others else named
+
+
+def _names(requirement: str, package: str) -> bool:
+    name = "".join(c if c.isalnum() or c in "-_." else " " for c in requirement).split()[0]
+    return name.lower().replace("_", "-") == package.lower().replace("_", "-")
+
+
+def _check_space(folder: Path, row: Requirements, title: str) -> None:
+    free_mb = shutil.disk_usage(folder).free // _MB
+    if free_mb < row.installed_mb:
+        raise EpochmarkError(
+            f"{title} needs {_size(row.installed_mb)} on disk, and {folder} has "
+            f"{_size(free_mb)} free.\n"
+            "Free some space, or set EPOCHMARK_ENVIRONMENTS to a folder on another disk."
+        )
+
+
+def _finish(
+    environments: Environments, building: Path, row: Requirements, name: str
+) -> Environment:
+    """Write the manifest and give the environment its name."""
+    python = building / "bin" / "python"
+    listed = subprocess.run(
+        [str(python), "-I", "-c", _INSTALLED], capture_output=True, check=True, timeout=120
+    )
+    import msgspec
+
+    manifest = Manifest(
+        name=name,
+        requirements=tuple(row.pip),
+        accelerators=row.accelerators,
+        python=_version_of(building),
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        epochmark_version=epochmark.__version__,
+        installed=msgspec.json.decode(listed.stdout, type=dict[str, str]),
+        size_bytes=_size_bytes(building),
+    )
+    with (building / MANIFEST).open("wb") as stream:
+        stream.write(encode_manifest(manifest))
+        stream.flush()
+        os.fsync(stream.fileno())
+    final = environments.folder / name
+    if final.exists():  # one whose base interpreter is gone, or whose manifest cannot be read
+        environments.remove(name)
+    building.rename(final)
+    return Environment(final, manifest)
+
+
+def _version_of(folder: Path) -> str:
+    """The Python version that ``venv`` noted."""
+    for line in (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() == "version":
+            return value.strip()
+    return "unknown"
+
+
+def _size_bytes(folder: Path) -> int:
+    """Bytes on disk, links not followed."""
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for file in files:
+            with contextlib.suppress(OSError):
+                total += (Path(parent) / file).lstat().st_blocks * 512
+    return total
+
+
+def default_python() -> Path:
+    """The interpreter environments are made with: our own."""
+    return Path(sys.executable)

@@ -1,0 +1,146 @@
+"""Run an environment's pip: ask what it would install, install it, explain what went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from epochmark.errors import EpochmarkError
+
+OnLine = Callable[[str], None]
+"""Told what is going on, in a few words."""
+
+_OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
+
+_SEVERAL_GB = ("nvidia-", "cuda-", "jax-cuda", "mlx-cuda", "torch-cuda")
+"""Packages that only serve NVIDIA GPUs, by the beginnings of their names."""
+
+_NEWS = re.compile(
+    r"\s*(Collecting|Downloading|Using cached|Building wheel for|Installing collected packages)"
+    r"[: ]+(\S+)(?: .*?(\([\d.]+ [kMG]B\)))?"
+)
+_DISK_FULL = ("No space left on device", "Errno 28", "Disk quota exceeded")
+_UNREACHABLE = (
+    "Failed to establish a new connection", "Temporary failure in name resolution",
+    "Max retries exceeded", "Connection refused", "Network is unreachable", "Read timed out",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A package that pip would install; ``size_bytes`` where its file lies on this machine."""
+
+    name: str
+    version: str
+
+    @property
+    def for_cuda(self) -> bool:
+        """Whether it serves NVIDIA GPUs only."""
+        return self.name.lower().replace("_", "-").startswith(_SEVERAL_GB)
+
+
+class PipError(Exception):
+    """pip failed; ``output`` is all it wrote."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__(output)
+        self.output = output
+
+
+def plan(python: Path, arguments: Sequence[str], on_line: OnLine) -> list[Planned]:
+    """What ``pip install ARGUMENTS`` would install, without installing it.
+
+    Raises ``PipError``.
+    """
+    with tempfile.TemporaryDirectory(prefix="epochmark-plan-") as folder:
+        report = Path(folder) / "report.json"
+        options = ["--dry-run", "--ignore-installed", "--report", str(report)]
+        _run(python, ["install", *options, *arguments], on_line)
+        return list(_planned(json.loads(report.read_bytes())["install"]))
+
+
+def _planned(packages: Iterable[dict[str, dict[str, str]]]) -> Iterator[Planned]:
+    for package in packages:
+        yield Planned(package["metadata"]["name"], package["metadata"]["version"])
+
+
+def install(python: Path, arguments: Sequence[str], on_line: OnLine) -> str:
+    """``pip install ARGUMENTS``; returns its output. Raises ``PipError``."""
+    return _run(python, ["install", *arguments], on_line)
+
+
+def _run(python: Path, arguments: Sequence[str], on_line: OnLine) -> str:
+    """pip in a session of its own: Ctrl-C reaches us, and we end it with all its children."""
+    command, *rest = arguments
+    with subprocess.Popen(
+        [str(python), "-I", "-m", "pip", command, *_OPTIONS, *rest],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=pip_environment(os.environ),
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                news = _NEWS.match(line)
+                if news:
+                    on_line(_told(*news.groups()))
+            status = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if status != 0:
+        raise PipError("".join(lines))
+    return "".join(lines)
+
+
+def _told(verb: str, what: str, size: str | None) -> str:
+    if verb == "Installing collected packages":
+        return "unpacking the packages"
+    name = what.rsplit("/", 1)[-1]
+    return " ".join(filter(None, [verb.lower(), name, size]))
+
+
+def pip_environment(environment: dict[str, str] | os._Environ[str]) -> dict[str, str]:
+    """The user's environment, whose pip settings count, without what would lead pip elsewhere."""
+    misleading = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER",
+                  "PIP_PYTHON", "__PYVENV_LAUNCHER__")  # fmt: skip
+    kept = {name: value for name, value in environment.items() if name not in misleading}
+    return {**kept, "PIP_USER": "0"}
+
+
+def explain(error: PipError, what: str) -> EpochmarkError:
+    """pip's failure in words for the user: which, why, and what to do."""
+    errors = [line for line in error.output.splitlines() if line.startswith("ERROR:")]
+    last = (errors or error.output.strip().splitlines() or ["pip said nothing"])[0]
+    if any(sign in error.output for sign in _DISK_FULL):
+        return disk_full(what)
+    if any(sign in error.output for sign in _UNREACHABLE):
+        advice = (
+            "No package index could be reached. 'pip config list' shows which ones pip asks; "
+            "'pip config set global.index-url URL' names another."
+        )
+    else:
+        advice = "'pip config list' shows which package indexes pip asks."
+    return EpochmarkError(f"{what} could not be installed; pip says: {last}\n{advice}")
+
+
+def disk_full(what: str) -> EpochmarkError:
+    """The disk ran full."""
+    return EpochmarkError(
+        f"{what} could not be installed: the disk is full. What was begun is removed.\n"
+        "Free some space, or set EPOCHMARK_ENVIRONMENTS to a folder on another disk (pip also "
+        "needs room in TMPDIR)."
+    )
