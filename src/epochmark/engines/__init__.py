@@ -15,8 +15,10 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    UnavailableError,
     Weights,
 )
+from epochmark.engines._requirements import Requirements
 
 __all__ = [
     "Batch",
@@ -26,8 +28,10 @@ __all__ = [
     "EngineInfo",
     "Labels",
     "Pixels",
+    "Requirements",
     "Settings",
     "Stopwatch",
+    "UnavailableError",
     "Weights",
     "engine_names",
     "get_engine",
