@@ -71,6 +71,15 @@ def own_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONNOUSERSITE": "1"}
 
 
+def foreign_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a worker in the user's own interpreter gets: everything, as it is.
+
+    Only what macOS sets for *our* interpreter is left out: it would make another one take ours for
+    itself.
+    """
+    return {name: value for name, value in environment.items() if name != "__PYVENV_LAUNCHER__"}
+
+
 def recorded_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that influence performance, fit for a record: no path ever."""
     return {

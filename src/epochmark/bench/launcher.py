@@ -18,7 +18,7 @@ from typing import Literal, TypeVar
 
 import psutil
 
-import epochmark
+from epochmark.bench.importable import with_our_package
 from epochmark.bench.patience import Patience
 from epochmark.bench.reports import ReportError, ReportReader
 from epochmark.worker.protocol import Failed, Finished, Job, Lap, Report
@@ -100,13 +100,10 @@ def _spawn(
 ) -> Iterator[_Worker]:
     """The worker process, in a session of its own so that Ctrl-C reaches only us.
 
-    Only our package is made importable there, through a folder that holds nothing but a link to
-    it. Our end of its standard input stays open as long as we live; its end tells it that we died.
+    Only our package is made importable there (``bench.importable``). Our end of its standard input
+    stays open as long as we live; its end tells it that we died.
     """
-    importable = folder / "importable"
-    importable.mkdir()
-    (importable / "epochmark").symlink_to(Path(epochmark.__file__).parent)
-    search_path = [str(importable), *filter(None, [environment.get("PYTHONPATH")])]
+    environment = with_our_package(folder, environment)
     with contextlib.ExitStack() as descriptors:
         report_end, report_write = _pipe(descriptors)
         stderr_end, stderr_write = _pipe(descriptors)
@@ -119,7 +116,7 @@ def _spawn(
             stderr=stderr_write,
             pass_fds=[report_write],
             cwd=folder,
-            env={**environment, "PYTHONPATH": os.pathsep.join(search_path)},
+            env=environment,
             start_new_session=True,
         )
         for descriptor in (report_write, stderr_write):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import secrets
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +13,8 @@ import msgspec
 import numpy as np
 
 import epochmark
-from epochmark.bench.environment import own_environment, recorded_environment
+from epochmark.bench.environment import recorded_environment
+from epochmark.bench.interpreter import Interpreter
 from epochmark.bench.launcher import WorkerOutcome, launch, signal_name
 from epochmark.bench.request import RunRequest
 from epochmark.bench.validity import judge
@@ -51,12 +49,16 @@ def measure(
     machine: Machine,
     on_report: Callable[[Report], None],
     patience_s: float | None = None,
+    interpreter: Interpreter | None = None,
 ) -> Measured:
     """Run ``request`` in a fresh worker process and return its record.
+
+    The worker is started by ``interpreter``, by default our own.
 
     Raises ``EpochmarkError`` when the engine says that the request cannot be met here, as with a
     device that does not exist; everything else that goes wrong is a record of a failed run.
     """
+    interpreter = interpreter or Interpreter.own()
     with tempfile.TemporaryDirectory(prefix="epochmark-weights-") as folder:
         initial, replay = Path(folder) / "initial.npz", Path(folder) / "replay.npz"
         np.savez(initial, **draw_weights(request.workload, request.seed))  # type: ignore[arg-type]
@@ -80,17 +82,24 @@ def measure(
                 spawned_ns=spawned_ns,
             )
 
-        environment = own_environment(os.environ)
-        outcome = launch(make_job, Path(sys.executable), environment, on_report, patience_s)
+        try:
+            with interpreter.in_use():
+                outcome = launch(
+                    make_job, interpreter.python, interpreter.environment, on_report, patience_s
+                )
+        except OSError as error:
+            raise EpochmarkError(
+                f"the interpreter {interpreter.python} cannot be started: {error.strerror or error}"
+            ) from error
     failed = outcome.last(protocol.Failed)
     if outcome.ending == "failed" and failed is not None and failed.usage:
         raise EpochmarkError(failed.message, exit_code=2)
-    record = _record_of(request, machine, recorded_environment(environment), outcome)
+    record = _record_of(request, machine, interpreter, outcome)
     return Measured(record, outcome.stderr)
 
 
 def _record_of(
-    request: RunRequest, machine: Machine, environment: dict[str, str], outcome: WorkerOutcome
+    request: RunRequest, machine: Machine, interpreter: Interpreter, outcome: WorkerOutcome
 ) -> Record:
     """What the worker reported as a record, judged."""
     opened = outcome.last(protocol.Opened)
@@ -116,7 +125,7 @@ def _record_of(
             seed=request.seed,
             variant=request.variant(),
         ),
-        engine=_engine_of(request, outcome, checked.settings if checked else {}),
+        engine=_engine_of(request, interpreter, outcome, checked.settings if checked else {}),
         device=parts.DeviceRun(
             requested=request.device,
             resolved=opened.device if opened else None,
@@ -148,7 +157,7 @@ def _record_of(
         replay=parts.Replay(losses=replayed.losses) if replayed else None,
         failure=_failure_of(outcome),
         machine=machine,
-        environment=environment,
+        environment=recorded_environment(interpreter.environment),
         peak_memory_bytes=finished.peak_memory_bytes if finished else None,
     )
     verdict = replay_verdict(record)
@@ -171,7 +180,10 @@ _NO_HEADLINE = parts.Headline(
 
 
 def _engine_of(
-    request: RunRequest, outcome: WorkerOutcome, settings: dict[str, str]
+    request: RunRequest,
+    interpreter: Interpreter,
+    outcome: WorkerOutcome,
+    settings: dict[str, str],
 ) -> parts.EngineRun:
     info = get_engine(request.engine).info
     hello = outcome.last(protocol.Hello)
@@ -183,8 +195,8 @@ def _engine_of(
         tuning=request.tuning,
         versions=hello.versions if hello else {},
         settings=settings,
-        python=hello.python if hello else platform.python_version(),
-        interpreter="own",
+        python=hello.python if hello else "unknown",
+        interpreter=interpreter.kind,
     )
 
 
