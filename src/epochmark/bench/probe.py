@@ -120,7 +120,7 @@ def _import_problem(info: EngineInfo, answer: _Answer) -> str:
     told = f"{answer.exception}: {answer.message}"
     if answer.missing_module is not None:
         top = answer.missing_module.split(".")[0]
-        if top not in info.modules:
+        if top not in {module.split(".")[0] for module in info.modules}:
             return f"{info.title} is there, but {answer.missing_module}, which it needs, is not"
     return told
 

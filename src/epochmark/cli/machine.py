@@ -1,4 +1,4 @@
-"""``epochmark machine``: what this machine is."""
+"""``epochmark machine``: what this machine is, and the devices its engines see."""
 
 from __future__ import annotations
 
@@ -10,13 +10,25 @@ import typer
 def machine(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Describe this machine as records name it: hardware, memory, system."""
+    """Describe this machine as records name it, and list the devices each ready engine sees.
+
+    Each framework is imported in a process of its own, which takes some seconds.
+    """
+    import msgspec
+
     from epochmark.cli._console import print_json, say
+    from epochmark.cli._probing import probe_engines
     from epochmark.hardware.machine import describe_machine
+    from epochmark.report.engines_list import device_lines
     from epochmark.report.machine_text import machine_lines
 
     described = describe_machine(None)
     if json:
-        print_json(described)
+        print_json({**msgspec.to_builtins(described), "engines": probe_engines()})
         return
-    say(*machine_lines(described))
+    say(*machine_lines(described), "")
+    statuses = probe_engines()
+    say("devices the engines can train on:", *(f"  {line}" for line in device_lines(statuses)))
+    absent = [status.engine for status in statuses if status.state != "ready"]
+    if absent:
+        say(f"not ready: {', '.join(absent)}; 'epochmark engines' says why")

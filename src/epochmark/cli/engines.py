@@ -1,0 +1,192 @@
+"""``epochmark engines``: what can train here, and installing what cannot yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from epochmark.cli._guard import guarded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from epochmark.engines import EngineInfo, Requirements
+    from epochmark.environments.store import Environments
+
+app = typer.Typer(
+    help="List the engines and their devices here, install or remove them.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.callback()
+def _list_by_default(context: typer.Context, json: JsonOption = False) -> None:
+    if context.invoked_subcommand is None:
+        guarded(list_engines)(json=json)
+
+
+def list_engines(json: JsonOption = False) -> None:
+    """Tell for every engine where it is ready, its versions and devices, or what is missing.
+
+    Each framework is imported in a process of its own, which takes some seconds.
+    """
+    from epochmark.cli._console import print_json, say
+    from epochmark.cli._probing import probe_engines
+    from epochmark.cli._tables import print_rows
+    from epochmark.report.engines_list import ENGINE_COLUMNS, engine_notes, engine_rows
+
+    statuses = probe_engines()
+    if json:
+        print_json(statuses)
+        return
+    print_rows(ENGINE_COLUMNS, engine_rows(statuses))
+    notes = engine_notes(statuses)
+    if notes:
+        say("", *notes)
+
+
+def install(
+    engines: Annotated[list[str], typer.Argument(metavar="NAME...", help="Engines to install.")],
+    accelerator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="cpu|cuda|rocm|metal|...",
+            help="Install the build for this. Default: for the best that this machine has.",
+        ),
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Make the environment with this interpreter. Default: the one epochmark runs in.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Install engines into environments of their own; engines with equal requirements share one.
+
+    pip does the work, as the user has configured it. On a machine without an NVIDIA GPU the builds
+    for CPUs are taken. An install that is interrupted leaves nothing; one that is complete is not
+    repeated.
+    """
+    from epochmark.cli._console import print_json, remark, say
+    from epochmark.cli._probing import activity
+    from epochmark.environments.install import install as make
+    from epochmark.environments.install import size_text
+    from epochmark.environments.requirements import engines_sharing, missing_needs
+    from epochmark.environments.store import Environments
+
+    infos = [_info(name) for name in engines]
+    environments = Environments.of_user()
+    interpreter, rows = _rows_to_install(infos, accelerator, python)
+    made = []
+    with environments.changing(
+        lambda holder: remark(f"another install (process {holder}) is running; waiting for it")
+    ):
+        for name, row in rows.items():
+            title = ", ".join(info.name for info in infos if row in info.requirements)
+            if environments.find(name) is None:
+                remark(f"{title}: {size_text(row)}, into {environments.folder / name}")
+            with activity(title) as on_line:
+                environment = make(environments, row, title, interpreter, on_line)
+            made.append(environment.manifest)
+            if not json:
+                serves = ", ".join(engines_sharing(row))
+                say(f"{name} is ready, for: {serves}")
+            for need in missing_needs(row):
+                remark(f"{title}: {need}")
+    if json:
+        print_json(made)
+
+
+def _rows_to_install(
+    infos: list[EngineInfo], accelerator: str | None, python: str | None
+) -> tuple[Path, dict[str, Requirements]]:
+    """The interpreter to make environments with, and the rows by the environments' names.
+
+    Raises ``EpochmarkError`` before anything is changed.
+    """
+    from epochmark.bench.interpreter import Interpreter, inspect
+    from epochmark.environments.requirements import (
+        Platform,
+        check_python,
+        choose_row,
+        environment_name,
+    )
+
+    interpreter = Interpreter.own() if python is None else Interpreter.foreign(python)
+    version = inspect(interpreter, []).version
+    machine = Platform.here()
+    rows = {}
+    for info in infos:
+        row = choose_row(info, machine, accelerator)
+        check_python(row, info.title, version)
+        rows[environment_name(row)] = row
+    return interpreter.python, rows
+
+
+def _info(name: str) -> EngineInfo:
+    from epochmark.bench.request import public_engines
+    from epochmark.engines import engine_names, get_engine
+    from epochmark.errors import EpochmarkError
+
+    if name not in engine_names():
+        raise EpochmarkError(
+            f"there is no engine {name!r}; there are: {', '.join(public_engines())}", exit_code=2
+        )
+    return get_engine(name).info
+
+
+def remove(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Engines, or names of environments.")
+    ],
+) -> None:
+    """Remove environments that 'engines install' made; nothing else is ever deleted.
+
+    Engines that share the environment lose it, too.
+    """
+    from epochmark.cli._console import remark, say
+    from epochmark.environments.store import Environments
+
+    environments = Environments.of_user()
+    doomed = _environments_of(names, environments)
+    with environments.changing(
+        lambda holder: remark(f"an install (process {holder}) is running; waiting for it")
+    ):
+        for name in doomed:
+            environments.remove(name)
+            say(f"removed {environments.folder / name}")
+
+
+def _environments_of(names: list[str], environments: Environments) -> list[str]:
+    """Names of the environments meant, each once.
+
+    Raises ``EpochmarkError`` (exit code 2) for an engine without one, before anything is deleted.
+    """
+    from epochmark.engines import engine_names, get_engine
+    from epochmark.environments.requirements import environment_name
+    from epochmark.errors import EpochmarkError
+
+    made = {environment.manifest.name for environment in environments.all()}
+    doomed: dict[str, None] = {}
+    for name in names:
+        wanted = {name}
+        if name in engine_names():
+            rows = get_engine(name).info.requirements
+            wanted = made & {environment_name(row) for row in rows}
+        if not wanted:
+            raise EpochmarkError(
+                f"no environment was made for {name} in {environments.folder}", exit_code=2
+            )
+        doomed.update(dict.fromkeys(sorted(wanted)))
+    return list(doomed)
+
+
+app.command("list")(guarded(list_engines))
+app.command("install")(guarded(install))
+app.command("remove")(guarded(remove))
