@@ -1,0 +1,345 @@
+"""PyTorch: the plain eager loop of its tutorials, on CPU, GPU (CUDA, ROCm, MPS, XPU) or TPU.
+
+Stock here: ``nn.Sequential``, ``CrossEntropyLoss``, ``optim.Adam``, images as float32 tensors
+``(n, 1, 28, 28)`` in host memory, each batch gathered by a shuffled index and moved to the device.
+A ``DataLoader`` over the same tensors fetches and collates image by image in Python, some 2.5 ms a
+batch: longer than a GPU's training step, so that the loader would be what is measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, ContextManager, Dict, List, Optional, Sequence, Tuple
+
+from epochmark.engines._batches import timed_batches
+from epochmark.engines._contract import (
+    Batch,
+    Device,
+    Engine,
+    EngineInfo,
+    Labels,
+    Pixels,
+    Settings,
+    Stopwatch,
+    Weights,
+)
+from epochmark.engines._devices import choose_device, refuse_precision
+from epochmark.engines._layouts import nchw_weights
+from epochmark.engines._requirements import TORCH
+
+if TYPE_CHECKING:
+    import torch
+
+Data = Tuple["torch.Tensor", "torch.Tensor"]
+
+EVALUATION_BATCH = 1000
+
+
+class TorchEngine(Engine):
+    info = EngineInfo(
+        name="torch",
+        title="PyTorch",
+        summary="PyTorch, a plain eager loop",
+        family="torch",
+        adam_form="algorithm_1",
+        device_kinds=("cpu", "gpu", "tpu"),
+        modules=("torch",),
+        distributions=("torch", "torch-xla", "numpy"),
+        requirements=TORCH,
+        precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+    )
+
+    def list_devices(self) -> List[Device]:
+        return [device for device, _ in _places()]
+
+    def open(self, settings: Settings) -> Device:
+        import torch
+
+        places = _places()
+        device = choose_device(self.info.title, [device for device, _ in places], settings.device)
+        self._settings = settings
+        self._opened = device
+        self._device = torch.device(dict(places)[device])
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        torch.manual_seed(settings.seed)
+        self._low_precision = set_precision(settings.precision, device, self._device)
+        return device
+
+    def load(self, images: Pixels, labels: Labels) -> Data:
+        import torch
+
+        scale = self._settings.workload.pixel_scale
+        pixels = torch.tensor(images, dtype=torch.float32).unsqueeze(1) / scale
+        return pixels, torch.tensor(labels, dtype=torch.int64)
+
+    def build(self, weights: Weights) -> None:
+        self._training = self._new_training(weights)
+
+    def fit(self, data: Data, stopwatch: Stopwatch) -> None:
+        import torch
+
+        images, labels = data
+        training, device = self._training, self._device
+        for batch in timed_batches(
+            self._settings, len(labels), stopwatch, self._synchronise, training.take_sums
+        ):
+            index = torch.from_numpy(batch)
+            training.step(images[index].to(device), labels[index].to(device))
+
+    def observed_devices(self) -> List[str]:
+        """Where the parameters, Adam's moments and the logits of one image are."""
+        import torch
+
+        training = self._training
+        with torch.no_grad():
+            logits = training.model(torch.zeros(1, 1, 28, 28, device=self._device))
+        moments = [
+            state[name]
+            for state in training.optimizer.state.values()
+            for name in ("exp_avg", "exp_avg_sq")
+        ]
+        tensors = [*training.model.parameters(), *moments, logits]
+        return sorted({device_id(tensor.device) for tensor in tensors})
+
+    def evaluate(self, images: Pixels, labels: Labels) -> Tuple[float, float]:
+        import torch
+
+        test_images, test_labels = self.load(images, labels)
+        training = self._training
+        with torch.no_grad():
+            for part in torch.arange(len(labels)).split(EVALUATION_BATCH):
+                targets = test_labels[part].to(self._device)
+                logits, loss = training.forward(test_images[part].to(self._device), targets)
+                training.count(logits, loss, targets)
+        loss_sum, correct = training.take_sums()
+        return loss_sum / len(labels), correct / len(labels)
+
+    def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
+        training = self._new_training(weights)
+        losses = []
+        for batch in batches:
+            images, labels = self.load(*batch)
+            losses.append(float(training.step(images.to(self._device), labels.to(self._device))))
+        return losses
+
+    def effective_settings(self) -> Dict[str, Any]:
+        import torch
+
+        settings = {
+            "execution": "eager" if self._device.type != "xla" else "lazy, one graph a step",
+            "layout": "NCHW",
+            "data": "index gather from host memory, each batch moved to the device",
+            "autocast": str(self._low_precision or "none").replace("torch.", ""),
+        }
+        if self._device.type == "cpu":
+            settings["threads"] = torch.get_num_threads()
+            settings["cpu_capability"] = torch.backends.cpu.get_cpu_capability()
+        elif self._device.type == "cuda":
+            settings["runtime"] = (
+                f"ROCm {torch.version.hip}"
+                if torch.version.hip
+                else (f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}")
+            )
+        return settings
+
+    def _new_training(self, weights: Weights) -> Training:
+        return Training(self._settings, weights, self._device, self._low_precision)
+
+    def _synchronise(self) -> None:
+        """Return when the device has done everything it was given."""
+        import torch
+
+        if self._device.type == "xla":
+            from torch_xla.core import xla_model
+
+            xla_model.wait_device_ops()
+        elif self._device.type != "cpu":
+            getattr(torch, self._device.type).synchronize()
+
+
+def make_model() -> torch.nn.Sequential:
+    """``mnist-cnn`` as a PyTorch user writes it: NCHW, logits at the end."""
+    from torch import nn
+
+    return nn.Sequential(
+        OrderedDict(
+            conv_1=nn.Conv2d(1, 32, kernel_size=3),
+            relu_1=nn.ReLU(),
+            conv_2=nn.Conv2d(32, 64, kernel_size=3),
+            relu_2=nn.ReLU(),
+            pool=nn.MaxPool2d(2),
+            flatten=nn.Flatten(),
+            dense_1=nn.Linear(64 * 12 * 12, 128),
+            relu_3=nn.ReLU(),
+            dense_2=nn.Linear(128, 10),
+        )
+    )
+
+
+class Training:
+    """Model, optimizer and the epoch's sums, all on one device.
+
+    ``low_precision`` is the type of autocast, None for float32. float16 comes with PyTorch's
+    gradient scaler, as its users train it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        weights: Weights,
+        device: torch.device,
+        low_precision: Optional[torch.dtype],
+    ) -> None:
+        import torch
+
+        arrays = nchw_weights(settings.workload, weights)
+        self.model = make_model()
+        self.model.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
+        self.model.to(device)
+        self.criterion = torch.nn.CrossEntropyLoss()
+        adam = settings.workload.optimizer
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(),
+            lr=adam.learning_rate,
+            betas=(adam.beta_1, adam.beta_2),
+            eps=adam.epsilon,
+        )
+        self._device = device
+        self._low_precision = low_precision
+        self._scaler = torch.amp.GradScaler(device.type) if low_precision is torch.float16 else None
+        self._reset_sums()
+
+    def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """One step of training; the mean loss before it, still on the device."""
+        self.optimizer.zero_grad()
+        logits, loss = self.forward(images, labels)
+        if self._scaler is None:
+            loss.backward()
+            self.optimizer.step()
+        else:
+            self._scaler.scale(loss).backward()
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
+        self.count(logits, loss, labels)
+        if self._device.type == "xla":
+            from torch_xla.core import xla_model
+
+            xla_model.mark_step()
+        return loss.detach()
+
+    def forward(
+        self, images: torch.Tensor, labels: torch.Tensor
+    ) -> Tuple[torch.Tensor, torch.Tensor]:
+        """Logits and mean loss of a batch."""
+        with self._autocast():
+            logits = self.model(images)
+            return logits, self.criterion(logits, labels)
+
+    def count(self, logits: torch.Tensor, loss: torch.Tensor, labels: torch.Tensor) -> None:
+        """Add a batch to the epoch's sums, on the device."""
+        self._loss_sum += loss.detach() * len(labels)
+        self._correct += (logits.detach().argmax(dim=1) == labels).sum()
+
+    def take_sums(self) -> Tuple[float, float]:
+        """Sum of losses and number of right answers since the last call; waits for the device."""
+        loss_sum, correct = self._loss_sum.item(), self._correct.item()
+        self._reset_sums()
+        return loss_sum, correct
+
+    def _reset_sums(self) -> None:
+        import torch
+
+        self._loss_sum = torch.zeros((), device=self._device)
+        self._correct = torch.zeros((), device=self._device, dtype=torch.int64)
+
+    def _autocast(self) -> ContextManager[Any]:
+        import torch
+
+        if self._low_precision is None:
+            return contextlib.nullcontext()
+        autocast: ContextManager[Any] = torch.autocast(self._device.type, dtype=self._low_precision)
+        return autocast
+
+
+def set_precision(precision: str, opened: Device, device: torch.device) -> Optional[torch.dtype]:
+    """Set PyTorch up for ``precision`` and return autocast's type, None for float32.
+
+    ``stock`` leaves everything as PyTorch has it: on recent NVIDIA GPUs TF32 in convolutions, not
+    in matrix products. Raises ``UnavailableError`` where the device has no such precision.
+    """
+    import torch
+
+    is_nvidia = device.type == "cuda" and torch.version.hip is None
+    capability = torch.cuda.get_device_capability(device) if is_nvidia else (0, 0)
+    if precision == "tf32":
+        if capability < (8, 0):
+            refuse_precision("PyTorch", precision, opened, "float32 or bfloat16")
+        _allow_tf32(True)
+    elif precision == "float32":
+        _allow_tf32(False)
+    elif precision == "bfloat16":
+        if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+            refuse_precision("PyTorch", precision, opened, "float32 or float16")
+        return torch.bfloat16
+    elif precision == "float16":
+        if device.type not in ("cpu", "cuda", "xpu") or not hasattr(torch.amp, "GradScaler"):
+            refuse_precision("PyTorch", precision, opened, "float32 or bfloat16")
+        return torch.float16
+    return None
+
+
+def _allow_tf32(allowed: bool) -> None:
+    import torch
+
+    if hasattr(torch.backends, "fp32_precision"):  # PyTorch 2.9 and later
+        torch.backends.fp32_precision = "tf32" if allowed else "ieee"
+    else:
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
+def _places() -> List[Tuple[Device, str]]:
+    """Every device PyTorch has here, and what PyTorch calls it."""
+    import torch
+
+    places = [(Device("cpu", "the processor"), "cpu")]
+    for kind in ("cuda", "xpu"):
+        backend = getattr(torch, kind, None)
+        if backend is not None and backend.is_available():
+            for index in range(backend.device_count()):
+                name = backend.get_device_name(index)
+                places.append((Device(f"gpu:{index}", name), f"{kind}:{index}"))
+    if torch.backends.mps.is_available():
+        places.append((Device("gpu:0", "Apple GPU (Metal)"), "mps:0"))
+    return places + _tpu_places()
+
+
+def _tpu_places() -> List[Tuple[Device, str]]:
+    """TPUs, if torch_xla is there and was not pointed at another kind of device."""
+    try:
+        from torch_xla.core import xla_model
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "torch_xla":
+            raise
+        return []
+    names = [str(name) for name in xla_model.get_xla_supported_devices("TPU") or []]
+    return [
+        (Device(f"tpu:{index}", "TPU through torch_xla"), name) for index, name in enumerate(names)
+    ]
+
+
+def device_id(device: torch.device) -> str:
+    """PyTorch's device as we call it; ``xla`` is a TPU only if that is what XLA says it is."""
+    if device.type == "cpu":
+        return "cpu"
+    if device.type == "xla":
+        from torch_xla.core import xla_model
+
+        kind = xla_model.xla_device_hw(device).lower()
+        return kind if kind == "cpu" else f"{kind}:{device.index or 0}"
+    return f"gpu:{device.index or 0}"
+
+
+ENGINE = TorchEngine()
