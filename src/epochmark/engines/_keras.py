@@ -1,0 +1,188 @@
+"""What the Keras engines share: the model of the original script, ``fit``, and how laps are taken.
+
+Stock here is that script: NumPy arrays in float64, as dividing by 255.0 makes them, and one call of
+``Sequential.fit``. Of a full run only whole epochs are timed, by a callback: Keras reads the
+epoch's loss and accuracy off the device there anyway.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from typing import Any, ClassVar, Dict, List, Sequence, Tuple
+
+import numpy as np
+import numpy.typing as npt
+
+from epochmark.engines._contract import (
+    Batch,
+    Device,
+    Engine,
+    Labels,
+    Pixels,
+    Settings,
+    Stopwatch,
+    Weights,
+)
+from epochmark.workloads.shapes import parameter_shapes
+from epochmark.workloads.spec import Adam
+
+Data = Tuple[npt.NDArray[np.float64], Labels]
+
+EVALUATION_BATCH = 1000
+
+POLICIES = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+"""Keras's policies for training in reduced precision; all else computes in float32."""
+
+
+class KerasEngine(Engine):
+    """``Sequential.fit`` on one back end of Keras; a subclass knows that back end's devices."""
+
+    backend: ClassVar[str]
+
+    def open(self, settings: Settings) -> Device:
+        os.environ["KERAS_BACKEND"] = self.backend
+        self._settings = settings
+        device = self._open_backend(settings)
+        keras = self._keras = self._import_keras()
+        keras.utils.set_random_seed(settings.seed)
+        if settings.precision in POLICIES:
+            keras.mixed_precision.set_global_policy(POLICIES[settings.precision])
+        return device
+
+    def load(self, images: Pixels, labels: Labels) -> Data:
+        return images[..., np.newaxis] / self._settings.workload.pixel_scale, labels
+
+    def build(self, weights: Weights) -> None:
+        self._model = self._new_model(weights)
+
+    def fit(self, data: Data, stopwatch: Stopwatch) -> None:
+        images, labels = data
+        self._model.fit(
+            images,
+            labels,
+            batch_size=self._settings.batch_size,
+            epochs=self._settings.epochs,
+            verbose=0,
+            callbacks=[make_laps(self._keras, self._settings, stopwatch, self._synchronise)],
+        )
+
+    def observed_devices(self) -> List[str]:
+        """Where the weights, the optimizer's step counter and the outputs for one image are."""
+        model = self._model
+        outputs = model(np.zeros((1, 28, 28, 1), np.float32))
+        variables = [*model.weights, model.optimizer.iterations]
+        return sorted({self._device_of(tensor) for tensor in (*variables, outputs)})
+
+    def evaluate(self, images: Pixels, labels: Labels) -> Tuple[float, float]:
+        pixels, targets = self.load(images, labels)
+        loss, accuracy = self._model.evaluate(
+            pixels, targets, batch_size=EVALUATION_BATCH, verbose=0
+        )
+        return float(loss), float(accuracy)
+
+    def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
+        """``train_on_batch`` runs the function that ``fit`` runs once a batch."""
+        model = self._new_model(weights)
+        return [float(model.train_on_batch(*self.load(*batch))[0]) for batch in batches]
+
+    def effective_settings(self) -> Dict[str, Any]:
+        model = self._model
+        return {
+            "keras": self._keras.__version__,
+            "execution": "eager" if model.run_eagerly else "compiled train step",
+            "jit_compile": model.jit_compile,
+            "policy": self._keras.mixed_precision.global_policy().name,
+            "layout": self._keras.backend.image_data_format(),
+            "data": "NumPy float64 arrays to fit",
+        }
+
+    def _new_model(self, weights: Weights) -> Any:
+        model = make_model(self._keras, self._settings.workload.optimizer)
+        model.set_weights([weights[name] for name in parameter_shapes(self._settings.workload)])
+        return model
+
+    @abstractmethod
+    def _open_backend(self, settings: Settings) -> Device:
+        """Import the back end's framework and set it up: device, threads, precision of float32."""
+
+    @abstractmethod
+    def _import_keras(self) -> Any:
+        """The ``keras`` module."""
+
+    @abstractmethod
+    def _synchronise(self) -> None:
+        """Return when the device has done everything it was given."""
+
+    @abstractmethod
+    def _device_of(self, tensor: Any) -> str:
+        """Id of the device where a variable or an output of the model is."""
+
+
+def make_model(keras: Any, adam: Adam) -> Any:
+    """The original script's model, compiled as it does.
+
+    Under a mixed policy the last layer computes in float32, as Keras's guide to mixed precision
+    demands of a softmax.
+    """
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input(shape=(28, 28, 1)),
+            layers.Conv2D(32, (3, 3), activation="relu"),
+            layers.Conv2D(64, (3, 3), activation="relu"),
+            layers.MaxPooling2D((2, 2)),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(10, activation="softmax", dtype="float32"),
+        ]
+    )
+    model.compile(
+        loss="sparse_categorical_crossentropy",
+        optimizer=keras.optimizers.Adam(
+            learning_rate=adam.learning_rate,
+            beta_1=adam.beta_1,
+            beta_2=adam.beta_2,
+            epsilon=adam.epsilon,
+        ),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def make_laps(keras: Any, settings: Settings, stopwatch: Stopwatch, synchronise: Any) -> Any:
+    """The callback that ends laps and stops the fit where it should end early.
+
+    Steps are counted in ``on_train_batch_begin``: a callback with ``on_train_batch_end`` makes
+    Keras 3 wait for every step, since all others then no longer run beside it. A fit told to stop
+    when a step begins still makes that step.
+    """
+
+    class Laps(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_begin(self, logs: Any = None) -> None:
+            self._steps_left = settings.max_steps
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self._begun = self._reported = 0
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            if settings.quick and self._begun > self._reported and stopwatch.wants_lap():
+                synchronise()
+                if not stopwatch.lap(self._begun - self._reported):
+                    self.model.stop_training = True
+                self._reported = self._begun
+            self._begun += 1
+            if self._steps_left is not None:
+                self._steps_left -= 1
+                if self._steps_left == 0:
+                    self.model.stop_training = True
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            synchronise()
+            steps = self._begun - self._reported
+            if self._begun < self.params["steps"]:
+                stopwatch.lap(steps, logs["loss"], logs["accuracy"])
+            elif not stopwatch.epoch(steps, logs["loss"], logs["accuracy"]):
+                self.model.stop_training = True
+
+    return Laps()
