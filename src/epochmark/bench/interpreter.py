@@ -33,7 +33,8 @@ if version >= [3, 4]:
     from importlib.util import find_spec
     for name in sys.argv[1:]:
         try:
-            if find_spec(name) is None:
+            # the package only: to look for a module inside it would import it
+            if find_spec(name.split(".")[0]) is None:
                 missing.append(name)
         except Exception:
             missing.append(name)

@@ -135,7 +135,7 @@ TORCH: Tuple[Requirements, ...] = (
         pip=("torch>=2.13,<2.14", _KERAS),
         indexes=(_PYTORCH_INDEX + "cpu",),
         download_mb=240,
-        installed_mb=900,
+        installed_mb=1050,
         tested=_HERE,
     ),
     Requirements(

@@ -17,15 +17,16 @@ from epochmark.errors import EpochmarkError
 OnLine = Callable[[str], None]
 """Told what is going on, in a few words."""
 
+TOLD_MB = 1.0
+"""Smaller downloads are over before anybody has read their name."""
+
 _OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
 
 _SEVERAL_GB = ("nvidia-", "cuda-", "jax-cuda", "mlx-cuda", "torch-cuda")
 """Packages that only serve NVIDIA GPUs, by the beginnings of their names."""
 
-_NEWS = re.compile(
-    r"\s*(Collecting|Downloading|Using cached|Building wheel for|Installing collected packages)"
-    r"[: ]+(\S+)(?: .*?(\([\d.]+ [kMG]B\)))?"
-)
+_DOWNLOAD = re.compile(r"\s*Downloading (\S+) \(([\d.]+) ([kMG])B\)")
+_IN_MB = {"k": 1e-3, "M": 1.0, "G": 1e3}
 _DISK_FULL = ("No space left on device", "Errno 28", "Disk quota exceeded")
 _UNREACHABLE = (
     "Failed to establish a new connection", "Temporary failure in name resolution",
@@ -35,7 +36,7 @@ _UNREACHABLE = (
 
 @dataclass(frozen=True)
 class Planned:
-    """A package that pip would install; ``size_bytes`` where its file lies on this machine."""
+    """A package that pip would install."""
 
     name: str
     version: str
@@ -94,9 +95,9 @@ def _run(python: Path, arguments: Sequence[str], on_line: OnLine) -> str:
         try:
             for line in process.stdout:
                 lines.append(line)
-                news = _NEWS.match(line)
+                news = _news(line)
                 if news:
-                    on_line(_told(*news.groups()))
+                    on_line(news)
             status = process.wait()
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
@@ -106,11 +107,17 @@ def _run(python: Path, arguments: Sequence[str], on_line: OnLine) -> str:
     return "".join(lines)
 
 
-def _told(verb: str, what: str, size: str | None) -> str:
-    if verb == "Installing collected packages":
+def _news(line: str) -> str | None:
+    """What a line of pip's output means to somebody who waits; None for most."""
+    if line.startswith("Installing collected packages"):
         return "unpacking the packages"
-    name = what.rsplit("/", 1)[-1]
-    return " ".join(filter(None, [verb.lower(), name, size]))
+    if line.lstrip().startswith("Building wheel for"):
+        return line.strip().lower()
+    download = _DOWNLOAD.match(line)
+    if download is None or float(download[2]) * _IN_MB[download[3]] < TOLD_MB:
+        return None
+    package = "-".join(download[1].rsplit("/", 1)[-1].split("-")[:2])
+    return f"downloading {package}, {download[2]} {download[3]}B"
 
 
 def pip_environment(environment: dict[str, str] | os._Environ[str]) -> dict[str, str]:

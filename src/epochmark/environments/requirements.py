@@ -106,7 +106,8 @@ def environment_name(row: Requirements) -> str:
     digest = hashlib.sha256(what.encode()).hexdigest()[:8]
     framework = row.pip[0].partition("[")[0]
     framework = "".join(c for c in framework.split("=")[0].split(">")[0] if c.isalnum() or c == "-")
-    return f"{framework}-{row.accelerators[0]}-{digest}"
+    accelerator = row.accelerators[0] if len(row.accelerators) == 1 else "any"
+    return f"{framework}-{accelerator}-{digest}"
 
 
 def engines_sharing(row: Requirements) -> list[str]:
