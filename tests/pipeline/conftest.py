@@ -12,8 +12,10 @@ import pytest
 
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import Measured, measure
+from epochmark.bench.watch import OpenCounters
 from epochmark.hardware.machine import describe_machine
 from epochmark.worker.protocol import Report
+from tests.pipeline.program import Program
 
 FAKE = RunRequest(engine="fake")
 
@@ -27,6 +29,7 @@ class MeasureFake(Protocol):
         *,
         on_report: Callable[[Report], None] = lambda report: None,
         patience_s: float | None = None,
+        open_counters: OpenCounters | None = None,
         **departures: Any,
     ) -> Measured: ...
 
@@ -38,11 +41,35 @@ def measure_fake(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Measure
         *,
         on_report: Callable[[Report], None] = lambda report: None,
         patience_s: float | None = None,
+        open_counters: OpenCounters | None = None,
         **departures: Any,
     ) -> Measured:
         monkeypatch.setenv("EPOCHMARK_FAKE", json.dumps(script or {}))
         request = replace(FAKE, **departures)
         request.check()
-        return measure(request, mnist_folder, describe_machine(None), on_report, patience_s)
+        return measure(
+            request,
+            mnist_folder,
+            describe_machine(None),
+            on_report,
+            patience_s,
+            open_counters=open_counters,
+        )
 
     return run
+
+
+@pytest.fixture
+def program(mnist_folder: Path, tmp_path: Path) -> Program:
+    """The command line with empty results, MNIST at hand and a correct fake engine."""
+    folders = {name: tmp_path / name for name in ("results", "tmp")}
+    folders["tmp"].mkdir()
+    return Program(
+        tmp_path,
+        {
+            "EPOCHMARK_DATA": str(mnist_folder),
+            "EPOCHMARK_FAKE": "{}",
+            "EPOCHMARK_RESULTS": str(folders["results"]),
+            "TMPDIR": str(folders["tmp"]),
+        },
+    )

@@ -21,7 +21,9 @@ import psutil
 from epochmark.bench.importable import with_our_package
 from epochmark.bench.patience import Patience
 from epochmark.bench.reports import ReportError, ReportReader
-from epochmark.worker.protocol import Failed, Finished, Job, Lap, Report
+from epochmark.bench.watch import Watch
+from epochmark.results.record import Calm
+from epochmark.worker.protocol import Failed, Finished, Fitted, Job, Lap, Report
 
 KILL_GRACE_S = 3.0
 SILENCE_CHECK_S = 5.0
@@ -44,6 +46,7 @@ class WorkerOutcome:
     detail: str = ""
     exit_status: int | None = None
     stderr: bytes = b""
+    calm: Calm | None = None
 
     def last(self, kind: type[T]) -> T | None:
         """The last report of this kind, if there was one."""
@@ -60,21 +63,29 @@ def launch(
     environment: Mapping[str, str],
     on_report: Callable[[Report], None],
     patience_s: float | None = None,
+    watch: Watch | None = None,
 ) -> WorkerOutcome:
     """Run one job in a fresh process of the interpreter ``python`` and return what came of it.
 
     ``make_job`` gets the ``time.monotonic_ns`` of the spawn. Never raises for what a worker does:
     a crash, a hang and Ctrl-C are endings. When this returns, no process of the worker is left.
+    ``watch`` sees the machine meanwhile.
     """
     outcome = WorkerOutcome()
-    with tempfile.TemporaryDirectory(prefix="epochmark-", ignore_cleanup_errors=True) as folder:
-        with _spawn(make_job, python, environment, Path(folder)) as worker:
-            try:
-                _listen(worker, outcome, on_report, patience_s)
-            except KeyboardInterrupt:
-                outcome.ending, outcome.detail = "interrupted", "interrupted from the keyboard"
-            outcome.exit_status = _end(worker.process, at_once=outcome.ending == "finished")
-            outcome.stderr = worker.read_rest_of_stderr(outcome.stderr)
+    watch = watch or Watch(None)
+    with (
+        tempfile.TemporaryDirectory(prefix="epochmark-", ignore_cleanup_errors=True) as folder,
+        _spawn(make_job, python, environment, Path(folder)) as worker,
+    ):
+        try:
+            _listen(worker, outcome, on_report, patience_s, watch)
+        except KeyboardInterrupt:
+            outcome.ending, outcome.detail = "interrupted", "interrupted from the keyboard"
+        finally:
+            watch.close()
+        outcome.exit_status = _end(worker.process, at_once=outcome.ending == "finished")
+        outcome.stderr = worker.read_rest_of_stderr(outcome.stderr)
+    outcome.calm = watch.calm(outcome.last(Fitted))
     return outcome
 
 
@@ -162,6 +173,7 @@ def _listen(
     outcome: WorkerOutcome,
     on_report: Callable[[Report], None],
     patience_s: float | None,
+    watch: Watch,
 ) -> None:
     """Take in reports until the worker ends, breaks the protocol, or is silent for too long."""
     reader = ReportReader()
@@ -172,7 +184,8 @@ def _listen(
         for descriptor in (worker.report_end, worker.stderr_end, worker.exited):
             selector.register(descriptor, selectors.EVENT_READ)
         while True:
-            ready = {key.fd for key, _ in selector.select(check_s)}
+            ready = {key.fd for key, _ in selector.select(min(check_s, watch.wait_s()))}
+            watch.tick()
             if worker.stderr_end in ready:
                 data = os.read(worker.stderr_end, READ_BYTES)
                 outcome.stderr = (outcome.stderr + data)[-STDERR_TAIL_BYTES:]
@@ -186,6 +199,7 @@ def _listen(
                     for report in reader.feed(data):
                         patience.report(time.monotonic(), isinstance(report, Lap))
                         outcome.reports.append(report)
+                        watch.on_report(report, worker.process.pid)
                         on_report(report)
                 except ReportError as error:
                     outcome.ending, outcome.detail = "protocol-broken", str(error)

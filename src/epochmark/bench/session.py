@@ -18,6 +18,7 @@ from epochmark.bench.interpreter import Interpreter
 from epochmark.bench.launcher import WorkerOutcome, launch, signal_name
 from epochmark.bench.request import RunRequest
 from epochmark.bench.validity import judge
+from epochmark.bench.watch import OpenCounters, Watch
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.results import record as parts
@@ -50,6 +51,7 @@ def measure(
     on_report: Callable[[Report], None],
     patience_s: float | None = None,
     interpreter: Interpreter | None = None,
+    open_counters: OpenCounters | None = None,
 ) -> Measured:
     """Run ``request`` in a fresh worker process and return its record.
 
@@ -85,7 +87,12 @@ def measure(
         try:
             with interpreter.in_use():
                 outcome = launch(
-                    make_job, interpreter.python, interpreter.environment, on_report, patience_s
+                    make_job,
+                    interpreter.python,
+                    interpreter.environment,
+                    on_report,
+                    patience_s,
+                    Watch(open_counters),
                 )
         except OSError as error:
             raise EpochmarkError(
@@ -155,6 +162,7 @@ def _record_of(
             test_accuracy=checked.test_accuracy if checked else None,
         ),
         replay=parts.Replay(losses=replayed.losses) if replayed else None,
+        calm=outcome.calm,
         failure=_failure_of(outcome),
         machine=machine,
         environment=recorded_environment(interpreter.environment),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from epochmark.bench.disturbances import disturbances
 from epochmark.results.findings import FindingCode
 from epochmark.results.headline import expected_steps, replay_verdict, steps_per_epoch
 from epochmark.results.record import FailureKind, Finding, Record
@@ -35,7 +36,7 @@ def judge(record: Record) -> list[Finding]:
     if record.failure is not None:
         failure = record.failure
         return [_finding(_FAILURES[failure.kind], f"while {failure.phase}: {failure.message}")]
-    checks = (_device, _work, _loss, _parity, _precision, _learning, _clock, _limited)
+    checks = (_device, _work, _loss, _parity, _precision, _learning, _clock, disturbances, _limited)
     return [finding for check in checks for finding in check(record)]
 
 

@@ -33,6 +33,13 @@ class FindingCode(Enum):
     DEVICE_MISMATCH = "device-mismatch"
     WORK_INCOMPLETE = "work-incomplete"
     LAPS_UNSYNCHRONISED = "laps-unsynchronised"
+    FOREIGN_LOAD = "foreign-load"
+    STEAL_TIME = "steal-time"
+    MEMORY_PRESSURE = "memory-pressure"
+    QUOTA_THROTTLED = "quota-throttled"
+    SUSPENDED = "suspended"
+    DRIFTING = "drifting"
+    UNSTEADY = "unsteady"
     STEPS_LIMITED = "steps-limited"
 
 
@@ -112,6 +119,41 @@ MEANING: dict[FindingCode, _Meaning] = {
         "disturbed",
         "work went on after the last lap had ended",
         "the engine file is at fault, it ends laps before the device has finished: report it",
+    ),
+    FindingCode.FOREIGN_LOAD: _Meaning(
+        "disturbed",
+        "other programs used the processor during the run",
+        "close them, or wait until they are done, and run it again",
+    ),
+    FindingCode.STEAL_TIME: _Meaning(
+        "disturbed",
+        "the host took processor time away from this virtual machine",
+        "run it again when the host is less busy, or on a machine with processors of its own",
+    ),
+    FindingCode.MEMORY_PRESSURE: _Meaning(
+        "disturbed",
+        "the machine was short of memory and waited for the disk",
+        "close other programs, or use a smaller --batch",
+    ),
+    FindingCode.QUOTA_THROTTLED: _Meaning(
+        "disturbed",
+        "the container used up its share of processor time and was stopped again and again",
+        "give the container whole processors, or use no more --threads than its share has",
+    ),
+    FindingCode.SUSPENDED: _Meaning(
+        "disturbed",
+        "the machine slept during the run",
+        "keep it awake and run it again",
+    ),
+    FindingCode.DRIFTING: _Meaning(
+        "disturbed",
+        "the speed changed steadily during the run",
+        "let the machine cool down, put it on mains power, and run it again",
+    ),
+    FindingCode.UNSTEADY: _Meaning(
+        "disturbed",
+        "the epochs took too different times for a figure",
+        "close other programs and run it again",
     ),
     FindingCode.STEPS_LIMITED: _Meaning(
         "partial",

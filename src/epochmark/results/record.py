@@ -21,6 +21,7 @@ PositiveCount = Annotated[int, Meta(ge=1, le=2**62)]
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**62)]
 Seconds = Annotated[float, Meta(ge=0.0, lt=1e12)]
 ShortMap = Annotated[dict[ShortText, ShortText], Meta(max_length=100)]
+Samples = Annotated[list[float], Meta(max_length=1000)]
 ShortList = Annotated[list[ShortText], Meta(max_length=100)]
 
 Validity = Literal["valid", "disturbed", "partial", "invalid"]
@@ -136,6 +137,40 @@ class Replay(_Part, frozen=True, kw_only=True):
     losses: Annotated[list[float | None], Meta(max_length=1000)]
 
 
+class WatchingCost(_Part, frozen=True, kw_only=True):
+    """CPU seconds that watching took during the fit: sampling, all of the parent process (sampling
+    included), and the worker's reports."""
+
+    sampler_cpu_s: Seconds
+    parent_cpu_s: Seconds
+    reporting_cpu_s: Seconds
+
+
+class Calm(_Part, frozen=True, kw_only=True):
+    """What else the machine did while the fit went on: columns, one entry a sample.
+
+    ``end_s`` is when a sample ended, from the start of the clock; the others are what happened in
+    it, summed over the ``cpus`` we may run on (``foreign``: outside our process tree). ``runnable``
+    counts tasks that ran or waited for a CPU at its end. None: not told by this system.
+    """
+
+    source: ShortText
+    cpus: PositiveCount
+    end_s: Samples
+    foreign_cpu_s: Samples
+    own_cpu_s: Samples
+    idle_cpu_s: Samples
+    steal_cpu_s: Samples | None
+    memory_stall_s: Samples | None
+    swap_in_bytes: Samples | None
+    quota_throttled_s: Samples | None
+    suspended_s: Samples | None
+    runnable: Samples | None
+    worker_cpu_s: Seconds | None
+    involuntary_switches: Count | None
+    cost: WatchingCost
+
+
 class Finding(_Part, frozen=True, kw_only=True):
     """One fact that limits trust in the run; ``code`` is from ``findings.FindingCode``."""
 
@@ -190,4 +225,5 @@ class Record(_Part, frozen=True, kw_only=True):
     machine: Machine
     environment: ShortMap
     peak_memory_bytes: Count | None
+    calm: Calm | None = None
     digest: Digest | None = None

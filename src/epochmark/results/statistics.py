@@ -212,7 +212,8 @@ def drift(ends_s: Sequence[float], values: Sequence[float]) -> Drift | None:
     """Trend of positive ``values`` over their times; None for fewer than ``MIN_DRIFT_UNITS``.
 
     Slope: median over all pairs (Theil 1950, Sen 1968). Score: Mann-Kendall, its variance widened
-    by the autocorrelation of the detrended series (after Hamed and Rao, J. Hydrology 204, 1998).
+    by the autocorrelation of the detrended series (after Hamed and Rao, J. Hydrology 204, 1998)
+    where there are values enough to tell it from the bend of a trend that is no straight line.
     """
     count = len(values)
     if count < MIN_DRIFT_UNITS:
@@ -222,7 +223,9 @@ def drift(ends_s: Sequence[float], values: Sequence[float]) -> Drift | None:
     rises = series[later] - series[earlier]
     slope = float(np.median(rises / (times[later] - times[earlier])))
     change = slope * float(times[-1] - times[0]) / statistics.median(values)
-    inflation = count / effective_count((series - slope * times).tolist())
+    inflation = 1.0
+    if count >= 2 * MIN_BLOCKS:
+        inflation = count / effective_count((series - slope * times).tolist())
     score = float(np.sign(rises).sum())
     sigma = math.sqrt(inflation * count * (count - 1) * (2 * count + 5) / 18)
     return Drift(change, math.copysign(max(abs(score) - 1, 0.0), score) / sigma)

@@ -83,10 +83,18 @@ class EpochEnd:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The fit returned ``fit_ns`` after the clock started; ``startup_s`` came before the clock."""
+    """The fit returned ``fit_ns`` after the clock started; ``startup_s`` came before the clock.
+
+    CPU seconds and involuntary context switches are those of all the worker's threads during the
+    fit; ``reporting_cpu_s`` is the part of it that the stopwatch took to report. None: the system
+    does not tell.
+    """
 
     startup_s: float
     fit_ns: int
+    cpu_s: OptionalFloat = None
+    involuntary_switches: Optional[int] = None
+    reporting_cpu_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Dict
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines import DeviceUnavailableError, Settings, get_engine
+from epochmark.engines import Settings, UnavailableError, get_engine
 from epochmark.worker.protocol import (
     Checked,
     Failed,
@@ -62,11 +62,14 @@ class Run:
         engine.build(_read_weights(job.weights_file))
 
         self._enter("training")
-        stopwatch = RunStopwatch(pipe)
+        steps_per_epoch = settings.workload.steps_per_epoch(settings.batch_size)
+        stopwatch = RunStopwatch(pipe, steps_per_epoch)
         startup_s = (time.monotonic_ns() - job.spawned_ns) / 1e9
+        before = resource.getrusage(resource.RUSAGE_SELF)
         stopwatch.start()
         engine.fit(data, stopwatch)
-        pipe.send(Fitted(startup_s, stopwatch.stop()))
+        fit_ns = stopwatch.stop()
+        pipe.send(_fitted(startup_s, fit_ns, before, stopwatch.reporting_ns))
 
         self._enter("checking")
         test_loss, test_accuracy = engine.evaluate(test_images, test_labels)
@@ -85,6 +88,20 @@ class Run:
         pipe.send(Finished(_peak_memory_bytes()))
 
 
+def _fitted(
+    startup_s: float, fit_ns: int, before: resource.struct_rusage, reporting_ns: int
+) -> Fitted:
+    """What the fit took; the kernel's counts are those of all threads, before and now."""
+    now = resource.getrusage(resource.RUSAGE_SELF)
+    return Fitted(
+        startup_s=startup_s,
+        fit_ns=fit_ns,
+        cpu_s=now.ru_utime + now.ru_stime - before.ru_utime - before.ru_stime,
+        involuntary_switches=now.ru_nivcsw - before.ru_nivcsw,
+        reporting_cpu_s=reporting_ns / 1e9,
+    )
+
+
 def failure_of(error: BaseException, phase: str) -> Failed:
     """An engine's exception as a report: its type and the last line of its message."""
     lines = str(error).strip().splitlines() or [""]
@@ -92,7 +109,7 @@ def failure_of(error: BaseException, phase: str) -> Failed:
         phase=phase,
         exception=type(error).__name__,
         message=lines[-1][:1000],
-        usage=isinstance(error, DeviceUnavailableError),
+        usage=isinstance(error, UnavailableError),
     )
 
 

@@ -1,0 +1,108 @@
+"""Was the time disturbed? Findings from what the machine did meanwhile and from the laps.
+
+Every limit is explained in docs/measurement.md; benchmarks/calm_error_rates.py measures how often
+they are wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from epochmark.results.calm import Calmness, calmness
+from epochmark.results.findings import FindingCode
+from epochmark.results.headline import steady_of
+from epochmark.results.record import Finding, Record
+from epochmark.results.statistics import MIN_INTERVAL_VALUES
+
+FOREIGN_CPUS = 0.1
+"""Foreign work of a tenth of one CPU: an engine that waits for its slowest thread at every layer
+may be slowed by as much."""
+FOREIGN_CPUS_BESIDE = 0.5
+"""The limit where at least half of the CPUs idle, hyper-threads included: the system then has CPUs
+to put foreign work on that no thread of ours needs."""
+FOREIGN_CPU_S = 0.1
+"""And at least so much in all: CPU time is counted in ticks of 10 ms on each CPU."""
+
+LOST_SHARE = 0.02
+"""Of wanted CPU time stolen or throttled, or of the fit stalled on memory."""
+SWAP_IN_BYTES_PER_S = 1 << 20
+"""256 pages a second at about 0.1 ms each (a fast SSD) stall 2 to 3 % of the time."""
+SUSPENDED_S = 0.5
+"""Sleeping takes longer; the two clocks compared differ by microseconds."""
+
+DRIFT_SHARE = 0.05
+DRIFT_Z = 2.58
+"""Two-sided 99 % of a normal distribution."""
+UNSTEADY_SHARE = 0.05
+"""Half the interval over the steady epoch: the figure would be known to one digit only."""
+MIN_WARM_S = 2.0
+"""Shorter series show the clock, the scheduler and the pipe rather than the machine."""
+
+
+def disturbances(record: Record) -> Iterator[Finding]:
+    """All findings that make the time of a run untrustworthy though its work is right."""
+    if record.calm is not None:
+        yield from _calm(calmness(record.calm))
+    yield from _steadiness(record)
+
+
+def _finding(code: FindingCode, detail: str) -> Finding:
+    return Finding(code=code.value, detail=detail)
+
+
+def _calm(seen: Calmness) -> Iterator[Finding]:
+    limit = FOREIGN_CPUS_BESIDE if _has_room(seen) else FOREIGN_CPUS
+    if seen.foreign_cpus > limit and seen.foreign_cpus * seen.lasted_s > FOREIGN_CPU_S:
+        yield _finding(
+            FindingCode.FOREIGN_LOAD,
+            f"they used {seen.foreign_cpus:.2f} CPUs on average, the limit is {limit}",
+        )
+    if seen.steal_share is not None and seen.steal_share > LOST_SHARE:
+        yield _finding(
+            FindingCode.STEAL_TIME,
+            f"{seen.steal_share:.1%} of the processor time wanted, the limit is {LOST_SHARE:.0%}",
+        )
+    if seen.throttled_share is not None and seen.throttled_share > LOST_SHARE:
+        yield _finding(
+            FindingCode.QUOTA_THROTTLED,
+            f"{seen.throttled_share:.1%} of the processor time wanted, "
+            f"the limit is {LOST_SHARE:.0%}",
+        )
+    if seen.memory_stall_share is not None and seen.memory_stall_share > LOST_SHARE:
+        yield _finding(
+            FindingCode.MEMORY_PRESSURE,
+            f"all programs stood still {seen.memory_stall_share:.1%} of the time, "
+            f"the limit is {LOST_SHARE:.0%}",
+        )
+    elif (seen.swap_in_bytes_per_s or 0) > SWAP_IN_BYTES_PER_S:
+        rate = (seen.swap_in_bytes_per_s or 0) / 2**20
+        yield _finding(
+            FindingCode.MEMORY_PRESSURE,
+            f"{rate:.1f} MiB a second were read back from swap, the limit is 1",
+        )
+    if seen.suspended_s is not None and seen.suspended_s > SUSPENDED_S:
+        yield _finding(FindingCode.SUSPENDED, f"for {seen.suspended_s:.0f} s")
+
+
+def _has_room(seen: Calmness) -> bool:
+    return seen.idle_cpus >= seen.own_cpus + seen.foreign_cpus
+
+
+def _steadiness(record: Record) -> Iterator[Finding]:
+    steady = steady_of(record)
+    if steady is None or steady.warm_s < MIN_WARM_S:
+        return
+    trend, interval = steady.drift, steady.interval
+    if trend is not None and abs(trend.change) > DRIFT_SHARE and abs(trend.z) > DRIFT_Z:
+        direction = "slower" if trend.change > 0 else "faster"
+        yield _finding(
+            FindingCode.DRIFTING,
+            f"it became {abs(trend.change):.1%} {direction} over {steady.warm_s:.0f} s, "
+            f"the limit is {DRIFT_SHARE:.0%}",
+        )
+    half = (interval.high - interval.low) / 2 / interval.median
+    if interval.count >= MIN_INTERVAL_VALUES and half > UNSTEADY_SHARE:
+        yield _finding(
+            FindingCode.UNSTEADY,
+            f"the steady epoch is only known to {half:.1%}, the limit is {UNSTEADY_SHARE:.0%}",
+        )

@@ -1,0 +1,143 @@
+"""Watch the machine around a run from outside, once a second, while its fit goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from epochmark.hardware.counters import Counters, Reading
+from epochmark.results.record import Calm, WatchingCost
+from epochmark.worker.protocol import Fitted, Phase, Report
+
+INTERVAL_S = 1.0
+MAX_SAMPLES = 240
+"""When there are more, every second one goes and the interval doubles: a record stays small."""
+
+SUSPICIOUS_CPUS = 0.1
+"""Foreign CPU use from which the tree is searched for processes that only seem foreign ..."""
+SEARCH_INTERVAL_S = 10.0
+"""... but not more often than this: searching looks at every process of the machine."""
+
+OpenCounters = Callable[[int], Counters]
+
+
+class Watch:
+    """Follows one worker: the launcher hands it every report, and calls ``tick`` when it is due.
+
+    Without ``open_counters`` it sees nothing.
+    """
+
+    def __init__(self, open_counters: OpenCounters | None, interval_s: float = INTERVAL_S) -> None:
+        self._open_counters = open_counters
+        self._counters: Counters | None = None
+        self._source, self._cpus = "", 0
+        self._readings: list[Reading] = []
+        self._interval_s = interval_s
+        self._due_s = self._never = float("inf")
+        self._searched_s = float("-inf")
+        self._sampler_s = 0.0
+        self._parent_began_s = self._parent_s = 0.0
+
+    def on_report(self, report: Report, worker: int) -> None:
+        """The process ``worker`` reported something; only begin and end of the fit matter."""
+        if self._open_counters is None:
+            return
+        if isinstance(report, Phase) and report.name == "training":
+            self._counters = self._open_counters(worker)
+            self._source, self._cpus = self._counters.source, self._counters.cpus
+            self._parent_began_s = time.process_time()
+            self._sample(self._counters)
+        elif isinstance(report, Fitted) and self._counters is not None:
+            self._sample(self._counters)
+            self._parent_s = time.process_time() - self._parent_began_s
+            self.close()
+
+    def close(self) -> None:
+        """Nothing more is to be watched."""
+        if self._counters is not None:
+            self._counters.close()
+            self._counters = None
+        self._due_s = self._never
+
+    def wait_s(self) -> float:
+        """Seconds until ``tick`` is due; infinite outside the fit."""
+        return max(0.0, self._due_s - time.monotonic())
+
+    def tick(self) -> None:
+        """Take a sample if one is due."""
+        if self._counters is not None and time.monotonic() >= self._due_s:
+            self._sample(self._counters)
+
+    def calm(self, fitted: Fitted | None) -> Calm | None:
+        """What was seen, for the record; None when the fit did not come to its end."""
+        if fitted is None or len(self._readings) < 2:
+            return None
+        readings = self._readings
+        return Calm(
+            source=self._source,
+            cpus=self._cpus,
+            end_s=[_short(later.at_s - readings[0].at_s) for later in readings[1:]],
+            foreign_cpu_s=[_short(foreign_cpu_s(a, b)) for a, b in pairwise(readings)],
+            own_cpu_s=_growth(readings, lambda reading: reading.own_s),
+            idle_cpu_s=_growth(readings, lambda reading: reading.idle_s),
+            steal_cpu_s=_growth_if_told(readings, "steal_s"),
+            memory_stall_s=_growth_if_told(readings, "memory_stall_s"),
+            swap_in_bytes=_growth_if_told(readings, "swap_in_bytes"),
+            quota_throttled_s=_growth_if_told(readings, "quota_throttled_s"),
+            suspended_s=_growth_if_told(readings, "suspended_s"),
+            runnable=None
+            if readings[0].runnable is None
+            else [float(later.runnable or 0) for later in readings[1:]],
+            worker_cpu_s=fitted.cpu_s,
+            involuntary_switches=fitted.involuntary_switches,
+            cost=WatchingCost(
+                sampler_cpu_s=_short(self._sampler_s),
+                parent_cpu_s=_short(self._parent_s),
+                reporting_cpu_s=_short(fitted.reporting_cpu_s),
+            ),
+        )
+
+    def _sample(self, counters: Counters) -> None:
+        began_s = time.thread_time()
+        reading = counters.read()
+        if self._is_suspicious(reading) and counters.look_for_children():
+            reading = counters.read()
+        self._readings.append(reading)
+        if len(self._readings) > MAX_SAMPLES:
+            self._readings = self._readings[::2]
+            self._interval_s *= 2
+        self._due_s = time.monotonic() + self._interval_s
+        self._sampler_s += time.thread_time() - began_s
+
+    def _is_suspicious(self, reading: Reading) -> bool:
+        """Whether foreign CPU use is high, and the last search was long enough ago."""
+        if not self._readings or reading.at_s - self._searched_s < SEARCH_INTERVAL_S:
+            return False
+        last = self._readings[-1]
+        if foreign_cpu_s(last, reading) <= SUSPICIOUS_CPUS * (reading.at_s - last.at_s):
+            return False
+        self._searched_s = reading.at_s
+        return True
+
+
+def foreign_cpu_s(earlier: Reading, later: Reading) -> float:
+    """CPU seconds that neither the worker's tree nor we used. A little below zero at times: the
+    kernel counts a machine's time in ticks and a process's more finely."""
+    return (later.busy_s - earlier.busy_s) - (later.own_s - earlier.own_s)
+
+
+def _growth(readings: Sequence[Reading], value: Callable[[Reading], float]) -> list[float]:
+    """How much a counter grew from each reading to the next."""
+    return [_short(value(later) - value(earlier)) for earlier, later in pairwise(readings)]
+
+
+def _growth_if_told(readings: Sequence[Reading], name: str) -> list[float] | None:
+    """The same for a counter that some systems do not have; None where it is missing once."""
+    if any(getattr(reading, name) is None for reading in readings):
+        return None
+    return _growth(readings, lambda reading: float(getattr(reading, name)))
+
+
+def _short(seconds: float) -> float:
+    return round(seconds, 4) + 0.0  # no -0.0

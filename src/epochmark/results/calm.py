@@ -1,0 +1,68 @@
+"""How calm the machine was during a run: shares and rates derived from a record's samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from epochmark.results.record import Calm
+
+
+@dataclass(frozen=True)
+class Calmness:
+    """Means over the fit. ``*_cpus`` are CPUs' worth of time; shares are of 1. None: not told.
+
+    ``memory_stall_share`` is the part of the fit in which everything waited for memory.
+    ``steal_share`` is the part of the CPU time wanted by all processes, ``throttled_share`` of that
+    wanted by ours.
+    ``watching_share`` is CPU time of watching over that of the worker.
+    """
+
+    lasted_s: float
+    foreign_cpus: float
+    own_cpus: float
+    idle_cpus: float
+    steal_share: float | None
+    memory_stall_share: float | None
+    swap_in_bytes_per_s: float | None
+    throttled_share: float | None
+    suspended_s: float | None
+    runnable: float | None
+    switches_per_s: float | None
+    watching_share: float | None
+
+
+def calmness(calm: Calm) -> Calmness:
+    """The samples of one run, summed up. They cover the fit without a gap."""
+    lasted_s = max(calm.end_s[-1], 1e-9) if calm.end_s else 1e-9
+    own_s, foreign_s = sum(calm.own_cpu_s), max(0.0, sum(calm.foreign_cpu_s))
+    throttled_s, stall_s = _sum(calm.quota_throttled_s), _sum(calm.memory_stall_s)
+    steal_s, swap_in, runnable = _sum(calm.steal_cpu_s), _sum(calm.swap_in_bytes), calm.runnable
+    cost, switches = calm.cost, calm.involuntary_switches
+    return Calmness(
+        lasted_s=lasted_s,
+        foreign_cpus=foreign_s / lasted_s,
+        own_cpus=own_s / lasted_s,
+        idle_cpus=sum(calm.idle_cpu_s) / lasted_s,
+        steal_share=_share(steal_s, own_s + foreign_s),
+        memory_stall_share=None if stall_s is None else stall_s / lasted_s,
+        swap_in_bytes_per_s=None if swap_in is None else swap_in / lasted_s,
+        throttled_share=_share(throttled_s, own_s),
+        suspended_s=_sum(calm.suspended_s),
+        runnable=sum(runnable) / len(runnable) if runnable else None,
+        switches_per_s=None if switches is None else switches / lasted_s,
+        watching_share=(cost.parent_cpu_s + cost.reporting_cpu_s) / calm.worker_cpu_s
+        if calm.worker_cpu_s
+        else None,
+    )
+
+
+def _sum(column: list[float] | None) -> float | None:
+    return None if column is None else sum(column)
+
+
+def _share(lost_s: float | None, got_s: float) -> float | None:
+    """Part of the wanted CPU time that was lost."""
+    if lost_s is None:
+        return None
+    wanted_s = lost_s + got_s
+    return max(0.0, lost_s) / wanted_s if wanted_s > 0 else 0.0

@@ -1,0 +1,130 @@
+"""A disturbed machine is noticed: watched for real, and judged on hand-made samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from epochmark.bench.disturbances import disturbances
+from epochmark.bench.validity import judge
+from epochmark.hardware.counters import open_counters
+from epochmark.results.record import Calm, Lap, Record, WatchingCost
+from epochmark.results.upgrades import decode_record, encode_record
+from tests.pipeline.conftest import MeasureFake
+
+SECONDS = 60
+QUIET = Calm(
+    source="/proc",
+    cpus=2,
+    end_s=[float(second) for second in range(1, SECONDS + 1)],
+    foreign_cpu_s=[0.02] * SECONDS,
+    own_cpu_s=[1.9] * SECONDS,
+    idle_cpu_s=[0.07] * SECONDS,
+    steal_cpu_s=[0.01] * SECONDS,
+    memory_stall_s=[0.0] * SECONDS,
+    swap_in_bytes=None,
+    quota_throttled_s=None,
+    suspended_s=[0.0] * SECONDS,
+    runnable=[2.0] * SECONDS,
+    worker_cpu_s=112.0,
+    involuntary_switches=600,
+    cost=WatchingCost(sampler_cpu_s=0.03, parent_cpu_s=0.1, reporting_cpu_s=0.01),
+)
+
+
+@pytest.fixture
+def record(measure_fake: MeasureFake) -> Record:
+    """A correct run without samples."""
+    return measure_fake().record
+
+
+def codes(record: Record, **seen: Any) -> list[str]:
+    """What is found when these columns (a figure for every second) depart from a quiet run."""
+    columns = {
+        name: [float(value)] * SECONDS if isinstance(value, (int, float)) else value
+        for name, value in seen.items()
+    }
+    calm = msgspec.structs.replace(QUIET, **columns)
+    return [finding.code for finding in judge(msgspec.structs.replace(record, calm=calm))]
+
+
+def test_a_real_run_is_watched(measure_fake: MeasureFake) -> None:
+    """Whether this machine is calm now is not for a test to say; that it was watched is."""
+    record = measure_fake({"step_s": 0.01}, max_steps=30, open_counters=open_counters).record
+    calm = record.calm
+    assert calm is not None
+    assert record.timing.fit_ns is not None
+    assert calm.end_s[-1] == pytest.approx(record.timing.fit_ns / 1e9, abs=5.0)
+    assert len(calm.foreign_cpu_s) == len(calm.own_cpu_s) == len(calm.end_s)
+    assert sum(calm.own_cpu_s) > 0
+    assert calm.worker_cpu_s is not None
+    assert calm.cost.parent_cpu_s > 0
+    assert decode_record(encode_record(record)).calm == calm
+
+
+def test_a_quiet_machine_disturbs_nothing(record: Record) -> None:
+    assert codes(record) == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        ({"foreign_cpu_s": 0.9, "own_cpu_s": 1.05}, ["foreign-load"]),
+        ({"foreign_cpu_s": 0.12}, ["foreign-load"]),
+        ({"foreign_cpu_s": 0.08}, []),
+        # eight CPUs, of which two train and five idle: a third of one is no matter, all of one is
+        ({"foreign_cpu_s": 0.3, "idle_cpu_s": 5.0}, []),
+        ({"foreign_cpu_s": 0.9, "idle_cpu_s": 5.0}, ["foreign-load"]),
+        ({"foreign_cpu_s": [2.0] * 2 + [0.0] * (SECONDS - 2)}, []),
+        ({"foreign_cpu_s": -0.01}, []),
+        ({"steal_cpu_s": 0.2}, ["steal-time"]),
+        ({"steal_cpu_s": None}, []),
+        ({"memory_stall_s": 0.05}, ["memory-pressure"]),
+        ({"memory_stall_s": None, "swap_in_bytes": 4 << 20}, ["memory-pressure"]),
+        ({"memory_stall_s": None, "swap_in_bytes": 4 << 10}, []),
+        ({"quota_throttled_s": 0.4}, ["quota-throttled"]),
+        ({"suspended_s": [0.0] * (SECONDS - 1) + [900.0]}, ["suspended"]),
+    ],
+)
+def test_disturbances_are_found(record: Record, seen: dict[str, Any], expected: list[str]) -> None:
+    assert codes(record, **seen) == expected
+
+
+def test_a_disturbed_run_is_not_ranked(record: Record) -> None:
+    loud = msgspec.structs.replace(QUIET, foreign_cpu_s=[0.9] * SECONDS)
+    loud_record = msgspec.structs.replace(record, calm=loud)
+    judged = msgspec.structs.replace(loud_record, findings=judge(loud_record))
+    assert decode_record(encode_record(judged)).headline.validity == "disturbed"
+
+
+def with_epochs(record: Record, seconds: list[float]) -> Record:
+    """The record with epochs that lasted so long."""
+    ends = [sum(seconds[: index + 1]) for index in range(len(seconds))]
+    laps = [
+        Lap(epoch=number, steps=469, end_ns=round(end * 1e9))
+        for number, end in enumerate(ends, start=1)
+    ]
+    timing = msgspec.structs.replace(record.timing, laps=laps, fit_ns=laps[-1].end_ns)
+    return msgspec.structs.replace(record, timing=timing)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        ([9.0, 5.0, 5.1, 4.9, 5.0, 5.1, 5.0, 4.9, 5.1, 5.0], []),
+        # one epoch with a hiccup: the median does not mind
+        ([9.0, 5.0, 5.1, 4.9, 8.0, 5.1, 5.0, 4.9, 5.1, 5.0], []),
+        # a fan-less laptop
+        ([5.0, 5.0, 5.1, 5.3, 5.5, 5.8, 6.0, 6.2, 6.3, 6.4], ["drifting", "unsteady"]),
+        ([5.0, 5.2, 4.8, 7.0, 5.0, 3.5, 6.5, 4.0, 6.0, 5.0], ["unsteady"]),
+        # too short to say
+        ([0.1, 0.2, 0.1, 0.05, 0.3, 0.1, 0.2, 0.1, 0.1, 0.2], []),
+    ],
+)
+def test_laps_show_what_counters_do_not(
+    record: Record, seconds: list[float], expected: list[str]
+) -> None:
+    found = disturbances(with_epochs(record, seconds))
+    assert [finding.code for finding in found] == expected

@@ -1,0 +1,160 @@
+"""Watching a run: scripted counters in, the samples of a record out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from epochmark.bench.preflight import Busy, Culprit, wait_for_calm
+from epochmark.bench.watch import MAX_SAMPLES, Watch
+from epochmark.hardware.counters import Reading
+from epochmark.results.calm import calmness
+from epochmark.worker.protocol import Fitted, Phase
+
+FITTED = Fitted(startup_s=1.0, fit_ns=10**10, cpu_s=8.0, involuntary_switches=90)
+
+
+class ScriptedCounters:
+    """A machine on which the same happens every second: per second, seconds of each counter."""
+
+    source, cpus = "script", 2
+
+    def __init__(self, each_second: Reading, children_after: int | None = None) -> None:
+        self._each = each_second
+        self._children_after = children_after
+        self.reads = self.searches = 0
+        self.found = self.closed = False
+
+    def read(self) -> Reading:
+        self.reads += 1
+        n, each = self.reads, self._each
+        own_s = each.own_s + (each.busy_s - each.own_s if self.found else 0.0)
+        return replace(
+            each,
+            at_s=100.0 + n,
+            busy_s=n * each.busy_s,
+            idle_s=n * each.idle_s,
+            own_s=n * own_s,
+            steal_s=None if each.steal_s is None else n * each.steal_s,
+        )
+
+    def look_for_children(self) -> bool:
+        self.searches += 1
+        fresh = self._children_after == self.searches
+        self.found = self.found or fresh
+        return fresh
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def watched(counters: ScriptedCounters, samples: int) -> Watch:
+    """A watch that has followed a fit of so many samples."""
+    watch = Watch(lambda worker: counters, interval_s=0.0)
+    watch.on_report(Phase("loading"), worker=7)
+    assert counters.reads == 0, "only the fit is watched"
+    watch.on_report(Phase("training"), worker=7)
+    for _ in range(samples - 1):
+        watch.tick()
+    watch.on_report(FITTED, worker=7)
+    return watch
+
+
+CALM = Reading(at_s=0, busy_s=1.52, idle_s=0.48, own_s=1.5, steal_s=0.01, runnable=2)
+
+
+def test_samples_become_means_over_the_fit() -> None:
+    calm = watched(counters := ScriptedCounters(CALM), samples=10).calm(FITTED)
+    assert calm is not None
+    assert calm.end_s == [float(n) for n in range(1, 11)]
+    assert calm.swap_in_bytes is None
+    assert counters.closed
+    seen = calmness(calm)
+    assert seen.foreign_cpus == pytest.approx(0.02)
+    assert seen.own_cpus == pytest.approx(1.5)
+    assert seen.idle_cpus == pytest.approx(0.48)
+    assert seen.steal_share == pytest.approx(0.01 / 1.53)
+    assert seen.switches_per_s == pytest.approx(9.0)
+    assert seen.memory_stall_share is None
+
+
+def test_a_long_run_keeps_few_samples_and_loses_nothing() -> None:
+    calm = watched(ScriptedCounters(CALM), samples=1000).calm(FITTED)
+    assert calm is not None
+    assert MAX_SAMPLES / 2 <= len(calm.end_s) <= MAX_SAMPLES
+    assert calm.end_s == sorted(calm.end_s)
+    assert calmness(calm).foreign_cpus == pytest.approx(0.02, abs=1e-4)
+
+
+def test_processes_of_our_own_tree_are_no_foreign_load() -> None:
+    counters = ScriptedCounters(replace(CALM, busy_s=1.9, own_s=0.9), children_after=1)
+    calm = watched(counters, samples=30).calm(FITTED)
+    assert calm is not None
+    assert calmness(calm).foreign_cpus == pytest.approx(0.0, abs=0.01)
+
+
+def test_the_tree_is_searched_now_and_then_not_at_every_sample() -> None:
+    watched(counters := ScriptedCounters(replace(CALM, own_s=0.5)), samples=60)
+    assert 5 <= counters.searches <= 7
+
+
+def test_a_calm_machine_is_not_searched() -> None:
+    watched(counters := ScriptedCounters(CALM), samples=60)
+    assert counters.searches == 0
+
+
+def test_what_watching_costs_is_counted() -> None:
+    calm = watched(ScriptedCounters(CALM), samples=100).calm(FITTED)
+    assert calm is not None
+    assert 0 < calm.cost.sampler_cpu_s <= calm.cost.parent_cpu_s
+
+
+def test_a_fit_that_did_not_end_has_no_samples() -> None:
+    watch = Watch(lambda worker: ScriptedCounters(CALM), interval_s=0.0)
+    watch.on_report(Phase("training"), worker=7)
+    watch.tick()
+    watch.close()
+    assert watch.calm(None) is None
+    assert watch.wait_s() == float("inf")
+
+
+def test_a_watch_without_counters_sees_nothing() -> None:
+    watch = Watch(None)
+    watch.on_report(Phase("training"), worker=7)
+    watch.tick()
+    watch.on_report(FITTED, worker=7)
+    assert watch.calm(FITTED) is None
+
+
+def test_a_calm_machine_is_not_waited_for() -> None:
+    told: list[Busy] = []
+    quiet = ScriptedCounters(replace(CALM, busy_s=0.0, own_s=0.0))
+    assert wait_for_calm(lambda root: quiet, told.append, sleep=lambda seconds: None)
+    assert told == []
+
+
+def test_a_busy_machine_is_told_of_once_and_waited_for() -> None:
+    told: list[Busy] = []
+    busy = ScriptedCounters(replace(CALM, busy_s=0.9, own_s=0.0))
+    assert not wait_for_calm(lambda root: busy, told.append, sleep=lambda seconds: None)
+    assert [round(one.foreign_cpus, 2) for one in told] == [0.9]
+    assert told[0].cpus == 2
+
+
+@pytest.mark.parametrize(
+    ("busy", "text"),
+    [
+        (
+            Busy(0.93, 2, Culprit("python3", 0.9, 720.0)),
+            "another process uses 0.9 of 2 CPUs: python3, started 12 min ago",
+        ),
+        (
+            Busy(1.5, 8, Culprit("cc1plus", 0.5, 3.0)),
+            "other programs use 1.5 of 8 CPUs; the busiest (0.5) is cc1plus, started 3 s ago",
+        ),
+        (Busy(0.5, 1, None), "other programs use 0.5 of 1 CPU"),
+    ],
+)
+def test_the_message_names_the_culprit(busy: Busy, text: str) -> None:
+    assert str(busy) == text
