@@ -1,0 +1,165 @@
+"""The walls of docs/architecture.md: who may import whom, and what runs in foreign interpreters."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import epochmark
+from epochmark.engines import engine_names, get_engine
+
+PACKAGE = Path(epochmark.__file__).parent
+
+MAY_IMPORT = {
+    "workloads": {"errors"},
+    "native": {"workloads", "errors"},
+    "engines": {"workloads", "native", "errors"},
+    "worker": {"engines", "workloads", "errors"},
+    "results": {"workloads", "errors"},
+    "datasets": {"workloads", "errors"},
+    "hardware": {"results", "errors"},
+    "report": {"results", "workloads", "errors"},
+    "environments": {"engines", "hardware", "errors"},
+    "bench": {
+        "environments", "results", "hardware", "worker", "engines", "workloads", "errors"
+    },
+    "cli": {
+        "bench", "report", "results", "datasets", "hardware", "environments", "worker", "engines",
+        "workloads", "errors",
+    },
+}  # fmt: skip
+"""Our rooms, and the rooms that each may import besides itself."""
+
+FOREIGN_ROOMS = ("workloads", "native", "engines", "worker")
+FOREIGN_FILES = [
+    PACKAGE / "__init__.py",
+    PACKAGE / "errors.py",
+    *(file for room in FOREIGN_ROOMS for file in sorted((PACKAGE / room).rglob("*.py"))),
+]
+"""What a foreign interpreter (any Python >= 3.9 with numpy and a framework) may load."""
+
+PARENT_ONLY = ("msgspec", "typer", "rich", "psutil", "platformdirs", "archspec", "altair", "pip")
+
+
+def imports_of(file: Path) -> set[str]:
+    """Dotted names of all modules a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative imports hide what is imported"
+            module = node.module or ""
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def imported_at_the_top(file: Path) -> set[str]:
+    """First part of every module whose import runs when the file is loaded."""
+    tree = ast.parse(file.read_text("utf-8"))
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+def framework_of(engine: str) -> set[str]:
+    """Top modules an engine may import: those it names, and of the packages its records name."""
+    info = get_engine(engine).info
+    packages = {name.lower().replace("-", "_") for name in info.distributions}
+    return ({module.split(".")[0] for module in info.modules} | packages) - {"numpy"}
+
+
+def relative(file: Path) -> str:
+    return str(file.relative_to(PACKAGE))
+
+
+def test_every_room_is_known() -> None:
+    rooms = {folder.parent.name for folder in PACKAGE.glob("*/__init__.py")}
+    assert rooms == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_imports_point_one_way(room: str) -> None:
+    allowed = MAY_IMPORT[room] | {room, "__version__"}
+    wrong = [
+        f"{relative(file)} imports {name}"
+        for file in sorted((PACKAGE / room).rglob("*.py"))
+        for name in sorted(imports_of(file))
+        if name.startswith("epochmark.") and name.split(".")[1] not in allowed
+    ]
+    assert wrong == []
+
+
+def test_the_rooms_do_not_import_each_other_in_a_circle() -> None:
+    """The directions above are an order: adding one that closes a circle is seen here."""
+    left = {room: set(allowed) & set(MAY_IMPORT) for room, allowed in MAY_IMPORT.items()}
+    while ready := [room for room, needs in left.items() if not needs]:
+        for room in ready:
+            del left[room]
+        for needs in left.values():
+            needs.difference_update(ready)
+    assert left == {}
+
+
+@pytest.mark.parametrize("file", FOREIGN_FILES, ids=relative)
+def test_foreign_interpreters_can_read_what_they_load(file: Path) -> None:
+    ast.parse(file.read_text("utf-8"), feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("file", FOREIGN_FILES, ids=relative)
+def test_foreign_interpreters_need_nothing_but_numpy_and_a_framework(file: Path) -> None:
+    frameworks = {name for engine in engine_names() for name in framework_of(engine)}
+    own = {name.split(".")[0] for name in imports_of(file)} - sys.stdlib_module_names
+    assert own <= {"epochmark", "numpy", *frameworks}
+    assert not own & set(PARENT_ONLY)
+    assert not imported_at_the_top(file) & frameworks, "engines import their framework in open()"
+
+
+def test_loading_every_engine_imports_no_framework() -> None:
+    program = (
+        "import json, sys, epochmark.worker.__main__\n"
+        "from epochmark.engines import engine_names, get_engine\n"
+        "modules = [m for n in engine_names() for m in get_engine(n).info.modules]\n"
+        f"print(json.dumps([m for m in [*modules, *{PARENT_ONLY!r}] if m in sys.modules]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+def python39_with_numpy() -> str | None:
+    """An interpreter that really runs: a version manager's stand-in may be there without one."""
+    python = shutil.which("python3.9")
+    try:
+        subprocess.run([python or "", "-c", "import numpy"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return python
+
+
+@pytest.mark.skipif(
+    python39_with_numpy() is None,
+    reason="no python3.9 with numpy on the PATH: only the grammar of Python 3.9 was checked",
+)
+def test_the_worker_and_its_engines_load_on_python_39() -> None:
+    python = python39_with_numpy()
+    assert python is not None
+    program = (
+        f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r})\n"
+        "import epochmark.worker.__main__, epochmark.native\n"
+        "from epochmark.engines import engine_names, get_engine\n"
+        "from epochmark.workloads import WORKLOADS, learning_band, parity, reference\n"
+        "print([get_engine(name).info.name for name in engine_names()])\n"
+    )
+    done = subprocess.run([python, "-I", "-c", program], capture_output=True, check=False)
+    assert done.stderr == b""
+    assert b"native" in done.stdout

@@ -1,0 +1,84 @@
+"""What the documentation says exists, and what exists is in the documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from epochmark.cli import app
+from tools import write_docs
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def commands(command: Any = None, path: str = "epochmark") -> Iterator[tuple[str, Any]]:
+    """Every command and group with the words that call it."""
+    command = command or typer.main.get_command(app)
+    yield path, command
+    for name, member in getattr(command, "commands", {}).items():
+        yield from commands(member, f"{path} {name}")
+
+
+def section_of(path: str) -> str:
+    """The part of docs/cli.md about a command or its group."""
+    page = (DOCS / "cli.md").read_text("utf-8")
+    if path == "epochmark":
+        return page
+    heading = "## " + " ".join(path.split()[:2])
+    (section,) = [
+        part for part in re.split(r"(?m)^(?=## )", page) if re.match(rf"{heading}\b", part)
+    ]
+    return section
+
+
+@pytest.mark.parametrize("path", [path for path, _ in commands()])
+def test_every_command_and_option_is_documented(path: str) -> None:
+    command = dict(commands())[path]
+    section = section_of(path)
+    assert path.rsplit(maxsplit=1)[-1] in section
+    options = [name for parameter in command.params for name in parameter.opts if name[:2] == "--"]
+    assert [name for name in options if name not in section] == []
+
+
+def test_every_documented_option_exists() -> None:
+    exist = {name for _, command in commands() for p in command.params for name in p.opts}
+    documented = set(re.findall(r"`(--[a-z-]+)", (DOCS / "cli.md").read_text("utf-8")))
+    assert documented - exist == {"--help"}
+
+
+def test_the_environment_variables_are_those_of_the_code() -> None:
+    sources = (file.read_text("utf-8") for file in (ROOT / "src").rglob("*.py"))
+    used = {name for text in sources for name in re.findall(r'"(EPOCHMARK_[A-Z_]+)"', text)}
+    documented = set(re.findall(r"`(EPOCHMARK_[A-Z_]+)`", (DOCS / "cli.md").read_text("utf-8")))
+    assert documented == used - {"EPOCHMARK_FAKE"}  # only tests the tool
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    assert write_docs.SCHEMA_FILE.read_text("utf-8") == write_docs.schema_text(), "run: make docs"
+
+
+def test_the_table_of_findings_is_that_of_the_code() -> None:
+    page = write_docs.FINDINGS_FILE.read_text("utf-8")
+    assert page == write_docs.with_findings(page), "run: make docs"
+
+
+def test_every_field_of_the_record_is_documented() -> None:
+    page = (DOCS / "record-format.md").read_text("utf-8")
+    named = {word for name in re.findall(r"`([a-z_.\[\]]+)`", page) for word in name.split(".")}
+    named |= {word.removesuffix("[]") for word in named}
+    parts = write_docs.record_schema()["$defs"].items()
+    missing = [f"{part}.{name}" for part, spec in parts for name in spec["properties"]]
+    assert [name for name in missing if name.split(".")[1] not in named] == []
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md")), ids=str)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    assert [target for target in targets if not (page.parent / target).exists()] == []
