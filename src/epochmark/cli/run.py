@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from epochmark.cli._console import print_json, remark, say
 from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain, interrupts_later
+from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
+    from epochmark.bench.plan import LeftOut, Plan, PlannedRun
     from epochmark.bench.request import RunRequest
     from epochmark.bench.session import Measured
     from epochmark.results.record import Machine
     from epochmark.results.store import ResultFiles
+
+NATIVE_HINT = (
+    "The native engine is epochmark's own. A figure comparable with the published ones:",
+    "  epochmark engines install keras-tensorflow    (once)",
+    "  epochmark run keras-tensorflow",
+)
 
 
 def run(
@@ -23,9 +33,30 @@ def run(
             metavar="[ENGINE]...", help="Engines to run, one after the other. Default: native."
         ),
     ] = None,
+    all_engines: Annotated[
+        bool, typer.Option("--all", help="Run every engine that is ready on this machine.")
+    ] = False,
     device: Annotated[
-        str, typer.Option(metavar="cpu|gpu|gpu:N|tpu", help="Where to train.")
+        str,
+        typer.Option(
+            metavar="cpu|gpu|gpu:N|tpu|all",
+            help="Where to train; all: on each device that the engine sees.",
+        ),
     ] = "cpu",
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="stock|float32|tf32|bfloat16|float16",
+            help="Arithmetic to ask the engine for; stock: what it does by itself.",
+        ),
+    ] = "stock",
+    python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Train in this interpreter (3.9 or newer, with numpy and the framework).",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Train so many epochs instead of the workload's.")
     ] = None,
@@ -51,6 +82,9 @@ def run(
             min=1.0,
         ),
     ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Do not wait for other busy programs to end.")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print the record as one JSON document.")
     ] = False,
@@ -61,36 +95,79 @@ def run(
     A full run is 10 epochs over MNIST at batch 128, as in the original script. Exit code 0: the
     run is sound; 1: it failed or is invalid; 2: the command was wrong.
     """
-    from epochmark.bench.lock import measuring_alone
     from epochmark.bench.request import RunRequest
-    from epochmark.cli._console import print_json, remark
     from epochmark.cli._progress import transfer_progress
     from epochmark.datasets import get_mnist
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.results.store import ResultFiles
 
-    requests = [
-        RunRequest(
-            engine=name,
-            device=device,
-            epochs=epochs,
-            max_steps=steps,
-            batch_size=batch,
-            threads=threads,
-            seed=seed,
-            label=label,
-        )
-        for name in engines or ["native"]
-    ]
-    for request in requests:
-        request.check()
+    asked = RunRequest(
+        engine="native",
+        device=device,
+        precision=precision,
+        epochs=epochs,
+        max_steps=steps,
+        batch_size=batch,
+        threads=threads,
+        seed=seed,
+        label=label,
+    )
+    plan = _plan(engines, all_engines, asked, python)
     files = ResultFiles.of_user()
     if not no_save:
         files.check_writable()
     with transfer_progress() as progress:
         folder = get_mnist(data, progress)
     machine = describe_machine(None if no_save else machine_id(files.folder))
-    measured: list[Measured] = []
+    job = _Job(folder, machine, patience, None if no_save else files, quiet=json)
+    measured, left_out = _measure(plan, job)
+    if json:
+        records = [one.record for one in measured]
+        print_json(records[0] if len(plan.runs) == 1 else records)
+    elif len(plan.runs) > 1:
+        _print_table(measured)
+    for one in left_out:
+        remark(f"{one.engine} on {one.device} left out: {one.reason}")
+    if any(one.interrupted for one in measured):
+        raise typer.Exit(EXIT_INTERRUPTED)
+    failed = len(measured) < len(plan.runs)
+    if failed or any(one.record.headline.validity == "invalid" for one in measured):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all runs of a command have in common; no ``files``: nothing is saved."""
+
+    data_folder: Path
+    machine: Machine
+    patience_s: float | None
+    files: ResultFiles | None
+    quiet: bool
+
+
+def _plan(
+    engines: list[str] | None, all_engines: bool, asked: RunRequest, python: str | None
+) -> Plan:
+    from epochmark.bench.plan import plan_all, plan_named
+    from epochmark.cli._probing import activity
+
+    if not all_engines:
+        return plan_named(engines or [asked.engine], asked, python)
+    if engines or python is not None:
+        raise EpochmarkError(
+            "--all takes the engines that are ready by themselves; leave "
+            f"{'their names' if engines else '--python'} out",
+            exit_code=2,
+        )
+    with activity("asking the engines", terminal_only=True) as tell:
+        return plan_all(asked, tell)
+
+
+def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut]]:
+    """Carry out the runs, one at a time; one that cannot be run does not stop the others."""
+    from epochmark.bench.lock import measuring_alone
+    from epochmark.bench.plan import LeftOut
 
     def tell_waiting(holder: str) -> None:
         remark(
@@ -98,37 +175,46 @@ def run(
             "since two at once would measure each other (Ctrl-C gives up)"
         )
 
-    try:
-        with measuring_alone(tell_waiting):
-            for request in requests:
-                one = _run_one(request, folder, machine, patience)
-                measured.append(one)
-                saved = None if no_save else _save(one, files)
-                if not json:
-                    _print_answer(one, saved)
-                if one.interrupted:
-                    break
-    finally:  # also when a later engine cannot be run at all
-        if json and measured:
-            records = [one.record for one in measured]
-            print_json(records[0] if len(requests) == 1 else records)
-    if any(one.interrupted for one in measured):
-        raise typer.Exit(EXIT_INTERRUPTED)
-    if any(one.record.headline.validity == "invalid" for one in measured):
-        raise typer.Exit(EXIT_FAILED)
+    measured: list[Measured] = []
+    left_out = list(plan.left_out)
+    with measuring_alone(tell_waiting):
+        for number, planned in enumerate(plan.runs, start=1):
+            try:
+                one = _run_one(planned, job, (number, len(plan.runs)))
+            except EpochmarkError as error:
+                if len(plan.runs) == 1:
+                    raise
+                request = planned.request
+                left_out.append(LeftOut(request.engine, request.device, str(error)))
+                continue
+            measured.append(one)
+            saved = None if job.files is None else _save(one, job.files)
+            if not job.quiet:
+                _print_answer(one, saved, short=len(plan.runs) > 1)
+            if one.interrupted:
+                break
+    return measured, left_out
 
 
-def _run_one(
-    request: RunRequest, data_folder: Path, machine: Machine, patience_s: float | None
-) -> Measured:
+def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measured:
     from epochmark.bench.session import measure
     from epochmark.cli._progress import RunProgress
 
+    request = planned.request
     per_epoch = request.workload.steps_per_epoch(request.run_batch_size)
     steps = min(per_epoch * request.run_epochs, request.max_steps or per_epoch * request.run_epochs)
     title = f"{request.engine} on {request.device}"
-    with RunProgress(title, request.run_epochs, steps, request.run_batch_size) as progress:
-        return measure(request, data_folder, machine, progress.on_report, patience_s)
+    with RunProgress(
+        title, request.run_epochs, steps, request.run_batch_size, position
+    ) as progress:
+        return measure(
+            request,
+            job.data_folder,
+            job.machine,
+            progress.on_report,
+            job.patience_s,
+            planned.interpreter,
+        )
 
 
 def _save(measured: Measured, files: ResultFiles) -> Path:
@@ -138,7 +224,6 @@ def _save(measured: Measured, files: ResultFiles) -> Path:
     """
     import tempfile
 
-    from epochmark.errors import EpochmarkError
     from epochmark.results.store import ResultFiles
     from epochmark.results.upgrades import encode_record
 
@@ -154,16 +239,33 @@ def _save(measured: Measured, files: ResultFiles) -> Path:
             raise EpochmarkError(f"{error}\nThis is the record:\n{document}") from error
 
 
-def _print_answer(measured: Measured, saved: Path | None) -> None:
-    from epochmark.cli._console import say
+def _print_answer(measured: Measured, saved: Path | None, short: bool) -> None:
+    """The answer to one run; ``short``: a line, since a table of all follows."""
     from epochmark.cli._tables import print_sections
-    from epochmark.report.answer import answer_lines
-    from epochmark.report.sections import published_section
+    from epochmark.report.answer import answer_lines, short_answer
+    from epochmark.report.sections import beside_references
     from epochmark.results.references import load_references
 
-    say(*answer_lines(measured.record))
-    if measured.record.outcome == "completed":
+    record = measured.record
+    if short:
+        say(short_answer(record))
+        return
+    say(*answer_lines(record))
+    if record.outcome == "completed":
         say("")
-        print_sections([published_section(load_references())])
+        print_sections(beside_references(record, load_references()))
+    if record.engine.name == "native":
+        say("", *NATIVE_HINT)
     if saved is not None:
-        say("", f"record {measured.record.id[:8]} saved: {saved}")
+        say("", f"record {record.id[:8]} saved: {saved}")
+
+
+def _print_table(measured: list[Measured]) -> None:
+    from epochmark.cli._tables import print_rows
+    from epochmark.report.run_table import RUN_COLUMNS, run_notes, run_rows
+
+    records = [one.record for one in measured]
+    if records:
+        say("")
+        print_rows(RUN_COLUMNS, run_rows(records))
+        say("", *run_notes(records))

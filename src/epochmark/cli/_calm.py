@@ -1,0 +1,34 @@
+"""Waiting for a calm machine before a run, and telling why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from epochmark.bench.request import RunRequest
+
+
+def is_measured(request: RunRequest) -> bool:
+    """Whether the machine matters: the fake engine computes nothing, so nothing disturbs it."""
+    from epochmark.bench.request import public_engines
+
+    return request.engine in public_engines()
+
+
+def await_calm() -> None:
+    """Wait a little for other busy programs to end; then go on, since the run itself is watched."""
+    from epochmark.bench.preflight import WAIT_S, Busy, wait_for_calm
+    from epochmark.cli._console import printable, remark
+    from epochmark.hardware.counters import open_counters
+
+    def tell(busy: Busy) -> None:
+        remark(
+            f"{printable(str(busy))}. Waiting up to {WAIT_S:.0f} s for calm, since that would "
+            "falsify the time (--anyway does not wait)."
+        )
+
+    if not wait_for_calm(open_counters, tell):
+        remark(
+            "The machine is still busy. The run starts, but will probably be marked as disturbed; "
+            "close other programs and run it again for a figure that can be ranked."
+        )
