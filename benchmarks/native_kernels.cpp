@@ -126,8 +126,8 @@ int main(int argc, char** argv) {
                                      choices.get() + i * kFeatures);
                 })), conv_2, direct_2);
     report.line("dense_1 forward", fastest(n, [&] {
-                    k.dense_1_forward(features.get(), kBatch, value + kDense1Kernel,
-                                      value + kDense1Bias, hidden.get());
+                    k.dense_1_forward(features.get(), kBatch, 0, kFeatures, value + kDense1Kernel,
+                                      hidden.get());
                 }), dense, 0);
     report.line("dense_1 backward and Adam", fastest(n, [&] {
                     for (int f = 0; f < kFeatures; f += kFeatureBlock)

@@ -54,7 +54,9 @@ def assert_close(
 
 
 @pytest.mark.parametrize("instruction_set", native.instruction_sets())
-@pytest.mark.parametrize(("size", "threads"), [(1, 1), (1, 3), (7, 1), (7, 2), (7, 3), (7, 16)])
+@pytest.mark.parametrize(
+    ("size", "threads"), [(1, 1), (1, 3), (7, 1), (7, 2), (7, 3), (7, 16), (7, 200)]
+)
 def test_gradients_are_those_of_the_float64_judge(
     instruction_set: str, size: int, threads: int
 ) -> None:
@@ -72,7 +74,7 @@ def test_gradients_are_those_of_the_float64_judge(
 def test_a_batch_is_the_mean_of_its_parts(instruction_set: str, size: int, threads: int) -> None:
     images, labels = random_batch(size)
     result, gradients = new_network(size, threads, instruction_set).gradients(images, labels)
-    in_parts = new_network(7, 1, instruction_set)
+    in_parts = new_network(7, threads, instruction_set)  # the same sums, so the same ReLUs
     expected: dict[str, npt.NDArray[Any]] = {
         name: np.zeros(a.shape) for name, a in gradients.items()
     }

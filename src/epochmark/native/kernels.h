@@ -75,8 +75,8 @@ struct Kernels {
     void (*conv_2_reduce_gradient)(const ThreadScratch* const* parts, int part_count,
                                    int channel_begin, int channel_end, float* gradient);
 
-    void (*dense_1_forward)(const float* features, int rows, const float* kernel,
-                            const float* bias, float* hidden);
+    void (*dense_1_forward)(const float* features, int rows, int feature_begin, int feature_end,
+                            const float* kernel, float* partial);
     void (*dense_1_backward)(float* features, int rows, int feature_begin,
                              const float* hidden_gradient, const float* hidden_gradient_panels,
                              float* packed_features, const Parameters* parameters,

@@ -46,5 +46,6 @@ constexpr std::size_t kParameters = kDense2Bias + kClasses;
 
 // Rows of dense_1's kernel that one backward task computes and updates together.
 constexpr int kFeatureBlock = 96;
+constexpr int kFeatureBlocks = kFeatures / kFeatureBlock;
 
 }  // namespace epochmark

@@ -1,8 +1,8 @@
 // One training step, as a user of a framework would write it: forward, loss, backward, Adam.
 //
-// Work is shared by images in the convolutions and by blocks of features in dense_1's backward
-// pass. Every thread sums its own images' gradients and the sums are added in the order of the
-// threads, so the result depends on the seed, the thread count and the instruction set only.
+// Work is shared by images in the convolutions and the loss, and by features in dense_1. What the
+// threads sum by themselves is added in the order of the threads, so the result depends on the
+// seed, the thread count and the instruction set only.
 
 #include "network.h"
 
@@ -37,7 +37,11 @@ struct Network::Step {
 };
 
 Network::Network(const Kernels& kernels, int threads, int batch, const AdamConstants& constants)
-    : kernels_(kernels), batch_(batch), constants_(constants), pool_(threads) {
+    : kernels_(kernels),
+      batch_(batch),
+      dense_parts_(std::min(threads, kFeatureBlocks)),
+      constants_(constants),
+      pool_(threads) {
     parameter_data_ = decltype(parameter_data_)(3 * kParameters);
     parameters_ = {parameter_data_.get(), parameter_data_.get() + kParameters,
                    parameter_data_.get() + 2 * kParameters, nullptr};
@@ -46,10 +50,10 @@ Network::Network(const Kernels& kernels, int threads, int batch, const AdamConst
     const std::size_t rows = std::size_t(batch);
     features_ = decltype(features_)(rows * kFeatureStride);
     choices_ = decltype(choices_)(rows * kFeatures);
-    hidden_ = decltype(hidden_)(rows * kHidden);
+    partial_hidden_ = decltype(partial_hidden_)(rows * kHidden * std::size_t(dense_parts_));
     hidden_gradient_ = decltype(hidden_gradient_)(rows * kHidden);
     hidden_gradient_panels_ = decltype(hidden_gradient_panels_)(rows * kHidden);
-    packed_features_ = decltype(packed_features_)(rows * kFeatureBlock * std::size_t(threads));
+    packed_features_ = decltype(packed_features_)(rows * kFeatureBlock * std::size_t(dense_parts_));
     scratch_ = decltype(scratch_)(std::size_t(threads));
     for (int i = 0; i < threads; ++i) parts_.push_back(scratch_.get() + i);
 }
@@ -84,8 +88,16 @@ void Network::set_parameters(const float* from) {
 
 void Network::get_parameters(float* to) const { arrange(parameters_.value, to, false); }
 
-// conv_1, conv_2, pooling, dense_1, dense_2 and the loss for this thread's images.
 void Network::forward(const Step& step, int thread) {
+    convolution_forward(step, thread);
+    pool_.barrier();
+    dense_forward(step, thread);
+    pool_.barrier();
+    classify(step, thread);
+}
+
+// conv_1, conv_2 and pooling for this thread's images.
+void Network::convolution_forward(const Step& step, int thread) {
     if (thread >= step.parts) return;
     const Range rows = share(step.count, thread, step.parts);
     ThreadScratch& scratch = scratch_.get()[thread];
@@ -98,15 +110,41 @@ void Network::forward(const Step& step, int thread) {
                                 features_.get() + std::size_t(row) * kFeatureStride,
                                 choices_.get() + std::size_t(row) * kFeatures);
     }
-    kernels_.dense_1_forward(features_.get() + std::size_t(rows.begin) * kFeatureStride,
-                             rows.end - rows.begin, value + kDense1Kernel, value + kDense1Bias,
-                             hidden_.get() + std::size_t(rows.begin) * kHidden);
-    classify(step, rows.begin, rows.end, scratch);
 }
 
-// dense_2, softmax and cross-entropy, and their gradients down to the output of dense_1. Less than
-// a thousandth of the arithmetic: plain loops.
-void Network::classify(const Step& step, int begin, int end, ThreadScratch& scratch) {
+float* Network::partial_hidden(int part) const {
+    return partial_hidden_.get() + std::size_t(part) * batch_ * kHidden;
+}
+
+// dense_1 for this thread's features and all images.
+void Network::dense_forward(const Step& step, int thread) {
+    if (thread >= dense_parts_) return;
+    const Range blocks = share(kFeatureBlocks, thread, dense_parts_);
+    kernels_.dense_1_forward(features_.get(), step.count, blocks.begin * kFeatureBlock,
+                             blocks.end * kFeatureBlock, parameters_.value + kDense1Kernel,
+                             partial_hidden(thread));
+}
+
+// The output of dense_1 for one image: its partial sums in the order of the threads, bias, relu
+// (which leaves NaN alone: a diverged run must be seen).
+void Network::sum_hidden(int row, float* hidden) const {
+    const std::size_t offset = std::size_t(row) * kHidden;
+    std::memcpy(hidden, partial_hidden(0) + offset, kHidden * sizeof(float));
+    for (int part = 1; part < dense_parts_; ++part)
+        for (int unit = 0; unit < kHidden; ++unit) hidden[unit] += partial_hidden(part)[offset + unit];
+    for (int unit = 0; unit < kHidden; ++unit) {
+        hidden[unit] += parameters_.value[kDense1Bias + unit];
+        if (hidden[unit] < 0.0f) hidden[unit] = 0.0f;
+    }
+}
+
+// For this thread's images: the output of dense_1, then dense_2, softmax and cross-entropy,
+// and their gradients down to the output of dense_1. Less than a thousandth of the arithmetic:
+// plain loops.
+void Network::classify(const Step& step, int thread) {
+    if (thread >= step.parts) return;
+    const Range rows = share(step.count, thread, step.parts);
+    ThreadScratch& scratch = scratch_.get()[thread];
     const float* kernel = parameters_.value + kDense2Kernel;
     const float* bias = parameters_.value + kDense2Bias;
     const int panel = kernels_.panel;
@@ -116,8 +154,9 @@ void Network::classify(const Step& step, int begin, int end, ThreadScratch& scra
     std::memset(scratch.dense_2_gradient, 0, sizeof scratch.dense_2_gradient);
     std::memset(scratch.dense_2_bias_gradient, 0, sizeof scratch.dense_2_bias_gradient);
     std::memset(scratch.dense_1_bias_gradient, 0, sizeof scratch.dense_1_bias_gradient);
-    for (int row = begin; row < end; ++row) {
-        const float* hidden = hidden_.get() + std::size_t(row) * kHidden;
+    for (int row = rows.begin; row < rows.end; ++row) {
+        float hidden[kHidden];
+        sum_hidden(row, hidden);
         float logits[kClasses];
         for (int c = 0; c < kClasses; ++c) logits[c] = bias[c];
         for (int unit = 0; unit < kHidden; ++unit)
@@ -150,7 +189,8 @@ void Network::classify(const Step& step, int begin, int end, ThreadScratch& scra
 }
 
 void Network::dense_backward(const Step& step, int thread) {
-    const Range blocks = share(kFeatures / kFeatureBlock, thread, pool_.size());
+    if (thread >= dense_parts_) return;
+    const Range blocks = share(kFeatureBlocks, thread, dense_parts_);
     for (int block = blocks.begin; block < blocks.end; ++block)
         kernels_.dense_1_backward(
             features_.get(), step.count, block * kFeatureBlock, hidden_gradient_.get(),

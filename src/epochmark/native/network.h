@@ -50,7 +50,11 @@ class Network {
     static void run_forward(void* step, int thread);
 
     void forward(const Step& step, int thread);
-    void classify(const Step& step, int begin, int end, ThreadScratch& scratch);
+    void convolution_forward(const Step& step, int thread);
+    void dense_forward(const Step& step, int thread);
+    void classify(const Step& step, int thread);
+    void sum_hidden(int row, float* hidden) const;
+    float* partial_hidden(int part) const;
     void dense_backward(const Step& step, int thread);
     void convolution_backward(const Step& step, int thread);
     void update_small_dense(const Step& step);
@@ -62,6 +66,7 @@ class Network {
 
     const Kernels& kernels_;
     const int batch_;
+    const int dense_parts_;  // threads that have features
     const AdamConstants constants_;
     std::int64_t steps_ = 0;
     Parameters parameters_{};
@@ -70,7 +75,7 @@ class Network {
     AlignedArray<float> kernel_2_gradient_;
     AlignedArray<float> features_;  // [batch][kFeatureStride]; backward: their gradients
     AlignedArray<std::uint8_t> choices_;
-    AlignedArray<float> hidden_;  // [batch][128]
+    AlignedArray<float> partial_hidden_;  // per thread [batch][128], sums over its features
     AlignedArray<float> hidden_gradient_;
     AlignedArray<float> hidden_gradient_panels_;
     AlignedArray<float> packed_features_;  // per thread [batch][kFeatureBlock]
