@@ -1,0 +1,152 @@
+"""The replay: its inputs are fixed to the byte, its golden losses right, its verdict fair."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from epochmark.workloads import MNIST_CNN, parity, reference
+
+Mnist = tuple[npt.NDArray[np.uint8], ...]
+GOLDEN = parity.golden_losses(MNIST_CNN, "epsilon_hat")
+
+
+def with_errors(*errors: float) -> list[float | None]:
+    """Golden losses, the first ones off by these relative errors."""
+    padded = [*errors, *[0.0] * (len(GOLDEN) - len(errors))]
+    return [loss * (1 + error) for loss, error in zip(GOLDEN, padded, strict=True)]
+
+
+def test_weights_are_those_of_the_golden_losses_with_biases() -> None:
+    weights = parity.replay_weights(MNIST_CNN)
+    for name, array in weights.items():
+        if name.endswith(".bias"):
+            assert 0.0 < np.abs(array).max() <= np.float32(parity.REPLAY_BIAS_RANGE)
+
+
+def test_batches_are_the_first_training_images(mnist: Mnist) -> None:
+    batches = parity.replay_batches(mnist[0], mnist[1])
+    assert len(batches) == parity.REPLAY_STEPS
+    assert np.array_equal(np.concatenate([images for images, _ in batches]), mnist[0][:1280])
+    assert np.array_equal(np.concatenate([labels for _, labels in batches]), mnist[1][:1280])
+
+
+def test_other_images_are_refused(mnist: Mnist) -> None:
+    with pytest.raises(ValueError, match="golden"):
+        parity.replay_batches(mnist[2], mnist[3])
+    with pytest.raises(ValueError, match="golden"):
+        parity.replay_batches(mnist[0][:1000], mnist[1][:1000])
+
+
+def test_a_single_changed_pixel_is_noticed(mnist: Mnist) -> None:
+    images = mnist[0].copy()
+    images[1279, 27, 27] ^= 1
+    with pytest.raises(ValueError, match="golden"):
+        parity.replay_batches(images, mnist[1])
+
+
+@pytest.mark.parametrize("form", reference.ADAM_FORMS)
+def test_stored_losses_are_those_of_the_reference(mnist: Mnist, form: str) -> None:
+    # Two steps; all ten come from the same code (benchmarks/make_golden_losses.py).
+    batches = parity.replay_batches(mnist[0], mnist[1])[:2]
+    losses, _ = reference.train(MNIST_CNN, parity.replay_weights(MNIST_CNN), batches, form)
+    assert losses == pytest.approx(parity.golden_losses(MNIST_CNN, form)[:2], rel=1e-12)
+
+
+def test_the_forms_of_adam_differ_from_the_second_step_on() -> None:
+    other = parity.golden_losses(MNIST_CNN, "algorithm_1")
+    assert len(GOLDEN) == len(other) == parity.REPLAY_STEPS
+    assert GOLDEN[0] == other[0]
+    assert parity.judge(other, GOLDEN).precision is None
+    assert parity.judge(GOLDEN, other).precision is None
+
+
+def test_golden_losses_say_where_they_come_from() -> None:
+    stored = json.loads(parity.golden_path(MNIST_CNN).read_text("utf-8"))
+    assert stored["workload"] == MNIST_CNN.name
+    assert set(stored["losses"]) == set(reference.ADAM_FORMS)
+    assert {"script", "method", "weights", "batches", "numpy", "date"} <= set(stored["provenance"])
+    assert f"seed={parity.REPLAY_SEED}," in stored["provenance"]["weights"]
+
+
+def test_another_workload_has_no_golden_losses() -> None:
+    for other in (replace(MNIST_CNN, version=2), replace(MNIST_CNN, name="other")):
+        with pytest.raises(ValueError, match=f"{other.name} version {other.version}"):
+            parity.golden_losses(other, "epsilon_hat")
+        with pytest.raises(ValueError, match="no golden losses"):
+            parity.replay_weights(other)
+    with pytest.raises(ValueError, match="amsgrad"):
+        parity.golden_losses(MNIST_CNN, "amsgrad")
+
+
+def test_exact_losses_are_float32() -> None:
+    verdict = parity.judge(GOLDEN, GOLDEN)
+    assert verdict == parity.Verdict((0.0,) * 10, 0.0, "float32")
+
+
+def test_errors_are_relative_and_kept_by_step() -> None:
+    verdict = parity.judge(with_errors(0.0, -3e-6, 2e-6), GOLDEN)
+    assert verdict.errors[:3] == pytest.approx([0.0, 3e-6, 2e-6], rel=1e-6)
+    assert verdict.max_error == pytest.approx(3e-6, rel=1e-6)
+    assert verdict.precision == "float32"
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, None])
+@pytest.mark.parametrize("step", [0, 4, 9])
+def test_a_loss_that_is_no_number_meets_no_precision(bad: float | None, step: int) -> None:
+    losses: list[float | None] = list(GOLDEN)
+    losses[step] = bad
+    verdict = parity.judge(losses, GOLDEN)
+    assert verdict.precision is None
+    assert verdict.errors[step] == verdict.max_error == math.inf
+
+
+@pytest.mark.parametrize("losses", [[], GOLDEN[:9], [*GOLDEN, 1.0]])
+def test_a_wrong_number_of_losses_meets_no_precision(losses: list[float]) -> None:
+    verdict = parity.judge(losses, GOLDEN)
+    assert verdict.precision is None
+    assert verdict.max_error == math.inf
+
+
+def test_tolerances_widen_with_step_and_with_precision() -> None:
+    profiles = [tolerance.steps for tolerance in parity.TOLERANCES.values()]
+    assert list(parity.TOLERANCES) == ["float32", "tf32", "float16", "bfloat16"]
+    for profile in profiles:
+        assert len(profile) == parity.REPLAY_STEPS
+        assert list(profile) == sorted(profile)
+    for tighter, wider in pairwise(profiles):
+        assert all(a <= b for a, b in zip(tighter, wider, strict=True))
+
+
+@pytest.mark.parametrize("precision", parity.TOLERANCES)
+def test_each_class_takes_what_is_just_inside_its_tolerance(precision: str) -> None:
+    limits = parity.TOLERANCES[precision].steps
+    inside = parity.judge(with_errors(*(0.99 * limit for limit in limits)), GOLDEN)
+    assert inside.precision == precision
+    wider = parity.judge(with_errors(*(1.01 * limit for limit in limits)), GOLDEN)
+    assert wider.precision != precision
+
+
+def test_an_exact_first_loss_cannot_pass_for_reduced_precision() -> None:
+    # A learning rate 1 % off in float32: right at first, then inside bfloat16's tolerance.
+    wrong = with_errors(5e-8, 2.4e-4, 2e-4, 3e-4, 1.7e-3)
+    assert parity.judge(wrong, GOLDEN).precision is None
+    # The same from step 2 on after a first loss as coarse as bfloat16 makes it.
+    coarse = with_errors(2e-5, 2.4e-4, 2e-4, 3e-4, 1.7e-3)
+    assert parity.judge(coarse, GOLDEN).precision == "bfloat16"
+
+
+@given(st.lists(st.one_of(st.none(), st.floats()), max_size=12))
+def test_nothing_an_engine_reports_breaks_the_judge(losses: list[float | None]) -> None:
+    verdict = parity.judge(losses, GOLDEN)
+    assert len(verdict.errors) == max(len(losses), len(GOLDEN))
+    assert all(error >= 0.0 for error in verdict.errors)
+    assert verdict.max_error == max(verdict.errors)
