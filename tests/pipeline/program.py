@@ -1,0 +1,88 @@
+"""The real command in a real process, with folders of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+COMMAND = (sys.executable, "-m", "epochmark")
+TIMEOUT_S = 120
+
+
+@dataclass
+class Program:
+    """``epochmark`` as a user's shell starts it; ``folder`` holds its results and temporary files.
+
+    ``TMPDIR`` keeps its lock apart from that of other runs on this machine.
+    """
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    def script(self, **script: Any) -> None:
+        """What the fake engine shall do from now on."""
+        self.environment["EPOCHMARK_FAKE"] = json.dumps(script)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The words of the command line; a run does not wait until other programs are done."""
+        anyway = ["--anyway"] if arguments[:1] == ("run",) else []
+        return [*COMMAND, *arguments, *anyway]
+
+    def variables(self, changes: Mapping[str, str | None]) -> dict[str, str]:
+        wanted = {**os.environ, **self.environment, **changes}
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def run(
+        self, *arguments: str, environment: Mapping[str, str | None] | None = None, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run to the end; stdout and stderr are caught unless ``options`` say otherwise."""
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.run(
+            self.command(*arguments),
+            env=self.variables(environment or {}),
+            text=True,
+            encoding="utf-8",
+            timeout=TIMEOUT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            **options,
+        )
+
+    def start(
+        self, *arguments: str, environment: Mapping[str, str | None] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start it and go on; stdout and stderr are pipes."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.variables(environment or {}),
+            text=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def records(self) -> list[dict[str, Any]]:
+        """The documents in the results folder, by file name."""
+        return [json.loads(file.read_text("utf-8")) for file in sorted(self.results.glob("*.json"))]
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Lines of its stderr up to the one that contains ``text``."""
+    assert process.stderr is not None
+    seen = ""
+    for line in process.stderr:
+        seen += line
+        if text in line:
+            return seen
+    raise AssertionError(f"{text!r} never came; stderr was:\n{seen}")

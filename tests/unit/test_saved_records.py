@@ -1,0 +1,73 @@
+"""What was once saved stays readable, means the same, and fits the published schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from epochmark.results.digest import digest_of
+from epochmark.results.upgrades import decode_record, encode_record
+from tools import write_docs
+
+FOLDER = Path(__file__).parents[1] / "records"
+SAVED = sorted(FOLDER.glob("*.json"))
+
+
+def document_of(file: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return document
+
+
+@pytest.fixture(params=SAVED, ids=lambda file: file.stem)
+def file(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path
+
+
+def test_there_is_one_of_each_kind() -> None:
+    kinds = {(document_of(file)["engine"]["name"], document_of(file)["headline"]["validity"])
+             for file in SAVED}  # fmt: skip
+    assert kinds >= {
+        ("native", "valid"), ("native", "partial"), ("fake", "valid"), ("fake", "invalid")
+    }  # fmt: skip
+    assert all(f"`{file.name}`" in (FOLDER / "README.md").read_text("utf-8") for file in SAVED)
+
+
+def test_it_reads_and_derives_the_headline_it_was_saved_with(file: Path) -> None:
+    record = decode_record(file.read_bytes())
+    assert json.loads(encode_record(record))["headline"] == document_of(file)["headline"]
+
+
+def test_a_headline_in_the_file_is_not_believed(file: Path) -> None:
+    document = document_of(file)
+    genuine = dict(document["headline"])
+    document["headline"].update(steady_epoch_s=0.001, images_per_s=1e9, validity="valid")
+    record = decode_record(json.dumps(document).encode())
+    assert json.loads(encode_record(record))["headline"] == genuine
+
+
+def test_it_fits_the_published_schema(file: Path) -> None:
+    schema = json.loads(write_docs.SCHEMA_FILE.read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(document_of(file), schema)
+
+
+def test_its_digest_is_that_of_its_content(file: Path) -> None:
+    document = document_of(file)
+    assert digest_of(document) == document["digest"]
+
+
+def test_nothing_in_it_names_its_owner(file: Path) -> None:
+    text = file.read_text("utf-8")
+    for word in ("/home", "/root", "/tmp", "/usr", "hostname", "serial"):
+        assert word not in text
+
+
+def test_the_newest_schema_reads_back_what_it_writes(file: Path) -> None:
+    record = decode_record(file.read_bytes())
+    assert decode_record(encode_record(record)) == record
+    jsonschema.validate(json.loads(encode_record(record)), write_docs.record_schema())
