@@ -1,0 +1,94 @@
+"""This machine among all others of the same comparability key, measured or published."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from epochmark.report.charts._bars import Bar, bars_panel, key_title
+from epochmark.report.charts._chart import Chart, Drawing, Spec
+from epochmark.report.charts._look import Look
+from epochmark.report.charts._published import published_bar
+from epochmark.report.figures import bare_seconds
+from epochmark.report.subject import MachineFigure, Subject, figures_of, is_ranked
+from epochmark.results.comparability import ComparabilityKey, key_of
+
+MOST_PANELS = 4
+MOST_BARS = 20
+
+
+def draw(subject: Subject, look: Look) -> Drawing | None:
+    """A panel per key with more than one machine: the focus's first, then those of this machine."""
+    panels: list[Spec] = []
+    spoken: list[str] = []
+    for key in _keys(subject):
+        bars = _bars(subject, key, look)
+        if len(bars) < 2 or len(panels) == MOST_PANELS:
+            continue
+        shown = _shown(bars)
+        title, subtitle = key_title(key)
+        if len(shown) < len(bars):
+            subtitle += f"; {len(shown)} of {len(bars)} shown"
+        panels.append(
+            bars_panel(shown, look, title=title, subtitle=subtitle, axis="steady epoch, seconds")
+        )
+        spoken.append(f"{key}: " + "; ".join(f"{bar.label} {bar.figure}" for bar in shown[:8]))
+    return Drawing({"vconcat": panels, "spacing": 28}, ". ".join(spoken)) if panels else None
+
+
+def _keys(subject: Subject) -> list[ComparabilityKey]:
+    """All keys with valid runs, the most interesting first."""
+    ranked = [record for record in subject.records if is_ranked(record)]
+    runs = Counter(key_of(record) for record in ranked)
+    own = {key_of(record) for record in ranked if subject.is_own(record)}
+    focus = key_of(subject.focus) if subject.focus else None
+    return sorted(runs, key=lambda key: (key != focus, key not in own, -runs[key], key))
+
+
+def _bars(subject: Subject, key: ComparabilityKey, look: Look) -> list[Bar]:
+    """Measured and published machines of one key, fastest first."""
+    bars = [_measured_bar(figure, look) for figure in figures_of(subject, key)]
+    references = [r for r in subject.references if r.key == key and r.rankable]
+    bars += [published_bar(reference, look) for reference in references]
+    return sorted(bars, key=lambda bar: (bar.value, bar.label))
+
+
+def _measured_bar(figure: MachineFigure, look: Look) -> Bar:
+    machine, device = figure.machine, figure.device
+    label = machine if device in machine else f"{machine} · {device}"
+    runs = f" ({figure.runs} runs)" if figure.runs > 1 else ""
+    return Bar(
+        label=f"This machine: {label}{runs}" if figure.own else f"{label}{runs}",
+        value=figure.steady_epoch.median,
+        low=figure.steady_epoch.low,
+        high=figure.steady_epoch.high,
+        figure=f"{bare_seconds(figure.steady_epoch.median)} s",
+        colour=look.own if figure.own else look.other,
+        strong=figure.own,
+    )
+
+
+def _shown(bars: Sequence[Bar]) -> list[Bar]:
+    """All bars if they are few; else the fastest, the slowest, and this machine with those next
+    to it, so that its place can be seen."""
+    if len(bars) <= MOST_BARS:
+        return list(bars)
+    own = [place for place, bar in enumerate(bars) if bar.strong]
+    wanted = {0, 1, 2, len(bars) - 1, *own[: MOST_BARS // 2]}
+    for distance in range(1, len(bars)):
+        for place in own[:1] or [0]:
+            for near in (place - distance, place + distance):
+                if 0 <= near < len(bars) and len(wanted) < MOST_BARS:
+                    wanted.add(near)
+    return [bars[place] for place in sorted(wanted)]
+
+
+CHART = Chart(
+    name="machines",
+    title="This machine among others",
+    reading="Seconds per epoch once warm: shorter is faster. Whiskers are the interval of the "
+    "median, or what the digits of a published figure stand for. Each panel holds what may be "
+    "compared: the same workload, engine, tuning and precision.",
+    place=10,
+    draw=draw,
+)

@@ -1,0 +1,71 @@
+"""Published machines whose keys nobody measured here: for orientation, ranked with nothing."""
+
+from __future__ import annotations
+
+from epochmark.report.charts._bars import Bar, bars_panel, key_title
+from epochmark.report.charts._chart import Chart, Drawing
+from epochmark.report.charts._look import Look
+from epochmark.report.charts._published import published_bar
+from epochmark.report.figures import bare_seconds
+from epochmark.report.subject import Subject
+from epochmark.results.comparability import ComparabilityKey, key_of
+from epochmark.results.references import Reference
+
+FEWEST_BARS = 3
+"""A key with fewer figures is left to the table."""
+MOST_PANELS = 2
+
+
+def draw(subject: Subject, look: Look) -> Drawing | None:
+    """A panel per key without valid records, those without a variant first."""
+    measured = {key_of(r) for r in subject.records if r.headline.validity == "valid"}
+    by_key: dict[ComparabilityKey, list[Reference]] = {}
+    for reference in subject.references:
+        if reference.key not in measured and not reference.first_epoch_only:
+            by_key.setdefault(reference.key, []).append(reference)
+    keys = sorted(
+        (key for key in by_key if len(by_key[key]) >= FEWEST_BARS),
+        key=lambda key: (len(key.variant), -len(by_key[key]), key),
+    )[:MOST_PANELS]
+    if not keys:
+        return None
+    panels, spoken = [], []
+    for key in keys:
+        ordered = sorted(by_key[key], key=lambda reference: reference.seconds_per_epoch)
+        bars = [*_own(subject, key, look), *(published_bar(r, look) for r in ordered)]
+        title, subtitle = key_title(key)
+        panels.append(bars_panel(bars, look, title=title, subtitle=subtitle, axis="s/epoch"))
+        spoken.append(f"{key}: " + "; ".join(f"{bar.label} {bar.figure}" for bar in bars[:8]))
+    return Drawing({"vconcat": panels, "spacing": 28}, ". ".join(spoken))
+
+
+def _own(subject: Subject, key: ComparabilityKey, look: Look) -> list[Bar]:
+    """The run in focus, above the others, where the amount of work was the same."""
+    focus = subject.focus
+    if focus is None or focus.headline.validity != "valid" or key_of(focus).variant != key.variant:
+        return []
+    steady, ours = focus.headline.steady_epoch_s, key_of(focus)
+    if steady is None:
+        return []
+    return [
+        Bar(
+            label=f"This machine, with {ours.engine_family}: for orientation",
+            value=steady,
+            low=focus.headline.steady_epoch_low_s,
+            high=focus.headline.steady_epoch_high_s,
+            figure=f"{bare_seconds(steady)} s",
+            colour=look.own,
+            strong=True,
+        )
+    ]
+
+
+CHART = Chart(
+    name="published",
+    title="Beside published machines",
+    reading="Measured by others with other engines, versions or settings: for orientation, not a "
+    "ranking. Hollow and with a question mark: the source leaves a doubt. Whiskers are what the "
+    "printed digits stand for.",
+    place=15,
+    draw=draw,
+)

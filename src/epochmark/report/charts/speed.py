@@ -1,0 +1,187 @@
+"""Speed over the run in focus: warm-up, drift, interruptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from epochmark.report.charts._chart import Chart, Drawing, Spec
+from epochmark.report.charts._look import Look
+from epochmark.report.subject import Subject
+from epochmark.results.headline import images_in, steady_of
+from epochmark.results.record import Lap, Record
+from epochmark.results.statistics import NANOSECONDS
+
+HEIGHT = 220
+TAKEN_CPUS = 0.1
+"""So much of a CPU, used by others, can slow an engine that waits for its slowest thread."""
+MOST_POINTS = 300
+"""Laps beyond that are drawn in groups: a screen shows no more."""
+
+
+def draw(subject: Subject, look: Look) -> Drawing | None:
+    """Images per second of each lap; None when there are fewer than three laps."""
+    record = subject.focus
+    if record is None or len(record.timing.laps) < 3:
+        return None
+    points = lap_speeds(record, MOST_POINTS)
+    layers = [
+        *_warm_up(record, look),
+        _below(points, look),
+        _speed(points, look),
+        *_median(record, look),
+        *_disturbance(record, look),
+    ]
+    spec: Spec = {"width": look.width, "height": HEIGHT, "layer": layers}
+    speeds = [point["images_per_s"] for point in points]
+    alt = (
+        f"{record.engine.name}: images per second over {points[-1]['end_s']:.1f} s of training, "
+        f"between {min(speeds):,.0f} and {max(speeds):,.0f}"
+    )
+    return Drawing(spec, alt)
+
+
+def lap_speeds(record: Record, most: int) -> list[dict[str, float]]:
+    """Start and end in seconds since the clock started, epoch, and images per second, of each lap;
+    of each group of neighbouring laps where there are more than ``most``."""
+    laps = record.timing.laps
+    size = -(-len(laps) // most)
+    groups = [laps[start : start + size] for start in range(0, len(laps), size)]
+    starts = [0, *(group[-1].end_ns for group in groups)]
+    return [_speed_of(record, group, start) for group, start in zip(groups, starts, strict=False)]
+
+
+def _speed_of(record: Record, laps: Sequence[Lap], start_ns: int) -> dict[str, float]:
+    lasted_s = (laps[-1].end_ns - start_ns) / NANOSECONDS
+    return {
+        "start_s": start_ns / NANOSECONDS,
+        "end_s": laps[-1].end_ns / NANOSECONDS,
+        "epoch": laps[-1].epoch,
+        "images_per_s": images_in(laps, record.workload) / lasted_s,
+    }
+
+
+def _warm_up(record: Record, look: Look) -> list[Spec]:
+    """A shade over what the steady figure leaves out, if it leaves anything out."""
+    steady = steady_of(record)
+    if steady is None or steady.warm_up_s == 0:
+        return []
+    says = f"the first {steady.warm_up_s:.2f} s: warm-up, not part of the steady figure"
+    words: Spec = {
+        "data": {"values": [{"start": 0}]},
+        "mark": {
+            "type": "text", "text": "warm-up", "align": "left", "baseline": "bottom",
+            "dx": 5, "dy": -5, "color": look.muted, "fontSize": 11, "aria": False,
+        },
+        "encoding": {"x": {"field": "start", "type": "quantitative"}, "y": {"value": HEIGHT}},
+    }  # fmt: skip
+    return [_shade([{"start": 0, "end": steady.warm_up_s, "says": says}], look.shade), words]
+
+
+def _shade(spans: list[Spec], colour: str) -> Spec:
+    """Rectangles from ``start`` to ``end`` seconds over the whole height."""
+    return {
+        "data": {"values": spans},
+        "mark": {"type": "rect", "color": colour, "opacity": 1},
+        "encoding": {
+            "x": {"field": "start", "type": "quantitative"},
+            "x2": {"field": "end"},
+            "description": {"field": "says"},
+        },
+    }
+
+
+def _disturbance(record: Record, look: Look) -> list[Spec]:
+    """Marks along the top where other programs or the host took processor time."""
+    calm = record.calm
+    if calm is None:
+        return []
+    spans: list[Spec] = []
+    steal = calm.steal_cpu_s or [0.0] * len(calm.end_s)
+    starts_s = [0.0, *calm.end_s]
+    for start_s, end_s, foreign_s, steal_s in zip(
+        starts_s, calm.end_s, calm.foreign_cpu_s, steal, strict=False
+    ):
+        taken = (foreign_s + steal_s) / (end_s - start_s) if end_s > start_s else 0.0
+        if taken > TAKEN_CPUS:
+            says = f"{start_s:.1f} to {end_s:.1f} s: others took {taken:.2f} CPUs"
+            spans.append({"start": start_s, "end": end_s, "says": says})
+    if not spans:
+        return []
+    layer = _shade(spans, look.doubtful)
+    layer["encoding"]["y"] = {"value": 0}
+    layer["encoding"]["y2"] = {"value": 7}
+    return [layer]
+
+
+def _below(points: Sequence[dict[str, float]], look: Look) -> Spec:
+    """The area below all laps, as one path."""
+    corners = [{"at_s": points[0]["start_s"], "images_per_s": points[0]["images_per_s"]}]
+    corners += [{"at_s": p["end_s"], "images_per_s": p["images_per_s"]} for p in points]
+    return {
+        "data": {"values": corners},
+        "mark": {
+            "type": "area", "interpolate": "step-before", "color": look.own, "opacity": 0.14,
+            "aria": False,
+        },
+        "encoding": {
+            "x": {"field": "at_s", "type": "quantitative"},
+            "y": {"field": "images_per_s", "type": "quantitative"},
+        },
+    }  # fmt: skip
+
+
+def _speed(points: Sequence[dict[str, float]], look: Look) -> Spec:
+    values = [
+        {**point, "says": f"{point['end_s']:.2f} s, epoch {point['epoch']:.0f}: "
+         f"{point['images_per_s']:,.0f} images/s"}
+        for point in points
+    ]  # fmt: skip
+    end_s = points[-1]["end_s"]
+    top = 1.08 * max(point["images_per_s"] for point in points)
+    return {
+        "data": {"values": values},
+        "mark": {"type": "rule", "strokeWidth": 2.4, "color": look.own},
+        "encoding": {
+            "x": {
+                "field": "start_s",
+                "type": "quantitative",
+                "scale": {"domain": [0, end_s], "nice": False},
+                "axis": {"title": "seconds since training began", "grid": False},
+            },
+            "x2": {"field": "end_s"},
+            "y": {
+                "field": "images_per_s",
+                "type": "quantitative",
+                "scale": {"domain": [0, top], "nice": False},
+                "axis": {"title": "images per second", "tickCount": 5, "format": ",.0f"},
+            },
+            "description": {"field": "says"},
+        },
+    }
+
+
+def _median(record: Record, look: Look) -> list[Spec]:
+    images_per_s = record.headline.images_per_s
+    if images_per_s is None:
+        return []
+    return [
+        {
+            "data": {"values": [{"images_per_s": images_per_s}]},
+            "mark": {
+                "type": "rule", "strokeDash": [5, 4], "strokeWidth": 1.4, "color": look.ink,
+                "aria": False,
+            },
+            "encoding": {"y": {"field": "images_per_s", "type": "quantitative"}},
+        }
+    ]  # fmt: skip
+
+
+CHART = Chart(
+    name="speed",
+    title="Speed over the run",
+    reading="Each stroke is a lap: how long it lasted and how many images a second it trained. A "
+    "level line is a calm machine; a slope is heat or drift, a dip is something else that ran. "
+    "Dashed: the steady speed. Marks along the top: other programs took processor time.",
+    place=30,
+    draw=draw,
+)

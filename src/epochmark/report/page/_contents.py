@@ -1,0 +1,214 @@
+"""What the report says besides its charts: the answer, the table, the findings, the method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from epochmark.report.figures import (
+    accuracy_text,
+    bare_seconds,
+    device_id,
+    device_name,
+    images_text,
+    seconds_text,
+)
+from epochmark.report.long_table import long_rows
+from epochmark.report.subject import Subject, figures_of
+from epochmark.results.comparability import key_of
+from epochmark.results.findings import MEANING, FindingCode
+from epochmark.results.headline import replay_verdict, steady_of
+from epochmark.results.record import Record
+
+LONGEST = 80
+MOST_NAMED = 6
+"""Runs named under one finding; the table has them all."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first thing to be read: one sentence, its figure, and a few facts beside it."""
+
+    sentence: str
+    figure: str
+    unit: str
+    facts: tuple[tuple[str, str], ...]
+    validity: str
+    standing: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the table; ``number`` is what it is sorted by, None for text."""
+
+    text: str
+    number: float | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A finding, what it means and what to do, and the runs that have it."""
+
+    code: str
+    title: str
+    validity: str
+    remedy: str
+    runs: tuple[tuple[str, str], ...]
+    more: int
+
+
+def answer_of(subject: Subject) -> Answer:
+    """How fast this machine is, and whether to believe it, from the run in focus."""
+    record = subject.focus
+    if record is None:
+        return Answer("No run yet: 'epochmark run' makes the first.", "", "", (), "", "")
+    headline, cpu = record.headline, record.machine.cpu
+    where = f"{record.engine.name} on {device_id(record)}"
+    facts = (
+        ("elapsed", seconds_text(headline.elapsed_s)),
+        ("images/s", images_text(record)),
+        ("test accuracy", accuracy_text(record)),
+        ("validity", headline.validity),
+    )
+    reasons = ", ".join(finding.code for finding in record.findings)
+    if headline.validity == "invalid" or headline.steady_epoch_s is None:
+        why = f": {reasons}" if reasons else ""
+        sentence = f"No figure to believe from {cpu} yet: its run with {where} is invalid{why}."
+        return Answer(sentence, "", "", facts, headline.validity, "")
+    variant = "".join(f", {departure}" for departure in record.workload.variant)
+    doubt = f" The run is {headline.validity}: {reasons}." if reasons else ""
+    sentence = (
+        f"{cpu} trains one epoch of {record.workload.name}{variant} in "
+        f"{seconds_text(headline.steady_epoch_s)} with {where}.{doubt}"
+    )
+    return Answer(
+        sentence,
+        bare_seconds(headline.steady_epoch_s),
+        "seconds per epoch",
+        facts,
+        headline.validity,
+        _standing(subject, record),
+    )
+
+
+def _standing(subject: Subject, focus: Record) -> str:
+    """The place of this machine among all measured machines of its key; empty when alone."""
+    figures = figures_of(subject, key_of(focus))
+    own = [place for place, figure in enumerate(figures, start=1) if figure.own]
+    if not own or len(figures) < 2:
+        return ""
+    return f"Place {own[0]} of {len(figures)} measured machines with the same engine and settings."
+
+
+TABLE_HEADER = (
+    "machine", "device", "engine", "tuning", "precision", "variant", "s/epoch", "interval",
+    "elapsed (s)", "images/s", "accuracy", "validity", "date", "id",
+)  # fmt: skip
+
+
+def table_of(subject: Subject) -> list[list[Cell]]:
+    """A row per run, newest first, then a row per published figure, under ``TABLE_HEADER``."""
+    newest_first = tuple(reversed(subject.records))
+    return [_row(row) for row in long_rows(newest_first, subject.references)]
+
+
+def _row(row: dict[str, Any]) -> list[Cell]:
+    low, high = row["steady_epoch_low_s"], row["steady_epoch_high_s"]
+    interval = "" if low is None else f"{bare_seconds(low)} to {bare_seconds(high)}"
+    findings = f" ({row['findings']})" if row["findings"] else ""
+    accuracy, images = row["test_accuracy"], row["images_per_s"]
+    return [
+        _text(row["machine"]),
+        _text(row["device"]),
+        Cell(row["engine"]),
+        Cell(row["tuning"]),
+        Cell(row["precision"]),
+        Cell(row["variant"]),
+        _seconds(row["steady_epoch_s"]),
+        Cell(interval, None if low is None else high - low),
+        _seconds(row["elapsed_s"]),
+        Cell("" if images is None else f"{images:,.0f}", images),
+        Cell("" if accuracy is None else f"{accuracy:.2%}", accuracy),
+        Cell(row["validity"] + findings),
+        Cell(row["measured"][:10]),
+        Cell(row["id"][:8] if row["origin"] == "measured" else "published"),
+    ]
+
+
+def _text(text: str) -> Cell:
+    """Text of any length, cut where it would make the row tall; the record has it all."""
+    return Cell(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
+
+
+def _seconds(seconds: float | None) -> Cell:
+    return Cell("" if seconds is None else bare_seconds(seconds), seconds)
+
+
+def findings_of(subject: Subject) -> list[Problem]:
+    """Every finding that occurs, in the order of the closed list, with the newest runs first."""
+    runs: dict[FindingCode, list[tuple[str, str]]] = {}
+    for record in reversed(subject.records):
+        for finding in record.findings:
+            name = f"{record.engine.name} on {device_name(record)} ({record.id[:8]})"
+            runs.setdefault(FindingCode(finding.code), []).append((name, finding.detail))
+    return [
+        Problem(
+            code=code.value,
+            title=MEANING[code].title,
+            validity=MEANING[code].validity,
+            remedy=MEANING[code].remedy,
+            runs=tuple(runs[code][:MOST_NAMED]),
+            more=max(0, len(runs[code]) - MOST_NAMED),
+        )
+        for code in FindingCode
+        if code in runs
+    ]
+
+
+def method_of(subject: Subject) -> list[tuple[str, str]]:
+    """How the run in focus was measured, as (term, description)."""
+    record = subject.focus
+    if record is None:
+        return []
+    run, engine, machine = record.workload, record.engine, record.machine
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(engine.versions.items()))
+    settings = ", ".join(f"{name} {value}" for name, value in sorted(engine.settings.items()))
+    environment = ", ".join(f"{name}={v}" for name, v in sorted(record.environment.items()))
+    work = f"{run.max_steps} steps" if run.max_steps else f"{run.epochs} epochs"
+    virtual = ", virtual machine" if machine.virtualized else ""
+    facts = [
+        ("workload", f"{run.name} version {run.version}: {work} at batch {run.batch_size}, "
+         f"seed {run.seed}"),
+        ("engine", f"{engine.title}, {engine.tuning}; {versions or 'no framework'}"),
+        ("settings", settings),
+        ("device", f"asked for {record.device.requested}, opened {record.device.resolved}, "
+         f"tensors seen on {', '.join(record.device.observed) or 'nothing'}"),
+        ("precision", f"asked for {record.precision.requested}, "
+         f"observed {record.precision.observed or 'none'}{_replay(record)}"),
+        ("steady epoch", _steady(record)),
+        ("machine", f"{machine.model or machine.cpu}, {machine.usable_cores} usable cores, "
+         f"{machine.memory_bytes / 2**30:.0f} GiB, {machine.os} {machine.os_version}{virtual}"),
+        ("environment", environment),
+        ("measured", f"{record.created}, epochmark {record.epochmark_version}, "
+         f"run {record.id}"),
+    ]  # fmt: skip
+    return [(term, description) for term, description in facts if description]
+
+
+def _replay(record: Record) -> str:
+    verdict = replay_verdict(record)
+    if verdict is None:
+        return ""
+    return f"; ten replayed steps agree with float64 to {verdict.max_error:.1e}"
+
+
+def _steady(record: Record) -> str:
+    """How the headline was found."""
+    steady = steady_of(record)
+    if steady is None:
+        return ""
+    return (
+        f"median of {steady.interval.count} warm {steady.unit}s, "
+        f"{seconds_text(steady.interval.low)} to {seconds_text(steady.interval.high)}; "
+        f"the first {seconds_text(steady.warm_up_s)} were warm-up"
+    )

@@ -1,0 +1,121 @@
+"""What a report is about: the records, which of them are this machine's, and the one in focus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from epochmark.report.figures import device_id, device_name, machine_name
+from epochmark.results.comparability import ComparabilityKey, key_of
+from epochmark.results.headline import steady_of
+from epochmark.results.record import Machine, Record
+from epochmark.results.references import Reference
+from epochmark.results.statistics import Interval, median_interval
+
+
+@dataclass(frozen=True)
+class Subject:
+    """``records`` are oldest first; ``focus`` is the run the answer is about, None without any."""
+
+    records: tuple[Record, ...]
+    references: tuple[Reference, ...]
+    focus: Record | None
+
+    @property
+    def own(self) -> list[Record]:
+        """The records of the machine that the focus was measured on, oldest first."""
+        return [record for record in self.records if self.is_own(record)]
+
+    def is_own(self, record: Record) -> bool:
+        """Whether a record is of the machine that the focus was measured on."""
+        if self.focus is None:
+            return False
+        return _identity(record.machine) == _identity(self.focus.machine)
+
+    def newest_own(self, *, variants: bool = False) -> list[Record]:
+        """Of this machine, the best believable run of each way to train: the newest valid one of
+        each engine, device, tuning and precision, else the newest disturbed one.
+
+        Only runs with the variant of the focus, unless ``variants`` asks for all.
+        """
+        kept: dict[tuple[str, ...], Record] = {}
+        for record in self.own:
+            if record.headline.validity not in ("valid", "disturbed"):
+                continue
+            key = key_of(record)
+            assert self.focus is not None, "there are own records"
+            if not variants and key.variant != key_of(self.focus).variant:
+                continue
+            way = (record.engine.name, device_id(record), *key.variant, key.tuning, key.precision)
+            before = kept.get(way)
+            if before is None or _belief(record) >= _belief(before):
+                kept[way] = record
+        return [kept[way] for way in sorted(kept)]
+
+
+@dataclass(frozen=True)
+class MachineFigure:
+    """What the valid runs of one machine and device say under one comparability key."""
+
+    own: bool
+    machine: str
+    device: str
+    steady_epoch: Interval
+    runs: int
+
+
+def figures_of(subject: Subject, key: ComparabilityKey) -> list[MachineFigure]:
+    """One figure for each machine and device with valid runs of this key, fastest first: of several
+    runs the median with its interval, of one run its own."""
+    groups: dict[tuple[bool, str, str], list[Record]] = {}
+    for record in subject.records:
+        if is_ranked(record) and key_of(record) == key:
+            name = (subject.is_own(record), machine_name(record), device_name(record))
+            groups.setdefault(name, []).append(record)
+    figures = [
+        MachineFigure(*name, _figure(records), len(records)) for name, records in groups.items()
+    ]
+    return sorted(figures, key=lambda figure: (figure.steady_epoch.median, figure.machine))
+
+
+def is_ranked(record: Record) -> bool:
+    """Whether a run may be ranked among others of its key."""
+    return record.headline.validity == "valid" and record.headline.steady_epoch_s is not None
+
+
+def _figure(records: Sequence[Record]) -> Interval:
+    steady = [steady_of(record) for record in records]
+    intervals = [one.interval for one in steady if one is not None]
+    if len(intervals) == 1:
+        return intervals[0]
+    return median_interval([interval.median for interval in intervals])
+
+
+def subject_of(
+    records: Sequence[Record], references: Sequence[Reference], machine_id: str | None
+) -> Subject:
+    """The report's subject: of the machine with this id if it has records, else of the newest.
+
+    In focus is the newest valid run without a variant, else the newest valid one, else the newest.
+    """
+    ordered = tuple(sorted(records, key=lambda record: (record.created, record.id)))
+    here = [r for r in ordered if machine_id and r.machine.machine_id == machine_id] or ordered
+    focus = max(here, key=_prominence, default=None)
+    return Subject(ordered, tuple(references), focus)
+
+
+def _prominence(record: Record) -> tuple[bool, bool, str, str]:
+    valid = record.headline.validity == "valid"
+    whole = valid and not record.workload.variant and record.engine.name != "fake"
+    return (whole, valid, record.created, record.id)
+
+
+def _belief(record: Record) -> tuple[bool, str, str]:
+    return (record.headline.validity == "valid", record.created, record.id)
+
+
+def _identity(machine: Machine) -> tuple[object, ...]:
+    """What tells machines apart: the random id where there is one, else the hardware."""
+    if machine.machine_id is not None:
+        return (machine.machine_id,)
+    return (machine.cpu, machine.model, machine.memory_bytes, machine.architecture, machine.os)

@@ -1,0 +1,193 @@
+"""Records for tests: one real run, and others made from it through the real structures."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from epochmark.engines.fake import TYPICAL_LOSSES
+from epochmark.results.digest import sealed
+from epochmark.results.findings import FindingCode
+from epochmark.results.headline import headline_of
+from epochmark.results.record import Epoch, Failure, Finding, Lap, Machine, Record, Replay
+from epochmark.results.upgrades import decode_record
+from epochmark.workloads import MNIST_CNN, parity
+
+REAL = Path(__file__).with_name("real_native_run.json")
+"""Two epochs of the native engine on a busy two-core machine, as ``epochmark run`` saved them."""
+
+
+def real_record() -> Record:
+    """The record of a real run."""
+    return decode_record(REAL.read_bytes())
+
+
+def finished(record: Record) -> Record:
+    """The record with headline and digest that fit the rest of it."""
+    return sealed(msgspec.structs.replace(record, headline=headline_of(record)))
+
+
+def machine(cpu: str = "AMD EPYC", machine_id: str | None = "0" * 16, **fields: Any) -> Machine:
+    """The real run's machine with another processor."""
+    real = real_record().machine
+    return msgspec.structs.replace(real, cpu=cpu, machine_id=machine_id, **fields)
+
+
+def sample(
+    number: int = 0,
+    *,
+    step_s: float = 0.025,
+    epochs: int = 10,
+    batch_size: int = 128,
+    engine: str = "native",
+    tuning: str = "stock",
+    device: str = "cpu",
+    description: str = "the processor",
+    label: str | None = None,
+    findings: Sequence[FindingCode] = (),
+    on: Machine | None = None,
+    variant: Sequence[str] = (),
+    kernels: str = "1",
+) -> Record:
+    """A run that took about ``step_s`` a step, a lap every quarter of a second; ``number`` seeds
+    its noise and makes its id."""
+    real = real_record()
+    noise = random.Random(number)
+    laps = make_laps(noise, step_s, epochs, batch_size)
+    losses = [loss * noise.uniform(0.99, 1.01) for loss in TYPICAL_LOSSES[:epochs]]
+    replace = msgspec.structs.replace
+    departures = list(variant)
+    if epochs != MNIST_CNN.epochs:
+        departures.append(f"{epochs} epochs")
+    if batch_size != MNIST_CNN.batch_size:
+        departures.append(f"batch {batch_size}")
+    record = replace(
+        real,
+        id=f"{number:012x}",
+        created=f"2026-11-{1 + number % 28:02d}T10:{number % 60:02d}:00Z",
+        label=label,
+        findings=[
+            Finding(code=code.value, detail=f"made up for {code.value}") for code in findings
+        ],
+        workload=replace(
+            real.workload, epochs=epochs, batch_size=batch_size, variant=sorted(departures)
+        ),
+        engine=replace(
+            real.engine,
+            name=engine,
+            family=engine,
+            tuning=tuning,
+            settings={"threads": "2", "kernel_version": kernels} if engine == "native" else {},
+        ),
+        device=replace(
+            real.device,
+            requested=device,
+            resolved=device,
+            resolved_description=description,
+            observed=[device],
+        ),
+        precision=replace(real.precision, observed="float32"),
+        timing=replace(
+            real.timing,
+            startup_s=noise.uniform(0.3, 3.0),
+            fit_ns=laps[-1].end_ns + 1_000_000,
+            laps=with_losses(laps, losses),
+        ),
+        learning=replace(
+            real.learning,
+            epochs=[
+                Epoch(epoch=number, loss=loss, accuracy=1 - loss / 4)
+                for number, loss in enumerate(losses, start=1)
+            ],
+            test_accuracy=round(noise.uniform(0.986, 0.991), 4),
+        ),
+        replay=Replay(losses=list(parity.golden_losses(MNIST_CNN, real.engine.adam_form))),
+        machine=on or machine(),
+    )
+    return finished(record)
+
+
+def make_laps(noise: random.Random, step_s: float, epochs: int, batch_size: int) -> list[Lap]:
+    """Laps of a run with a slow start and a few percent of noise."""
+    per_epoch, laps, now = MNIST_CNN.steps_per_epoch(batch_size), [], 0.4
+    steps_a_lap = max(1, int(0.25 / step_s))
+    for epoch in range(1, epochs + 1):
+        pace = step_s * noise.uniform(0.98, 1.04)
+        left = per_epoch
+        while left:
+            steps = min(left, steps_a_lap)
+            now += steps * pace * noise.uniform(0.97, 1.08)
+            laps.append(Lap(epoch=epoch, steps=steps, end_ns=int(now * 1e9)))
+            left -= steps
+    return laps
+
+
+def with_losses(laps: Sequence[Lap], losses: Sequence[float]) -> list[Lap]:
+    """The laps with running losses that end each epoch at its mean."""
+    given = []
+    for place, lap in enumerate(laps):
+        last = place + 1 == len(laps) or laps[place + 1].epoch != lap.epoch
+        loss = losses[lap.epoch - 1] * (1.0 if last else 1.0 + 20 / (20 + place))
+        given.append(msgspec.structs.replace(lap, loss=float(f"{loss:.6g}")))
+    return given
+
+
+def failed(number: int, **fields: Any) -> Record:
+    """A run that crashed in its third epoch."""
+    record = sample(number, findings=[FindingCode.WORKER_KILLED], **fields)
+    replace = msgspec.structs.replace
+    laps = [lap for lap in record.timing.laps if lap.epoch < 3]
+    return finished(
+        replace(
+            record,
+            outcome="failed",
+            failure=Failure(
+                kind="killed",
+                phase="training",
+                exception=None,
+                message="killed by SIGKILL",
+                exit_status=None,
+                signal="SIGKILL",
+            ),
+            timing=replace(record.timing, fit_ns=None, startup_s=None, laps=laps),
+            learning=replace(
+                record.learning, epochs=record.learning.epochs[:2], test_accuracy=None
+            ),
+            replay=None,
+            peak_memory_bytes=None,
+        )
+    )
+
+
+def mixed_records(count: int) -> list[Record]:
+    """Runs of many machines and engines, with failed, partial, disturbed and invalid ones."""
+    troubles: list[list[FindingCode]] = [
+        [], [], [], [], [FindingCode.LAPS_UNSYNCHRONISED], [FindingCode.STEPS_LIMITED],
+        [FindingCode.PARITY_FAILED, FindingCode.LEARNING_OUT_OF_BAND],
+    ]  # fmt: skip
+    engines = ["native", "torch", "jax", "keras-tensorflow"]
+    records = []
+    for number in range(count):
+        there = (
+            machine()
+            if number % 5 == 0
+            else machine(f"Processor {number % 37}", f"{number % 37:016x}")
+        )
+        if number % 11 == 10:
+            records.append(failed(number, on=there))
+            continue
+        records.append(
+            sample(
+                number,
+                step_s=0.012 * (1 + number % 37 / 6),
+                engine=engines[number % len(engines)],
+                tuning="tuned" if number % 9 == 3 else "stock",
+                findings=troubles[number % len(troubles)],
+                on=there,
+            )
+        )
+    return records
