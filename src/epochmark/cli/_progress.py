@@ -57,10 +57,21 @@ def transfer_progress() -> Iterator[TransferProgress]:
 
 
 class RunProgress:
-    """Shows one run: epoch, loss, accuracy, images per second, time left."""
+    """Shows one run: epoch, loss, accuracy, images per second, time left.
 
-    def __init__(self, title: str, epochs: int, steps: int, batch_size: int) -> None:
-        self._title = title
+    ``position`` is (number, of how many): with several runs, a second bar tells how far all are.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        epochs: int,
+        steps: int,
+        batch_size: int,
+        position: tuple[int, int] = (1, 1),
+    ) -> None:
+        self._number, self._runs = position
+        self._title = title if self._runs == 1 else f"{self._number} of {self._runs}: {title}"
         self._epochs = epochs
         self._steps = steps
         self._batch_size = batch_size
@@ -80,6 +91,9 @@ class RunProgress:
                 console=self._out, transient=True, auto_refresh=False,
             )  # fmt: skip
             self._bars.start()
+            if self._runs > 1:
+                all_runs = f"run {self._number} of {self._runs}"
+                self._bars.add_task(all_runs, total=self._runs, completed=self._number - 1)
             self._task = self._bars.add_task(self._title, total=self._steps)
             self._bars.refresh()
         return self
@@ -99,7 +113,8 @@ class RunProgress:
             self._plain_at = 0.0
 
     def _line(self, lap: protocol.Lap) -> str:
-        parts = [f"epoch {lap.epoch}/{self._epochs}"]
+        prefix = f"{self._title}: " if self._runs > 1 else ""
+        parts = [f"{prefix}epoch {lap.epoch}/{self._epochs}"]
         if lap.loss is not None:
             parts.append(f"loss {lap.loss:.4f}")
         if lap.accuracy is not None:

@@ -8,7 +8,10 @@ from epochmark.report.figures import (
     findings_text,
     images_text,
     seconds_text,
+    validity_text,
 )
+from epochmark.report.run_table import compiles_again
+from epochmark.results.clocks import Clocks, clocks_of
 from epochmark.results.findings import MEANING, FindingCode
 from epochmark.results.headline import replay_verdict, steady_of
 from epochmark.results.record import Record
@@ -32,6 +35,14 @@ def answer_lines(record: Record) -> list[str]:
     return lines
 
 
+def short_answer(record: Record) -> str:
+    """The same in one line."""
+    name = f"{record.engine.name} on {device_id(record)}"
+    steady = record.headline.steady_epoch_s
+    speed = "" if steady is None else f"{seconds_text(steady)} per epoch, "
+    return f"{name}: {speed}{validity_text(record)}"
+
+
 def _title(record: Record) -> str:
     run, engine = record.workload, record.engine
     variant = f" ({', '.join(run.variant)})" if run.variant else ""
@@ -45,20 +56,18 @@ def _title(record: Record) -> str:
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
-    headline, timing = record.headline, record.timing
+    headline = record.headline
     facts: list[tuple[str, str]] = []
     if headline.steady_epoch_s is not None:
         facts.append(("steady epoch", _steady_text(record)))
     if headline.elapsed_s is not None:
-        startup = (
-            "" if timing.startup_s is None else f", after {timing.startup_s:.2f} s of start-up"
-        )
         work = (
             f"{record.workload.max_steps} steps"
             if record.workload.max_steps is not None
             else f"{record.workload.epochs} epochs"
         )
-        facts.append(("elapsed", f"{seconds_text(headline.elapsed_s)} for {work}{startup}"))
+        facts.append(("elapsed", f"{seconds_text(headline.elapsed_s)} for {work}"))
+    facts += _clock_facts(clocks_of(record))
     if headline.images_per_s is not None:
         facts.append(("images/s", images_text(record)))
     if headline.test_accuracy is not None:
@@ -66,6 +75,24 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     if record.peak_memory_bytes is not None:
         facts.append(("peak memory", f"{record.peak_memory_bytes / 2**20:,.0f} MiB"))
     facts.append(("validity", _validity_text(record)))
+    return facts
+
+
+def _clock_facts(clocks: Clocks) -> list[tuple[str, str]]:
+    """What comes before steady speed: start-up, and the first step or the first epoch's excess."""
+    facts = []
+    if clocks.startup_s is not None:
+        facts.append(
+            ("start-up", f"{seconds_text(clocks.startup_s)} before the clock: import, data, model")
+        )
+    if clocks.first_step_s is not None:
+        text = f"{seconds_text(clocks.first_step_s)}, compilation included"
+        if compiles_again(clocks):
+            text += f"; first smaller batch {seconds_text(clocks.smaller_batch_s)} more"
+        facts.append(("first step", text))
+    elif clocks.warm_up_excess_s:
+        text = f"{seconds_text(clocks.warm_up_excess_s)} more than at steady speed"
+        facts.append(("first epoch", text))
     return facts
 
 

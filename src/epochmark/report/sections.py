@@ -39,9 +39,19 @@ class Section:
 
 
 def all_sections(records: Sequence[Record], references: Sequence[Reference]) -> list[Section]:
-    """Measured runs, one section per comparability key, then the published machines, unranked."""
-    measured = measured_sections(records)
+    """Measured runs, one section per comparability key with the published figures of that key
+    among them, then the published machines, unranked."""
+    measured = measured_sections(records, references)
     return [*measured, published_section(references), _further_section(references)]
+
+
+def beside_references(record: Record, references: Sequence[Reference]) -> list[Section]:
+    """After a run: its rank among the references of its own key, if there are any; else the
+    original post's machines, unranked."""
+    key = key_of(record)
+    if any(_is_comparable(reference, key) for reference in references):
+        return [_measured_section(key, [record], references)]
+    return [published_section(references)]
 
 
 def published_section(references: Sequence[Reference]) -> Section:
@@ -55,22 +65,63 @@ def published_section(references: Sequence[Reference]) -> Section:
     )
 
 
-def measured_sections(records: Sequence[Record]) -> list[Section]:
-    """One section per key; inside it the valid runs ranked by steady epoch, then the others."""
+def measured_sections(
+    records: Sequence[Record], references: Sequence[Reference] = ()
+) -> list[Section]:
+    """One section per key; inside it the valid runs and the rankable references ranked by seconds
+    per epoch, then the other runs."""
     by_key: dict[ComparabilityKey, list[Record]] = {}
     for record in records:
         by_key.setdefault(key_of(record), []).append(record)
-    return [_measured_section(key, by_key[key]) for key in sorted(by_key)]
+    return [_measured_section(key, by_key[key], references) for key in sorted(by_key)]
 
 
-def _measured_section(key: ComparabilityKey, records: Sequence[Record]) -> Section:
-    ranked = sorted((r for r in records if _is_ranked(r)), key=_steady)
+def _measured_section(
+    key: ComparabilityKey, records: Sequence[Record], references: Sequence[Reference]
+) -> Section:
+    published = [reference for reference in references if _is_comparable(reference, key)]
+    ranked: list[tuple[float, Record | Reference]] = [
+        *((_steady(record), record) for record in records if _is_ranked(record)),
+        *((reference.seconds_per_epoch, reference) for reference in published),
+    ]
+    ranked.sort(key=lambda pair: pair[0])
+    fastest = ranked[0][0] if ranked else None
+    rows = [_ranked_row(one, str(n), fastest) for n, (_, one) in enumerate(ranked, start=1)]
     others = [record for record in records if not _is_ranked(record)]
-    fastest = _steady(ranked[0]) if ranked else None
-    rows = [_measured_row(record, str(n), fastest) for n, record in enumerate(ranked, start=1)]
     rows += [_measured_row(record, NONE, None) for record in others]
-    notes = ("Only valid runs are ranked.",) if others else ()
-    return Section(f"Measured here: {key}", MEASURED_HEADER, tuple(rows), notes)
+    notes = []
+    if others:
+        notes.append("Only valid runs are ranked.")
+    if published:
+        notes.append(
+            "Published figures are ranked by what was printed; their precision was not observed, "
+            "it is what the framework does by default."
+        )
+    title = "Measured here and published" if published else "Measured here"
+    return Section(f"{title}: {key}", MEASURED_HEADER, tuple(rows), tuple(notes))
+
+
+def _is_comparable(reference: Reference, key: ComparabilityKey) -> bool:
+    return reference.rankable and reference.key == key
+
+
+def _ranked_row(one: Record | Reference, rank: str, fastest_s: float | None) -> tuple[str, ...]:
+    if isinstance(one, Record):
+        return _measured_row(one, rank, fastest_s)
+    seconds = one.seconds_per_epoch
+    return (
+        rank,
+        one.machine,
+        one.device,
+        bare_seconds(seconds),
+        f"{bare_seconds(one.low_s)} to {bare_seconds(one.high_s)}",
+        NONE,
+        NONE,
+        NONE,
+        NONE if fastest_s is None else f"{seconds / fastest_s:.2f}",
+        f"published, {one.confidence}",
+        NONE,
+    )
 
 
 def _is_ranked(record: Record) -> bool:
