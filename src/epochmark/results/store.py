@@ -137,6 +137,15 @@ class ResultFiles:
             yield from sorted(self.folder.glob("*.json"))
 
 
+def read_record(file: Path) -> Record:
+    """The record in a file that the user named. Raises ``EpochmarkError`` when there is none."""
+    try:
+        return decode_record(_read_bounded(file))
+    except (RecordError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise EpochmarkError(f"{file} cannot be read as a record: {reason}", exit_code=2) from error
+
+
 def _read_bounded(file: Path) -> bytes:
     """A regular file's bytes, never more than a record may have."""
     if not file.is_file():

@@ -1,0 +1,88 @@
+"""``epochmark compare``: which of two is faster, by how much, and can one say so?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from epochmark.results.comparison import Side
+    from epochmark.results.record import Record
+
+SideArgument = Annotated[
+    str,
+    typer.Argument(
+        help="An engine (its newest valid run), a record's id or file, or a published machine's id."
+    ),
+]
+
+
+def compare(
+    a: SideArgument,
+    b: SideArgument,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Tell how many times as fast A is as B, with an interval, or why that cannot be told.
+
+    Two engines are compared on one machine, two machines under one engine. Only valid runs are
+    compared.
+    """
+    from epochmark.cli._console import print_json, say
+    from epochmark.report.comparison_text import comparison_lines, verdict_text
+    from epochmark.results.comparison import compare as compare_sides
+
+    comparison = compare_sides(_side(a), _side(b))
+    if json:
+        print_json(
+            {
+                "verdict": comparison.verdict,
+                "sentence": verdict_text(comparison),
+                "faster": comparison.faster.name,
+                "slower": comparison.slower.name,
+                "ratio": comparison.ratio,
+                "reasons": comparison.reasons,
+                "differences": comparison.differences,
+            }
+        )
+        return
+    say(*comparison_lines(comparison))
+
+
+def _side(named: str) -> Side:
+    """What the user named, tried as a file, an engine, a published machine and a record's id."""
+    from epochmark.engines import engine_names
+    from epochmark.results.comparison import side_of_record, side_of_reference
+    from epochmark.results.references import load_references
+    from epochmark.results.store import ResultFiles, read_record
+
+    if named.endswith(".json"):
+        file = Path(named)
+        return side_of_record(read_record(file), file.stem)
+    if named in engine_names():
+        record = _newest_valid(named)
+        return side_of_record(record, f"{named} ({record.id[:8]})")
+    for reference in load_references():
+        if reference.id == named:
+            return side_of_reference(reference)
+    record = ResultFiles.of_user().find(named).record
+    return side_of_record(record, f"{record.engine.name} ({record.id[:8]})")
+
+
+def _newest_valid(engine: str) -> Record:
+    """The newest valid run of an engine. Raises ``EpochmarkError`` when there is none."""
+    from epochmark.errors import EpochmarkError
+    from epochmark.results.store import ResultFiles
+
+    files = ResultFiles.of_user()
+    stored, _ = files.load()
+    of_engine = [one.record for one in stored if one.record.engine.name == engine]
+    valid = [record for record in of_engine if record.headline.validity == "valid"]
+    if not valid:
+        raise EpochmarkError(
+            f"none of the {len(of_engine)} results of {engine} in {files.folder} is valid; "
+            f"'epochmark run {engine}' measures it, and 'epochmark results' shows what there is",
+            exit_code=2,
+        )
+    return valid[-1]

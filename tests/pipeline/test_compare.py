@@ -1,0 +1,47 @@
+"""``epochmark compare`` on real records: by engine, by id, by file, and a published machine."""
+
+from __future__ import annotations
+
+import json
+
+from tests.pipeline.program import Program
+
+
+def test_records_by_engine_id_and_file(program: Program) -> None:
+    for _ in range(2):
+        assert program.run("run", "fake").returncode == 0
+    first, second = program.records()
+    file = next(program.results.glob("*.json"))
+    for a, b in ((first["id"], second["id"][:8]), ("fake", str(file)), (first["id"], "fake")):
+        done = program.run("compare", a, b)
+        assert done.returncode == 0, done.stderr
+        assert "fake" in done.stdout.splitlines()[0]
+        assert "not comparable" not in done.stdout
+    document = json.loads(program.run("compare", first["id"], second["id"], "--json").stdout)
+    assert document["verdict"] in ("faster", "alike")
+    assert document["ratio"]["low"] <= document["ratio"]["median"] <= document["ratio"]["high"]
+
+
+def test_what_cannot_be_compared_says_why(program: Program) -> None:
+    program.run("run", "fake")
+    program.run("run", "fake", "--epochs", "2")
+    whole, short = sorted(program.records(), key=lambda record: -record["workload"]["epochs"])
+    done = program.run("compare", whole["id"], short["id"])
+    assert done.returncode == 0
+    assert "are not comparable" in done.stdout
+    assert "variant differs: none and 2 epochs" in done.stdout
+    published = program.run("compare", "gtx-1080-ti", whole["id"])
+    assert "engine and machine both differ" in published.stdout
+
+
+def test_what_is_not_there_is_a_usage_error(program: Program) -> None:
+    (program.folder / "broken.json").write_text("{}")
+    for name, message in (
+        ("native", "none of the 0 results of native"),
+        ("123456", "no result has an id that begins with '123456'"),
+        (str(program.folder / "missing.json"), "cannot be read as a record"),
+        (str(program.folder / "broken.json"), "it has no schema number"),
+    ):
+        done = program.run("compare", name, "gtx-1080-ti")
+        assert done.returncode == 2
+        assert message in done.stderr

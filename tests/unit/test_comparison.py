@@ -1,0 +1,144 @@
+"""Comparing two figures: how many times as fast, with how many digits, or why not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from epochmark.report.comparison_text import comparison_lines, decimals_of, verdict_text
+from epochmark.results.comparability import ComparabilityKey
+from epochmark.results.comparison import Side, compare, ratio_interval, side_of_reference
+from epochmark.results.references import load_references
+from epochmark.results.statistics import Interval
+
+KEY = ComparabilityKey("mnist-cnn v1", (), "float32", "stock", "torch")
+TORCH = Side(
+    name="torch",
+    steady_epoch=Interval(10.0, 9.9, 10.1, 9),
+    exact_bounds=False,
+    key=KEY,
+    machine=("id-1",),
+    device="cpu",
+    context={"torch": "2.9", "power": "mains"},
+    unfit=None,
+)
+NATIVE = replace(
+    TORCH,
+    name="native",
+    steady_epoch=Interval(5.46, 5.36, 5.56, 9),
+    key=KEY._replace(engine_family="native kernels 3"),
+    context={"threads": "2", "power": "mains"},
+)
+
+
+def test_the_faster_is_named_first_with_its_interval() -> None:
+    expected = "native is 1.83 times as fast as torch (95 % interval 1.79 to 1.88)"
+    assert verdict_text(compare(TORCH, NATIVE)) == expected
+    assert verdict_text(compare(NATIVE, TORCH)) == expected
+
+
+def test_overlapping_figures_cannot_be_told_apart() -> None:
+    near = replace(NATIVE, steady_epoch=Interval(9.95, 9.8, 10.1, 9))
+    comparison = compare(TORCH, near)
+    assert comparison.verdict == "alike"
+    assert "cannot be told apart" in verdict_text(comparison)
+
+
+def test_less_than_a_percent_between_two_runs_is_not_told() -> None:
+    steady = replace(TORCH, steady_epoch=Interval(10.0, 9.999, 10.001, 9))
+    close = replace(steady, name="other", steady_epoch=Interval(10.05, 10.049, 10.051, 9))
+    assert compare(steady, close).verdict == "alike"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"key": KEY._replace(workload="mnist-cnn v2")}, "workload differs"),
+        ({"key": KEY._replace(variant=("2 epochs",))}, "variant differs: none and 2 epochs"),
+        ({"key": KEY._replace(precision="tf32")}, "observed precision differs: float32 and tf32"),
+        ({"key": KEY._replace(tuning="tuned")}, "tuning differs: stock and tuned"),
+        (
+            {"key": KEY._replace(engine_family="jax"), "machine": ("id-2",)},
+            "engine and machine both differ: torch and jax on two machines",
+        ),
+        (
+            {"key": KEY._replace(engine_family="jax"), "device": "gpu:0"},
+            "engine and device both differ: torch and jax, cpu and gpu:0",
+        ),
+        ({"unfit": "it is disturbed (foreign-load)"}, "other: it is disturbed (foreign-load)"),
+        ({"steady_epoch": None, "unfit": "it has no steady epoch"}, "other: it has no steady"),
+    ],
+)
+def test_what_differs_in_the_key_is_named(changes: dict[str, object], reason: str) -> None:
+    other = replace(TORCH, name="other", **changes)  # type: ignore[arg-type]
+    comparison = compare(TORCH, other)
+    assert comparison.verdict == "not comparable"
+    assert comparison.ratio is None
+    assert any(text.startswith(reason) for text in comparison.reasons)
+    assert "torch and other are not comparable" in comparison_lines(comparison)
+
+
+@pytest.mark.parametrize("changes", [{"machine": ("id-2",)}, {"device": "gpu:0"}])
+def test_machines_and_devices_compare_under_one_engine(changes: dict[str, object]) -> None:
+    other = replace(TORCH, name="other", steady_epoch=Interval(2.0, 1.99, 2.01, 9), **changes)  # type: ignore[arg-type]
+    assert compare(TORCH, other).verdict == "faster"
+
+
+def test_possible_causes_are_listed() -> None:
+    other = replace(TORCH, machine=("id-2",), context={"torch": "2.8", "power": "battery"})
+    assert compare(TORCH, other).differences == ("torch: 2.9 and 2.8", "power: mains and battery")
+
+
+def test_a_published_two_seconds_is_one_and_a_half_to_two_and_a_half() -> None:
+    by_id = {reference.id: reference for reference in load_references()}
+    slow = side_of_reference(by_id["gtx-1060-mobile"])
+    fast = side_of_reference(by_id["gtx-1080-ti"])
+    assert fast.steady_epoch == Interval(2.0, 1.5, 2.5, 1)
+    comparison = compare(slow, fast)
+    # 5 s is 4.5 to 5.5 s: the ratio lies between 4.5 / 2.5 and 5.5 / 1.5
+    assert verdict_text(comparison) == (
+        "gtx-1080-ti is 2.5 times as fast as gtx-1060-mobile (anything from 1.8 to 3.7)"
+    )
+
+
+def test_a_doubtful_reference_is_not_compared() -> None:
+    doubtful = next(one for one in load_references() if one.doubt)
+    side = side_of_reference(doubtful)
+    assert compare(side, replace(side, name="other")).verdict == "not comparable"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "decimals"),
+    [(1.79, 1.88, 2), (1.2, 2.1, 1), (1.0, 9.0, 0), (50.0, 90.0, 0), (1.8300, 1.8301, 2)],
+)
+def test_digits_follow_the_interval(low: float, high: float, decimals: int) -> None:
+    assert decimals_of(Interval((low + high) / 2, low, high, 9)) == decimals
+
+
+seconds = st.floats(0.01, 1e4)
+intervals = st.builds(
+    lambda median, down, up: Interval(median, median / (1 + down), median * (1 + up), 9),
+    seconds,
+    st.floats(0, 0.5),
+    st.floats(0, 0.5),
+)
+
+
+@given(intervals, intervals)
+def test_the_ratio_lies_in_its_interval_and_that_in_the_extremes(a: Interval, b: Interval) -> None:
+    ratio, widest = ratio_interval(a, b, False), ratio_interval(a, b, True)
+    slack = 1 + 1e-9
+    assert widest.low <= ratio.low * slack
+    assert ratio.low <= ratio.median * slack
+    assert ratio.median <= ratio.high * slack
+    assert ratio.high <= widest.high * slack
+
+
+@given(intervals, intervals)
+def test_turning_a_ratio_round_turns_its_interval(a: Interval, b: Interval) -> None:
+    there, back = ratio_interval(a, b, False), ratio_interval(b, a, False)
+    assert there.low == pytest.approx(1 / back.high)
+    assert there.high == pytest.approx(1 / back.low)
