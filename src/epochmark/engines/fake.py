@@ -6,6 +6,7 @@ like a correct engine that takes no time. Its results are its own family and ran
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -13,7 +14,10 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
 
 from epochmark.engines._contract import (
     Batch,
@@ -49,15 +53,31 @@ DEFAULTS: Dict[str, Any] = {
     # bytes written to stdout and stderr while training
     "stdout_bytes": 0,
     "stderr_bytes": 0,
-    # in which method to fail ("open", "load", "build", "fit", "evaluate", "replay"), how
-    # ("raise", "exit", "kill", "hang", "spin", "garbage", "flood"), and in fit after which step
+    # warnings given while training, and bytes of memory asked for when the model is built
+    "warnings": 0,
+    "allocate_bytes": 0,
+    # in which method to fail ("list", "open", "load", "build", "fit", "evaluate", "replay"), how
+    # ("raise", "lack" a module, "exit", "kill", "hang", "spin", "garbage", "flood"), and in fit
+    # after which step
     "fail_in": None,
     "fail_how": "raise",
     "fail_at_step": 0,
-    # leave a child process and a thread behind that never end; ignore the polite signal to end
+    # leave a child process, a forked copy and a thread behind that never end; ignore the polite
+    # signal to end
     "leave_child": False,
+    "fork": False,
     "ignore_sigterm": False,
 }
+
+DEVICES = (Device("cpu", "no device at all"), Device("gpu:0", "no device either"))
+
+
+def _read_script() -> Dict[str, Any]:
+    script = json.loads(os.environ.get("EPOCHMARK_FAKE", "{}"))
+    unknown = set(script) - set(DEFAULTS)
+    if unknown:
+        raise ValueError(f"EPOCHMARK_FAKE has unknown keys: {sorted(unknown)}")
+    return {**DEFAULTS, **script}
 
 
 class FakeEngine(Engine):
@@ -73,23 +93,24 @@ class FakeEngine(Engine):
     )
 
     def list_devices(self) -> List[Device]:
-        return [Device("cpu", "no device at all"), Device("gpu:0", "no device either")]
+        self._script = _read_script()
+        self._fail("list")
+        return list(DEVICES)
 
     def open(self, settings: Settings) -> Device:
         self._settings = settings
-        script = json.loads(os.environ.get("EPOCHMARK_FAKE", "{}"))
-        unknown = set(script) - set(DEFAULTS)
-        if unknown:
-            raise ValueError(f"EPOCHMARK_FAKE has unknown keys: {sorted(unknown)}")
-        self._script = {**DEFAULTS, **script}
+        self._script = _read_script()
         if self._script["ignore_sigterm"]:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if self._script["leave_child"]:
             subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
             threading.Thread(target=time.sleep, args=(3600,)).start()
+        if self._script["fork"] and os.fork() == 0:
+            time.sleep(3600)
+            os._exit(0)
         self._fail("open")
         wanted = "gpu:0" if settings.device == "gpu" else settings.device
-        for device in self.list_devices():
+        for device in DEVICES:
             if device.id == wanted:
                 self._device = device
                 return device
@@ -101,6 +122,7 @@ class FakeEngine(Engine):
 
     def build(self, weights: Weights) -> None:
         self._fail("build")
+        self._memory = np.ones(self._script["allocate_bytes"], np.uint8)
 
     def fit(self, data: int, stopwatch: Stopwatch) -> None:
         self._train(stopwatch)
@@ -110,6 +132,8 @@ class FakeEngine(Engine):
         settings = self._settings
         sys.stdout.write("o" * self._script["stdout_bytes"])
         sys.stderr.write("e" * self._script["stderr_bytes"])
+        for number in range(self._script["warnings"]):
+            warnings.warn(f"warning number {number}", stacklevel=1)
         steps_per_epoch = settings.workload.steps_per_epoch(settings.batch_size)
         steps_left = settings.max_steps or steps_per_epoch * settings.epochs
         for epoch in range(1, settings.epochs + 1):
@@ -165,6 +189,8 @@ class FakeEngine(Engine):
         how = self._script["fail_how"]
         if how == "raise":
             raise RuntimeError("the fake engine was told to fail")
+        if how == "lack":
+            importlib.import_module("a_module_nobody_has")
         if how == "exit":
             os._exit(3)
         if how == "kill":
