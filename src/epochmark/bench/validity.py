@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from epochmark.bench.disturbances import disturbances
 from epochmark.results.findings import FindingCode
-from epochmark.results.headline import expected_steps, replay_verdict, steps_per_epoch
-from epochmark.results.record import FailureKind, Finding, Record
+from epochmark.results.headline import expected_steps, replay_verdict, steps_in, steps_per_epoch
+from epochmark.results.record import Failure, FailureKind, Finding, Record
 from epochmark.results.statistics import NANOSECONDS
 from epochmark.workloads import WORKLOADS, learning_band
 
@@ -30,14 +30,29 @@ _FAILURES: dict[FailureKind, FindingCode] = {
     "protocol-broken": FindingCode.PROTOCOL_BROKEN,
 }
 
+_NO_MEMORY = (
+    "memoryerror", "outofmemoryerror", "resourceexhaustederror", "resource_exhausted",
+    "out of memory", "failed to allocate", "can't allocate memory", "cannot allocate memory",
+)  # fmt: skip
+"""Python and NumPy; PyTorch; TensorFlow; XLA; drivers; allocators. In lower case."""
+
 
 def judge(record: Record) -> list[Finding]:
     """All findings of a record, worst things first; those it already carries are ignored."""
     if record.failure is not None:
         failure = record.failure
-        return [_finding(_FAILURES[failure.kind], f"while {failure.phase}: {failure.message}")]
+        code = FindingCode.OUT_OF_MEMORY if _lacked_memory(failure) else _FAILURES[failure.kind]
+        return [_finding(code, f"while {failure.phase}: {failure.message}")]
     checks = (_device, _work, _loss, _parity, _precision, _learning, _clock, disturbances, _limited)
     return [finding for check in checks for finding in check(record)]
+
+
+def _lacked_memory(failure: Failure) -> bool:
+    """Whether what an engine raised is its framework's way to say that memory ran out."""
+    if failure.kind != "failed":
+        return False
+    told = f"{failure.exception} {failure.message}".lower()
+    return any(sign in told for sign in _NO_MEMORY)
 
 
 def _finding(code: FindingCode, detail: str) -> Finding:
@@ -62,9 +77,11 @@ def _device(record: Record) -> Iterator[Finding]:
 
 
 def _work(record: Record) -> Iterator[Finding]:
-    """The laps must add up to the steps asked for, epoch by epoch."""
+    """The laps must add up to the steps asked for, epoch by epoch; a quick run's to those made."""
     run = record.workload
     per_epoch, expected = steps_per_epoch(run), expected_steps(run)
+    if run.quick:
+        expected = min(expected, steps_in(record.timing.laps))
     reported: dict[int, int] = {}
     for lap in record.timing.laps:
         reported[lap.epoch] = reported.get(lap.epoch, 0) + lap.steps

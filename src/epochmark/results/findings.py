@@ -23,6 +23,7 @@ class FindingCode(Enum):
     WORKER_HUNG = "worker-hung"
     INTERRUPTED = "interrupted"
     ENGINE_FAILED = "engine-failed"
+    OUT_OF_MEMORY = "out-of-memory"
     PROTOCOL_BROKEN = "protocol-broken"
     LOSS_DIVERGED = "loss-diverged"
     LOSS_FLAT = "loss-flat"
@@ -68,6 +69,12 @@ MEANING: dict[FindingCode, _Meaning] = {
         "invalid",
         "the engine reported an error",
         "the message names it; the stderr file beside the record has the rest",
+    ),
+    FindingCode.OUT_OF_MEMORY: _Meaning(
+        "invalid",
+        "the device's memory was not enough",
+        "close what else uses that memory, or use a smaller --batch, a variant that is ranked "
+        "apart",
     ),
     FindingCode.PROTOCOL_BROKEN: _Meaning(
         "invalid",
