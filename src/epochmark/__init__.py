@@ -1,7 +1,50 @@
 """epochmark: how fast does this machine train a neural network, and can the number be believed?
 
+From Python: ``run``, ``load_results``, ``to_rows``, ``write_report``, ``export_results``,
+``import_results`` and ``check`` of ``epochmark.api`` are names of this module too, loaded when they
+are first used.
+
 This module, ``worker``, ``engines``, ``workloads`` and ``native`` also run inside foreign
 interpreters: Python 3.9 syntax, standard library, numpy and the engine's own framework only.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from epochmark.api import (
+        Checked,
+        EpochmarkError,
+        Record,
+        check,
+        export_results,
+        import_results,
+        load_results,
+        run,
+        to_rows,
+        write_report,
+    )
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Checked",
+    "EpochmarkError",
+    "Record",
+    "check",
+    "export_results",
+    "import_results",
+    "load_results",
+    "run",
+    "to_rows",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load ``epochmark.api`` when one of its names is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("epochmark.api"), name)

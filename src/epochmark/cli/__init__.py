@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import epochmark
-from epochmark.cli import compare, data, engines, machine, results, run, table
+from epochmark.cli import check, compare, data, engines, machine, plot, report, results, run, table
 from epochmark.cli._guard import guarded
 
 app = typer.Typer(
@@ -40,6 +40,9 @@ app.command("machine")(guarded(machine.machine))
 app.add_typer(engines.app, name="engines")
 app.add_typer(results.app, name="results")
 app.command("table")(guarded(table.table))
+app.command("report")(guarded(report.report))
+app.command("plot")(guarded(plot.plot))
+app.command("check")(guarded(check.check))
 app.command("compare")(guarded(compare.compare))
 app.add_typer(data.app, name="data")
 

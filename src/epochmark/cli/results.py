@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from epochmark.cli._guard import guarded
+from epochmark.cli._guard import EXIT_FAILED, guarded
+from epochmark.cli._records import IdsArgument
 
 if TYPE_CHECKING:
     from epochmark.results.store import StoredRecord
 
 app = typer.Typer(
-    help="List, show or remove the records of runs on this machine.",
+    help="List, show, remove, export or import the records of runs.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -73,9 +75,55 @@ def remove(record_id: IdArgument, json: JsonOption = False) -> None:
         say(f"removed {stored.file}")
 
 
+def export_records(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle to write.")],
+    ids: IdsArgument = None,
+    machine_id: Annotated[
+        bool, typer.Option("--machine-id", help="Keep the random id of this machine in it.")
+    ] = False,
+) -> None:
+    """Write records into one file that another machine can import, check and compare."""
+    from epochmark.api import export_results
+    from epochmark.cli._console import say
+    from epochmark.cli._records import chosen_records
+
+    records = chosen_records(ids)
+    export_results(records, file, keep_machine_ids=machine_id)
+    say(f"{len(records)} record{'' if len(records) == 1 else 's'} exported: {file}")
+
+
+def import_records(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle or a record.")],
+    json: JsonOption = False,
+) -> None:
+    """Take the records of a bundle among this machine's, after checking each.
+
+    Exit code 1 when some were refused; the others are imported all the same.
+    """
+    from epochmark.api import import_results
+    from epochmark.cli._console import print_json, remark, say
+
+    added, refused = import_results(file)
+    for one in refused:
+        remark(f"refused {one.name}:", *(f"  - {problem}" for problem in one.problems))
+    if json:
+        print_json(
+            {
+                "imported": [record.id for record in added],
+                "refused": [{"id": one.name, "problems": one.problems} for one in refused],
+            }
+        )
+    else:
+        say(f"{len(added)} record{'' if len(added) == 1 else 's'} imported")
+    if refused:
+        raise typer.Exit(EXIT_FAILED)
+
+
 app.command("list")(guarded(list_results))
 app.command("show")(guarded(show))
 app.command("rm")(guarded(remove))
+app.command("export")(guarded(export_records))
+app.command("import")(guarded(import_records))
 
 
 def _find(record_id: str) -> StoredRecord:

@@ -13,39 +13,67 @@ class TableFormat(StrEnum):
 
     TEXT = "text"
     MARKDOWN = "markdown"
+    HTML = "html"
     CSV = "csv"
     JSON = "json"
 
 
 def table(
     table_format: Annotated[
-        TableFormat, typer.Option("--format", help="text, markdown, csv or json.")
+        TableFormat, typer.Option("--format", help="text, markdown, html, csv or json.")
     ] = TableFormat.TEXT,
+    long: Annotated[
+        bool, typer.Option("--long", help="One table with a row for each run, unranked.")
+    ] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Long layout in the order of a csv column; -COLUMN: reversed."
+        ),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="FIELD=VALUE",
+            help="Only these; FIELD is chip, engine, device or validity. May be given again.",
+        ),
+    ] = None,
 ) -> None:
     """Show this machine's runs and the published machines.
 
     Only runs with the same workload, variant, engine, tuning and precision are ranked, fastest
-    first. Published figures come from other engines and stand beside them unranked; csv and json
-    hold one row for each run and each published figure.
+    first. Published figures of other engines stand beside them unranked; csv and json hold one row
+    for each run and each published figure.
     """
     from epochmark.cli._console import print_json, write
     from epochmark.cli._tables import print_sections, warn_unreadable
-    from epochmark.report.long_table import long_rows, to_csv
+    from epochmark.report.html_tables import to_html
+    from epochmark.report.long_table import long_rows, long_section, to_csv
     from epochmark.report.markdown import to_markdown
     from epochmark.report.sections import all_sections
+    from epochmark.report.selection import chosen, in_order
     from epochmark.results.references import load_references
     from epochmark.results.store import ResultFiles
 
     stored, unreadable = ResultFiles.of_user().load()
-    records = [one.record for one in stored]
-    references = load_references()
+    everything = [one.record for one in stored]
+    records, references = chosen(everything, load_references(), filters or [])
+    rows = long_rows(records, references)
+    if sort is not None:
+        rows = in_order(rows, sort)
+    in_one = long or sort is not None
+    sections = [long_section(rows)] if in_one else all_sections(records, references)
+    sections = [section for section in sections if section.rows]
     match table_format:
         case TableFormat.TEXT:
-            print_sections(all_sections(records, references))
+            print_sections(sections)
         case TableFormat.MARKDOWN:
-            write(to_markdown(all_sections(records, references)))
+            write(to_markdown(sections))
+        case TableFormat.HTML:
+            write(to_html(sections))
         case TableFormat.CSV:
-            write(to_csv(long_rows(records, references)))
+            write(to_csv(rows))
         case TableFormat.JSON:
-            print_json(long_rows(records, references))
+            print_json(rows)
     warn_unreadable(unreadable)

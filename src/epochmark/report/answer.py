@@ -13,9 +13,9 @@ from epochmark.report.figures import (
 from epochmark.report.run_table import compiles_again
 from epochmark.results.clocks import Clocks, clocks_of
 from epochmark.results.findings import MEANING, FindingCode
-from epochmark.results.headline import replay_verdict, steady_of
+from epochmark.results.headline import expected_steps, replay_verdict, steady_of, steps_in
 from epochmark.results.record import Record
-from epochmark.results.statistics import MIN_INTERVAL_VALUES
+from epochmark.results.statistics import MIN_INTERVAL_VALUES, QUICK_PRECISION
 
 _LABEL_WIDTH = 14
 
@@ -67,6 +67,8 @@ def _facts(record: Record) -> list[tuple[str, str]]:
             else f"{record.workload.epochs} epochs"
         )
         facts.append(("elapsed", f"{seconds_text(headline.elapsed_s)} for {work}"))
+    if headline.projected_elapsed_s is not None:
+        facts.append(("projected", _projected_text(record)))
     facts += _clock_facts(clocks_of(record))
     if headline.images_per_s is not None:
         facts.append(("images/s", images_text(record)))
@@ -74,8 +76,26 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         facts.append(("test accuracy", accuracy_text(record)))
     if record.peak_memory_bytes is not None:
         facts.append(("peak memory", f"{record.peak_memory_bytes / 2**20:,.0f} MiB"))
+    if record.failure is not None:
+        facts.append(("versions", _versions_text(record)))
     facts.append(("validity", _validity_text(record)))
     return facts
+
+
+def _projected_text(record: Record) -> str:
+    """What a whole run would take, from a quick one; and whether that ended before it knew."""
+    headline, steady = record.headline, steady_of(record)
+    low, high = headline.projected_elapsed_low_s, headline.projected_elapsed_high_s
+    notes = [
+        f"95 % interval: {seconds_text(low)} to {seconds_text(high)}",
+        f"from {steps_in(record.timing.laps):,} of {expected_steps(record.workload):,} steps",
+    ]
+    if steady is not None and steady.half_width > QUICK_PRECISION:
+        notes.append(f"its time ended with the steady epoch known to {steady.half_width:.1%}")
+    if steady is not None and not steady.epoch_end_seen:
+        notes.append("epoch end not seen")
+    epochs = f"{seconds_text(headline.projected_elapsed_s)} for {record.workload.epochs} epochs"
+    return f"{epochs}, projected ({', '.join(notes)})"
 
 
 def _clock_facts(clocks: Clocks) -> list[tuple[str, str]]:
@@ -114,6 +134,12 @@ def _steady_text(record: Record) -> str:
     if not steady.epoch_end_seen:
         notes.append("epoch end not seen")
     return f"{text} ({', '.join(notes)})"
+
+
+def _versions_text(record: Record) -> str:
+    """What a failure must be looked up with."""
+    versions = {**record.engine.versions, "Python": record.engine.python}
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _validity_text(record: Record) -> str:

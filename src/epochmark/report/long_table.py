@@ -7,8 +7,16 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from epochmark.report.figures import device_id, device_name, findings_text, machine_name
+from epochmark.report.figures import (
+    NONE,
+    bare_seconds,
+    device_id,
+    device_name,
+    findings_text,
+    machine_name,
+)
 from epochmark.report.references_table import footnotes
+from epochmark.report.sections import Section
 from epochmark.results.comparability import key_of
 from epochmark.results.record import Record
 from epochmark.results.references import Reference
@@ -24,6 +32,44 @@ COLUMNS = (
 def long_rows(records: Sequence[Record], references: Sequence[Reference]) -> list[dict[str, Any]]:
     """Rows with the keys ``COLUMNS``: measured runs first, then published figures."""
     return [_of_record(record) for record in records] + [_of_reference(r) for r in references]
+
+
+LONG_HEADER = (
+    "machine", "device", "engine", "tuning", "precision", "variant", "s/epoch", "interval",
+    "images/s", "accuracy", "validity", "measured",
+)  # fmt: skip
+
+
+def long_section(rows: Sequence[dict[str, Any]]) -> Section:
+    """The rows as a table of text for people, in the order given."""
+    return Section("All runs and published figures", LONG_HEADER, tuple(map(_text_row, rows)))
+
+
+def seconds_of(row: dict[str, Any]) -> tuple[str, str]:
+    """Steady epoch and its interval as text; a published figure with the digits it has."""
+    figures = [row[f"steady_epoch{part}_s"] for part in ("", "_low", "_high")]
+    write = bare_seconds if row["origin"] == "measured" else "{:g}".format
+    value, low, high = (NONE if one is None else write(one) for one in figures)
+    return value, NONE if low == NONE else f"{low} to {high}"
+
+
+def _text_row(row: dict[str, Any]) -> tuple[str, ...]:
+    seconds, interval = seconds_of(row)
+    images, accuracy = row["images_per_s"], row["test_accuracy"]
+    return (
+        row["machine"],
+        row["device"],
+        row["engine"],
+        row["tuning"],
+        row["precision"],
+        row["variant"] or NONE,
+        seconds,
+        interval,
+        NONE if images is None else f"{images:,.0f}",
+        NONE if accuracy is None else f"{accuracy:.2%}",
+        f"{row['validity']} ({row['findings']})" if row["findings"] else row["validity"],
+        row["measured"][:10] or NONE,
+    )
 
 
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:

@@ -9,7 +9,7 @@ from html import escape
 import epochmark
 from epochmark.errors import EpochmarkError
 from epochmark.report.charts import Chart, Drawing, Spec
-from epochmark.report.charts._look import Look, config
+from epochmark.report.look import Look, config
 
 PNG_SCALE = 2
 """Pixels in the file per pixel of the chart: sharp on today's screens."""

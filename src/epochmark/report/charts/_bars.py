@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from epochmark.report.charts._chart import Spec
-from epochmark.report.charts._look import Look
+from epochmark.report.look import Look
 from epochmark.results.comparability import ComparabilityKey
 
 ROW_HEIGHT = 42

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from epochmark.report.charts._look import Look
+from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 
 Spec = dict[str, Any]

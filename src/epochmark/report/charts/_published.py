@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from epochmark.report.charts._bars import Bar
-from epochmark.report.charts._look import Look
+from epochmark.report.look import Look
 from epochmark.results.references import Reference
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from epochmark.report.charts._chart import Chart, Drawing, Spec
-from epochmark.report.charts._look import Look
 from epochmark.report.figures import device_id
+from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 from epochmark.results.record import Record
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from epochmark.report.charts._bars import ROW_HEIGHT
 from epochmark.report.charts._chart import Chart, Drawing, Spec
-from epochmark.report.charts._look import Look
 from epochmark.report.figures import bare_seconds, device_id
+from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 from epochmark.results.comparability import key_of
 from epochmark.results.headline import steady_of

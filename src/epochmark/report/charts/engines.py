@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from epochmark.report.charts._bars import Bar, bars_panel
 from epochmark.report.charts._chart import Chart, Drawing
-from epochmark.report.charts._look import Look
 from epochmark.report.figures import bare_seconds, device_id
+from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 from epochmark.results.comparability import key_of
 from epochmark.results.record import Record

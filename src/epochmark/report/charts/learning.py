@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from epochmark.report.charts._bars import log_ticks
 from epochmark.report.charts._chart import Chart, Drawing, Spec
-from epochmark.report.charts._look import Look
 from epochmark.report.figures import device_id
+from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 from epochmark.results.record import Record
 from epochmark.workloads import MNIST_CNN, learning_band

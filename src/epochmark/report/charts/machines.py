@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from epochmark.report.charts._bars import Bar, bars_panel, key_title
 from epochmark.report.charts._chart import Chart, Drawing, Spec
-from epochmark.report.charts._look import Look
 from epochmark.report.charts._published import published_bar
 from epochmark.report.figures import bare_seconds
+from epochmark.report.look import Look
 from epochmark.report.subject import MachineFigure, Subject, figures_of, is_ranked
 from epochmark.results.comparability import ComparabilityKey, key_of
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from epochmark.report.charts._bars import Bar, bars_panel, key_title
 from epochmark.report.charts._chart import Chart, Drawing
-from epochmark.report.charts._look import Look
 from epochmark.report.charts._published import published_bar
 from epochmark.report.figures import bare_seconds
+from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 from epochmark.results.comparability import ComparabilityKey, key_of
 from epochmark.results.references import Reference

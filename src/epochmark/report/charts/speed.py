@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from epochmark.report.charts._chart import Chart, Drawing, Spec
-from epochmark.report.charts._look import Look
+from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 from epochmark.results.headline import images_in, steady_of
 from epochmark.results.record import Lap, Record

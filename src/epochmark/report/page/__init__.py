@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import epochmark
 from epochmark.report.charts import Chart, all_charts
-from epochmark.report.charts._look import dark, light, page, style_variables
+from epochmark.report.look import dark, light, page, style_variables
 from epochmark.report.page._contents import (
     TABLE_HEADER,
     answer_of,

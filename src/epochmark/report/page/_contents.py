@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from epochmark.report.figures import (
+    NONE,
     accuracy_text,
     bare_seconds,
     device_id,
@@ -13,7 +14,7 @@ from epochmark.report.figures import (
     images_text,
     seconds_text,
 )
-from epochmark.report.long_table import long_rows
+from epochmark.report.long_table import long_rows, seconds_of
 from epochmark.report.subject import Subject, figures_of
 from epochmark.results.comparability import key_of
 from epochmark.results.findings import MEANING, FindingCode
@@ -113,10 +114,10 @@ def table_of(subject: Subject) -> list[list[Cell]]:
 
 
 def _row(row: dict[str, Any]) -> list[Cell]:
+    seconds, interval = seconds_of(row)
     low, high = row["steady_epoch_low_s"], row["steady_epoch_high_s"]
-    interval = "" if low is None else f"{bare_seconds(low)} to {bare_seconds(high)}"
     findings = f" ({row['findings']})" if row["findings"] else ""
-    accuracy, images = row["test_accuracy"], row["images_per_s"]
+    accuracy, images, elapsed = row["test_accuracy"], row["images_per_s"], row["elapsed_s"]
     return [
         _text(row["machine"]),
         _text(row["device"]),
@@ -124,9 +125,9 @@ def _row(row: dict[str, Any]) -> list[Cell]:
         Cell(row["tuning"]),
         Cell(row["precision"]),
         Cell(row["variant"]),
-        _seconds(row["steady_epoch_s"]),
-        Cell(interval, None if low is None else high - low),
-        _seconds(row["elapsed_s"]),
+        Cell(seconds.replace(NONE, ""), row["steady_epoch_s"]),
+        Cell(interval.replace(NONE, ""), None if low is None else high - low),
+        Cell("" if elapsed is None else bare_seconds(elapsed), elapsed),
         Cell("" if images is None else f"{images:,.0f}", images),
         Cell("" if accuracy is None else f"{accuracy:.2%}", accuracy),
         Cell(row["validity"] + findings),
@@ -138,10 +139,6 @@ def _row(row: dict[str, Any]) -> list[Cell]:
 def _text(text: str) -> Cell:
     """Text of any length, cut where it would make the row tall; the record has it all."""
     return Cell(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
-
-
-def _seconds(seconds: float | None) -> Cell:
-    return Cell("" if seconds is None else bare_seconds(seconds), seconds)
 
 
 def findings_of(subject: Subject) -> list[Problem]:

@@ -1,0 +1,220 @@
+"""epochmark from Python: measure, read results, take them elsewhere (docs/python-api.md).
+
+The names here are those of ``epochmark`` itself: ``import epochmark; epochmark.run()``. The command
+line is made of the same functions.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from epochmark.bench.check import Checked, check_record
+from epochmark.errors import EpochmarkError
+from epochmark.report.long_table import long_rows
+from epochmark.results.bundle import MAX_BUNDLE_BYTES, documents_in, encode_bundle
+from epochmark.results.record import Record
+from epochmark.results.store import ResultFiles, write_atomically
+from epochmark.results.upgrades import RecordError, decode_record
+
+if TYPE_CHECKING:
+    from epochmark.report.subject import Subject
+    from epochmark.worker.protocol import Report
+
+__all__ = [
+    "Checked",
+    "EpochmarkError",
+    "Record",
+    "check",
+    "export_results",
+    "import_results",
+    "load_results",
+    "run",
+    "to_rows",
+    "write_report",
+]
+
+
+def run(
+    engine: str = "native",
+    *,
+    device: str = "cpu",
+    precision: str = "stock",
+    tuning: Literal["stock", "tuned"] = "stock",
+    epochs: int | None = None,
+    max_steps: int | None = None,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    seed: int = 1,
+    label: str | None = None,
+    save: bool = True,
+    data: Path | None = None,
+    on_report: Callable[[Report], None] = lambda report: None,
+) -> Record:
+    """Train once in a fresh worker process and return the record, saved unless told otherwise.
+
+    Waits while another measurement of this user goes on. ``on_report`` is called with each report
+    of the worker (``epochmark.worker.protocol``), laps included. A run that fails is a record too:
+    look at ``record.headline.validity``. Raises ``EpochmarkError`` for what cannot be run here.
+    """
+    from epochmark.bench.lock import measuring_alone
+    from epochmark.bench.request import RunRequest
+    from epochmark.bench.session import measure
+    from epochmark.datasets import get_mnist
+    from epochmark.hardware.machine import describe_machine, machine_id
+
+    request = RunRequest(
+        engine=engine,
+        device=device,
+        precision=precision,
+        tuning=tuning,
+        epochs=epochs,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        threads=threads,
+        seed=seed,
+        label=label,
+    )
+    request.check()
+    files = ResultFiles.of_user()
+    if save:
+        files.check_writable()
+    folder = get_mnist(data, lambda what, done, total: None)
+    machine = describe_machine(machine_id(files.folder) if save else None)
+    with measuring_alone(lambda holder: None):
+        measured = measure(request, folder, machine, on_report)
+    if save:
+        files.save(measured.record, measured.stderr)
+    return measured.record
+
+
+def load_results(source: str | Path | None = None) -> list[Record]:
+    """The records in a folder (default: this user's results), a bundle, or a single record file.
+
+    In a folder, files that are no records are skipped with a warning. A bundle is read whole or not
+    at all: ``EpochmarkError`` says what is wrong.
+    """
+    files = ResultFiles.of_user() if source is None else ResultFiles(Path(source))
+    if source is not None and Path(source).is_file():
+        return _records_in(Path(source))
+    stored, unreadable = files.load()
+    for one in unreadable:
+        warnings.warn(f"skipped {one.file}: {one.reason}", stacklevel=2)
+    return [one.record for one in stored]
+
+
+def to_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """One flat dictionary per record, ready for ``pandas.DataFrame`` or ``polars.DataFrame``.
+
+    Columns: ``epochmark.report.long_table.COLUMNS``; seconds end in ``_s``, missing is None.
+    """
+    return long_rows(records, ())
+
+
+def write_report(records: Sequence[Record], file: str | Path) -> None:
+    """Write the HTML report about these records, beside the published machines.
+
+    This machine is the one whose id is kept with the user's results, if it is among them, else that
+    of the newest record.
+    """
+    from epochmark.report.page import report_page
+
+    write_file(Path(file), report_page(subject(records)).encode())
+
+
+def subject(records: Sequence[Record]) -> Subject:
+    """What charts and reports of these records are about."""
+    from epochmark.hardware.machine import machine_id
+    from epochmark.report.subject import subject_of
+    from epochmark.results.references import load_references
+
+    folder = ResultFiles.of_user().folder
+    own = machine_id(folder) if folder.is_dir() else None
+    return subject_of(records, load_references(), own)
+
+
+def export_results(
+    records: Sequence[Record], file: str | Path, *, keep_machine_ids: bool = False
+) -> None:
+    """Write the records as one bundle; without their machine ids unless asked for."""
+    write_file(Path(file), encode_bundle(records, keep_machine_ids))
+
+
+def import_results(
+    file: str | Path, *, into: ResultFiles | None = None
+) -> tuple[list[Record], list[Checked]]:
+    """Save the records of a bundle among the user's results; return those that were new, and those
+    refused with the reasons. Records already there are passed over.
+
+    Raises ``EpochmarkError`` when the file is no bundle.
+    """
+    files = into or ResultFiles.of_user()
+    known = {one.record.id[:8]: one.record for one in files.load()[0]}
+    added: list[Record] = []
+    refused: list[Checked] = []
+    for checked in check(file):
+        record = checked.record
+        if record is None or checked.problems:
+            refused.append(checked)
+            continue
+        twin = known.get(record.id[:8])
+        if twin is None:
+            files.save(record)
+            added.append(record)
+            known[record.id[:8]] = record
+        elif twin.digest != record.digest:
+            clash = "another record here begins with the same id and says something else"
+            refused.append(Checked(record.id, record, (clash,)))
+    return added, refused
+
+
+def check(file: str | Path) -> list[Checked]:
+    """Derive everything in a bundle or record file anew, and say of each record what does not fit.
+
+    Proves consistency, not authenticity. A bundle that is not whole is the first entry, without a
+    record. Raises ``EpochmarkError`` when the file is neither.
+    """
+    documents, whole = _documents(Path(file))
+    results = [check_record(document) for document in documents]
+    ids = [one.record.id for one in results if one.record is not None]
+    problems = []
+    if not whole:
+        problems.append("records were changed, added or left out: its sum is another one")
+    if len(set(ids)) < len(ids):
+        problems.append("it holds a record twice")
+    return [*([Checked("the bundle", None, tuple(problems))] if problems else []), *results]
+
+
+def _records_in(file: Path) -> list[Record]:
+    documents, whole = _documents(file)
+    if not whole:
+        raise EpochmarkError(
+            f"{file} is not as it was written; 'epochmark check' tells what does not fit",
+        )
+    try:
+        return [decode_record(document) for document in documents]
+    except RecordError as error:
+        raise EpochmarkError(f"{file} holds a record that cannot be read: {error}") from error
+
+
+def _documents(file: Path) -> tuple[list[bytes], bool]:
+    """The record documents in a file, never more than a bundle may have."""
+    try:
+        with file.open("rb") as stream:
+            return documents_in(stream.read(MAX_BUNDLE_BYTES + 1))
+    except OSError as error:
+        raise EpochmarkError(f"{file} cannot be read: {error.strerror}", exit_code=2) from error
+    except RecordError as error:
+        raise EpochmarkError(
+            f"{file} is neither a bundle nor a record: {error}", exit_code=2
+        ) from error
+
+
+def write_file(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    try:
+        write_atomically(file, content)
+    except OSError as error:
+        raise EpochmarkError(f"{file} cannot be written: {error.strerror}", exit_code=2) from error
