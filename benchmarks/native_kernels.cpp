@@ -89,7 +89,7 @@ int main(int argc, char** argv) {
     }
     AlignedArray<float> data(4 * kParameters), features(kBatch * kFeatureStride),
         packed(kBatch * kFeatureBlock), hidden(kBatch * kHidden);
-    AlignedArray<std::uint8_t> choices(kBatch * kFeatures);
+    AlignedArray<std::uint32_t> choices(kBatch * kChoices);
     AlignedArray<ThreadScratch> scratch_array(1);
     AlignedArray<TransformedKernel> kernel_2(1);
     ThreadScratch* scratch = scratch_array.get();
@@ -123,7 +123,7 @@ int main(int argc, char** argv) {
     report.line("conv_2 forward, relu, pool", fastest(n, each([&](int i) {
                     k.conv_2_forward(kernel_2.get(), value + kConv2Bias, scratch,
                                      features.get() + i * kFeatureStride,
-                                     choices.get() + i * kFeatures);
+                                     choices.get() + i * kChoices);
                 })), conv_2, direct_2);
     report.line("dense_1 forward", fastest(n, [&] {
                     k.dense_1_forward(features.get(), kBatch, 0, kFeatures, value + kDense1Kernel,
@@ -141,7 +141,7 @@ int main(int argc, char** argv) {
                 })), conv_1, 0);
     report.line("conv_2 both gradients", fastest(n, each([&](int i) {
                     k.conv_2_backward(kernel_2.get(), features.get() + i * kFeatureStride,
-                                      choices.get() + i * kFeatures, i == 0, scratch);
+                                      choices.get() + i * kChoices, i == 0, scratch);
                 })), 2 * conv_2, 2 * direct_2);
     report.line("conv_1 kernel gradient", fastest(n, each([&](int) {
                     k.conv_1_backward(scratch->pixels, scratch->activation_1, scratch->gradient_1,

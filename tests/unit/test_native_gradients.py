@@ -69,8 +69,7 @@ def test_gradients_are_those_of_the_float64_judge(
 
 
 @pytest.mark.parametrize("instruction_set", native.instruction_sets())
-@pytest.mark.parametrize("size", [96, 128, 130, 300])
-@pytest.mark.parametrize("threads", [1, 2, 3, 16])
+@pytest.mark.parametrize(("size", "threads"), [(96, 2), (128, 1), (130, 3), (130, 16)])
 def test_a_batch_is_the_mean_of_its_parts(instruction_set: str, size: int, threads: int) -> None:
     images, labels = random_batch(size)
     result, gradients = new_network(size, threads, instruction_set).gradients(images, labels)

@@ -69,9 +69,9 @@ struct Kernels {
     void (*conv_2_transform_kernel)(const float* kernel, int channel_begin, int channel_end,
                                     TransformedKernel* transformed);
     void (*conv_2_forward)(const TransformedKernel* kernel, const float* bias,
-                           ThreadScratch* scratch, float* pooled, std::uint8_t* choice);
+                           ThreadScratch* scratch, float* pooled, std::uint32_t* choice);
     void (*conv_2_backward)(const TransformedKernel* kernel, const float* pooled_gradient,
-                            const std::uint8_t* choice, bool first, ThreadScratch* scratch);
+                            const std::uint32_t* choice, bool first, ThreadScratch* scratch);
     void (*conv_2_reduce_gradient)(const ThreadScratch* const* parts, int part_count,
                                    int channel_begin, int channel_end, float* gradient);
 

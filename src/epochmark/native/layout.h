@@ -29,6 +29,7 @@ constexpr int kFeatureStride = kFeatures + 16;
 constexpr int kTilesPerSide = 6;
 constexpr int kTiles = kTilesPerSide * kTilesPerSide;
 constexpr int kPositions = 36;
+constexpr int kChoices = kTiles * kChannels2;  // words that remember the maxima, per image
 constexpr int kPositionKernel = kChannels1 * kChannels2;
 // One line of padding for the same reason as above.
 constexpr int kPositionInput = kTiles * kChannels1 + 16;

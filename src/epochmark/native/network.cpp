@@ -49,7 +49,7 @@ Network::Network(const Kernels& kernels, int threads, int batch, const AdamConst
     kernel_2_gradient_ = decltype(kernel_2_gradient_)(kTaps * kPositionKernel);
     const std::size_t rows = std::size_t(batch);
     features_ = decltype(features_)(rows * kFeatureStride);
-    choices_ = decltype(choices_)(rows * kFeatures);
+    choices_ = decltype(choices_)(rows * kChoices);
     partial_hidden_ = decltype(partial_hidden_)(rows * kHidden * std::size_t(dense_parts_));
     hidden_gradient_ = decltype(hidden_gradient_)(rows * kHidden);
     hidden_gradient_panels_ = decltype(hidden_gradient_panels_)(rows * kHidden);
@@ -108,7 +108,7 @@ void Network::convolution_forward(const Step& step, int thread) {
                                 scratch.activation_1);
         kernels_.conv_2_forward(kernel_2_.get(), value + kConv2Bias, &scratch,
                                 features_.get() + std::size_t(row) * kFeatureStride,
-                                choices_.get() + std::size_t(row) * kFeatures);
+                                choices_.get() + std::size_t(row) * kChoices);
     }
 }
 
@@ -213,7 +213,7 @@ void Network::convolution_backward(const Step& step, int thread) {
         kernels_.conv_1_forward(scratch.pixels, value + kConv1Kernel, value + kConv1Bias,
                                 scratch.activation_1);
         kernels_.conv_2_backward(kernel_2_.get(), features_.get() + std::size_t(row) * kFeatureStride,
-                                 choices_.get() + std::size_t(row) * kFeatures, row == rows.begin,
+                                 choices_.get() + std::size_t(row) * kChoices, row == rows.begin,
                                  &scratch);
         kernels_.conv_1_backward(scratch.pixels, scratch.activation_1, scratch.gradient_1,
                                  scratch.kernel_1_gradient, scratch.bias_1_gradient);

@@ -74,7 +74,7 @@ class Network {
     AlignedArray<TransformedKernel> kernel_2_;
     AlignedArray<float> kernel_2_gradient_;
     AlignedArray<float> features_;  // [batch][kFeatureStride]; backward: their gradients
-    AlignedArray<std::uint8_t> choices_;
+    AlignedArray<std::uint32_t> choices_;  // [batch][kChoices]
     AlignedArray<float> partial_hidden_;  // per thread [batch][128], sums over its features
     AlignedArray<float> hidden_gradient_;
     AlignedArray<float> hidden_gradient_panels_;

@@ -20,7 +20,7 @@ namespace EPOCHMARK_ISA {
 
 namespace {
 
-constexpr uint8_t kNoChoice = 4;
+constexpr int kNoChoice = 4;
 
 // activation [26][26][32] -> [position][tile][channel]
 void transform_input(const float* activation, float* transformed) {
@@ -72,32 +72,31 @@ void transform_input_back(const float* transformed, float* gradient) {
     }
 }
 
-EPOCHMARK_INLINE void store_choice(uint8_t* to, Mask value) {
-    *reinterpret_cast<UnalignedBytes*>(to) = __builtin_convertvector(value, Bytes);
+// A tile's four windows share one word per channel: window w's byte says which of its outputs was
+// the maximum, 4 for none above zero.
+EPOCHMARK_INLINE void store_choice(uint32_t* to, Mask value) {
+    *reinterpret_cast<UnalignedMask*>(to) = value;
 }
 
-EPOCHMARK_INLINE Mask load_choice(const uint8_t* from) {
-    const Bytes bytes = *reinterpret_cast<const UnalignedBytes*>(from);
-    return __builtin_convertvector(bytes, Mask);
+EPOCHMARK_INLINE Mask load_choice(const uint32_t* from) {
+    return *reinterpret_cast<const UnalignedMask*>(from);
 }
 
-// Bias, relu and 2 x 2 maximum of one window.
-EPOCHMARK_INLINE void pool_window(const Vec y[4], Vec offset, float* pooled, uint8_t* choice) {
-    Vec best = y[0];
-    Mask which = Mask{};
-    for (int i = 1; i < 4; ++i) {
-        const Mask better = y[i] > best;
-        best = better ? y[i] : best;
-        which = better ? Mask{} + i : which;
-    }
-    const Vec value = relu(best + offset);
+// Bias, relu and 2 x 2 maximum of one window; returns which output it was. Later outputs replace
+// earlier ones only if greater: the first maximum in row-major order stays.
+EPOCHMARK_INLINE Mask pool_window(const Vec y[4], Vec offset, float* pooled) {
+    const Mask right = y[1] > y[0], right_below = y[3] > y[2];
+    const Vec above = right ? y[1] : y[0], below = right_below ? y[3] : y[2];
+    const Mask down = below > above;
+    const Vec value = relu((down ? below : above) + offset);
     store(pooled, value);
-    store_choice(choice, value > 0.0f ? which : Mask{} + int(kNoChoice));
+    const Mask which = down ? 2 - right_below : -right;  // true is -1
+    return value > 0.0f ? which : Mask{} + kNoChoice;
 }
 
 // [position][tile][channel] -> pooled [12][12][64]
 void transform_output_and_pool(const float* transformed, const float* bias, float* pooled,
-                               uint8_t* choice) {
+                               uint32_t* choice) {
     for (int tile = 0; tile < kTiles; ++tile) {
         const int top = tile / kTilesPerSide * 2, left = tile % kTilesPerSide * 2;
         for (int channel = 0; channel < kChannels2; channel += kLanes) {
@@ -109,6 +108,7 @@ void transform_output_and_pool(const float* transformed, const float* bias, floa
                 for (int y = 0; y < 6; ++y) m[y] = load(from + (y * 6 + x) * kPositionOutput);
                 transform_output(m, half[x]);
             }
+            Mask choices = Mask{};
             for (int y = 0; y < 2; ++y) {
                 Vec rows[2][4];
                 for (int row = 0; row < 2; ++row) {
@@ -120,30 +120,32 @@ void transform_output_and_pool(const float* transformed, const float* bias, floa
                     const Vec window[4] = {rows[0][2 * x], rows[0][2 * x + 1], rows[1][2 * x],
                                            rows[1][2 * x + 1]};
                     const int cell = ((top + y) * kPoolSide + left + x) * kChannels2 + channel;
-                    pool_window(window, offset, pooled + cell, choice + cell);
+                    choices |= pool_window(window, offset, pooled + cell) << (8 * (2 * y + x));
                 }
             }
+            store_choice(choice + tile * kChannels2 + channel, choices);
         }
     }
 }
 
 // Gradient of the pooled output [12][12][64] -> [position][tile][channel]; adds the bias gradient.
-void transform_pooled_gradient(const float* pooled_gradient, const uint8_t* choice,
+void transform_pooled_gradient(const float* pooled_gradient, const uint32_t* choice,
                                float* transformed, float* bias_gradient) {
     for (int tile = 0; tile < kTiles; ++tile) {
         const int top = tile / kTilesPerSide * 2, left = tile % kTilesPerSide * 2;
         for (int channel = 0; channel < kChannels2; channel += kLanes) {
             Vec half[4][6];
             Vec bias_sum = zero();
+            const Mask choices = load_choice(choice + tile * kChannels2 + channel);
             for (int x = 0; x < 2; ++x) {
                 Vec column[2][4];
                 for (int y = 0; y < 2; ++y) {
                     const int cell = ((top + y) * kPoolSide + left + x) * kChannels2 + channel;
                     const Vec delta = load(pooled_gradient + cell);
-                    const Mask which = load_choice(choice + cell);
+                    const Mask which = choices >> (8 * (2 * y + x)) & 0xff;
                     for (int i = 0; i < 4; ++i)
                         column[i & 1][2 * y + (i >> 1)] = select(which == i, delta);
-                    bias_sum += select(which != int(kNoChoice), delta);
+                    bias_sum += select(which != kNoChoice, delta);
                 }
                 transform_output_back(column[0], half[2 * x]);
                 transform_output_back(column[1], half[2 * x + 1]);
@@ -190,7 +192,7 @@ void conv_2_transform_kernel(const float* kernel, int channel_begin, int channel
 }
 
 void conv_2_forward(const TransformedKernel* kernel, const float* bias, ThreadScratch* scratch,
-                    float* pooled, uint8_t* choice) {
+                    float* pooled, uint32_t* choice) {
     transform_input(scratch->activation_1, scratch->input);
     for (int position = 0; position < kPositions; ++position) {
         const float* a = scratch->input + position * kPositionInput;
@@ -206,7 +208,7 @@ void conv_2_forward(const TransformedKernel* kernel, const float* bias, ThreadSc
 // Needs activation_1 of this image in scratch; leaves the gradient of conv_1's output in
 // gradient_1 and adds to (or, for the first image, starts) the kernel's transformed gradient.
 void conv_2_backward(const TransformedKernel* kernel, const float* pooled_gradient,
-                     const uint8_t* choice, bool first, ThreadScratch* scratch) {
+                     const uint32_t* choice, bool first, ThreadScratch* scratch) {
     transform_input(scratch->activation_1, scratch->input);
     transform_pooled_gradient(pooled_gradient, choice, scratch->output, scratch->bias_2_gradient);
     for (int position = 0; position < kPositions; ++position) {

@@ -19,8 +19,8 @@ constexpr int kLanes = EPOCHMARK_LANES;
 typedef float Vec __attribute__((vector_size(EPOCHMARK_LANES * 4)));
 typedef int32_t Mask __attribute__((vector_size(EPOCHMARK_LANES * 4)));
 typedef float UnalignedVec __attribute__((vector_size(EPOCHMARK_LANES * 4), aligned(4), may_alias));
-typedef uint8_t Bytes __attribute__((vector_size(EPOCHMARK_LANES)));
-typedef uint8_t UnalignedBytes __attribute__((vector_size(EPOCHMARK_LANES), aligned(1), may_alias));
+typedef int32_t UnalignedMask
+    __attribute__((vector_size(EPOCHMARK_LANES * 4), aligned(4), may_alias));
 
 // Register blocking of the matrix kernels (gemm.h): rows x vectors of accumulators, two vectors of
 // the right-hand side and one broadcast must fit the 16 or 32 vector registers.
