@@ -26,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from epochmark import __version__, native
+from epochmark import __version__
 from epochmark.datasets import get_mnist, read_idx_folder
 from epochmark.engines import Settings, get_engine
+from epochmark.native import kernel_version
 from epochmark.workloads import MNIST_CNN, learning_band
 from epochmark.workloads.initial_weights import draw_weights
 
@@ -81,7 +82,7 @@ def train_once(seed: int, threads: int | None, data: Sequence[Any]) -> Run:
         "test_accuracy": test_accuracy,
         "test_loss": test_loss,
         "threads": threads,
-        "kernel_version": native.kernel_version(),
+        "kernel_version": kernel_version(),
     }
 
 
