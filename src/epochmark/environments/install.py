@@ -24,6 +24,8 @@ from epochmark.errors import EpochmarkError
 BIG_DOWNLOAD_MB = 100
 _MB = 10**6
 
+_NO_VENV = ("ensurepip is not available", "No module named venv", "No module named ensurepip")
+
 _INSTALLED = (
     "import json, sys\n"
     "from importlib.metadata import distributions, version\n"
@@ -86,13 +88,14 @@ def create_venv(python: Path, folder: Path) -> None:
     if made.returncode == 0:
         return
     output = (made.stderr + made.stdout).strip()
-    if "ensurepip" in output or "No module named venv" in output:
+    # venv says no more than that its ensurepip failed, so the disk is asked itself
+    if "No space left" in output or shutil.disk_usage(folder).free < _MB:
+        raise pip.disk_full("the environment")
+    if any(sign in output for sign in _NO_VENV):
         raise EpochmarkError(
             f"{python} cannot make virtual environments: its venv or ensurepip module is missing.\n"
             "Debian, Ubuntu: apt install python3-venv"
         )
-    if "No space left" in output:
-        raise pip.disk_full("the environment")
     last = output.splitlines()[-1] if output else f"exit status {made.returncode}"
     raise EpochmarkError(f"{python} -m venv failed: {last}")
 

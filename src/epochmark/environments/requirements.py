@@ -55,7 +55,9 @@ def choose_row(info: EngineInfo, machine: Platform, accelerator: str | None) -> 
     Raises ``EpochmarkError`` (exit code 2) when there is none, naming those there are.
     """
     if not info.requirements:
-        raise EpochmarkError(f"{info.name} needs nothing installed: it is part of epochmark")
+        raise EpochmarkError(
+            f"{info.name} needs nothing installed: it is part of epochmark", exit_code=2
+        )
     if accelerator is not None:
         machine = Platform(machine.system, machine.architecture, (accelerator,))
     rows = [row for row in fitting_rows(info, machine) if accelerator or not row.on_request]

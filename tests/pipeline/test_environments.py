@@ -1,0 +1,253 @@
+"""Managed environments: real venvs, real pip, real wheels from a folder, no network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from epochmark.engines import Requirements
+from epochmark.environments.install import choose_sources, create_venv, install
+from epochmark.environments.manifest import MANIFEST
+from epochmark.environments.requirements import environment_name
+from epochmark.environments.store import BUILDING_PREFIX, Environments
+from epochmark.errors import EpochmarkError
+from tests.pipeline.wheels import make_wheel
+
+OWN = Path(sys.executable)
+ROW = Requirements(pip=("tiny-framework>=1,<2",), download_mb=1, installed_mb=20)
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that the user's pip configuration names as the only source of packages."""
+    folder = tmp_path / "wheels"
+    make_wheel(folder, "tiny-framework", "1.2")
+    make_wheel(folder, "numpy", "2.0")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    return folder
+
+
+@pytest.fixture
+def environments(tmp_path: Path) -> Environments:
+    return Environments(tmp_path / "environments")
+
+
+@pytest.fixture(scope="session")
+def python_with_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter whose pip is asked what it would install."""
+    folder = tmp_path_factory.mktemp("pip") / "venv"
+    create_venv(OWN, folder)
+    return folder / "bin" / "python"
+
+
+def silent(text: str) -> None:
+    """What is told of progress, where no test looks at it."""
+
+
+def nobody(holder: str) -> None:
+    raise AssertionError(f"the lock is held by {holder}")
+
+
+def contents(environments: Environments) -> list[str]:
+    return sorted(path.name for path in environments.folder.iterdir() if path.name != ".lock")
+
+
+def test_an_environment_is_made_used_and_removed(wheels: Path, environments: Environments) -> None:
+    told: list[str] = []
+    with environments.changing(nobody):
+        made = install(environments, ROW, "Tiny", OWN, told.append)
+    name = environment_name(ROW)
+    assert contents(environments) == [name]
+    assert made.manifest.installed["tiny-framework"] == "1.2"
+    assert made.manifest.size_bytes > 0
+    assert any("tiny-framework 1.2" in text for text in told)
+    asked = [str(made.python), "-c", "import sys, tiny_framework; print(sys.prefix)"]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == str(made.folder)
+
+    shutil.rmtree(wheels)  # a second install needs nothing: it is there
+    with environments.changing(nobody):
+        assert install(environments, ROW, "Tiny", OWN, silent).manifest == made.manifest
+
+    with made.in_use(), environments.changing(nobody):
+        with pytest.raises(EpochmarkError, match="in use by another epochmark run"):
+            environments.remove(name)
+        assert contents(environments) == [name]
+    with environments.changing(nobody):
+        environments.remove(name)
+    assert contents(environments) == []
+
+
+def test_what_pip_cannot_find_leaves_nothing(wheels: Path, environments: Environments) -> None:
+    row = Requirements(pip=("no-such-framework==1",))
+    with environments.changing(nobody), pytest.raises(EpochmarkError, match="no-such-framework"):
+        install(environments, row, "None Such", OWN, silent)
+    assert contents(environments) == []
+
+
+def test_a_disk_too_small_is_told_before_anything_is_done(environments: Environments) -> None:
+    row = Requirements(pip=("tiny-framework",), installed_mb=10**9)
+    with environments.changing(nobody), pytest.raises(EpochmarkError, match="GB free"):
+        install(environments, row, "Huge", OWN, silent)
+    assert contents(environments) == []
+
+
+def test_a_disk_that_runs_full_is_told_and_nothing_is_left(
+    wheels: Path, environments: Environments, tmp_path: Path
+) -> None:
+    """A real small file system; only root may mount one."""
+    environments.folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(environments.folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here (not root?)")
+    try:
+        with environments.changing(nobody), pytest.raises(EpochmarkError, match="disk is full"):
+            install(environments, Requirements(pip=("tiny-framework",)), "Tiny", OWN, silent)
+        assert contents(environments) == []
+    finally:
+        subprocess.run(["umount", str(environments.folder)], check=True)
+
+
+def test_a_killed_install_never_passes_for_ready(wheels: Path, environments: Environments) -> None:
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from epochmark.engines import Requirements\n"
+        "from epochmark.environments.install import install\n"
+        "from epochmark.environments.store import Environments\n"
+        "environments = Environments(Path(sys.argv[1]))\n"
+        "row = Requirements(pip=('tiny-framework>=1,<2',), download_mb=1, installed_mb=20)\n"
+        "tell = lambda text: print(text, flush=True)\n"
+        "with environments.changing(tell):\n"
+        "    install(environments, row, 'Tiny', Path(sys.executable), tell)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(environments.folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    with process.stdout as lines:
+        while "asking pip" not in next(lines):
+            pass
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    (left,) = contents(environments)
+    assert left.startswith(BUILDING_PREFIX)
+    assert environments.all() == []
+    with environments.changing(nobody):
+        assert contents(environments) == []
+
+
+def test_two_installs_do_not_meet(environments: Environments) -> None:
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from epochmark.environments.store import Environments\n"
+        "with Environments(Path(sys.argv[1])).changing(print):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", program, str(environments.folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert other.stdin is not None
+    assert other.stdout is not None
+    holders: list[str] = []
+
+    def let_go(holder: str) -> None:
+        holders.append(holder)
+        assert other.stdin is not None
+        other.stdin.close()
+
+    with other.stdout as lines:
+        assert next(lines) == b"held\n"
+        with environments.changing(let_go):
+            assert holders == [str(other.pid)]
+    assert other.wait() == 0
+
+
+@pytest.mark.parametrize("shape", ["folder", "link", "outside", "absent"])
+def test_nothing_is_removed_that_was_not_made(
+    environments: Environments, tmp_path: Path, shape: str
+) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years of work")
+    environments.folder.mkdir()
+    name = {"outside": "../precious", "absent": "absent"}.get(shape, "mine")
+    if shape == "folder":
+        shutil.copytree(precious, environments.folder / "mine")
+    elif shape == "link":
+        (environments.folder / "mine").symlink_to(precious)
+    with environments.changing(nobody), pytest.raises(EpochmarkError, match="left alone"):
+        environments.remove(name)
+    assert (precious / "thesis.txt").exists()
+    if shape == "folder":
+        assert (environments.folder / "mine" / "thesis.txt").exists()
+
+
+def test_a_copied_manifest_does_not_make_a_folder_ours(environments: Environments) -> None:
+    """The manifest names its folder: a copy of an environment is not removed by mistake."""
+    folder = environments.folder / "copy"
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_text(
+        '{"version": 1, "name": "original", "requirements": [], "accelerators": ["cpu"], '
+        '"python": "3.11.7", "created": "", "epochmark_version": "0", "installed": {}, '
+        '"size_bytes": 0}'
+    )
+    assert environments.all() == []
+    with environments.changing(nobody), pytest.raises(EpochmarkError, match="left alone"):
+        environments.remove("copy")
+
+
+def cuda_only(wheels: Path) -> Requirements:
+    """The situation with PyTorch on Linux: the ordinary index has only a build for CUDA."""
+    make_wheel(wheels, "big-framework", "1.0", needs=["nvidia-big"])
+    make_wheel(wheels, "nvidia-big", "13.0")
+    return Requirements(pip=("big-framework==1.0",), download_mb=1, installed_mb=20)
+
+
+def test_gigabytes_of_cuda_are_refused(wheels: Path, python_with_pip: Path) -> None:
+    row = cuda_only(wheels)
+    with pytest.raises(EpochmarkError, match="for NVIDIA GPUs, several GB") as raised:
+        choose_sources(python_with_pip, row, "Big", row.pip, silent)
+    assert "--accelerator cuda" in str(raised.value)
+
+
+def test_the_public_source_is_asked_when_the_users_has_no_such_build(
+    wheels: Path, python_with_pip: Path, tmp_path: Path
+) -> None:
+    cuda_only(wheels)
+    make_wheel(tmp_path / "public", "big-framework", "1.0+cpu")
+    row = Requirements(pip=("big-framework==1.0",), find_links=(str(tmp_path / "public"),))
+    told: list[str] = []
+    sources = choose_sources(python_with_pip, row, "Big", row.pip, told.append)
+    assert f"--find-links={tmp_path / 'public'}" in sources
+    assert any("big-framework 1.0+cpu" in text for text in told)
+
+
+def test_the_users_own_source_comes_first(
+    wheels: Path, python_with_pip: Path, tmp_path: Path
+) -> None:
+    row = Requirements(pip=ROW.pip, find_links=(str(tmp_path / "nowhere"),))
+    assert choose_sources(python_with_pip, row, "Tiny", row.pip, silent) == []
+
+
+def test_a_python_without_venv_is_explained(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'No module named venv' >&2\nexit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(EpochmarkError, match="apt install python3-venv"):
+        create_venv(python, tmp_path)
