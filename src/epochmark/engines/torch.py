@@ -27,6 +27,13 @@ from epochmark.engines._contract import (
 from epochmark.engines._devices import choose_device, refuse_precision
 from epochmark.engines._layouts import nchw_weights
 from epochmark.engines._requirements import TORCH
+from epochmark.engines._torch import (
+    allow_tf32,
+    device_id,
+    has_tf32,
+    list_places,
+    synchronise,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -51,12 +58,12 @@ class TorchEngine(Engine):
     )
 
     def list_devices(self) -> List[Device]:
-        return [device for device, _ in _places()]
+        return [device for device, _ in list_places()]
 
     def open(self, settings: Settings) -> Device:
         import torch
 
-        places = _places()
+        places = list_places()
         device = choose_device(self.info.title, [device for device, _ in places], settings.device)
         self._settings = settings
         self._opened = device
@@ -148,15 +155,7 @@ class TorchEngine(Engine):
         return Training(self._settings, weights, self._device, self._low_precision)
 
     def _synchronise(self) -> None:
-        """Return when the device has done everything it was given."""
-        import torch
-
-        if self._device.type == "xla":
-            from torch_xla.core import xla_model
-
-            xla_model.wait_device_ops()
-        elif self._device.type != "cpu":
-            getattr(torch, self._device.type).synchronize()
+        synchronise(self._device)
 
 
 def make_model() -> torch.nn.Sequential:
@@ -271,75 +270,19 @@ def set_precision(precision: str, opened: Device, device: torch.device) -> Optio
     """
     import torch
 
-    is_nvidia = device.type == "cuda" and torch.version.hip is None
-    capability = torch.cuda.get_device_capability(device) if is_nvidia else (0, 0)
-    if precision == "tf32":
-        if capability < (8, 0):
-            refuse_precision("PyTorch", precision, opened, "float32 or bfloat16")
-        _allow_tf32(True)
-    elif precision == "float32":
-        _allow_tf32(False)
-    elif precision == "bfloat16":
+    if precision == "tf32" and not has_tf32(device):
+        refuse_precision("PyTorch", precision, opened, "float32 or bfloat16")
+    if precision in ("float32", "tf32"):
+        allow_tf32(precision == "tf32")
+    if precision == "bfloat16":
         if device.type == "cuda" and not torch.cuda.is_bf16_supported():
             refuse_precision("PyTorch", precision, opened, "float32 or float16")
         return torch.bfloat16
-    elif precision == "float16":
+    if precision == "float16":
         if device.type not in ("cpu", "cuda", "xpu") or not hasattr(torch.amp, "GradScaler"):
             refuse_precision("PyTorch", precision, opened, "float32 or bfloat16")
         return torch.float16
     return None
-
-
-def _allow_tf32(allowed: bool) -> None:
-    import torch
-
-    if hasattr(torch.backends, "fp32_precision"):  # PyTorch 2.9 and later
-        torch.backends.fp32_precision = "tf32" if allowed else "ieee"
-    else:
-        torch.backends.cuda.matmul.allow_tf32 = allowed
-        torch.backends.cudnn.allow_tf32 = allowed
-
-
-def _places() -> List[Tuple[Device, str]]:
-    """Every device PyTorch has here, and what PyTorch calls it."""
-    import torch
-
-    places = [(Device("cpu", "the processor"), "cpu")]
-    for kind in ("cuda", "xpu"):
-        backend = getattr(torch, kind, None)
-        if backend is not None and backend.is_available():
-            for index in range(backend.device_count()):
-                name = backend.get_device_name(index)
-                places.append((Device(f"gpu:{index}", name), f"{kind}:{index}"))
-    if torch.backends.mps.is_available():
-        places.append((Device("gpu:0", "Apple GPU (Metal)"), "mps:0"))
-    return places + _tpu_places()
-
-
-def _tpu_places() -> List[Tuple[Device, str]]:
-    """TPUs, if torch_xla is there and was not pointed at another kind of device."""
-    try:
-        from torch_xla.core import xla_model
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "torch_xla":
-            raise
-        return []
-    names = [str(name) for name in xla_model.get_xla_supported_devices("TPU") or []]
-    return [
-        (Device(f"tpu:{index}", "TPU through torch_xla"), name) for index, name in enumerate(names)
-    ]
-
-
-def device_id(device: torch.device) -> str:
-    """PyTorch's device as we call it; ``xla`` is a TPU only if that is what XLA says it is."""
-    if device.type == "cpu":
-        return "cpu"
-    if device.type == "xla":
-        from torch_xla.core import xla_model
-
-        kind = xla_model.xla_device_hw(device).lower()
-        return kind if kind == "cpu" else f"{kind}:{device.index or 0}"
-    return f"gpu:{device.index or 0}"
 
 
 ENGINE = TorchEngine()

@@ -1,0 +1,82 @@
+"""Devices, threads and precision of JAX, for the engines on it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, List, Optional, Tuple
+
+from epochmark.engines._contract import Device, Settings, UnavailableError
+from epochmark.engines._devices import choose_device, refuse_precision
+
+MATMUL_PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32"}
+"""JAX's names for how float32 is multiplied; its default is TF32 on recent NVIDIA GPUs and
+bfloat16 on TPUs."""
+
+
+def list_places() -> List[Tuple[Device, Any]]:
+    """Every device JAX has here, and JAX's object for it."""
+    import jax
+
+    places = [(Device("cpu", "the processor"), jax.devices("cpu")[0])]
+    for found in jax.local_devices():
+        if found.platform != "cpu":
+            kind = "tpu" if found.platform == "tpu" else "gpu"
+            places.append((Device(f"{kind}:{found.local_hardware_id}", found.device_kind), found))
+    return places
+
+
+def open_device(settings: Settings) -> Tuple[Device, Any]:
+    """Set JAX up for these settings; the device and JAX's object for it.
+
+    On the CPU all other back ends are left closed, so that no GPU's memory is taken. JAX offers no
+    setting for its CPU threads; it starts as many as the process may use CPUs, so ``threads``
+    narrows that.
+    """
+    if settings.threads is not None:
+        _limit_cpus(settings.threads)
+    import jax
+
+    if settings.device == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    places = list_places()
+    device = choose_device("JAX", [device for device, _ in places], settings.device)
+    place = dict(places)[device]
+    jax.config.update("jax_default_device", place)
+    _set_precision(settings.precision, device, place)
+    return device, place
+
+
+def device_id(array: Any) -> str:
+    """Id of the device, or the devices, that hold a JAX array."""
+    ids = {place: device.id for device, place in list_places()}
+    return "+".join(sorted(ids[place] for place in array.devices()))
+
+
+def usable_cpus() -> Optional[int]:
+    """CPUs this process may use, None where the system does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
+def _limit_cpus(threads: int) -> None:
+    if not hasattr(os, "sched_setaffinity"):
+        raise UnavailableError(
+            "JAX has no setting for its threads, and this system cannot bind a process to CPUs; "
+            "leave --threads out"
+        )
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def _set_precision(precision: str, device: Device, place: Any) -> None:
+    """``stock`` leaves JAX's default. bfloat16 is the model's own business: it casts."""
+    import jax
+
+    if precision == "tf32" and not _has_tf32(place):
+        refuse_precision("JAX", precision, device, "float32 or bfloat16")
+    if precision in MATMUL_PRECISIONS:
+        jax.config.update("jax_default_matmul_precision", MATMUL_PRECISIONS[precision])
+
+
+def _has_tf32(place: Any) -> bool:
+    """NVIDIA GPUs of compute capability 8.0 and later; only those tell one as a number."""
+    capability = str(getattr(place, "compute_capability", ""))
+    return capability.replace(".", "").isdecimal() and float(capability) >= 8.0

@@ -1,0 +1,84 @@
+"""Devices, waiting and TF32 of PyTorch, for the engines on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, List, Tuple
+
+from epochmark.engines._contract import Device
+
+if TYPE_CHECKING:
+    import torch
+
+
+def list_places() -> List[Tuple[Device, str]]:
+    """Every device PyTorch has here, and what PyTorch calls it."""
+    import torch
+
+    places = [(Device("cpu", "the processor"), "cpu")]
+    for kind in ("cuda", "xpu"):
+        backend = getattr(torch, kind, None)
+        if backend is not None and backend.is_available():
+            for index in range(backend.device_count()):
+                name = backend.get_device_name(index)
+                places.append((Device(f"gpu:{index}", name), f"{kind}:{index}"))
+    if torch.backends.mps.is_available():
+        places.append((Device("gpu:0", "Apple GPU (Metal)"), "mps:0"))
+    return places + _list_tpu_places()
+
+
+def _list_tpu_places() -> List[Tuple[Device, str]]:
+    """TPUs, if torch_xla is there and was not pointed at another kind of device."""
+    try:
+        from torch_xla.core import xla_model
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "torch_xla":
+            raise
+        return []
+    names = [str(name) for name in xla_model.get_xla_supported_devices("TPU") or []]
+    return [
+        (Device(f"tpu:{index}", "TPU through torch_xla"), name) for index, name in enumerate(names)
+    ]
+
+
+def device_id(device: torch.device) -> str:
+    """PyTorch's device as we call it; ``xla`` is a TPU only if that is what XLA says it is."""
+    if device.type == "cpu":
+        return "cpu"
+    if device.type == "xla":
+        from torch_xla.core import xla_model
+
+        kind = xla_model.xla_device_hw(device).lower()
+        return kind if kind == "cpu" else f"{kind}:{device.index or 0}"
+    return f"gpu:{device.index or 0}"
+
+
+def synchronise(device: torch.device) -> None:
+    """Return when the device has done everything it was given."""
+    import torch
+
+    if device.type == "xla":
+        from torch_xla.core import xla_model
+
+        xla_model.wait_device_ops()
+    elif device.type != "cpu":
+        getattr(torch, device.type).synchronize()
+
+
+def has_tf32(device: torch.device) -> bool:
+    """Whether this is an NVIDIA GPU with TF32: compute capability 8.0 and later."""
+    import torch
+
+    if device.type != "cuda" or torch.version.hip is not None:
+        return False
+    return bool(torch.cuda.get_device_capability(device) >= (8, 0))
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Compute float32 matrix products and convolutions in TF32, or exactly."""
+    import torch
+
+    if hasattr(torch.backends, "fp32_precision"):  # PyTorch 2.9 and later
+        torch.backends.fp32_precision = "tf32" if allowed else "ieee"
+    else:
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+        torch.backends.cudnn.allow_tf32 = allowed

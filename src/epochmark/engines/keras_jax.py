@@ -1,0 +1,60 @@
+"""Keras 3 on JAX."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from epochmark.engines._contract import Device, EngineInfo, Settings
+from epochmark.engines._devices import refuse_precision
+from epochmark.engines._jax import device_id, list_places, open_device, usable_cpus
+from epochmark.engines._keras import KerasEngine
+from epochmark.engines._requirements import JAX
+
+
+class KerasJaxEngine(KerasEngine):
+    info = EngineInfo(
+        name="keras-jax",
+        title="Keras on JAX",
+        summary="Keras 3 on JAX",
+        family="keras-jax",
+        adam_form="epsilon_hat",
+        device_kinds=("cpu", "gpu", "tpu"),
+        modules=("keras", "jax"),
+        distributions=("keras", "jax", "jaxlib", "jax-metal", "numpy"),
+        requirements=JAX,
+        precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+    )
+    backend = "jax"
+
+    def list_devices(self) -> List[Device]:
+        return [device for device, _ in list_places()]
+
+    def _open_backend(self, settings: Settings) -> Device:
+        self._opened, _ = open_device(settings)
+        if settings.precision == "float16" and self._opened.kind == "cpu":
+            refuse_precision("Keras on JAX", "float16", self._opened, "float32 or bfloat16")
+        return self._opened
+
+    def _import_keras(self) -> Any:
+        import keras
+
+        return keras
+
+    def _synchronise(self) -> None:
+        """Keras keeps a JAX model's state outside of it while training; bring it back and wait."""
+        import jax
+
+        self._model.jax_state_sync()
+        jax.block_until_ready([variable.value for variable in self._model.variables])
+
+    def _device_of(self, tensor: Any) -> str:
+        return device_id(getattr(tensor, "value", tensor))
+
+    def effective_settings(self) -> Dict[str, Any]:
+        settings = super().effective_settings()
+        if self._opened.kind == "cpu" and usable_cpus() is not None:
+            settings["threads"] = usable_cpus()
+        return settings
+
+
+ENGINE = KerasJaxEngine()

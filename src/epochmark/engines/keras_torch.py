@@ -1,0 +1,74 @@
+"""Keras 3 on PyTorch."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List
+
+from epochmark.engines._contract import Device, EngineInfo, Settings
+from epochmark.engines._devices import choose_device, refuse_precision
+from epochmark.engines._keras import KerasEngine
+from epochmark.engines._requirements import TORCH
+from epochmark.engines._torch import allow_tf32, device_id, has_tf32, list_places, synchronise
+
+
+class KerasTorchEngine(KerasEngine):
+    info = EngineInfo(
+        name="keras-torch",
+        title="Keras on PyTorch",
+        summary="Keras 3 on PyTorch",
+        family="keras-torch",
+        adam_form="epsilon_hat",
+        device_kinds=("cpu", "gpu"),
+        modules=("keras", "torch"),
+        distributions=("keras", "torch", "numpy"),
+        requirements=TORCH,
+        precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+    )
+    backend = "torch"
+
+    def list_devices(self) -> List[Device]:
+        """Without TPUs: Keras's PyTorch back end knows no XLA."""
+        return [device for device, _ in list_places() if device.kind != "tpu"]
+
+    def _open_backend(self, settings: Settings) -> Device:
+        import torch
+
+        device = choose_device("Keras on PyTorch", self.list_devices(), settings.device)
+        place = dict(list_places())[device]
+        os.environ["KERAS_TORCH_DEVICE"] = place
+        self._place = torch.device(place)
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        self._set_precision(settings.precision, device)
+        return device
+
+    def _set_precision(self, precision: str, device: Device) -> None:
+        if precision == "tf32" and not has_tf32(self._place):
+            refuse_precision("PyTorch", precision, device, "float32 or bfloat16")
+        if precision == "float16" and self._place.type == "cpu":
+            refuse_precision("Keras on PyTorch", precision, device, "float32 or bfloat16")
+        if precision in ("float32", "tf32"):
+            allow_tf32(precision == "tf32")
+
+    def _import_keras(self) -> Any:
+        import keras
+
+        return keras
+
+    def _synchronise(self) -> None:
+        synchronise(self._place)
+
+    def _device_of(self, tensor: Any) -> str:
+        return device_id(getattr(tensor, "value", tensor).device)
+
+    def effective_settings(self) -> Dict[str, Any]:
+        import torch
+
+        settings = super().effective_settings()
+        if self._place.type == "cpu":
+            settings["threads"] = torch.get_num_threads()
+        return settings
+
+
+ENGINE = KerasTorchEngine()
