@@ -1,0 +1,92 @@
+"""Frameworks that misbehave in ways frameworks do; the run and its record survive."""
+
+from __future__ import annotations
+
+import resource
+
+import psutil
+import pytest
+
+from epochmark.report.answer import answer_lines
+from epochmark.worker.protocol import Phase, Report
+from tests.pipeline.conftest import MeasureFake
+
+GIB = 1 << 30
+
+
+def test_hundreds_of_warnings_are_no_report(measure_fake: MeasureFake) -> None:
+    measured = measure_fake({"warnings": 800, "stdout_bytes": 5000})
+    assert measured.record.headline.validity == "valid"
+    assert b"warning number 799" in measured.stderr
+
+
+def test_a_forked_copy_ends_with_its_worker(measure_fake: MeasureFake) -> None:
+    family: list[psutil.Process] = []
+
+    def remember(report: Report) -> None:
+        if isinstance(report, Phase) and report.name == "loading":
+            family.extend(psutil.Process().children(recursive=True))
+
+    record = measure_fake({"fork": True, "leave_child": True}, on_report=remember).record
+    assert record.headline.validity == "valid"
+    assert len(family) >= 3
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+
+
+def test_memory_that_runs_out_is_named(measure_fake: MeasureFake) -> None:
+    """The worker inherits a real limit of its address space."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(
+        resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 4 * GIB, limits[1])
+    )
+    try:
+        record = measure_fake({"allocate_bytes": 64 * GIB}).record
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert [finding.code for finding in record.findings] == ["out-of-memory"]
+    assert record.failure is not None
+    assert record.failure.phase == "building"
+    assert "Unable to allocate" in record.failure.message
+
+
+def test_a_worker_deaf_to_sigterm_is_ended(measure_fake: MeasureFake) -> None:
+    record = measure_fake(
+        {"fail_in": "load", "fail_how": "spin", "ignore_sigterm": True, "fork": True},
+        patience_s=1.0,
+    ).record
+    assert [finding.code for finding in record.findings] == ["worker-hung"]
+    assert psutil.Process().children(recursive=True) == []
+
+
+def test_a_failed_import_shows_the_frameworks_words_and_the_version(
+    measure_fake: MeasureFake,
+) -> None:
+    record = measure_fake({"fail_in": "open", "fail_how": "lack"}).record
+    text = "\n".join(answer_lines(record))
+    assert "ModuleNotFoundError: No module named 'a_module_nobody_has'" in text
+    assert f"Python {record.engine.python}" in text
+
+
+@pytest.mark.parametrize(
+    ("exception", "message"),
+    [
+        ("OutOfMemoryError", "CUDA out of memory. Tried to allocate 2.00 GiB"),
+        ("ResourceExhaustedError", "failed to allocate memory"),
+        ("XlaRuntimeError", "RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes"),
+    ],
+)
+def test_each_frameworks_way_to_lack_memory_is_known(
+    measure_fake: MeasureFake, exception: str, message: str
+) -> None:
+    import msgspec
+
+    from epochmark.bench.validity import judge
+
+    record = measure_fake({"fail_in": "fit"}).record
+    assert record.failure is not None
+    failure = msgspec.structs.replace(
+        record.failure, exception=exception, message=f"{exception}: {message}"
+    )
+    (finding,) = judge(msgspec.structs.replace(record, failure=failure))
+    assert finding.code == "out-of-memory"

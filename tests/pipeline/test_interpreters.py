@@ -1,0 +1,201 @@
+"""Workers in other interpreters: found, refused with a reason, measured as they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from epochmark.bench.interpreter import Interpreter, choose_interpreter, inspect
+from epochmark.bench.request import RunRequest
+from epochmark.bench.session import measure
+from epochmark.engines import get_engine
+from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
+from epochmark.environments.store import Environment
+from epochmark.errors import EpochmarkError
+from epochmark.hardware.machine import describe_machine
+from epochmark.worker.protocol import Phase, Report
+
+FAKE, TORCH = get_engine("fake").info, get_engine("torch").info
+
+
+def make_venv(folder: Path, python: str = sys.executable) -> Path:
+    """A bare virtual environment; its interpreter."""
+    subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """Another interpreter, with nothing installed."""
+    return make_venv(tmp_path / "bare")
+
+
+@pytest.fixture
+def with_numpy(tmp_path: Path) -> Path:
+    """Another interpreter, with numpy and nothing else of ours."""
+    python = make_venv(tmp_path / "with-numpy")
+    (packages,) = (tmp_path / "with-numpy").glob("lib/python*/site-packages")
+    installed = Path(np.__file__).parent
+    for name in ("numpy", "numpy.libs"):
+        if (installed.parent / name).exists():
+            (packages / name).symlink_to(installed.parent / name)
+    return python
+
+
+def executable(path: Path, content: str) -> str:
+    path.write_text(content)
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda folder: str(folder / "none"), "does not exist"),
+        (str, "is a folder, not an interpreter"),
+        (lambda folder: "no-such-python-on-the-path", "does not exist"),
+        (lambda folder: executable(folder / "true", "#!/bin/sh\n"), "does not answer like"),
+        (lambda folder: executable(folder / "p", "#!/bin/sh\necho no >&2\n"), "it says: no"),
+        (lambda folder: executable(folder / "bytes", "\x7fELF nonsense"), "cannot be started"),
+        (
+            lambda folder: executable(
+                folder / "old", '#!/bin/sh\necho \'epochmark {"version": [3, 8], "missing": []}\'\n'
+            ),
+            "(Python 3.8) is too old: a worker needs Python 3.9 or newer",
+        ),
+    ],
+)
+def test_what_is_no_fitting_python_is_refused(
+    tmp_path: Path, make: Callable[[Path], str], said: str
+) -> None:
+    with pytest.raises(EpochmarkError) as raised:
+        choose_interpreter(FAKE, make(tmp_path))
+    assert said in str(raised.value)
+    assert raised.value.exit_code == 2
+
+
+def test_a_file_that_may_not_be_executed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "python").write_text("#!/bin/sh\n")
+    with pytest.raises(EpochmarkError, match="it cannot be executed"):
+        choose_interpreter(FAKE, str(tmp_path / "python"))
+
+
+def test_a_folder_with_an_interpreter_in_it_names_it(bare: Path) -> None:
+    with pytest.raises(EpochmarkError, match=str(bare)):
+        choose_interpreter(FAKE, str(bare.parent.parent))
+
+
+def test_an_interpreter_without_numpy_is_refused(bare: Path) -> None:
+    with pytest.raises(EpochmarkError, match="lacks what Fake needs: numpy"):
+        choose_interpreter(FAKE, str(bare))
+
+
+def test_an_interpreter_without_the_framework_is_refused(with_numpy: Path) -> None:
+    with pytest.raises(EpochmarkError, match="lacks what PyTorch needs: torch") as raised:
+        choose_interpreter(TORCH, str(with_numpy))
+    assert "epochmark installs nothing there" in str(raised.value)
+
+
+def test_another_interpreter_is_measured_as_it_is(
+    with_numpy: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
+    monkeypatch.setenv("MY_VENDORS_SWITCH", "1")
+    packages = next(with_numpy.parent.parent.glob("lib/python*/site-packages"))
+    before = sorted(packages.iterdir())
+    interpreter = choose_interpreter(FAKE, str(with_numpy))
+    assert interpreter.environment["MY_VENDORS_SWITCH"] == "1"
+    assert "MY_VENDORS_SWITCH" not in Interpreter.own().environment
+    assert inspect(interpreter, ["numpy", "msgspec", "rich"]).missing == ("msgspec", "rich")
+    record = measure(
+        RunRequest(engine="fake"), mnist_folder, describe_machine(None), ignore,
+        interpreter=interpreter,
+    ).record  # fmt: skip
+    assert record.outcome == "completed"
+    assert record.engine.interpreter == "foreign"
+    assert sorted(packages.iterdir()) == before
+
+
+def ignore(report: Report) -> None:
+    """What is reported on the way, where no test looks at it."""
+
+
+def test_python_3_9_trains(
+    tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest Python that a user's framework may need, with the real native engine."""
+    python = oldest_python()
+    if python is None:
+        pytest.skip("no python3.9 that starts is on the PATH (EPOCHMARK_PYTHON39 names one)")
+    venv = tmp_path / "venv"
+    subprocess.run([python, "-m", "venv", str(venv)], check=True)
+    inside = str(venv / "bin" / "python")
+    install = [inside, "-m", "pip", "install", "--quiet", "numpy"]
+    subprocess.run(install, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    info = get_engine("native").info
+    record = measure(
+        RunRequest(engine="native", max_steps=20), mnist_folder, describe_machine(None), ignore,
+        interpreter=choose_interpreter(info, inside),
+    ).record  # fmt: skip
+    assert record.outcome == "completed", record.failure
+    assert record.engine.python.startswith("3.9.")
+    assert record.headline.validity == "partial"
+
+
+def oldest_python() -> str | None:
+    """A Python 3.9 that starts, if there is one."""
+    python = os.environ.get("EPOCHMARK_PYTHON39") or shutil.which("python3.9")
+    if python is None:
+        return None
+    started = subprocess.run([python, "-c", "import venv"], capture_output=True, check=False)
+    return python if started.returncode == 0 else None
+
+
+@pytest.fixture
+def managed(with_numpy: Path) -> Environment:
+    """An environment as 'engines install' leaves it."""
+    folder = with_numpy.parent.parent
+    manifest = Manifest(
+        name=folder.name, requirements=("x==1",), accelerators=("cpu",), python="3",
+        created="", epochmark_version="0", installed={}, size_bytes=0,
+    )  # fmt: skip
+    (folder / MANIFEST).write_bytes(encode_manifest(manifest))
+    return Environment(folder, manifest)
+
+
+def test_an_environment_deleted_before_the_run_is_an_error(
+    managed: Environment, mnist_folder: Path
+) -> None:
+    interpreter = Interpreter.of_environment(managed)
+    shutil.rmtree(managed.folder)
+    with pytest.raises(EpochmarkError, match="cannot be started"):
+        measure(
+            RunRequest(engine="fake"), mnist_folder, describe_machine(None), ignore,
+            interpreter=interpreter,
+        )  # fmt: skip
+
+
+def test_an_environment_deleted_during_the_run_leaves_a_record(
+    managed: Environment, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EPOCHMARK_FAKE", '{"fail_in": "build", "fail_how": "lack"}')
+
+    def delete(report: Report) -> None:
+        if isinstance(report, Phase) and report.name == "loading":
+            shutil.rmtree(managed.folder)
+
+    record = measure(
+        RunRequest(engine="fake"), mnist_folder, describe_machine(None), delete,
+        interpreter=Interpreter.of_environment(managed),
+    ).record  # fmt: skip
+    assert record.engine.interpreter == "managed"
+    assert record.failure is not None
+    assert record.failure.phase in ("loading", "building")
+    assert record.failure.exception == "ModuleNotFoundError"
