@@ -92,7 +92,7 @@ def _steadiness(record: Record) -> Iterator[Finding]:
     steady = steady_of(record)
     if steady is None or steady.warm_s < MIN_WARM_S:
         return
-    trend, interval = steady.drift, steady.interval
+    trend, count = steady.drift, steady.interval.count
     if trend is not None and abs(trend.change) > DRIFT_SHARE and abs(trend.z) > DRIFT_Z:
         direction = "slower" if trend.change > 0 else "faster"
         yield _finding(
@@ -100,9 +100,9 @@ def _steadiness(record: Record) -> Iterator[Finding]:
             f"it became {abs(trend.change):.1%} {direction} over {steady.warm_s:.0f} s, "
             f"the limit is {DRIFT_SHARE:.0%}",
         )
-    half = (interval.high - interval.low) / 2 / interval.median
-    if interval.count >= MIN_INTERVAL_VALUES and half > UNSTEADY_SHARE:
+    if count >= MIN_INTERVAL_VALUES and steady.half_width > UNSTEADY_SHARE:
         yield _finding(
             FindingCode.UNSTEADY,
-            f"the steady epoch is only known to {half:.1%}, the limit is {UNSTEADY_SHARE:.0%}",
+            f"the steady epoch is only known to {steady.half_width:.1%}, "
+            f"the limit is {UNSTEADY_SHARE:.0%}",
         )

@@ -64,12 +64,14 @@ def launch(
     on_report: Callable[[Report], None],
     patience_s: float | None = None,
     watch: Watch | None = None,
+    wants_stop: Callable[[Report], bool] = lambda report: False,
 ) -> WorkerOutcome:
     """Run one job in a fresh process of the interpreter ``python`` and return what came of it.
 
     ``make_job`` gets the ``time.monotonic_ns`` of the spawn. Never raises for what a worker does:
     a crash, a hang and Ctrl-C are endings. When this returns, no process of the worker is left.
-    ``watch`` sees the machine meanwhile.
+    ``watch`` sees the machine meanwhile. When ``wants_stop`` answers a report with true, the fit is
+    asked to end at its next lap.
     """
     outcome = WorkerOutcome()
     watch = watch or Watch(None)
@@ -78,7 +80,7 @@ def launch(
         _spawn(make_job, python, environment, Path(folder)) as worker,
     ):
         try:
-            _listen(worker, outcome, on_report, patience_s, watch)
+            _listen(worker, outcome, on_report, patience_s, watch, wants_stop)
         except KeyboardInterrupt:
             outcome.ending, outcome.detail = "interrupted", "interrupted from the keyboard"
         finally:
@@ -95,6 +97,13 @@ class _Worker:
     report_end: int
     stderr_end: int
     exited: int
+
+    def ask_to_stop(self) -> None:
+        """Ask the fit to end at its next lap."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(b"stop\n")
+            self.process.stdin.flush()
 
     def read_rest_of_stderr(self, tail: bytes) -> bytes:
         """The tail with all that is still in the pipe; everyone who could write is dead."""
@@ -174,6 +183,7 @@ def _listen(
     on_report: Callable[[Report], None],
     patience_s: float | None,
     watch: Watch,
+    wants_stop: Callable[[Report], bool],
 ) -> None:
     """Take in reports until the worker ends, breaks the protocol, or is silent for too long."""
     reader = ReportReader()
@@ -201,6 +211,8 @@ def _listen(
                         outcome.reports.append(report)
                         watch.on_report(report, worker.process.pid)
                         on_report(report)
+                        if wants_stop(report):
+                            worker.ask_to_stop()
                 except ReportError as error:
                     outcome.ending, outcome.detail = "protocol-broken", str(error)
                     return

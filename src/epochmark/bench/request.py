@@ -25,6 +25,7 @@ class RunRequest:
     tuning: Literal["stock", "tuned"] = "stock"
     epochs: int | None = None
     max_steps: int | None = None
+    quick: bool = False
     batch_size: int | None = None
     threads: int | None = None
     seed: int = DEFAULT_SEED
@@ -55,6 +56,8 @@ class RunRequest:
             departures.append(f"{self.max_steps} steps")
         elif self.run_epochs != self.workload.epochs:
             departures.append(f"{self.run_epochs} epochs")
+        if self.quick:
+            departures.append("quick")
         if self.threads is not None and self.threads != usable_cores():
             departures.append(f"{self.threads} of {usable_cores()} threads")
         return sorted(departures)
@@ -76,6 +79,8 @@ class RunRequest:
         _check_range("--threads", self.threads, usable_cores(), "so many cores are usable here")
         steps = self.workload.steps_per_epoch(self.run_batch_size) * (self.epochs or MAX_EPOCHS)
         _check_range("--steps", self.max_steps, steps, "the epochs asked for have no more")
+        if self.quick and self.max_steps is not None:
+            _refuse("--quick decides by itself when to stop: leave --steps away")
         if not 0 <= self.seed < 2**32:
             _refuse(f"--seed {self.seed} is out of range: 0 to {2**32 - 1}")
         if self.label is not None and not (len(self.label) <= 300 and self.label.isprintable()):

@@ -16,6 +16,7 @@ import epochmark
 from epochmark.bench.environment import recorded_environment
 from epochmark.bench.interpreter import Interpreter
 from epochmark.bench.launcher import WorkerOutcome, launch, signal_name
+from epochmark.bench.quick import QuickStop
 from epochmark.bench.request import RunRequest
 from epochmark.bench.validity import judge
 from epochmark.bench.watch import OpenCounters, Watch
@@ -82,6 +83,7 @@ def measure(
                 weights_file=str(initial),
                 replay_weights_file=str(replay),
                 spawned_ns=spawned_ns,
+                quick=request.quick,
             )
 
         try:
@@ -93,6 +95,7 @@ def measure(
                     on_report,
                     patience_s,
                     Watch(open_counters),
+                    _stop_of(request),
                 )
         except OSError as error:
             raise EpochmarkError(
@@ -103,6 +106,12 @@ def measure(
         raise EpochmarkError(failed.message, exit_code=2)
     record = _record_of(request, machine, interpreter, outcome)
     return Measured(record, outcome.stderr)
+
+
+def _stop_of(request: RunRequest) -> Callable[[Report], bool]:
+    if not request.quick:
+        return lambda report: False
+    return QuickStop(request.workload.steps_per_epoch(request.run_batch_size))
 
 
 def _record_of(
@@ -131,6 +140,7 @@ def _record_of(
             batch_size=request.run_batch_size,
             seed=request.seed,
             variant=request.variant(),
+            quick=request.quick,
         ),
         engine=_engine_of(request, interpreter, outcome, checked.settings if checked else {}),
         device=parts.DeviceRun(

@@ -63,6 +63,12 @@ def run(
     steps: Annotated[
         int | None, typer.Option(help="Stop after so many steps: a partial run, never ranked.")
     ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Stop as soon as the steady epoch is known; project the whole run."
+        ),
+    ] = False,
     batch: Annotated[
         int | None, typer.Option(help="Another batch size: a variant, ranked apart.")
     ] = None,
@@ -107,6 +113,7 @@ def run(
         precision=precision,
         epochs=epochs,
         max_steps=steps,
+        quick=quick,
         batch_size=batch,
         threads=threads,
         seed=seed,

@@ -16,9 +16,14 @@ def steps_per_epoch(run: WorkloadRun) -> int:
 
 
 def expected_steps(run: WorkloadRun) -> int:
-    """Optimizer steps the whole run has."""
+    """Optimizer steps the whole run has; a quick one may end after fewer."""
     steps = steps_per_epoch(run) * run.epochs
     return steps if run.max_steps is None else min(steps, run.max_steps)
+
+
+def steps_in(laps: Sequence[Lap]) -> int:
+    """Optimizer steps that these laps report."""
+    return sum(lap.steps for lap in laps)
 
 
 def images_in(laps: Sequence[Lap], run: WorkloadRun) -> int:
@@ -49,8 +54,14 @@ def derive_headline(
         lasted_s = (laps[-1].end_ns - laps[0].end_ns) / NANOSECONDS
         images = images_in(laps, run) - images_in(laps[:1], run)
         images_per_s = images / lasted_s if lasted_s > 0 else None
+    stopped_early = run.quick and steps_in(timing.laps) < expected_steps(run)
+    projected = steady.projected_s(run.epochs) if steady and stopped_early else None
+    whole_ns = None if stopped_early else timing.fit_ns
     return Headline(
-        elapsed_s=None if timing.fit_ns is None else timing.fit_ns / NANOSECONDS,
+        elapsed_s=None if whole_ns is None else whole_ns / NANOSECONDS,
+        projected_elapsed_s=projected.median if projected else None,
+        projected_elapsed_low_s=projected.low if projected else None,
+        projected_elapsed_high_s=projected.high if projected else None,
         steady_epoch_s=steady.interval.median if steady else None,
         steady_epoch_low_s=steady.interval.low if steady else None,
         steady_epoch_high_s=steady.interval.high if steady else None,

@@ -15,6 +15,8 @@ ShortText = Annotated[str, Meta(max_length=300)]
 LongText = Annotated[str, Meta(max_length=2000)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 EpochNumber = Annotated[int, Meta(ge=1, le=MAX_EPOCHS)]
+EngineName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,60}$")]
+"""It becomes part of a file's name."""
 RecordId = Annotated[str, Meta(pattern=r"^[0-9a-f]{12}$")]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 PositiveCount = Annotated[int, Meta(ge=1, le=2**62)]
@@ -54,7 +56,10 @@ class Machine(_Part, frozen=True, kw_only=True):
 
 
 class WorkloadRun(_Part, frozen=True, kw_only=True):
-    """What was trained; ``variant`` names every departure from the workload as specified."""
+    """What was trained; ``variant`` names every departure from the workload as specified.
+
+    A ``quick`` run ended by itself as soon as it knew its steady epoch.
+    """
 
     name: ShortText
     version: Count
@@ -63,12 +68,13 @@ class WorkloadRun(_Part, frozen=True, kw_only=True):
     batch_size: PositiveCount
     seed: Count
     variant: ShortList
+    quick: bool = False
 
 
 class EngineRun(_Part, frozen=True, kw_only=True):
     """Who trained, and with which settings."""
 
-    name: ShortText
+    name: EngineName
     family: ShortText
     title: ShortText
     adam_form: Literal["epsilon_hat", "algorithm_1"]
@@ -192,9 +198,15 @@ class Failure(_Part, frozen=True, kw_only=True):
 
 
 class Headline(_Part, frozen=True, kw_only=True):
-    """The derived figures people quote; recomputed from the raw laps whenever a record is read."""
+    """The derived figures people quote; recomputed from the raw laps whenever a record is read.
+
+    A quick run that ended before all epochs were trained has no elapsed time but a projected one.
+    """
 
     elapsed_s: float | None
+    projected_elapsed_s: float | None = None
+    projected_elapsed_low_s: float | None = None
+    projected_elapsed_high_s: float | None = None
     steady_epoch_s: float | None
     steady_epoch_low_s: float | None
     steady_epoch_high_s: float | None

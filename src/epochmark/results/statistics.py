@@ -36,6 +36,9 @@ MIN_INTERVAL_VALUES = 6
 MIN_WHOLE_EPOCHS = MIN_INTERVAL_VALUES
 """With fewer whole epochs the laps inside them say more."""
 
+QUICK_PRECISION = 0.01
+"""Half the interval over the steady epoch at which a quick run ends."""
+
 MAX_UNITS = 200
 """Longer series of laps are merged to this many: Theil and Sen's slope looks at every pair."""
 
@@ -87,6 +90,11 @@ class SteadyEpoch:
     outliers: int
     drift: Drift | None
     epoch_end_seen: bool
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval, as a share of the figure."""
+        return (self.interval.high - self.interval.low) / 2 / self.interval.median
 
     def projected_s(self, epochs: int) -> Interval:
         """Seconds that a whole cold fit of so many epochs would take."""
@@ -253,13 +261,15 @@ def _summary(
     steps_per_epoch: int,
     changes: list[tuple[float, int]] | None,
 ) -> SteadyEpoch:
-    """``changes``: seconds and steps of the laps around each change of epoch, for ``lap``."""
+    """``changes``: seconds and steps of the laps around each change of epoch, for ``lap``.
+
+    The first change is part of the warm-up: some engines compile again for the smaller last batch.
+    """
     cold = warm_up_length(series.values)
     values, ends_s = series.values[cold:], series.ends_s[cold:]
     interval = median_interval(values)
-    extras = [
-        seconds - steps * interval.median / steps_per_epoch for seconds, steps in changes or []
-    ]
+    step_s = interval.median / steps_per_epoch
+    cold_extra, *extras = [seconds - steps * step_s for seconds, steps in changes or []] or [0.0]
     if extras:
         interval = Interval(
             interval.median + statistics.median(extras),
@@ -268,12 +278,12 @@ def _summary(
             interval.count,
         )
     warm_up_s = series.ends_s[cold - 1] if cold else 0.0
-    steady_part_s = sum(series.steps[:cold]) * interval.median / steps_per_epoch
+    excess_s = warm_up_s - sum(series.steps[:cold]) * step_s
     return SteadyEpoch(
         interval=interval,
         unit=unit,
         warm_up_s=warm_up_s,
-        warm_up_excess_s=max(0.0, warm_up_s - steady_part_s),
+        warm_up_excess_s=max(0.0, excess_s) + max(0.0, cold_extra),
         warm_up_units=cold,
         warm_s=series.ends_s[-1] - warm_up_s,
         outliers=count_outliers(values),

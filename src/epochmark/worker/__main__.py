@@ -12,11 +12,12 @@ from epochmark.worker.protocol import Job, ReportPipe
 from epochmark.worker.train import Run, failure_of
 
 
-def _exit_with_parent() -> None:
-    """End this process when the launcher is gone: it holds our standard input open as long as it
-    lives. ``os._exit``, since a training thread would keep an ordinary exit waiting."""
+def _listen_to_parent(stop: threading.Event) -> None:
+    """Set ``stop`` when the launcher writes anything, and end this process when it is gone: it
+    holds our standard input open as long as it lives. ``os._exit``, since a training thread would
+    keep an ordinary exit waiting."""
     while os.read(0, 4096):
-        pass
+        stop.set()
     os._exit(1)
 
 
@@ -24,8 +25,9 @@ def main() -> int:
     """Exit status 0 when the run was reported to its end, 1 when the engine raised."""
     job = Job(**json.loads(sys.stdin.buffer.readline()))
     pipe = ReportPipe(int(sys.argv[1]))
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    run = Run(job, pipe)
+    stop = threading.Event()
+    threading.Thread(target=_listen_to_parent, args=(stop,), daemon=True).start()
+    run = Run(job, pipe, stop)
     try:
         run.carry_out()
     except Exception as error:

@@ -19,7 +19,11 @@ OptionalFloat = Optional[float]
 
 @dataclass(frozen=True)
 class Job:
-    """One run as the launcher asks for it. ``spawned_ns`` is ``time.monotonic_ns`` at the spawn."""
+    """One run as the launcher asks for it. ``spawned_ns`` is ``time.monotonic_ns`` at the spawn.
+
+    The job is the first line of the worker's standard input. Any byte after it asks the fit to end
+    at its next lap, which the launcher does in a ``quick`` run.
+    """
 
     engine: str
     workload: str
@@ -35,6 +39,7 @@ class Job:
     weights_file: str
     replay_weights_file: str
     spawned_ns: int
+    quick: bool = False
 
 
 @dataclass(frozen=True)

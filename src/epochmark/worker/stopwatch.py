@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Optional
 
@@ -16,11 +17,13 @@ class RunStopwatch:
 
     Besides regular laps it asks for one before the last step of the first two epochs: the smaller
     batch there compiles again in some engines, and stands alone then, once cold and once warm.
-    ``reporting_ns`` is the CPU time that reporting took so far.
+    ``reporting_ns`` is the CPU time that reporting took so far. Once ``stop`` is set, laps and
+    epochs ask the engine to stop.
     """
 
-    def __init__(self, pipe: ReportPipe, steps_per_epoch: int) -> None:
+    def __init__(self, pipe: ReportPipe, steps_per_epoch: int, stop: threading.Event) -> None:
         self._pipe = pipe
+        self._stop = stop
         self._steps_per_epoch = steps_per_epoch
         self._steps = self._asked = 0
         self._epoch = 1
@@ -55,14 +58,14 @@ class RunStopwatch:
                 accuracy=finite(accuracy),
             )
         )
-        return True
+        return not self._stop.is_set()
 
     def epoch(self, steps: int, loss: float, accuracy: float) -> bool:
         self.lap(steps, loss, accuracy)
         self._report(EpochEnd(self._epoch, finite(loss), finite(accuracy)))
         self._epoch += 1
         self._steps = 0
-        return True
+        return not self._stop.is_set()
 
     def _report(self, report: Report) -> None:
         began_ns = time.thread_time_ns()

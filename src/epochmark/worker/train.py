@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Dict
@@ -32,11 +33,15 @@ from epochmark.workloads.parity import replay_batches
 
 
 class Run:
-    """One job carried out; ``phase`` says how far it came when something raises."""
+    """One job carried out; ``phase`` says how far it came when something raises.
 
-    def __init__(self, job: Job, pipe: ReportPipe) -> None:
+    The fit ends at its next lap once ``stop`` is set.
+    """
+
+    def __init__(self, job: Job, pipe: ReportPipe, stop: threading.Event) -> None:
         self._job = job
         self._pipe = pipe
+        self._stop = stop
         self.phase = "starting"
 
     def _enter(self, phase: str) -> None:
@@ -63,7 +68,7 @@ class Run:
 
         self._enter("training")
         steps_per_epoch = settings.workload.steps_per_epoch(settings.batch_size)
-        stopwatch = RunStopwatch(pipe, steps_per_epoch)
+        stopwatch = RunStopwatch(pipe, steps_per_epoch, self._stop)
         startup_s = (time.monotonic_ns() - job.spawned_ns) / 1e9
         before = resource.getrusage(resource.RUSAGE_SELF)
         stopwatch.start()
@@ -124,6 +129,7 @@ def _settings(job: Job) -> Settings:
         batch_size=job.batch_size,
         threads=job.threads,
         max_steps=job.max_steps,
+        quick=job.quick,
     )
 
 

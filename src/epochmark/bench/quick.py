@@ -1,0 +1,65 @@
+"""When does a quick run know enough? Decided by the launcher, from the laps as they come in.
+
+The rule and its simulated coverage are in docs/measurement.md.
+"""
+
+from __future__ import annotations
+
+from epochmark.results.record import Lap
+from epochmark.results.statistics import (
+    MIN_INTERVAL_VALUES,
+    NANOSECONDS,
+    QUICK_PRECISION,
+    steady_epoch,
+)
+from epochmark.worker import protocol
+
+LOOKS_PER_EPOCH = 8
+"""The interval is looked at only so often: whoever looks all the time stops at a lucky moment."""
+MIN_EPOCHS = 2
+"""The change to the second epoch may compile for the smaller last batch, the next shows what every
+change takes."""
+MAX_EPOCHS = 2.5
+"""A quarter of a full run."""
+MIN_S = 3.0
+"""Fast devices train that long, however many epochs it takes."""
+BUDGET_S = 60.0
+"""Slow machines stop here, if need be before their first epoch has ended."""
+
+
+class QuickStop:
+    """Fed with every report of the worker; says whether the fit should end now."""
+
+    def __init__(self, steps_per_epoch: int) -> None:
+        self._steps_per_epoch = steps_per_epoch
+        self._laps: list[Lap] = []
+        self._steps = 0
+        self._looks = MIN_EPOCHS * LOOKS_PER_EPOCH
+        self._stopping = False
+
+    def __call__(self, report: protocol.Report) -> bool:
+        """True once: when the report is the lap after which the fit should end."""
+        if self._stopping or not isinstance(report, protocol.Lap):
+            return False
+        self._laps.append(Lap(epoch=report.epoch, steps=report.steps, end_ns=report.end_ns))
+        self._steps += report.steps
+        self._stopping = self._is_over(report.end_ns / NANOSECONDS) or self._knows_enough()
+        return self._stopping
+
+    def _is_over(self, elapsed_s: float) -> bool:
+        enough = self._steps >= MAX_EPOCHS * self._steps_per_epoch and elapsed_s >= MIN_S
+        return enough or elapsed_s >= BUDGET_S
+
+    def _knows_enough(self) -> bool:
+        """At the fixed points: the end of an epoch was seen and the interval is narrow enough."""
+        due = self._steps * LOOKS_PER_EPOCH // self._steps_per_epoch
+        if due <= self._looks:
+            return False
+        self._looks = due
+        steady = steady_epoch(self._laps, self._steps_per_epoch)
+        return (
+            steady is not None
+            and steady.interval.count >= MIN_INTERVAL_VALUES
+            and steady.epoch_end_seen
+            and steady.half_width <= QUICK_PRECISION
+        )

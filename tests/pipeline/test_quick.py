@@ -1,0 +1,42 @@
+"""Quick runs through a real worker process."""
+
+from __future__ import annotations
+
+import pytest
+
+from epochmark.report.answer import answer_lines
+from epochmark.results.upgrades import decode_record, encode_record
+from tests.pipeline.conftest import MeasureFake
+
+SLOW = {"step_s": 0.001}
+"""So that an epoch takes some laps."""
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_a_quick_run_ends_early_and_projects_the_rest(
+    measure_fake: MeasureFake, device: str
+) -> None:
+    record = measure_fake(SLOW, quick=True, device=device).record
+    headline = record.headline
+    assert record.outcome == "completed"
+    assert record.workload.variant == ["quick"]
+    assert 2 * 469 < sum(lap.steps for lap in record.timing.laps) < 4690
+    assert headline.elapsed_s is None
+    assert headline.projected_elapsed_s is not None
+    assert headline.steady_epoch_s is not None
+    assert headline.projected_elapsed_s >= 10 * headline.steady_epoch_s
+    # sleeping is no steady work on a busy machine; the work itself is right
+    assert headline.validity in ("valid", "disturbed")
+    assert decode_record(encode_record(record)).headline == headline
+    assert any("projected" in line for line in answer_lines(record))
+
+
+def test_a_run_that_is_over_before_it_can_be_stopped_is_whole(measure_fake: MeasureFake) -> None:
+    headline = measure_fake(quick=True).record.headline
+    assert headline.elapsed_s is not None
+    assert headline.projected_elapsed_s is None
+
+
+def test_a_quick_run_that_reports_impossible_epochs_is_wrong(measure_fake: MeasureFake) -> None:
+    record = measure_fake({"steps_missing": -3}, quick=True).record
+    assert [finding.code for finding in record.findings] == ["work-incomplete"]

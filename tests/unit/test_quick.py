@@ -1,0 +1,65 @@
+"""When a quick run ends: on scripted laps of a hundred steps an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from epochmark.bench.quick import QuickStop
+from epochmark.worker.protocol import EpochEnd, Lap
+
+STEPS = 400
+NOISE = (1.0, 1.004, 0.997, 1.002, 0.996, 1.003, 0.999)
+ROUGH = (1.0, 1.4, 0.7, 1.2, 0.6, 1.3, 0.9)
+
+
+def laps(lap_s: float, noise: tuple[float, ...], per_epoch: int = 40) -> Iterator[Lap]:
+    """Ten epochs of equal laps with some noise."""
+    end_s = 0.0
+    for index in range(10 * per_epoch):
+        end_s += lap_s * noise[index % len(noise)]
+        yield Lap(
+            epoch=1 + index // per_epoch,
+            steps=STEPS // per_epoch,
+            end_ns=round(end_s * 1e9),
+            loss=None,
+            accuracy=None,
+        )
+
+
+def stopped_after(reports: Iterator[Lap]) -> tuple[float, float]:
+    """Epochs and seconds after which the run was asked to stop."""
+    stop = QuickStop(STEPS)
+    steps = 0
+    for lap in reports:
+        steps += lap.steps
+        assert not stop(EpochEnd(lap.epoch, None, None))
+        if stop(lap):
+            return steps / STEPS, lap.end_ns / 1e9
+    raise AssertionError("it never stopped")
+
+
+def test_a_steady_run_ends_soon_after_its_second_epoch() -> None:
+    epochs, _ = stopped_after(laps(0.25, NOISE))
+    assert 2 < epochs <= 2.25
+
+
+def test_a_rough_run_ends_after_a_quarter_of_the_work() -> None:
+    epochs, _ = stopped_after(laps(0.25, ROUGH))
+    assert 2.5 <= epochs < 2.6
+
+
+def test_a_slow_machine_ends_with_its_budget_of_time() -> None:
+    epochs, seconds = stopped_after(laps(3.0, NOISE))
+    assert 60 <= seconds < 64
+    assert epochs < 1
+
+
+def test_a_fast_device_goes_on_for_a_few_seconds() -> None:
+    epochs, seconds = stopped_after(laps(0.25, ROUGH, per_epoch=2))
+    assert seconds >= 3
+    assert epochs > 2.5
+
+
+def test_it_asks_only_once() -> None:
+    stop = QuickStop(STEPS)
+    assert sum(stop(lap) for lap in laps(0.25, NOISE)) == 1
