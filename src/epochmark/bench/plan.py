@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from epochmark.bench.interpreter import Interpreter, choose_interpreter, find_interpreter
-from epochmark.bench.probe import EngineStatus, probe
+from epochmark.bench.probe import probe
 from epochmark.bench.request import RunRequest, public_engines
 from epochmark.engines import engine_names, get_engine
 from epochmark.errors import EpochmarkError
@@ -34,10 +34,12 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Plan:
-    """Runs in order, and what was left out of ``--all``."""
+    """Runs in order. ``everything``: whatever is ready here was asked for, so an engine that lacks
+    the device or the precision is no failure; those known beforehand are ``left_out``."""
 
     runs: tuple[PlannedRun, ...]
     left_out: tuple[LeftOut, ...] = ()
+    everything: bool = False
 
 
 def plan_named(engines: Sequence[str], asked: RunRequest, python: str | None) -> Plan:
@@ -47,31 +49,18 @@ def plan_named(engines: Sequence[str], asked: RunRequest, python: str | None) ->
     """
     runs: list[PlannedRun] = []
     for name in engines:
-        request = replace(asked, engine=name)
-        if request.device != ALL:
-            request.check()
-            runs.append(PlannedRun(request, choose_interpreter(get_engine(name).info, python)))
-            continue
-        replace(request, device=_first_kind(name)).check()
+        request = _checked(replace(asked, engine=name))
         interpreter = choose_interpreter(get_engine(name).info, python)
-        status = probe(get_engine(name).info, interpreter)
-        if status.state != "ready":
-            raise EpochmarkError(f"{name}: {status.problem}\n{status.remedy}")
-        runs += [
-            PlannedRun(replace(request, device=device), interpreter) for device in status.device_ids
-        ]
+        runs += _on_devices(request, interpreter)
     return Plan(tuple(runs))
 
 
-def _first_kind(engine: str) -> str:
-    """A device kind of the engine, if it exists at all: what else is asked can be checked then."""
-    return get_engine(engine).info.device_kinds[0] if engine in engine_names() else "cpu"
-
-
 def plan_all(asked: RunRequest, on_engine: Callable[[str], None]) -> Plan:
-    """Runs of every engine that is ready on this machine; the others are left out, with a reason.
+    """Runs of every engine that is installed on this machine; those that do not offer what was
+    asked are left out.
 
-    ``on_engine`` is told which engine is asked now. Raises ``EpochmarkError`` when none remains.
+    ``on_engine`` is told which engine is looked at now. Raises ``EpochmarkError`` (exit code 2)
+    when none remains.
     """
     runs: list[PlannedRun] = []
     left_out: list[LeftOut] = []
@@ -80,31 +69,32 @@ def plan_all(asked: RunRequest, on_engine: Callable[[str], None]) -> Plan:
         interpreter = find_interpreter(get_engine(name).info)
         if interpreter is None:
             continue  # not installed is nothing to report, run after run
-        status = probe(get_engine(name).info, interpreter)
         try:
-            runs += [
-                PlannedRun(request, interpreter) for request in _requests_of(name, status, asked)
-            ]
+            runs += _on_devices(_checked(replace(asked, engine=name)), interpreter)
         except EpochmarkError as error:
             left_out.append(LeftOut(name, asked.device, str(error).partition("\n")[0]))
     if not runs:
         reasons = "".join(f"\n{one.engine}: {one.reason}" for one in left_out)
         raise EpochmarkError(f"no engine that is ready here can do this{reasons}", exit_code=2)
-    return Plan(tuple(runs), tuple(left_out))
+    return Plan(tuple(runs), tuple(left_out), everything=True)
 
 
-def _requests_of(name: str, status: EngineStatus, asked: RunRequest) -> list[RunRequest]:
-    if status.state != "ready":
-        raise EpochmarkError(str(status.problem))
-    if asked.device == ALL:
-        requests = [replace(asked, engine=name, device=device) for device in status.device_ids]
+def _checked(request: RunRequest) -> RunRequest:
+    """The request, if its engine offers it; with the device ``all``, as far as can be told."""
+    if request.device == ALL and request.engine in engine_names():
+        replace(request, device=get_engine(request.engine).info.device_kinds[0]).check()
     else:
-        seen = {*status.device_ids, *(device.split(":")[0] for device in status.device_ids)}
-        if asked.device in seen:
-            requests = [replace(asked, engine=name)]
-        else:
-            there = ", ".join(status.device_ids)
-            raise EpochmarkError(f"it has no {asked.device} here; it has: {there}")
-    for request in requests:
         request.check()
-    return requests
+    return request
+
+
+def _on_devices(request: RunRequest, interpreter: Interpreter) -> list[PlannedRun]:
+    """The request; with the device ``all``, once for each device the engine sees there."""
+    if request.device != ALL:
+        return [PlannedRun(request, interpreter)]
+    status = probe(get_engine(request.engine).info, interpreter)
+    if status.state != "ready":
+        raise EpochmarkError(f"{request.engine}: {status.problem}\n{status.remedy}")
+    return [
+        PlannedRun(replace(request, device=device), interpreter) for device in status.device_ids
+    ]

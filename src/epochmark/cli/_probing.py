@@ -31,9 +31,11 @@ def probe_engines(names: Sequence[str] | None = None) -> list[EngineStatus]:
 @contextlib.contextmanager
 def activity(title: str, terminal_only: bool = False) -> Iterator[Callable[[str], None]]:
     """Yields a function to tell what is going on: one line that changes on a terminal, with the
-    seconds so far; else a line for each, unless ``terminal_only``."""
+    seconds so far; else a line for each, or with ``terminal_only`` just the title."""
     out = console(stderr=True)
     if not out.is_terminal:
+        if terminal_only:
+            remark(title)
         yield (lambda text: None) if terminal_only else (lambda text: remark(f"{title}: {text}"))
         return
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
