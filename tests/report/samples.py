@@ -17,8 +17,8 @@ from epochmark.results.record import Epoch, Failure, Finding, Lap, Machine, Reco
 from epochmark.results.upgrades import decode_record
 from epochmark.workloads import MNIST_CNN, parity
 
-REAL = Path(__file__).with_name("real_native_run.json")
-"""Two epochs of the native engine on a busy two-core machine, as ``epochmark run`` saved them."""
+REAL = Path(__file__).parents[1] / "records" / "native-2-epochs.json"
+"""Two epochs of the native engine on a two-core machine, as ``epochmark run`` saved them."""
 
 
 def real_record() -> Record:
@@ -158,6 +158,7 @@ def failed(number: int, **fields: Any) -> Record:
                 record.learning, epochs=record.learning.epochs[:2], test_accuracy=None
             ),
             replay=None,
+            precision=replace(record.precision, observed=None),
             peak_memory_bytes=None,
         )
     )

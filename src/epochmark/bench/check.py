@@ -57,7 +57,7 @@ def check_record(document: bytes) -> Checked:
     problems = [*_digest(stored)]
     if problems or record.epochmark_version == epochmark.__version__:
         # an intact record of another version was judged by the rules of that version
-        problems += [*_headline(stored, record), *_findings(record)]
+        problems += [*_headline(stored, record), *_findings(record), *_precision(record)]
     problems += [
         *_losses(record),
         *_labels(record),
@@ -144,6 +144,10 @@ def _labels(record: Record) -> Iterator[str]:
     if named != set(asked.variant()):
         wanted = ", ".join(asked.variant()) or "no variant"
         yield f"it is labelled {', '.join(sorted(named)) or 'no variant'}, its fields say {wanted}"
+
+
+def _precision(record: Record) -> Iterator[str]:
+    """The observed precision is the tightest whose tolerance the replay met."""
     verdict = replay_verdict(record)
     observed = verdict.precision if verdict else None
     if record.precision.observed != observed:

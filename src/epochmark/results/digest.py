@@ -17,13 +17,27 @@ def digest_of(fields: dict[str, Any]) -> str:
     """SHA-256 (hexadecimal) of a record's JSON fields, of any schema, as canonical JSON.
 
     Left out are the digest itself, the headline (derived on every reading, by rules that may
-    change) and the machine id, so that leaving it out of an export breaks nothing.
+    change) and the machine id, so that leaving it out of an export breaks nothing. So are fields
+    that are null or false: a later version may add some, which an older record then has on reading.
     """
     content = {name: fields[name] for name in fields if name not in ("digest", "headline")}
     machine = content.get("machine")
     if isinstance(machine, dict):
         content["machine"] = {name: machine[name] for name in machine if name != "machine_id"}
-    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(_stated(content), order="sorted")).hexdigest()
+
+
+def _stated(value: Any) -> Any:
+    """The value without any field that is null or false."""
+    if isinstance(value, dict):
+        return {
+            name: _stated(one)
+            for name, one in value.items()
+            if one is not None and one is not False
+        }
+    if isinstance(value, list):
+        return [_stated(one) for one in value]
+    return value
 
 
 def sealed(record: Record) -> Record:
