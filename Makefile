@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f ! -name '*.pyc' ! -name '*.so')
 
-.PHONY: help run test check format docs clean
+.PHONY: help run test engines check format docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,6 +15,9 @@ run: $(VENV)/installed  ## train mnist-cnn on this machine and say how fast it w
 
 test: check  ## check, then run every test (real workers, real MNIST)
 	$(BIN)/python -m pytest
+
+engines: $(VENV)/installed  ## install every engine into environments of their own (about 5 GB)
+	$(BIN)/epochmark engines install --all
 
 check: $(VENV)/developing  ## formatting, linting and types
 	$(BIN)/ruff format --check .

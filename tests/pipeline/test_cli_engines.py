@@ -62,6 +62,7 @@ def test_machine_lists_devices(program: Program) -> None:
     ("arguments", "said"),
     [
         (["engines", "install", "caffe"], "there is no engine 'caffe'; there are: "),
+        (["engines", "install"], "name an engine, or give --all; there are: jax"),
         (["engines", "install", "native"], "native needs nothing installed"),
         (["engines", "install", "torch", "--accelerator", "abacus"], "with abacus; they are known"),
         (["engines", "install", "torch", "--python", "/nowhere"], "does not exist"),

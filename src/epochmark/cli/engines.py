@@ -50,7 +50,12 @@ def list_engines(json: JsonOption = False) -> None:
 
 
 def install(
-    engines: Annotated[list[str], typer.Argument(metavar="NAME...", help="Engines to install.")],
+    engines: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Engines to install.")
+    ] = None,
+    all_engines: Annotated[
+        bool, typer.Option("--all", help="Install every engine that there are packages for.")
+    ] = False,
     accelerator: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +85,7 @@ def install(
     from epochmark.environments.requirements import engines_sharing, missing_needs
     from epochmark.environments.store import Environments
 
-    infos = [_info(name) for name in engines]
+    infos = _infos(engines or [], all_engines)
     environments = Environments.of_user()
     interpreter, rows = _rows_to_install(infos, accelerator, python)
     made = []
@@ -129,16 +134,21 @@ def _rows_to_install(
     return interpreter.python, rows
 
 
-def _info(name: str) -> EngineInfo:
+def _infos(names: list[str], all_engines: bool) -> list[EngineInfo]:
+    """Raises ``EpochmarkError`` (exit code 2) for names that are no engines, or none at all."""
     from epochmark.bench.request import public_engines
     from epochmark.engines import engine_names, get_engine
     from epochmark.errors import EpochmarkError
 
-    if name not in engine_names():
-        raise EpochmarkError(
-            f"there is no engine {name!r}; there are: {', '.join(public_engines())}", exit_code=2
-        )
-    return get_engine(name).info
+    known = [get_engine(name).info for name in public_engines()]
+    if all_engines:
+        return [info for info in known if info.requirements]
+    unknown = [name for name in names if name not in engine_names()]
+    if unknown or not names:
+        installable = ", ".join(info.name for info in known if info.requirements)
+        said = f"there is no engine {unknown[0]!r}" if unknown else "name an engine, or give --all"
+        raise EpochmarkError(f"{said}; there are: {installable}", exit_code=2)
+    return [get_engine(name).info for name in names]
 
 
 def remove(
