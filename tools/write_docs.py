@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/: the record's JSON Schema and the table of findings.
+"""Write the generated parts of docs/: the record's JSON Schema, findings, engines' requirements.
 
 ``python tools/write_docs.py`` (``make docs``); ``tests/unit/test_docs.py`` holds them up to date.
 """
@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from epochmark.bench.request import public_engines
+from epochmark.engines import Requirements, get_engine
 from epochmark.results.findings import MEANING
 from epochmark.results.record import SCHEMA_VERSION, Record
 
@@ -19,6 +21,9 @@ SCHEMA_FILE = DOCS / "record.schema.json"
 FINDINGS_FILE = DOCS / "measurement.md"
 BEGIN = "<!-- findings: written by tools/write_docs.py -->\n"
 END = "<!-- end of findings -->\n"
+REQUIREMENTS_FILE = DOCS / "engines.md"
+REQUIREMENTS_BEGIN = "<!-- requirements: written by tools/write_docs.py -->\n"
+REQUIREMENTS_END = "<!-- end of requirements -->\n"
 
 
 def record_schema() -> dict[str, Any]:
@@ -55,10 +60,51 @@ def with_findings(page: str) -> str:
     return f"{before}{BEGIN}{findings_table()}{END}{after}"
 
 
+def requirements_table() -> str:
+    """Every row of the requirements table, each with the engines that it serves."""
+    rows: dict[Requirements, list[str]] = {}
+    for name in public_engines():
+        for row in get_engine(name).info.requirements:
+            rows.setdefault(row, []).append(name)
+    return "\n".join(
+        [
+            "| engines | system | accelerator | Python | packages | download, disk | tested |",
+            "|---|---|---|---|---|---|---|",
+            *(_requirements_row(row, engines) for row, engines in rows.items()),
+            "",
+        ]
+    )
+
+
+def _requirements_row(row: Requirements, engines: list[str]) -> str:
+    oldest, newest = (".".join(map(str, bound)) for bound in (row.oldest_python, row.newest_python))
+    packages = ", ".join(f"`{requirement}`" for requirement in row.pip)
+    sources = ", ".join(f"<{source}>" for source in (*row.indexes, *row.find_links))
+    needs = ", ".join(need.name for need in row.needs)
+    cells = (
+        ", ".join(engines),
+        f"{', '.join(row.systems)} on {', '.join(row.architectures)}".replace("Darwin", "macOS"),
+        ", ".join(row.accelerators) + (" (on request)" if row.on_request else ""),
+        f"{oldest} to {newest}",
+        packages + (f"; also from {sources}" if sources else "") + (f"; {needs}" if needs else ""),
+        f"{row.download_mb:,} MB, {row.installed_mb:,} MB",
+        row.tested or "no",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def with_requirements(page: str) -> str:
+    """The page with the requirements table between its marks."""
+    before, rest = page.split(REQUIREMENTS_BEGIN)
+    _, after = rest.split(REQUIREMENTS_END)
+    return f"{before}{REQUIREMENTS_BEGIN}{requirements_table()}{REQUIREMENTS_END}{after}"
+
+
 def main() -> None:
-    """Write both files."""
+    """Write all of them."""
     SCHEMA_FILE.write_text(schema_text(), "utf-8")
     FINDINGS_FILE.write_text(with_findings(FINDINGS_FILE.read_text("utf-8")), "utf-8")
+    REQUIREMENTS_FILE.write_text(with_requirements(REQUIREMENTS_FILE.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

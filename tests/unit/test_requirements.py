@@ -20,6 +20,7 @@ from epochmark.environments.requirements import (
 )
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.accelerators import accelerators
+from tools import write_docs
 
 LINUX_CPU = Platform("Linux", "x86_64", ("cpu",))
 LINUX_CUDA = Platform("Linux", "x86_64", ("cuda", "cpu"))
@@ -161,3 +162,8 @@ def test_a_failure_of_pip_is_explained(output: str, said: str) -> None:
 def test_pip_gets_the_users_settings_but_nothing_that_leads_it_elsewhere() -> None:
     user = {"PIP_INDEX_URL": "https://mirror", "PIP_TARGET": "/x", "PYTHONPATH": "/y"}
     assert pip_environment(user) == {"PIP_INDEX_URL": "https://mirror", "PIP_USER": "0"}
+
+
+def test_the_table_in_the_docs_is_that_of_the_code() -> None:
+    page = write_docs.REQUIREMENTS_FILE.read_text("utf-8")
+    assert write_docs.with_requirements(page) == page, "run: make docs"

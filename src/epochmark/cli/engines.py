@@ -138,11 +138,13 @@ def _infos(names: list[str], all_engines: bool) -> list[EngineInfo]:
     """Raises ``EpochmarkError`` (exit code 2) for names that are no engines, or none at all."""
     from epochmark.bench.request import public_engines
     from epochmark.engines import engine_names, get_engine
+    from epochmark.environments.requirements import Platform, fitting_rows
     from epochmark.errors import EpochmarkError
 
     known = [get_engine(name).info for name in public_engines()]
     if all_engines:
-        return [info for info in known if info.requirements]
+        machine = Platform.here()
+        return [info for info in known if fitting_rows(info, machine)]
     unknown = [name for name in names if name not in engine_names()]
     if unknown or not names:
         installable = ", ".join(info.name for info in known if info.requirements)

@@ -72,7 +72,7 @@ TENSORFLOW: Tuple[Requirements, ...] = (
     Requirements(
         pip=("tensorflow-cpu>=2.21,<2.22", _KERAS),
         download_mb=400,
-        installed_mb=1400,
+        installed_mb=1550,
         tested=_HERE,
     ),
     Requirements(
@@ -116,13 +116,6 @@ TENSORFLOW: Tuple[Requirements, ...] = (
         newest_python=(3, 10),
         download_mb=400,
         installed_mb=1400,
-    ),
-    Requirements(
-        pip=("tensorflow-tpu>=2.18,<2.22", _KERAS),
-        accelerators=("tpu",),
-        find_links=("https://storage.googleapis.com/libtpu-tf-releases/index.html",),
-        download_mb=700,
-        installed_mb=2500,
     ),
 )
 """For ``keras-tensorflow``."""
