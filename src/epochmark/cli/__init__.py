@@ -6,7 +6,8 @@ import typer
 
 import epochmark
 from epochmark.cli import check, compare, data, engines, machine, plot, report, results, run, table
-from epochmark.cli._guard import guarded
+from epochmark.cli._console import abandon_stdout
+from epochmark.cli._guard import EXIT_FAILED, complain, guarded
 
 app = typer.Typer(
     name="epochmark",
@@ -49,4 +50,9 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Entry point of the ``epochmark`` command."""
-    app(prog_name="epochmark")
+    try:
+        app(prog_name="epochmark")
+    except OSError as error:  # the help text could not be written; commands tell it themselves
+        abandon_stdout()
+        complain(f"standard output cannot be written: {error.strerror}")
+        raise SystemExit(EXIT_FAILED) from None

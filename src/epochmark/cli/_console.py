@@ -52,19 +52,28 @@ def write(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
-        _abandon_stdout()
+        abandon_stdout()
         if isinstance(error, BrokenPipeError):
             raise
         raise EpochmarkError(f"standard output cannot be written: {error.strerror}") from error
 
 
-def console(stderr: bool = False) -> Console:
-    """For tables and bars: colours only on a terminal, as NO_COLOR and TERM have it."""
+def console(stderr: bool = False, file: TextIO | None = None) -> Console:
+    """For tables and bars: colours only on a terminal, as NO_COLOR and TERM have it.
+
+    With ``file`` it draws there what suits the stream.
+    """
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else PIPED_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    return Console(
+        file=file or stream,
+        force_terminal=stream.isatty() or None,
+        width=None if stream.isatty() else PIPED_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
 def printable(text: str) -> str:
@@ -89,7 +98,7 @@ def _folded(line: str, stream: TextIO) -> str:
     return line
 
 
-def _abandon_stdout() -> None:
+def abandon_stdout() -> None:
     """Let what is still buffered for standard output go nowhere when the interpreter ends."""
     with contextlib.suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

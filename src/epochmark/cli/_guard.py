@@ -29,16 +29,16 @@ _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
     """The command, with errors for the user printed and turned into exit codes.
 
-    SIGTERM and SIGHUP are handled as Ctrl-C is, so that they clean up as well. A reader that
-    closed our standard output (``| head``) is no error.
+    SIGTERM and SIGHUP are handled as Ctrl-C is, so that they clean up as well; of several, only
+    the first is heard. A reader that closed our standard output (``| head``) is no error.
     """
 
     @functools.wraps(command)
     def run_guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         _prepare_streams()
-        for polite in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(polite) is not signal.SIG_IGN:  # as nohup has it
-                signal.signal(polite, _interrupt)
+        for number in _INTERRUPTIONS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, _interrupt)
         try:
             command(*args, **kwargs)
         except EpochmarkError as error:
@@ -80,6 +80,9 @@ def complain(message: object) -> None:
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    """Ending takes a few seconds at most; who asks again must not cost the record."""
+    for number in _INTERRUPTIONS:
+        signal.signal(number, lambda again, frame: None)
     raise KeyboardInterrupt
 
 

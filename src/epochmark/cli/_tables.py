@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from epochmark.cli._console import console, printable, remark, say, write
 from epochmark.report.figures import is_figure
+
+GAP = 2
+"""Columns of the terminal between two columns of a table."""
 
 if TYPE_CHECKING:
     from epochmark.report.sections import Section
@@ -19,21 +23,46 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for column in header:
-        figure = is_figure(column)
-        table.add_column(column, no_wrap=figure, justify="right" if figure else "left")
     cells = [[printable(cell) for cell in row] for row in rows]
-    for row in cells:
-        table.add_row(*row)
-    out = console()
-    unbounded = out.options.update(max_width=10_000)
-    if out.measure(table, options=unbounded).minimum > out.width:
+    drawn = io.StringIO()
+    out = console(file=drawn)
+    gaps = (len(header) - 1) * GAP + 1
+    widths = _column_widths(header, cells, out.width - gaps)
+    if widths is None:
         _print_blocks(header, cells)
         return
-    with out.capture() as captured:
-        out.print(table)
-    write(captured.get())
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, GAP - 1, 0, 0))
+    for column, width in zip(header, widths, strict=True):
+        table.add_column(column, width=width, justify="right" if is_figure(column) else "left")
+    for row in cells:
+        table.add_row(*row)
+    out.print(table)
+    write(drawn.getvalue())
+
+
+def _column_widths(
+    header: Sequence[str], rows: Sequence[Sequence[str]], available: int
+) -> list[int] | None:
+    """Characters for each column: the widest columns are narrowed, as far as words allow.
+
+    Figures keep their width. None where that does not fit.
+    """
+    from rich.cells import cell_len
+
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(map(cell_len, column)) for column in columns]
+    least = [
+        width
+        if is_figure(column[0])
+        else max(cell_len(word) for cell in column for word in cell.split() or [""])
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    for _ in range(max(0, sum(widths) - available)):
+        narrowable = [n for n in range(len(widths)) if widths[n] > least[n]]
+        if not narrowable:
+            return None
+        widths[max(narrowable, key=widths.__getitem__)] -= 1
+    return widths
 
 
 def _print_blocks(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,7 @@ class PackageIndex:
         try:
             done = subprocess.run(
                 command,
+                env={**os.environ, "TMPDIR": str(folder)},  # so that its own goes when it is killed
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

