@@ -7,10 +7,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import HealthCheck, settings
 
 from epochmark.datasets import get_mnist, read_idx_folder
 
 Bytes = npt.NDArray[np.uint8]
+
+# A busy machine must not fail a test: no time limits, neither per example nor for drawing them.
+settings.register_profile("epochmark", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("epochmark")
 
 
 @pytest.fixture(scope="session")

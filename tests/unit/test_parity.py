@@ -89,7 +89,7 @@ def test_another_workload_has_no_golden_losses() -> None:
 
 def test_exact_losses_are_float32() -> None:
     verdict = parity.judge(GOLDEN, GOLDEN)
-    assert verdict == parity.Verdict((0.0,) * 10, 0.0, "float32")
+    assert verdict == parity.Verdict((0.0,) * 10, 0.0, ("float32",))
 
 
 def test_errors_are_relative_and_kept_by_step() -> None:
@@ -130,9 +130,17 @@ def test_tolerances_widen_with_step_and_with_precision() -> None:
 def test_each_class_takes_what_is_just_inside_its_tolerance(precision: str) -> None:
     limits = parity.TOLERANCES[precision].steps
     inside = parity.judge(with_errors(*(0.99 * limit for limit in limits)), GOLDEN)
-    assert inside.precision == precision
-    wider = parity.judge(with_errors(*(1.01 * limit for limit in limits)), GOLDEN)
-    assert wider.precision != precision
+    assert precision in inside.met
+    assert inside.precision == ("tf32" if precision == "float16" else precision)
+    outside = parity.judge(with_errors(*(1.01 * limit for limit in limits)), GOLDEN)
+    assert precision not in outside.met
+
+
+@pytest.mark.parametrize("step", range(10))
+def test_one_step_outside_is_enough(step: int) -> None:
+    errors = [0.0] * 10
+    errors[step] = 1.01 * parity.TOLERANCES["float32"].steps[step]
+    assert "float32" not in parity.judge(with_errors(*errors), GOLDEN).met
 
 
 def test_an_exact_first_loss_cannot_pass_for_reduced_precision() -> None:
