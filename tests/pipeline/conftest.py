@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from epochmark.bench.session import Measured, measure
 from epochmark.bench.watch import OpenCounters
 from epochmark.hardware.machine import describe_machine
 from epochmark.worker.protocol import Report
-from tests.pipeline.program import Program
+from tests.pipeline.program import SAMPLES, Program
 
 FAKE = RunRequest(engine="fake")
 
@@ -73,3 +74,12 @@ def program(mnist_folder: Path, tmp_path: Path) -> Program:
             "TMPDIR": str(folders["tmp"]),
         },
     )
+
+
+@pytest.fixture
+def filled(program: Program) -> Program:
+    """With the saved records among its results."""
+    program.results.mkdir()
+    for sample in SAMPLES.glob("*.json"):
+        shutil.copy(sample, program.results)
+    return program

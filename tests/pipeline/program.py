@@ -13,6 +13,7 @@ from typing import Any
 
 COMMAND = (sys.executable, "-m", "epochmark")
 TIMEOUT_S = 120
+SAMPLES = Path(__file__).parents[1] / "records"
 
 
 @dataclass

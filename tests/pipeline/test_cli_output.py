@@ -14,25 +14,14 @@ import struct
 import subprocess
 import termios
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 import pytest
 
 from epochmark.results.upgrades import decode_record
-from tests.pipeline.program import TIMEOUT_S, Program, read_until
+from tests.pipeline.program import SAMPLES, TIMEOUT_S, Program, read_until
 
-SAMPLES = Path(__file__).parents[1] / "records"
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-@pytest.fixture
-def filled(program: Program) -> Program:
-    """With the saved records among its results."""
-    program.results.mkdir()
-    for sample in SAMPLES.glob("*.json"):
-        shutil.copy(sample, program.results)
-    return program
 
 
 def on_terminal(program: Program, columns: int, *arguments: str, **variables: str) -> str:
