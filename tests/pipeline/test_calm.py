@@ -13,6 +13,7 @@ from epochmark.hardware.counters import open_counters
 from epochmark.results.record import Calm, Lap, Record, WatchingCost
 from epochmark.results.upgrades import decode_record, encode_record
 from tests.pipeline.conftest import MeasureFake
+from tests.pipeline.program import Program
 
 SECONDS = 60
 QUIET = Calm(
@@ -62,6 +63,13 @@ def test_a_real_run_is_watched(measure_fake: MeasureFake) -> None:
     assert calm.worker_cpu_s is not None
     assert calm.cost.parent_cpu_s > 0
     assert decode_record(encode_record(record)).calm == calm
+
+
+def test_the_command_watches_the_runs_of_real_engines(program: Program) -> None:
+    done = program.run("run", "native", "--steps", "2", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    (record,) = program.records()
+    assert record["calm"]["worker_cpu_s"] > 0
 
 
 def test_a_quiet_machine_disturbs_nothing(record: Record) -> None:

@@ -126,7 +126,7 @@ def run(
     with transfer_progress() as progress:
         folder = get_mnist(data, progress)
     machine = describe_machine(None if no_save else machine_id(files.folder))
-    job = _Job(folder, machine, patience, None if no_save else files, quiet=json)
+    job = _Job(folder, machine, patience, None if no_save else files, json, anyway)
     measured, left_out = _measure(plan, job)
     if json:
         records = [one.record for one in measured]
@@ -151,6 +151,7 @@ class _Job:
     patience_s: float | None
     files: ResultFiles | None
     quiet: bool
+    anyway: bool
 
 
 def _plan(
@@ -175,6 +176,7 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut]]:
     """Carry out the runs, one at a time; one that cannot be run does not stop the others."""
     from epochmark.bench.lock import measuring_alone
     from epochmark.bench.plan import LeftOut
+    from epochmark.cli._calm import await_calm, is_measured
 
     def tell_waiting(holder: str) -> None:
         remark(
@@ -185,6 +187,8 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut]]:
     measured: list[Measured] = []
     left_out = list(plan.left_out)
     with measuring_alone(tell_waiting):
+        if not job.anyway and any(is_measured(planned.request) for planned in plan.runs):
+            await_calm()
         for number, planned in enumerate(plan.runs, start=1):
             try:
                 one = _run_one(planned, job, (number, len(plan.runs)))
@@ -205,7 +209,9 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut]]:
 
 def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measured:
     from epochmark.bench.session import measure
+    from epochmark.cli._calm import is_measured
     from epochmark.cli._progress import RunProgress
+    from epochmark.hardware.counters import open_counters
 
     request = planned.request
     per_epoch = request.workload.steps_per_epoch(request.run_batch_size)
@@ -221,6 +227,7 @@ def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measu
             progress.on_report,
             job.patience_s,
             planned.interpreter,
+            open_counters if is_measured(request) else None,
         )
 
 
