@@ -3,7 +3,7 @@
 //   native_replay INSTRUCTION_SET THREADS < input > output        (no arguments: list the sets)
 //
 // input:  parameters (float32), then ten batches of 128 images (28 x 28 bytes each) and 128 labels
-// output: ten mean losses (float64) of a replay, then the gradients (float32) of the first 7 images
+// output: ten mean losses (float64) of a replay, then the gradients (float32) of the first image
 
 #include <cstdint>
 #include <cstdio>
@@ -14,7 +14,7 @@
 
 namespace {
 
-constexpr int kSteps = 10, kBatch = 128, kJudged = 7;
+constexpr int kSteps = 10, kBatch = 128, kJudged = 1;
 
 template <typename T>
 void read(std::vector<T>& to) {
