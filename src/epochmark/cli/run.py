@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +24,9 @@ NATIVE_HINT = (
     "  epochmark engines install keras-tensorflow    (once)",
     "  epochmark run keras-tensorflow",
 )
+
+
+MAX_REPEATS = 100
 
 
 def run(
@@ -69,6 +72,12 @@ def run(
             "--quick", help="Stop as soon as the steady epoch is known; project the whole run."
         ),
     ] = False,
+    repeat: Annotated[
+        int,
+        typer.Option(
+            help="Run each so many times, several engines turn about.", min=1, max=MAX_REPEATS
+        ),
+    ] = 1,
     batch: Annotated[
         int | None, typer.Option(help="Another batch size: a variant, ranked apart.")
     ] = None,
@@ -101,6 +110,7 @@ def run(
     A full run is 10 epochs over MNIST at batch 128, as in the original script. Exit code 0: the
     run is sound; 1: it failed or is invalid; 2: the command was wrong.
     """
+    from epochmark.bench.repeats import balanced
     from epochmark.bench.request import RunRequest
     from epochmark.cli._progress import transfer_progress
     from epochmark.datasets import get_mnist
@@ -120,6 +130,7 @@ def run(
         label=label,
     )
     plan = _plan(engines, all_engines, asked, python)
+    plan = replace(plan, runs=balanced(plan.runs, repeat))
     files = ResultFiles.of_user()
     if not no_save:
         files.check_writable()
@@ -277,9 +288,10 @@ def _print_answer(measured: Measured, saved: Path | None, short: bool) -> None:
 def _print_table(measured: list[Measured]) -> None:
     from epochmark.cli._tables import print_rows
     from epochmark.report.run_table import RUN_COLUMNS, run_notes, run_rows
+    from epochmark.report.spread_text import spread_lines
 
     records = [one.record for one in measured]
     if records:
         say("")
         print_rows(RUN_COLUMNS, run_rows(records))
-        say("", *run_notes(records))
+        say("", *run_notes(records), *spread_lines(records))
