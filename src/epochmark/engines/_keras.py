@@ -45,7 +45,7 @@ class KerasEngine(Engine):
         self._settings = settings
         device = self._open_backend(settings)
         keras = self._keras = self._import_keras()
-        keras.utils.set_random_seed(settings.seed)
+        self._set_seed(settings.seed)
         if settings.precision in POLICIES:
             keras.mixed_precision.set_global_policy(POLICIES[settings.precision])
         return device
@@ -101,6 +101,10 @@ class KerasEngine(Engine):
         model = make_model(self._keras, self._settings.workload.optimizer)
         model.set_weights([weights[name] for name in parameter_shapes(self._settings.workload)])
         return model
+
+    def _set_seed(self, seed: int) -> None:
+        """Only the order of the images is left to chance: the weights are given."""
+        self._keras.utils.set_random_seed(seed)
 
     @abstractmethod
     def _open_backend(self, settings: Settings) -> Device:

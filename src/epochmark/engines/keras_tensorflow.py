@@ -80,6 +80,10 @@ class KerasTensorFlowEngine(KerasEngine):
 
         return keras
 
+    def _set_seed(self, seed: int) -> None:
+        """None, as in the script: Keras shuffles with an operation of TensorFlow's that, once there
+        is a global seed, gives the *same* order in every epoch (seen with Keras 3.15)."""
+
     def _synchronise(self) -> None:
         """On the CPU a train step is done when its call returns."""
         import tensorflow as tf

@@ -1,0 +1,68 @@
+"""Real engines in real workers: in whose interpreter, and what counts as ready.
+
+An engine is tested in the interpreter that a run would choose: ours, or a managed environment made
+with ``epochmark engines install``. ``EPOCHMARK_TEST_PYTHONS`` (``torch=/path/python,jax=...``)
+names others. An engine that is ready nowhere is skipped, unless ``EPOCHMARK_REQUIRE_ENGINES``
+(names separated by commas, or ``all``) says that it must be tested: then it fails.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from epochmark.bench.interpreter import Interpreter, find_interpreter
+from epochmark.bench.request import RunRequest, public_engines
+from epochmark.bench.session import Measured, measure
+from epochmark.engines import get_engine
+from epochmark.hardware.machine import describe_machine
+
+ENGINES = public_engines()
+
+Run = Callable[..., Measured]
+
+
+def _listed(variable: str) -> list[str]:
+    return [part.strip() for part in os.environ.get(variable, "").split(",") if part.strip()]
+
+
+@cache
+def _find(engine: str) -> Interpreter | None:
+    named = dict(part.split("=", 1) for part in _listed("EPOCHMARK_TEST_PYTHONS"))
+    if engine in named:
+        return Interpreter.foreign(named[engine])
+    return find_interpreter(get_engine(engine).info)
+
+
+def interpreter_of(engine: str) -> Interpreter:
+    """The interpreter to test an engine in; skips the test, or fails it, when there is none."""
+    found = _find(engine)
+    if found is not None:
+        return found
+    message = f"{engine} is ready in no interpreter; epochmark engines install {engine} makes one"
+    if {engine, "all"} & set(_listed("EPOCHMARK_REQUIRE_ENGINES")):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def run_engine(mnist_folder: Path) -> Run:
+    """Measure a few steps of an engine through the whole pipeline, on the CPU."""
+
+    def run(engine: str, interpreter: Interpreter | None = None, **departures: Any) -> Measured:
+        request = RunRequest(engine=engine, **departures)
+        request.check()
+        return measure(
+            request,
+            mnist_folder,
+            describe_machine(None),
+            lambda report: None,
+            interpreter=interpreter or interpreter_of(engine),
+        )
+
+    return run

@@ -1,0 +1,56 @@
+"""Which samples each step sees, in frameworks that shuffle and gather by themselves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from epochmark.bench.importable import with_our_package
+from tests.engines.conftest import ENGINES, interpreter_of
+
+DRIVER = Path(__file__).with_name("order_driver.py")
+
+PLAIN = [name for name in ENGINES if name not in ("native", "plaidml-keras")]
+"""Native gathers inside its own library, PlaidML inside its own kernels: neither train step can be
+looked into from Python."""
+
+SAMPLES, BATCH = 20, 8
+
+
+def drive(engine: str, folder: Path, **job: Any) -> dict[str, Any]:
+    interpreter = interpreter_of(engine)
+    settings = {"samples": SAMPLES, "batch_size": BATCH, "epochs": 2, "stop_after_laps": None}
+    done = subprocess.run(
+        [str(interpreter.python), str(DRIVER), engine, json.dumps({**settings, **job})],
+        env=with_our_package(folder, interpreter.environment),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+@pytest.mark.parametrize("engine", PLAIN)
+def test_every_sample_once_an_epoch_in_a_new_order(engine: str, tmp_path: Path) -> None:
+    seen = drive(engine, tmp_path)
+    assert [len(step) for step in seen["steps"]] == [8, 8, 4] * 2
+    order = [index for step in seen["steps"] for index in step]
+    first, second = order[:SAMPLES], order[SAMPLES:]
+    assert sorted(first) == sorted(second) == list(range(SAMPLES))
+    assert first != second
+    assert first != list(range(SAMPLES))
+    assert seen["epochs"] == [3, 6]
+    assert sum(seen["laps"]) == 6
+
+
+@pytest.mark.parametrize("engine", PLAIN)
+def test_a_lap_that_asks_to_stop_ends_the_fit(engine: str, tmp_path: Path) -> None:
+    """At once, or with the step that the framework has already begun; the laps stay true."""
+    seen = drive(engine, tmp_path, stop_after_laps=2)
+    assert sum(seen["laps"]) == len(seen["steps"])
+    assert 2 <= len(seen["steps"]) <= 3
+    assert len(seen["epochs"]) <= 1
