@@ -36,6 +36,6 @@ def parse_report(line: bytes) -> Report:
         fields = msgspec.json.decode(line, type=dict[str, object])
         kind = REPORTS[str(fields.pop("report"))]
         report: Report = msgspec.convert(fields, kind)
-    except (msgspec.MsgspecError, KeyError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:
         raise ReportError(f"{error}, in {line[:200]!r}") from error
     return report

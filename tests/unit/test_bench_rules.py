@@ -1,0 +1,129 @@
+"""Rules of a run that need no process: environment, patience, findings, the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from epochmark.bench.environment import own_environment, recorded_environment
+from epochmark.bench.patience import BUSY_START_S, FACTOR, FLOOR_S, IDLE_START_S, Patience
+from epochmark.bench.reports import ReportError, ReportReader, parse_report
+from epochmark.cli._console import printable
+from epochmark.cli._tables import _column_widths
+from epochmark.results.findings import MEANING, FindingCode, worst_validity
+from epochmark.worker.protocol import MAX_LINE_BYTES, Lap, Phase
+
+
+def test_a_worker_gets_what_it_needs_and_nothing_private() -> None:
+    given = {
+        "PATH": "/bin", "HOME": "/home/me", "OMP_NUM_THREADS": "2", "SECRET_TOKEN": "hunter2",
+        "PYTHONPATH": "/mine", "PYTHONSTARTUP": "/mine.py", "LD_PRELOAD": "/spy.so",
+    }  # fmt: skip
+    assert own_environment(given) == {
+        "PATH": "/bin", "HOME": "/home/me", "OMP_NUM_THREADS": "2", "PYTHONNOUSERSITE": "1",
+    }  # fmt: skip
+
+
+def test_a_record_names_what_influences_performance_without_paths() -> None:
+    given = {
+        "HOME": "/home/me",
+        "OMP_NUM_THREADS": "2",
+        "XLA_FLAGS": "--xla_dump_to=/home/me/dump",
+        "KERAS_BACKEND": "x" * 400,
+    }
+    assert recorded_environment(given) == {
+        "OMP_NUM_THREADS": "2", "XLA_FLAGS": "set", "KERAS_BACKEND": "x" * 300
+    }  # fmt: skip
+
+
+def test_patience_before_the_first_lap_depends_on_whether_the_worker_computes() -> None:
+    patience = Patience(now=100.0)
+    patience.report(130.0, is_lap=False)
+    assert patience.silence_s(150.0) == 20.0
+    assert patience.limit_s(uses_cpu=False) == IDLE_START_S
+    assert patience.limit_s(uses_cpu=True) == BUSY_START_S
+
+
+def test_patience_grows_with_the_workers_own_pace() -> None:
+    patience = Patience(now=0.0)
+    patience.report(1.0, is_lap=True)
+    assert patience.limit_s(uses_cpu=True) == FLOOR_S
+    patience.report(51.0, is_lap=True)
+    patience.report(52.0, is_lap=True)
+    assert patience.limit_s(uses_cpu=True) == FACTOR * 50.0
+
+
+def test_patience_that_was_asked_for_is_kept() -> None:
+    patience = Patience(now=0.0, fixed_s=7.0)
+    patience.report(500.0, is_lap=True)
+    assert patience.limit_s(uses_cpu=True) == patience.limit_s(uses_cpu=False) == 7.0
+
+
+def test_every_finding_has_a_meaning_and_a_remedy() -> None:
+    assert set(MEANING) == set(FindingCode)
+    for meaning in MEANING.values():
+        assert meaning.validity != "valid"
+        assert meaning.title
+        assert meaning.remedy
+        assert not meaning.remedy.endswith(".")
+
+
+def test_the_worst_finding_decides() -> None:
+    assert worst_validity([]) == "valid"
+    disturbed, partial, invalid = (
+        FindingCode.LAPS_UNSYNCHRONISED, FindingCode.STEPS_LIMITED, FindingCode.LOSS_FLAT
+    )  # fmt: skip
+    assert worst_validity([disturbed]) == "disturbed"
+    assert worst_validity([partial, disturbed]) == "partial"
+    assert worst_validity([disturbed, invalid, partial]) == "invalid"
+
+
+def test_reports_may_arrive_in_any_pieces() -> None:
+    lines = b'{"report": "Phase", "name": "loading"}\n' + (
+        b'{"report": "Lap", "epoch": 1, "steps": 2, "end_ns": 3, "loss": null, "accuracy": 0.5}\n'
+    )
+    reader = ReportReader()
+    reports = [report for n in range(len(lines)) for report in reader.feed(lines[n : n + 1])]
+    assert reports == [Phase("loading"), Lap(1, 2, 3, None, 0.5)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"", b"null", b"[]", b"{}", b'{"report": "Party"}', b'{"report": "Lap"}',
+        b'{"report": "Phase", "name": 1}', b'{"report": "Phase", "name": NaN}',
+        b'{"report": "Phase", "name": "\xff"}', b'{"\xff": 1}', b"[" * 100_000,
+    ],
+    ids=lambda line: repr(line[:24]),
+)  # fmt: skip
+def test_what_is_no_report_is_refused(line: bytes) -> None:
+    with pytest.raises(ReportError):
+        parse_report(line)
+
+
+def test_a_line_without_an_end_is_refused() -> None:
+    with pytest.raises(ReportError, match="longer than"):
+        list(ReportReader().feed(b"x" * (MAX_LINE_BYTES + 1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("größe 測定 é", "größe 測定 é"),
+        ("\x1b[31mred\x07", " [31mred "),
+        ("\x9b31m", " 31m"),
+        ("two\nlines\ttab", "two lines tab"),
+        ("back\u202ewards", "back wards"),
+    ],
+)
+def test_text_for_a_terminal(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_columns_are_narrowed_as_far_as_words_allow() -> None:
+    header, rows = ("s/epoch", "label"), [["1,234.5", "some long words"], ["-", ""]]
+    assert _column_widths(header, rows, 22) == [7, 15]
+    assert _column_widths(header, rows, 20) == [7, 13]
+    assert _column_widths(header, rows, 12) == [7, 5]
+    assert _column_widths(header, rows, 11) is None
+    assert _column_widths(("label",), [["測定"]], 4) is None
+    assert _column_widths(("a",), [["測定"]], 4) == [4]

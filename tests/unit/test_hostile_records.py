@@ -1,0 +1,175 @@
+"""A result file is not trusted: it is a record, or it is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from epochmark.report.answer import answer_lines
+from epochmark.report.long_table import long_rows, to_csv
+from epochmark.report.markdown import to_markdown
+from epochmark.report.results_list import result_rows
+from epochmark.report.sections import measured_sections
+from epochmark.results.record import MAX_EPOCHS, SCHEMA_VERSION
+from epochmark.results.upgrades import (
+    MAX_RECORD_BYTES,
+    UPGRADES,
+    RecordError,
+    decode_record,
+    encode_record,
+)
+from tests.unit.samples import changed, document, record
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=12,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where every value of a document is."""
+    children = value.items() if isinstance(value, dict) else enumerate(value)
+    found = []
+    for key, child in children:
+        found.append((*path, key))
+        if isinstance(child, dict | list):
+            found += places(child, (*path, key))
+    return found
+
+
+PLACES = places(document("fake-killed")) + places(document("native-20-steps"))
+
+
+def use_everywhere(content: bytes) -> None:
+    """Read a document and show it in every form; only ``RecordError`` may come of it."""
+    try:
+        read = decode_record(content)
+    except RecordError:
+        return
+    assert decode_record(encode_record(read)) == read
+    answer_lines(read)
+    result_rows([read])
+    to_markdown(measured_sections([read]))
+    to_csv(long_rows([read], []))
+    for figure in (read.headline.steady_epoch_s, read.headline.images_per_s):
+        assert figure is None or (math.isfinite(figure) and figure > 0)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes(content: bytes) -> None:
+    use_everywhere(content)
+
+
+@settings(deadline=None)
+@given(JSON_VALUES)
+def test_any_json(value: Any) -> None:
+    use_everywhere(json.dumps(value).encode())
+    use_everywhere(json.dumps({"schema": 1, "id": value}).encode())
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(["fake-killed", "native-20-steps"]), st.sampled_from(PLACES), JSON_VALUES)
+def test_any_value_at_any_place(name: str, path: tuple[Any, ...], value: Any) -> None:
+    fields = document(name)
+    part: Any = fields
+    try:
+        for key in path[:-1]:
+            part = part[key]
+        part[path[-1]] = value
+    except (KeyError, IndexError, TypeError):
+        return
+    use_everywhere(json.dumps(fields).encode())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_bytes_inside_a_record(data: st.DataObject) -> None:
+    content = bytearray(json.dumps(document("fake-valid")).encode())
+    start = data.draw(st.integers(0, len(content) - 1))
+    content[start : start + data.draw(st.integers(0, 30))] = data.draw(st.binary(max_size=30))
+    use_everywhere(bytes(content))
+
+
+LAP = {"epoch": 1, "steps": 1, "end_ns": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "truncated"),
+        (b"[]", "object"),
+        (b'{"schema": "1"}', "no schema number"),
+        (b'{"schema": true}', "no schema number"),
+        (b'{"schema": 0}', "no schema number"),
+        (b'{"schema": 1' + b"0" * 5000 + b"}", "out of range"),
+        (b'{"schema": 1, "id": NaN}', "malformed"),
+        (b'{"schema": 1, "id": Infinity}', "malformed"),
+        (b'{"schema": 1, "id": 1e999}', "out of range"),
+        (b'{"schema": 1, "\xff": 1}', "utf-8"),
+        (b'{"schema": 1, "id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
+        (b" " * (MAX_RECORD_BYTES + 1), "larger than 16 MiB"),
+    ],
+    ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else "",
+)
+def test_what_is_no_record_is_refused_with_a_reason(content: bytes, reason: str) -> None:
+    with pytest.raises(RecordError, match=reason):
+        decode_record(content)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"id": "../../../etc/passwd"}, "id"),
+        ({"id": "ABCDEF012345"}, "id"),
+        ({"created": "yesterday"}, "created"),
+        ({"unknown": 1}, "unknown"),
+        ({"label": "x" * 301}, "label"),
+        ({"workload__name": "../mnist"}, "unknown workload"),
+        ({"workload__epochs": MAX_EPOCHS + 1}, "epochs"),
+        ({"workload__batch_size": 0}, "batch_size"),
+        ({"machine__memory_bytes": 10**30}, "memory_bytes"),
+        ({"machine__memory_bytes": -1}, "memory_bytes"),
+        ({"learning__test_accuracy": 1.5}, "test_accuracy"),
+        ({"engine__adam_form": "adamw"}, "adam_form"),
+        ({"findings": [{"code": "all-is-well", "detail": ""}]}, "unknown finding"),
+        ({"outcome": "failed"}, "contradict"),
+        ({"timing__laps": [LAP, LAP]}, "do not follow one another"),
+        ({"timing__laps": [{**LAP, "end_ns": 0}]}, "do not follow one another"),
+        ({"timing__laps": [{**LAP, "epoch": 2}, {**LAP, "end_ns": 2}]}, "do not follow"),
+        ({"timing__laps": [{**LAP, "steps": 0}]}, "steps"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_field_that_cannot_be_is_refused_by_name(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(RecordError, match=reason):
+        record(**values)
+
+
+def test_a_failed_run_without_a_finding_is_refused() -> None:
+    with pytest.raises(RecordError, match="no finding says so"):
+        record("fake-killed", findings=[])
+
+
+def test_a_newer_record_is_refused_with_advice() -> None:
+    with pytest.raises(RecordError, match=f"schema {SCHEMA_VERSION + 1}.*upgrade epochmark"):
+        decode_record(json.dumps({"schema": SCHEMA_VERSION + 1, "news": []}).encode())
+
+
+def test_there_is_an_upgrade_from_every_older_schema() -> None:
+    assert sorted(UPGRADES) == list(range(1, SCHEMA_VERSION))
+
+
+def test_the_longest_record_there_can_be_is_read_at_all() -> None:
+    """A thousand epochs: binomial coefficients of that many are no floats any more."""
+    laps = [{"epoch": n, "steps": 1, "end_ns": n * 10**9} for n in range(1, MAX_EPOCHS + 1)]
+    content = json.dumps(
+        changed(workload__epochs=MAX_EPOCHS, workload__batch_size=60_000, timing__laps=laps)
+    )
+    assert decode_record(content.encode()).headline.steady_epoch_s == 1.0

@@ -1,0 +1,199 @@
+"""Records as tables and text: what is ranked, what is said, and what cannot break the format."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from epochmark.report.answer import answer_lines
+from epochmark.report.figures import (
+    accuracy_text,
+    device_name,
+    images_text,
+    interval_text,
+    machine_name,
+    seconds_text,
+    validity_text,
+)
+from epochmark.report.long_table import COLUMNS, long_rows, to_csv
+from epochmark.report.machine_text import machine_lines
+from epochmark.report.markdown import escape, to_markdown
+from epochmark.report.results_list import RESULT_COLUMNS, result_rows
+from epochmark.report.sections import MEASURED_HEADER, Section, measured_sections
+from epochmark.results.comparability import key_of
+from epochmark.results.headline import expected_steps, headline_of, images_in, steps_per_epoch
+from epochmark.results.record import Record
+from epochmark.results.references import load_references
+from tests.unit.samples import record
+
+SECOND = 1_000_000_000
+
+
+def run_of(epoch_s: float, **values: object) -> Record:
+    """A correct full run whose ten epochs all took this long."""
+    laps = [{"epoch": n, "steps": 469, "end_ns": round(n * epoch_s * SECOND)} for n in range(1, 11)]
+    timing = {"startup_s": 1.0, "fit_ns": laps[-1]["end_ns"], "laps": laps}
+    return record("fake-valid", timing=timing, **values)
+
+
+def test_headline_of_equal_epochs() -> None:
+    headline = headline_of(run_of(12.0))
+    assert headline.elapsed_s == 120.0
+    assert headline.steady_epoch_s == headline.steady_epoch_low_s == 12.0
+    assert headline.images_per_s == 5000.0  # 60,000 images in 12 s
+    assert headline.test_accuracy == 0.99
+    assert headline.validity == "valid"
+
+
+def test_images_of_laps_count_the_smaller_last_batch() -> None:
+    run = run_of(1.0)
+    assert images_in(run.timing.laps, run.workload) == 600_000
+    assert images_in(run.timing.laps[:1], run.workload) == 60_000
+    partial = record("native-20-steps")
+    assert images_in(partial.timing.laps, partial.workload) == 20 * 128
+    assert steps_per_epoch(partial.workload) == 469
+    assert expected_steps(partial.workload) == 20
+    assert expected_steps(run.workload) == 4690
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"), (0.0, "0.000 s"), (0.0123, "0.012 s"), (1.0, "1.00 s"), (45.678, "45.68 s"),
+        (123.456, "123.5 s"), (1234.5, "1,234 s"), (54321.0, "54,321 s"),
+    ],
+)  # fmt: skip
+def test_seconds_have_the_digits_they_carry(seconds: float | None, text: str) -> None:
+    assert seconds_text(seconds) == text
+
+
+def test_cells_of_a_record() -> None:
+    run = run_of(12.0)
+    assert (images_text(run), accuracy_text(run)) == ("5,000", "99.00%")
+    assert interval_text(run) == "12.00 to 12.00"
+    assert validity_text(run) == "valid"
+    killed = record("fake-killed", timing__laps=[])
+    assert (images_text(killed), accuracy_text(killed), interval_text(killed)) == ("-", "-", "-")
+    assert validity_text(killed) == "invalid (worker-killed)"
+
+
+def test_machine_and_device_are_called_as_people_know_them() -> None:
+    assert machine_name(record(label="lab", machine__model="ACME 1")) == "lab"
+    assert machine_name(record(label=None, machine__model="ACME 1")) == "ACME 1"
+    assert machine_name(record(label=None, machine__model=None)) == record().machine.cpu
+    assert device_name(record()) == record().machine.cpu
+    gpu = {"requested": "gpu", "resolved": "gpu:0", "observed": ["gpu:0"]}
+    assert device_name(record(device={**gpu, "resolved_description": "ACME GPU"})) == "ACME GPU"
+    assert device_name(record(device={**gpu, "resolved_description": None})) == "gpu:0"
+
+
+def test_only_equal_keys_are_comparable() -> None:
+    key = key_of(record())
+    assert str(key) == "mnist-cnn v1, fake stock, float32"
+    departures: list[dict[str, object]] = [
+        {"workload__version": 2},
+        {"workload__variant": ["2 epochs"]},
+        {"precision__observed": "bfloat16"},
+        {"precision__observed": None},
+        {"engine__tuning": "tuned"},
+        {"engine__family": "other"},
+        {"engine__settings": {"kernel_version": "1"}},
+    ]
+    keys = {key_of(record(**departure)) for departure in departures}
+    assert len(keys) == len(departures)
+    assert key not in keys
+    assert key_of(record(workload__seed=9, label="x", engine__settings={"threads": "1"})) == key
+
+
+def rows_of(section: Section) -> list[dict[str, str]]:
+    return [dict(zip(section.header, row, strict=True)) for row in section.rows]
+
+
+def test_valid_runs_are_ranked_inside_their_key_and_the_others_stand_below() -> None:
+    records = [
+        run_of(30.0, id="3" * 12),
+        run_of(5.0, id="0" * 12, findings=[{"code": "loss-flat", "detail": ""}]),
+        run_of(10.0, id="1" * 12),
+        run_of(15.0, id="2" * 12),
+        run_of(1.0, id="4" * 12, workload__variant=["1 epochs"]),
+    ]
+    first, second = measured_sections(records)
+    assert first.header == MEASURED_HEADER
+    assert [(row["rank"], row["id"][0], row["ratio"]) for row in rows_of(first)] == [
+        ("1", "1", "1.00"), ("2", "2", "1.50"), ("3", "3", "3.00"), ("-", "0", "-"),
+    ]  # fmt: skip
+    assert first.notes == ("Only valid runs are ranked.",)
+    assert [row["id"][0] for row in rows_of(second)] == ["4"]
+    assert "(1 epochs)" in second.title
+
+
+def test_published_figures_of_the_same_key_are_ranked_and_marked() -> None:
+    keras = run_of(20.0, engine__family="keras-tensorflow")
+    (section,) = measured_sections([keras], load_references())
+    published = [row for row in rows_of(section) if row["validity"].startswith("published")]
+    assert published
+    assert section.title.startswith("Measured here and published: ")
+    ranks = [int(row["rank"]) for row in rows_of(section)]
+    assert ranks == list(range(1, len(ranks) + 1))
+    (alone,) = measured_sections([run_of(20.0)], load_references())
+    assert len(alone.rows) == 1
+
+
+def test_a_listed_record_has_a_cell_for_every_column() -> None:
+    (row,) = result_rows([record("fake-killed", label="a | b")])
+    cells = dict(zip(RESULT_COLUMNS, row, strict=True))
+    assert cells["validity"] == "invalid (worker-killed)"
+    assert cells["label"] == "a | b"
+    assert cells["elapsed"] == "-"
+
+
+def test_csv_reads_back_whatever_a_label_holds() -> None:
+    label = 'quote " comma , pipe |'
+    rows = long_rows([record(label=label)], load_references())
+    read = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    assert tuple(read[0]) == COLUMNS
+    assert len(read) == 1 + len(load_references())
+    assert read[0]["machine"] == label
+    assert float(read[0]["steady_epoch_s"]) == record().headline.steady_epoch_s
+
+
+@pytest.mark.parametrize("label", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1"])
+def test_no_cell_of_a_csv_is_a_formula(label: str) -> None:
+    (row,) = csv.DictReader(io.StringIO(to_csv(long_rows([record(label=label)], []))))
+    assert row["machine"].startswith("'")
+
+
+def test_markdown_shows_hostile_text_as_text() -> None:
+    hostile = "<script>alert(1)</script> | **b** [x](javascript:1) `c`\x1b[31m\nnew # ~ line"
+    text = to_markdown([Section(hostile, ("machine", "s/epoch"), ((hostile, "1"),), (hostile,))])
+    assert "<" not in text
+    assert "\x1b" not in text
+    lines = text.splitlines()
+    assert lines[3] == "| :-- | --: |"
+    assert lines[4].replace(r"\|", "").count("|") == 3
+    assert r"\*\*b\*\* \[x\]" in escape(hostile)
+
+
+def test_the_answer_to_a_valid_run() -> None:
+    lines = answer_lines(run_of(12.0))
+    assert lines[0].startswith("mnist-cnn v1: fake on cpu (")
+    text = "\n".join(lines)
+    assert "steady epoch   12.00 s per epoch (95 % interval: 12.00 s to 12.00 s" in text
+    assert "elapsed        120.0 s for 10 epochs" in text
+    assert "images/s       5,000" in text
+    assert "validity       valid: all work was done, on cpu" in text
+
+
+def test_the_answer_to_a_failed_run_says_what_to_do() -> None:
+    text = "\n".join(answer_lines(record("fake-killed")))
+    assert "validity       invalid: worker-killed" in text
+    assert "killed by SIGKILL" in text
+    assert "What to do: " in text
+
+
+def test_a_machine_in_lines() -> None:
+    lines = machine_lines(record(machine__memory_bytes=8 << 30, machine__model=None).machine)
+    assert any(line.split() == ["memory", "8.0", "GiB"] for line in lines)
+    assert not any(line.startswith("model") for line in lines)
