@@ -52,6 +52,14 @@ def test_patience_grows_with_the_workers_own_pace() -> None:
     assert patience.limit_s(uses_cpu=True) == FACTOR * 50.0
 
 
+def test_the_pace_of_laps_says_nothing_about_the_next_phase() -> None:
+    patience = Patience(now=0.0)
+    patience.report(1.0, is_lap=True)
+    patience.report(2.0, is_lap=False, begins_phase=True)
+    assert patience.limit_s(uses_cpu=True) == BUSY_START_S
+    assert patience.limit_s(uses_cpu=False) == IDLE_START_S
+
+
 def test_patience_that_was_asked_for_is_kept() -> None:
     patience = Patience(now=0.0, fixed_s=7.0)
     patience.report(500.0, is_lap=True)

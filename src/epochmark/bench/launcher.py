@@ -23,7 +23,7 @@ from epochmark.bench.patience import Patience
 from epochmark.bench.reports import ReportError, ReportReader
 from epochmark.bench.watch import Watch
 from epochmark.results.record import Calm
-from epochmark.worker.protocol import Failed, Finished, Fitted, Job, Lap, Report
+from epochmark.worker.protocol import Failed, Finished, Fitted, Job, Lap, Phase, Report
 
 KILL_GRACE_S = 3.0
 SILENCE_CHECK_S = 5.0
@@ -207,7 +207,8 @@ def _listen(
                     selector.unregister(worker.report_end)
                 try:
                     for report in reader.feed(data):
-                        patience.report(time.monotonic(), isinstance(report, Lap))
+                        begins_phase = isinstance(report, Phase)
+                        patience.report(time.monotonic(), isinstance(report, Lap), begins_phase)
                         outcome.reports.append(report)
                         watch.on_report(report, worker.process.pid)
                         on_report(report)

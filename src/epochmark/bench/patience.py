@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 IDLE_START_S = 300.0
-"""Before the first lap, without the worker using any CPU."""
+"""Before a phase's first lap, without the worker using any CPU."""
 
 BUSY_START_S = 3600.0
-"""Before the first lap while the worker uses CPU: imports, compilation, or one epoch of a Keras
-engine, which reports whole epochs only (the slowest published machine takes 310 s for one)."""
+"""Before a phase's first lap while the worker uses CPU: imports, compilation, the test set, or one
+epoch of a Keras engine, which reports whole epochs only (the slowest published machine takes 310 s
+for one)."""
 
 FLOOR_S = 120.0
 FACTOR = 20.0
@@ -24,11 +25,12 @@ class Patience:
         self._longest_silence = 0.0
         self._laps_seen = False
 
-    def report(self, now: float, is_lap: bool) -> None:
-        """The worker reported something."""
+    def report(self, now: float, is_lap: bool, begins_phase: bool = False) -> None:
+        """The worker reported something. In a new phase the pace of the laps says nothing: the
+        test set alone took longer than twenty of its steps with MLX on a busy CPU."""
         self._longest_silence = max(self._longest_silence, now - self._last_report)
         self._last_report = now
-        self._laps_seen = self._laps_seen or is_lap
+        self._laps_seen = is_lap or (self._laps_seen and not begins_phase)
 
     def limit_s(self, uses_cpu: bool) -> float:
         """Longest silence accepted now; ``uses_cpu``: the worker is computing something."""

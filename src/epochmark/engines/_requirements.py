@@ -184,7 +184,7 @@ JAX: Tuple[Requirements, ...] = (
         pip=("jax>=0.10.2,<0.11", _OPTAX, _KERAS),
         oldest_python=(3, 11),
         download_mb=150,
-        installed_mb=500,
+        installed_mb=700,
         tested=_HERE,
     ),
     Requirements(
@@ -193,7 +193,7 @@ JAX: Tuple[Requirements, ...] = (
         architectures=(ARM64,),
         oldest_python=(3, 11),
         download_mb=150,
-        installed_mb=500,
+        installed_mb=700,
     ),
     Requirements(
         pip=("jax[cuda13]>=0.10.2,<0.11", _OPTAX, _KERAS),
