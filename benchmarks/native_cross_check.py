@@ -48,7 +48,7 @@ def compare(output: bytes, expected: dict[str, npt.NDArray[np.float64]]) -> None
     flat = np.frombuffer(output, np.float32, offset=losses.nbytes)
     sizes = [int(np.prod(shape)) for shape in SHAPES.values()]
     print(f"  gradients of {JUDGED} image, error over the largest entry:")
-    for name, part in zip(SHAPES, np.split(flat, np.cumsum(sizes)[:-1])):
+    for name, part in zip(SHAPES, np.split(flat, np.cumsum(sizes)[:-1]), strict=True):
         wanted = expected[name].ravel()
         print(f"    {name:15} {np.abs(part - wanted).max() / np.abs(wanted).max():.1e}")
 
@@ -65,18 +65,16 @@ def main() -> None:
     weights = parity.replay_weights(MNIST_CNN)
     batches = parity.replay_batches(images, labels)
     _, expected = reference.loss_and_gradients(MNIST_CNN, weights, images[:JUDGED], labels[:JUDGED])
-    arrays = [*(weights[name] for name in SHAPES), *(a for batch in batches for a in batch)]
-    given = b"".join(array.tobytes() for array in arrays)
+    given = b"".join(weights[name].tobytes() for name in SHAPES)
+    given += b"".join(array.tobytes() for batch in batches for array in batch)
     with tempfile.TemporaryDirectory() as folder:
         program = [*shlex.split(options.run), str(build(folder, options.cmake))]
         listed = subprocess.run(program, check=True, capture_output=True, text=True).stdout
         for name in listed.strip().split(","):
             print(f"{name}, {options.threads} threads")
             command = [*program, name, options.threads]
-            compare(
-                subprocess.run(command, input=given, check=True, stdout=subprocess.PIPE).stdout,
-                expected,
-            )
+            done = subprocess.run(command, input=given, check=True, stdout=subprocess.PIPE)
+            compare(done.stdout, expected)
 
 
 if __name__ == "__main__":

@@ -54,9 +54,7 @@ def tolerance_factor(count: int, content: float = CONTENT, confidence: float = C
     normal = statistics.NormalDist()
     freedom = count - 1
     spread = 2 / (9 * freedom)
-    chi_squared = (
-        freedom * (1 - spread + normal.inv_cdf(1 - confidence) * math.sqrt(spread)) ** 3
-    )
+    chi_squared = freedom * (1 - spread + normal.inv_cdf(1 - confidence) * math.sqrt(spread)) ** 3
     z = normal.inv_cdf((1 + content) / 2)
     return z * math.sqrt(freedom * (1 + 1 / count) / chi_squared)
 
