@@ -24,7 +24,7 @@ from epochmark.workloads.spec import Workload
 
 REPLAY_STEPS = 10
 REPLAY_SEED = 1
-"""The first seed from 1 on whose losses stay within 1e-5 whatever the rounding (docs/parity.md)."""
+"""The first seed from 1 on whose losses were not moved by noise like rounding (docs/parity.md)."""
 REPLAY_BIAS_RANGE = 0.1
 """Zero biases would leave 42 % of the second convolution's outputs exactly on ReLU's kink, where
 rounding decides which way a gradient goes (docs/parity.md)."""
