@@ -1,7 +1,7 @@
 """Where the loss curve and the accuracy of correct training lie: a measured tolerance interval.
 
-``benchmarks/make_learning_band.py`` measures the band from full seeded runs of the native engine and
-stores it, with its provenance, in the JSON file beside this module.
+``benchmarks/make_learning_band.py`` measures the band from full seeded runs of the native engine
+and stores it, with its provenance, in the JSON file beside this module.
 """
 
 from __future__ import annotations
