@@ -97,7 +97,7 @@ def load_results(source: str | Path | None = None) -> list[Record]:
     at all: ``EpochmarkError`` says what is wrong.
     """
     files = ResultFiles.of_user() if source is None else ResultFiles(Path(source))
-    if source is not None and Path(source).is_file():
+    if source is not None and not files.folder.is_dir():
         return _records_in(Path(source))
     stored, unreadable = files.load()
     for one in unreadable:

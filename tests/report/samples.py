@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,10 +32,11 @@ def finished(record: Record) -> Record:
     return sealed(msgspec.structs.replace(record, headline=headline_of(record)))
 
 
-def machine(cpu: str = "AMD EPYC", machine_id: str | None = "0" * 16, **fields: Any) -> Machine:
-    """The real run's machine with another processor."""
+def machine(cpu: str = "AMD EPYC", machine_id: str | None = None) -> Machine:
+    """The real run's machine with another processor, and an id that goes with its name."""
     real = real_record().machine
-    return msgspec.structs.replace(real, cpu=cpu, machine_id=machine_id, **fields)
+    own = "0" * 16 if cpu == "AMD EPYC" else hashlib.sha256(cpu.encode()).hexdigest()[:16]
+    return msgspec.structs.replace(real, cpu=cpu, machine_id=machine_id or own)
 
 
 def sample(
@@ -67,7 +69,7 @@ def sample(
         departures.append(f"batch {batch_size}")
     record = replace(
         real,
-        id=f"{number:012x}",
+        id=f"{number:04x}00000000",
         created=f"2026-11-{1 + number % 28:02d}T10:{number % 60:02d}:00Z",
         label=label,
         findings=[
@@ -173,11 +175,7 @@ def mixed_records(count: int) -> list[Record]:
     engines = ["native", "torch", "jax", "keras-tensorflow"]
     records = []
     for number in range(count):
-        there = (
-            machine()
-            if number % 5 == 0
-            else machine(f"Processor {number % 37}", f"{number % 37:016x}")
-        )
+        there = machine() if number % 5 == 0 else machine(f"Processor {number % 37}")
         if number % 11 == 10:
             records.append(failed(number, on=there))
             continue

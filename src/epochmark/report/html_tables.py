@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from epochmark.report.figures import is_figure
+from epochmark.report.plain_text import plain
 from epochmark.report.sections import Section
 
 _TEMPLATE = """\
@@ -41,7 +42,12 @@ def to_html(sections: Sequence[Section]) -> str:
     from markupsafe import Markup
 
     right, left = Markup(' align="right"'), Markup("")
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: plain(value) if type(value) is str else value,
+    )
     return environment.from_string(_TEMPLATE).render(
         sections=sections, zip=zip, side=lambda column: right if is_figure(column) else left
     )

@@ -15,6 +15,7 @@ from epochmark.report.figures import (
     findings_text,
     machine_name,
 )
+from epochmark.report.plain_text import plain
 from epochmark.report.references_table import footnotes
 from epochmark.report.sections import Section
 from epochmark.results.comparability import key_of
@@ -88,7 +89,7 @@ def to_csv(rows: Sequence[dict[str, Any]]) -> str:
 def _csv_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
-    text = "".join(c if c.isprintable() else " " for c in value)
+    text = plain(value)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 

@@ -94,7 +94,7 @@ def style_variables(look: Look) -> dict[str, str]:
 def config(look: Look) -> dict[str, Any]:
     """The Vega-Lite configuration all charts share."""
     return {
-        "background": look.paper,
+        "background": look.paper or "transparent",
         "font": FONT,
         "padding": 4 if look.paper is None else 20,
         "view": {"stroke": None},

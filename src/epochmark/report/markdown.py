@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from epochmark.report.figures import is_figure
+from epochmark.report.plain_text import plain
 from epochmark.report.sections import Section
 
 
@@ -28,6 +29,5 @@ def _row(cells: Sequence[str], raw: bool = False) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown and the HTML inside it show as it is, on one line."""
-    flat = "".join(c if c.isprintable() else " " for c in text)
-    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{c}" if c in "\\`*_[]|#~" else c for c in flat)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import re
 from html import escape
+from typing import Any
 
 import epochmark
 from epochmark.errors import EpochmarkError
 from epochmark.report.charts import Chart, Drawing, Spec
 from epochmark.report.look import Look, config
+from epochmark.report.plain_text import plain
 
 PNG_SCALE = 2
 """Pixels in the file per pixel of the chart: sharp on today's screens."""
@@ -31,9 +33,10 @@ def require_drawing() -> None:
 
 def specification(drawing: Drawing, look: Look, heading: Chart | None = None) -> Spec:
     """The whole Vega-Lite specification; ``heading`` gives a chart that stands alone its title."""
-    spec: Spec = {**drawing.spec, "config": config(look)}
+    drawn = _plain(drawing.spec)
+    spec: Spec = {**drawn, "config": config(look)}
     if heading is not None:
-        spec = {"vconcat": [drawing.spec], "config": config(look)}
+        spec = {"vconcat": [drawn], "config": config(look)}
         spec["title"] = {
             "text": heading.title,
             "subtitle": f"epochmark {epochmark.__version__}: training mnist-cnn",
@@ -43,12 +46,24 @@ def specification(drawing: Drawing, look: Look, heading: Chart | None = None) ->
     return {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", **spec}
 
 
+def _plain(part: Any) -> Any:
+    """The specification with printable text only: a control character in a label makes the drawing
+    library abort the whole process."""
+    if isinstance(part, str):
+        return plain(part)
+    if isinstance(part, dict):
+        return {name: _plain(value) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_plain(value) for value in part]
+    return part
+
+
 def to_svg(drawing: Drawing, look: Look, heading: Chart | None = None) -> str:
     """SVG that fits its place and tells its ``alt`` to those who cannot see it."""
     import vl_convert
 
     svg = _shortened(vl_convert.vegalite_to_svg(specification(drawing, look, heading)))
-    label = escape(drawing.alt, quote=True)
+    label = escape(plain(drawing.alt), quote=True)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 

@@ -20,6 +20,7 @@ from epochmark.report.page._contents import (
     method_of,
     table_of,
 )
+from epochmark.report.plain_text import plain
 from epochmark.report.render import can_draw, to_svg
 from epochmark.report.subject import Subject
 from epochmark.results.bundle import encode_bundle
@@ -85,6 +86,7 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.PackageLoader("epochmark.report.page", "."),
         autoescape=lambda name: name == "page.html",
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: plain(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -1,0 +1,258 @@
+"""The report in a real headless Chromium: quiet, sortable, in both themes, on a telephone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import epochmark
+from epochmark.report.page import report_page
+from epochmark.report.subject import subject_of
+from epochmark.results.findings import FindingCode
+from epochmark.results.record import Record
+from epochmark.results.references import load_references
+from tests.report.samples import failed, machine, mixed_records, sample
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+HOSTILE = "</script></svg><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield running
+        running.close()
+
+
+class Opened:
+    """A page with all it said and all it asked for."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.said: list[str] = []
+        self.requested: list[str] = []
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("request", lambda request: self.requested.append(request.url))
+
+
+@cache
+def page_of(case: str) -> str:
+    """The report of a case's records, made once."""
+    return report_page(subject_of(CASES[case](), load_references(), "0" * 16))
+
+
+def opened(
+    browser: Browser,
+    folder: Path,
+    case: str,
+    *,
+    width: int = 1280,
+    dark: bool = False,
+) -> Opened:
+    """The report of a case, opened from its file."""
+    file = folder / "report.html"
+    file.write_text(page_of(case), "utf-8")
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        color_scheme="dark" if dark else "light",
+        offline=True,
+    )
+    one = Opened(context.new_page())
+    one.page.goto(file.as_uri())
+    return one
+
+
+def several() -> list[Record]:
+    return [
+        sample(1),
+        sample(2, engine="torch", step_s=0.05),
+        sample(3, findings=[FindingCode.FOREIGN_LOAD]),
+        sample(4, findings=[FindingCode.STEPS_LIMITED]),
+        sample(5, findings=[FindingCode.PARITY_FAILED]),
+        sample(6, on=machine("Another")),
+        failed(7),
+    ]
+
+
+CASES: dict[str, Callable[[], list[Record]]] = {
+    "none": list,
+    "one": lambda: [sample(1)],
+    "failed": lambda: [failed(1)],
+    "several": several,
+    "html": lambda: [sample(1, label=HOSTILE), sample(2, on=machine(HOSTILE))],
+    "long": lambda: [sample(1, label="x" * 300), sample(2, on=machine("y" * 300))],
+    "500": lambda: mixed_records(500),
+}
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("case", CASES)
+def test_it_loads_quietly_and_fits_the_screen(
+    browser: Browser, tmp_path: Path, case: str, width: int
+) -> None:
+    one = opened(browser, tmp_path, case, width=width)
+    assert one.said == []
+    assert one.requested == [(tmp_path / "report.html").as_uri()]
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= width
+    shown = "narrow" if width < 500 else "wide"
+    for figure in one.page.locator("figure").all():
+        assert figure.locator(f".{shown}").is_visible()
+        assert figure.locator("svg:visible").count() == 1
+        assert figure.locator("svg:visible").get_attribute("aria-label")
+    one.page.context.close()
+
+
+def column(page: Page, number: int) -> list[str]:
+    return [
+        text.strip() for text in page.locator(f"#table td:nth-child({number})").all_inner_texts()
+    ]
+
+
+def test_a_click_on_a_heading_sorts_and_another_turns_it_round(
+    browser: Browser, tmp_path: Path
+) -> None:
+    page = opened(browser, tmp_path, "several").page
+    heading = page.locator("#table th").nth(6)
+    assert heading.inner_text() == "s/epoch"
+    heading.get_by_role("button").click()
+    figures = [float(text) for text in column(page, 7) if text]
+    assert figures == sorted(figures)
+    assert heading.get_attribute("aria-sort") == "ascending"
+    heading.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    figures = [float(text) for text in column(page, 7) if text]
+    assert figures == sorted(figures, reverse=True)
+    assert heading.get_attribute("aria-sort") == "descending"
+    accuracies = page.locator("#table th").nth(10)
+    accuracies.get_by_role("button").click()
+    texts = column(page, 11)
+    assert texts[-1] == ""
+    assert texts == sorted(texts, key=lambda text: (text == "", text))
+    page.context.close()
+
+
+def test_the_filter_leaves_the_rows_with_every_word(browser: Browser, tmp_path: Path) -> None:
+    page = opened(browser, tmp_path, "several").page
+    page.get_by_label("Show rows with").fill("torch 0002")
+    shown = page.locator("#table tbody tr:visible")
+    assert shown.count() == 1
+    assert "torch" in shown.inner_text()
+    assert page.locator("#filter output").inner_text().startswith("1 of ")
+    page.context.close()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_theme_follows_the_system_until_it_is_chosen(
+    browser: Browser, tmp_path: Path, dark: bool
+) -> None:
+    page = opened(browser, tmp_path, "several", dark=dark).page
+
+    def paper() -> int:
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(int(part) for part in colour[4:-1].split(","))
+
+    def ink_of_charts() -> str:
+        return str(page.evaluate("getComputedStyle(document.querySelector('.wide text')).fill"))
+
+    theme = page.get_by_role("button", name="Theme")
+    assert (paper() < 200) is dark
+    theme.click()
+    assert "light" in theme.inner_text()
+    light = ink_of_charts()
+    assert paper() > 700
+    theme.click()
+    assert "dark" in theme.inner_text()
+    assert paper() < 200
+    assert ink_of_charts() != light
+    theme.click()
+    assert (paper() < 200) is dark
+    page.context.close()
+
+
+CONTRAST = """() => {
+  const luminance = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map((c) => c / 255)
+      .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const paper = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = getComputedStyle(e).backgroundColor;
+      if (colour !== "rgba(0, 0, 0, 0)") return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const faint = [];
+  for (const e of document.querySelectorAll("body *")) {
+    const own = Array.from(e.childNodes).some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !e.checkVisibility() || e.closest("script, style")) continue;
+    const style = getComputedStyle(e);
+    const [a, b] = [luminance(e.closest("svg") ? style.fill : style.color), luminance(paper(e))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${e.tagName} ${e.textContent.slice(0, 40)}`);
+  }
+  return faint;
+}"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_all_text_has_the_contrast_of_wcag_aa(browser: Browser, tmp_path: Path, dark: bool) -> None:
+    page = opened(browser, tmp_path, "several", dark=dark).page
+    assert page.evaluate(CONTRAST) == []
+    page.context.close()
+
+
+def test_everything_can_be_reached_with_the_keyboard(browser: Browser, tmp_path: Path) -> None:
+    page = opened(browser, tmp_path, "several").page
+    reached = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.outerHTML.slice(0, 300)"))
+    everything = "".join(reached)
+    for part in ("Skip to the answer", 'id="theme"', "search", "s/epoch", 'id="download"'):
+        assert part in everything
+    page.context.close()
+
+
+def test_a_mark_tells_what_it_stands_for(browser: Browser, tmp_path: Path) -> None:
+    page = opened(browser, tmp_path, "several").page
+    page.locator('#engines .wide [aria-label^="torch on cpu"]').first.hover()
+    assert page.locator("#tip").inner_text().startswith("torch on cpu, stock, float32: ")
+    page.context.close()
+
+
+def test_the_download_is_a_bundle_that_can_be_checked(browser: Browser, tmp_path: Path) -> None:
+    one = opened(browser, tmp_path, "one")
+    with one.page.expect_download() as waiting:
+        one.page.get_by_role("button", name="Download the records").click()
+    file = tmp_path / "download.json"
+    waiting.value.save_as(file)
+    assert waiting.value.suggested_filename == "epochmark-records.json"
+    assert [checked.problems for checked in epochmark.check(file)] == [()]
+    assert json.loads(file.read_bytes())["epochmark_bundle"] == 1
+    assert one.said == []
+    one.page.context.close()
+
+
+def test_without_scripts_it_says_the_same(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(page_of("several"), "utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    assert page.locator("#table tbody tr").count() == len(several()) + len(load_references())
+    assert page.locator("figure svg:visible").count() > 3
+    assert page.locator("#filter, #theme, #download").locator("visible=true").count() == 0
+    context.close()

@@ -1,0 +1,156 @@
+"""Records leave one machine in a bundle and arrive on another, checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import epochmark
+from epochmark.results.bundle import sum_of_records
+from epochmark.results.digest import digest_of
+from epochmark.results.store import ResultFiles
+from epochmark.results.upgrades import encode_record
+from tests.report.samples import failed, finished, sample
+from tests.report.test_check import judged
+
+
+def bundle_of(records: list[dict[str, Any]]) -> bytes:
+    """A bundle with the right sum, whatever is in it."""
+    return json.dumps(
+        {
+            "epochmark_bundle": 1,
+            "epochmark_version": "0.1.0",
+            "sha256": sum_of_records(records),
+            "records": records,
+        }
+    ).encode()
+
+
+def fields_of(number: int, **changes: Any) -> dict[str, Any]:
+    """A record's fields with top-level changes and a digest that fits them."""
+    fields: dict[str, Any] = {**json.loads(encode_record(sample(number))), **changes}
+    return {**fields, "digest": digest_of(fields)}
+
+
+def test_records_arrive_as_they_left_but_for_the_machine_id(
+    results: ResultFiles, tmp_path: Path
+) -> None:
+    records = [judged(record) for record in (sample(1), sample(2, label="<b>ü</b>"), failed(3))]
+    epochmark.export_results(records, tmp_path / "bundle.json")
+    added, refused = epochmark.import_results(tmp_path / "bundle.json")
+    assert refused == []
+    without_id = [
+        msgspec.structs.replace(r, machine=msgspec.structs.replace(r.machine, machine_id=None))
+        for r in records
+    ]
+    assert added == without_id
+    by_id = sorted(epochmark.load_results(), key=lambda record: record.id)
+    assert by_id == without_id
+    assert [one.problems for one in epochmark.check(tmp_path / "bundle.json")] == [(), (), ()]
+
+
+def test_the_machine_id_goes_along_when_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "bundle.json"
+    epochmark.export_results([sample(1)], file, keep_machine_ids=True)
+    assert epochmark.load_results(file)[0].machine.machine_id == "0" * 16
+
+
+def test_importing_twice_changes_nothing(results: ResultFiles, tmp_path: Path) -> None:
+    file = tmp_path / "bundle.json"
+    epochmark.export_results([sample(1)], file)
+    epochmark.import_results(file)
+    assert epochmark.import_results(file) == ([], [])
+    assert len(list(results.folder.glob("*.json"))) == 1
+
+
+def test_a_single_record_file_can_be_imported(results: ResultFiles, tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    file.write_bytes(encode_record(sample(1)))
+    added, _ = epochmark.import_results(file)
+    assert [record.id for record in added] == [sample(1).id]
+
+
+def test_an_edited_record_is_refused_and_the_others_are_taken(
+    results: ResultFiles, tmp_path: Path
+) -> None:
+    edited = fields_of(2)
+    edited["learning"]["test_accuracy"] = 0.9999
+    file = tmp_path / "bundle.json"
+    file.write_bytes(bundle_of([fields_of(1), edited, fields_of(3)]))
+    added, refused = epochmark.import_results(file)
+    assert [record.id for record in added] == [sample(1).id, sample(3).id]
+    assert [one.name for one in refused] == [sample(2).id]
+
+
+def test_a_record_cannot_take_the_place_of_another(results: ResultFiles, tmp_path: Path) -> None:
+    """Neither under its id nor under one that begins the same, which would give the same file."""
+    results.save(sample(1))
+    before = {file.name: file.read_bytes() for file in results.folder.iterdir()}
+    for other_id in (sample(1).id, sample(1).id[:8] + "ffff"):
+        twin = finished(msgspec.structs.replace(sample(1, step_s=0.001), id=other_id))
+        epochmark.export_results([twin], tmp_path / "bundle.json")
+        added, refused = epochmark.import_results(tmp_path / "bundle.json")
+        assert (added, len(refused)) == ([], 1)
+    assert {file.name: file.read_bytes() for file in results.folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/etc/escaped", "a\0b", "a/b", "", "x" * 300])
+def test_an_engine_name_never_leads_out_of_the_folder(
+    results: ResultFiles, tmp_path: Path, name: str
+) -> None:
+    fields = fields_of(1)
+    fields["engine"]["name"] = name
+    fields["digest"] = digest_of(fields)
+    file = tmp_path / "bundle.json"
+    file.write_bytes(bundle_of([fields]))
+    added, refused = epochmark.import_results(file)
+    assert (added, len(refused)) == ([], 1)
+    assert list(tmp_path.rglob("*escaped*")) == []
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{}], [None], [[]], ["text"], [1e400], [{"schema": 99}], [{"schema": 1, "id": "x"}],
+        [{"id": {"a": "b"}}],
+    ],
+)  # fmt: skip
+def test_broken_records_are_refused_one_by_one(
+    results: ResultFiles, tmp_path: Path, records: list[Any]
+) -> None:
+    file = tmp_path / "bundle.json"
+    file.write_bytes(bundle_of([*records, fields_of(1)]).replace(b"Infinity", b"1"))
+    added, refused = epochmark.import_results(file)
+    assert [record.id for record in added] == [sample(1).id]
+    assert refused
+
+
+def test_a_bundle_has_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "bundle.json"
+    file.write_bytes(bundle_of([{}] * 10_001))
+    with pytest.raises(epochmark.EpochmarkError, match="neither a bundle nor a record"):
+        epochmark.check(file)
+    monkeypatch.setattr("epochmark.results.bundle.MAX_BUNDLE_BYTES", 100)
+    with pytest.raises(epochmark.EpochmarkError, match="larger than"):
+        epochmark.check(file)
+
+
+def test_a_newer_bundle_is_refused_with_advice(tmp_path: Path) -> None:
+    file = tmp_path / "bundle.json"
+    file.write_bytes(bundle_of([]).replace(b'"epochmark_bundle": 1', b'"epochmark_bundle": 2'))
+    with pytest.raises(epochmark.EpochmarkError, match="upgrade epochmark"):
+        epochmark.load_results(file)
+
+
+def test_a_bundle_that_is_not_whole_is_not_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "bundle.json"
+    epochmark.export_results([sample(1), sample(2)], file)
+    document = json.loads(file.read_bytes())
+    document["records"].pop()
+    file.write_text(json.dumps(document))
+    with pytest.raises(epochmark.EpochmarkError, match="not as it was written"):
+        epochmark.load_results(file)

@@ -1,0 +1,204 @@
+"""Each chart is a valid Vega-Lite specification that says what the records say."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import altair
+import pytest
+from typer.testing import CliRunner
+
+from epochmark.cli import app
+from epochmark.report import look as looks
+from epochmark.report.charts import Chart, Drawing, all_charts
+from epochmark.report.look import Look
+from epochmark.report.render import specification, to_png, to_svg
+from epochmark.report.subject import Subject, subject_of
+from epochmark.results.findings import FindingCode
+from epochmark.results.record import Record
+from epochmark.results.references import load_references
+from epochmark.results.store import ResultFiles
+from tests.report.samples import failed, machine, mixed_records, sample
+
+CHARTS = {chart.name: chart for chart in all_charts()}
+LONG = "x" * 300
+HOSTILE = '</svg><script>alert("1")</script>'
+
+
+def about(records: Sequence[Record]) -> Subject:
+    return subject_of(records, load_references(), "0" * 16)
+
+
+def everything() -> Subject:
+    """Records that every chart has something to show of."""
+    return about(
+        [
+            sample(1),
+            sample(2, engine="torch", tuning="tuned"),
+            sample(3, engine="torch", step_s=2.0),
+            sample(4, engine="jax", findings=[FindingCode.UNSTEADY]),
+            sample(5, batch_size=256),
+            sample(6, on=machine("Another"), step_s=0.3),
+            sample(7, on=machine(LONG)),
+            sample(8, on=machine(HOSTILE)),
+            failed(9),
+            sample(10),
+        ]
+    )
+
+
+def drawn(name: str, subject: Subject, look: Look | None = None) -> Drawing:
+    drawing = CHARTS[name].draw(subject, look or looks.light(720))
+    assert drawing is not None
+    return drawing
+
+
+def says(drawing: Drawing) -> str:
+    """All the data of a chart as text."""
+    return json.dumps(drawing.spec, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("look", [looks.light(720), looks.dark(290), looks.page(290)])
+@pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
+def test_it_is_valid_vega_lite(chart: Chart, look: Look) -> None:
+    drawing = drawn(chart.name, everything(), look)
+    for heading in (None, chart):
+        spec = specification(drawing, look, heading)
+        altair.Chart.from_dict(spec, validate=True)
+    assert drawing.alt
+
+
+@pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
+def test_it_is_drawn_as_svg_and_png(chart: Chart) -> None:
+    look = looks.light(720)
+    drawing = drawn(chart.name, everything(), look)
+    root = ET.fromstring(to_svg(drawing, look, chart))
+    assert root.attrib["aria-label"] == drawing.alt
+    names = {element.tag.partition("}")[2] for element in root.iter()}
+    assert names <= {"svg", "g", "path", "line", "text", "tspan", "rect", "defs", "clipPath"}
+    assert to_png(drawing, look, chart).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
+@pytest.mark.parametrize("records", [[], [failed(1)], mixed_records(3)], ids=["0", "failed", "3"])
+def test_it_shows_nothing_rather_than_an_empty_box(chart: Chart, records: list[Record]) -> None:
+    drawing = chart.draw(subject_of(records, (), None), looks.light(720))
+    if drawing is not None:
+        altair.Chart.from_dict(specification(drawing, looks.light(720)), validate=True)
+        assert drawing.alt
+    if not records:
+        assert drawing is None
+
+
+def test_machines_are_compared_inside_one_key_only() -> None:
+    subject = about(
+        [
+            sample(1),
+            sample(2, on=machine("Same key")),
+            sample(3, engine="torch", on=machine("Other engine")),
+            sample(4, kernels="2", on=machine("Other kernels")),
+            sample(5, batch_size=64, on=machine("Other batch")),
+            sample(6, on=machine("Disturbed"), findings=[FindingCode.UNSTEADY]),
+        ]
+    )
+    text = says(drawn("machines", subject))
+    assert "Same key" in text
+    for other in ("Other engine", "Other kernels", "Other batch", "Disturbed"):
+        assert other not in text
+
+
+def test_published_figures_of_the_same_key_stand_among_the_measured_and_are_marked() -> None:
+    subject = about([sample(1, engine="keras-tensorflow")])
+    text = says(drawn("machines", subject))
+    assert "(published)" in text
+    assert "This machine" in text
+    assert "keras-tensorflow stock, float32" not in [
+        panel["title"]["text"]
+        for panel in drawn("published", subject).spec["vconcat"]
+        if panel["title"]["subtitle"] == "mnist-cnn v1"
+    ]
+
+
+def test_several_runs_of_a_machine_are_one_bar() -> None:
+    subject = about([sample(n) for n in range(1, 6)] + [sample(9, on=machine("Another"))])
+    (panel,) = drawn("machines", subject).spec["vconcat"]
+    labels = [bar["label"] for bar in panel["data"]["values"]]
+    assert sorted(labels) == ["Another", "This machine: AMD EPYC (5 runs)"]
+
+
+def test_of_many_machines_this_one_is_always_shown() -> None:
+    others = [sample(n, on=machine(f"Machine {n}"), step_s=0.001 * n) for n in range(10, 80)]
+    subject = about([sample(1, step_s=0.065), *others])
+    (panel,) = drawn("machines", subject).spec["vconcat"]
+    assert len(panel["data"]["values"]) == 20
+    assert any(bar["strong"] for bar in panel["data"]["values"])
+    assert "20 of 71 shown" in panel["title"]["subtitle"]
+
+
+@pytest.mark.parametrize(("slowest", "kind"), [(0.1, "linear"), (1.0, "log")])
+def test_bars_begin_at_zero_and_a_wide_span_becomes_logarithmic(slowest: float, kind: str) -> None:
+    subject = about([sample(1, step_s=0.01), sample(2, on=machine("Slow"), step_s=slowest)])
+    (panel,) = drawn("machines", subject).spec["vconcat"]
+    scale = panel["layer"][0]["encoding"]["x"]["scale"]
+    assert scale.get("type", "linear") == kind
+    assert (scale["domain"][0] == 0) is (kind == "linear")
+
+
+def test_the_doubtful_is_hollow() -> None:
+    subject = about([sample(1), sample(2, engine="jax", findings=[FindingCode.UNSTEADY])])
+    filled = {
+        bar["label"].split()[0]: bar["filled"]
+        for bar in drawn("engines", subject).spec["data"]["values"]
+    }
+    assert filled["native"] == 1.0
+    assert filled["jax"] < 0.5
+
+
+def test_stock_and_tuned_differ_in_words_and_colour() -> None:
+    subject = about([sample(1, engine="torch"), sample(2, engine="torch", tuning="tuned")])
+    bars = drawn("engines", subject).spec["data"]["values"]
+    assert [("stock" in bar["label"], "tuned" in bar["label"]) for bar in bars] == [
+        (True, False),
+        (False, True),
+    ]
+    assert len({bar["colour"] for bar in bars}) == 2
+
+
+def test_laps_beyond_what_a_screen_shows_are_drawn_in_groups() -> None:
+    record = sample(1, step_s=0.25)
+    assert len(record.timing.laps) == 4690
+    points: list[Any] = next(
+        layer["data"]["values"]
+        for layer in drawn("speed", about([record])).spec["layer"]
+        if layer["encoding"].get("x", {}).get("field") == "start_s"
+    )
+    assert 200 < len(points) <= 300
+    assert points[-1]["end_s"] == record.timing.laps[-1].end_ns / 1e9
+
+
+def test_every_colour_has_a_variable_of_the_page() -> None:
+    variables = {f"var(--{name})" for name in looks.style_variables(looks.light(1))}
+    page = looks.page(1)
+    used = {page.ink, page.muted, page.grid, page.own, page.other, page.published, page.doubtful}
+    assert {*used, page.shade, *page.series} == variables
+
+
+def test_plot_writes_each_chart_and_names_what_it_cannot(
+    results: ResultFiles, tmp_path: Path
+) -> None:
+    for record in everything().records:
+        results.save(record)
+    listed = CliRunner().invoke(app, ["plot", "--list"]).stdout
+    for name in CHARTS:
+        assert name in listed
+        for ending in ("svg", "png"):
+            file = tmp_path / f"{name}.{ending}"
+            done = CliRunner().invoke(app, ["plot", name, "-o", str(file), "--dark"])
+            assert done.exit_code == 0, done.stderr
+            assert file.stat().st_size > 1000
+    for wrong in (["nothing", "-o", "x.svg"], ["speed"], ["speed", "-o", "x.gif"], []):
+        assert CliRunner().invoke(app, ["plot", *wrong]).exit_code == 2

@@ -1,0 +1,179 @@
+"""The report as a file: whole, bounded, escaped, and sealed against the network."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import epochmark
+from epochmark.cli import app
+from epochmark.report import page as page_module
+from epochmark.report.page import report_page
+from epochmark.report.plain_text import plain
+from epochmark.report.subject import subject_of
+from epochmark.results.findings import MEANING, FindingCode
+from epochmark.results.record import Record
+from epochmark.results.references import load_references
+from epochmark.results.store import ResultFiles
+from tests.report.samples import failed, machine, mixed_records, sample
+
+HOSTILE = "</script></svg><img src=x onerror=alert(1)>\"'&amp;{{7*7}}"
+
+
+def page_of(records: Sequence[Record]) -> str:
+    return report_page(subject_of(records, load_references(), "0" * 16))
+
+
+class Outline(HTMLParser):
+    """Collects headings, tags, attributes that could run or load something, and text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.headings: list[int] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.links: set[str] = set()
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if re.fullmatch(r"h\d", tag):
+            self.headings.append(int(tag[1]))
+        self.attributes |= {name for name, _ in attrs}
+        self.links |= {
+            value or "" for name, value in attrs if name in ("src", "href", "xlink:href")
+        }
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def embedded(page: str) -> bytes:
+    """The bundle that the page carries."""
+    (block,) = re.findall(r'<script type="application/json" id="bundle">(.*?)</script>', page)
+    return gzip.decompress(base64.b64decode(json.loads(block)["gzip"]))
+
+
+def test_it_loads_nothing_and_runs_nothing_but_its_own() -> None:
+    outline = Outline(page_of([sample(1), sample(2, on=machine("Another"))]))
+    assert outline.links == {"data:,", "#answer"}
+    assert not {name for name in outline.attributes if name.startswith("on") or name == "style"}
+    assert not outline.tags & {"iframe", "object", "embed", "img", "base", "form"}
+
+
+@pytest.mark.parametrize("hostile", [HOSTILE, "x" * 300, "\x1b[31m\x00\u202e", "数据"])
+def test_labels_are_text_and_nothing_else(hostile: str) -> None:
+    records = [
+        sample(1, label=hostile, description=hostile, device="gpu:0"),
+        sample(2, on=machine(hostile), findings=[FindingCode.UNSTEADY]),
+        sample(3, on=machine(hostile)),
+        sample(4),
+    ]
+    outline, usual = Outline(page_of(records)), Outline(page_of([sample(1), sample(4)]))
+    assert outline.tags <= usual.tags | {"article", "code", "h3", "span", "ul", "li", "strong"}
+    assert plain(hostile[:20]) in outline.text
+    assert plain(outline.text.replace("\n", "")) == outline.text.replace("\n", "")
+
+
+def test_headings_go_down_one_step_at_a_time() -> None:
+    headings = Outline(page_of(mixed_records(8))).headings
+    assert headings[0] == 1
+    assert headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(headings))
+
+
+def test_it_carries_the_records(tmp_path: Path) -> None:
+    records = [sample(1), failed(2), sample(3)]
+    file = tmp_path / "bundle.json"
+    file.write_bytes(embedded(page_of(records)))
+    assert [record.id for record in epochmark.load_results(file)] == [r.id for r in records]
+
+
+def test_of_too_many_records_it_carries_the_newest_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_module, "MAX_EMBEDDED_BYTES", 8_000)
+    records = sorted((sample(n) for n in range(1, 9)), key=lambda record: record.created)
+    page = page_of(records)
+    file = tmp_path / "bundle.json"
+    file.write_bytes(embedded(page))
+    kept = [record.id for record in epochmark.load_results(file)]
+    assert 0 < len(kept) < 8
+    assert kept == [record.id for record in records][-len(kept) :]
+    assert f"the newest {len(kept)} of 8 records" in page
+
+
+def test_500_records_of_all_kinds_stay_below_two_megabytes() -> None:
+    page = page_of(mixed_records(500))
+    assert len(page.encode()) < 2_000_000
+    assert Outline(page).text.count("Processor 1") > 10
+
+
+def test_the_answer_comes_from_the_newest_valid_run_of_this_machine() -> None:
+    records = [
+        sample(1, step_s=0.02),
+        sample(2, step_s=0.04),
+        sample(3, findings=[FindingCode.LOSS_FLAT]),
+        sample(4, on=machine("Another")),
+        sample(5, batch_size=64),
+        failed(6),
+    ]
+    title = re.search(r"<h1>(.*?)</h1>", page_of(records))
+    assert title is not None
+    assert "AMD EPYC trains one epoch of mnist-cnn in 19." in title[1]
+    assert "native on cpu" in title[1]
+
+
+@pytest.mark.parametrize(
+    ("records", "words"),
+    [
+        ([], "No run yet"),
+        ([failed(1)], "No figure to believe"),
+        ([sample(1, findings=[FindingCode.PARITY_FAILED])], "No figure to believe"),
+        ([sample(1, findings=[FindingCode.FOREIGN_LOAD])], "The run is disturbed: foreign-load."),
+        ([sample(1, epochs=3)], "mnist-cnn, 3 epochs in"),
+    ],
+)
+def test_the_answer_says_when_there_is_a_doubt(records: list[Record], words: str) -> None:
+    assert words in Outline(page_of(records)).text
+
+
+def test_findings_come_with_their_remedies() -> None:
+    codes = [FindingCode.FOREIGN_LOAD, FindingCode.PARITY_FAILED]
+    text = Outline(page_of([sample(1, findings=codes), sample(2)])).text
+    for code in codes:
+        assert MEANING[code].remedy in text
+    assert MEANING[FindingCode.SUSPENDED].remedy not in text
+
+
+def test_without_the_drawing_package_the_rest_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_module, "can_draw", lambda: False)
+    outline = Outline(page_of([sample(1)]))
+    assert "svg" not in outline.tags
+    assert "pip install 'epochmark[report]'" in outline.text
+    assert "AMD EPYC trains one epoch" in outline.text
+
+
+def test_the_command_writes_it_beside_the_records(results: ResultFiles, tmp_path: Path) -> None:
+    results.save(sample(1))
+    done = CliRunner().invoke(app, ["report"])
+    assert done.exit_code == 0
+    assert str(results.folder / "report.html") in done.stdout
+    assert "AMD EPYC" in (results.folder / "report.html").read_text("utf-8")
+    assert len(epochmark.load_results()) == 1
+    epochmark.export_results([sample(2, on=machine("Elsewhere"))], tmp_path / "b.json")
+    named = ["-o", str(tmp_path / "r.html"), "--with", str(tmp_path / "b.json"), "0001"]
+    assert CliRunner().invoke(app, ["report", *named]).exit_code == 0
+    assert "Elsewhere" in (tmp_path / "r.html").read_text("utf-8")
+    for wrong in (["-o", str(tmp_path / "no" / "r.html")], ["ffff"], ["--with", "nothing"]):
+        assert CliRunner().invoke(app, ["report", *wrong]).exit_code == 2
