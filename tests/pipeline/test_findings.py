@@ -70,6 +70,12 @@ def test_a_precision_asked_for_must_be_met(measure_fake: MeasureFake) -> None:
     assert codes(record) == ["precision-mismatch"]
 
 
+def test_float16_is_met_by_the_class_that_holds_tf32_too(measure_fake: MeasureFake) -> None:
+    record = measure_fake({"replay": 2e-5}, precision="float16").record
+    assert record.precision.observed == "tf32"
+    assert codes(record) == []
+
+
 def test_a_limited_run_is_partial_and_marked(measure_fake: MeasureFake) -> None:
     record = measure_fake(max_steps=500).record
     assert codes(record) == ["steps-limited"]

@@ -1,0 +1,40 @@
+"""The 2021 script, nothing around it: ``python bare_script.py MNIST_NPZ EPOCHS [STEPS]``.
+
+As in the post but for the CPU branch, the data file, and a number of epochs and steps to choose.
+Prints the elapsed seconds of the fit last.
+"""
+
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.keras.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
+from tensorflow.keras.models import Sequential
+from tensorflow.keras.optimizers import Adam
+
+data, epochs, *limit = sys.argv[1:]
+steps = int(limit[0]) if limit and limit[0] else None
+
+tf.config.set_visible_devices([], "GPU")
+
+with np.load(data) as arrays:
+    x_train, y_train = arrays["x_train"], arrays["y_train"]
+x_train = x_train.reshape(-1, 28, 28, 1) / 255.0
+
+model = Sequential(
+    [
+        Input((28, 28, 1)),
+        Conv2D(32, (3, 3), activation="relu"),
+        Conv2D(64, (3, 3), activation="relu"),
+        MaxPooling2D((2, 2)),
+        Flatten(),
+        Dense(128, activation="relu"),
+        Dense(10, activation="softmax"),
+    ]
+)
+model.compile(loss="sparse_categorical_crossentropy", optimizer=Adam(0.001), metrics=["accuracy"])
+
+start = time.time()
+model.fit(x_train, y_train, batch_size=128, epochs=int(epochs), steps_per_epoch=steps, verbose=0)
+print(time.time() - start)

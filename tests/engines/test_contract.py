@@ -1,0 +1,90 @@
+"""Every engine that is ready keeps the contract, on real MNIST in a real worker."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import pytest
+
+from epochmark.engines import get_engine
+from epochmark.errors import EpochmarkError
+from epochmark.results.record import Record
+from tests.engines.conftest import ENGINES, Run
+
+STEPS = {"mlx": 5, "plaidml-keras": 4}
+"""Engines that take seconds a step on a CPU make fewer."""
+DEFAULT_STEPS = 12
+
+GUESSING = math.log(10)
+
+REDUCED = [name for name in ENGINES if "bfloat16" in get_engine(name).info.precisions]
+
+
+def steps_of(engine: str) -> int:
+    return STEPS.get(engine, DEFAULT_STEPS)
+
+
+@pytest.fixture(scope="module")
+def record_of(run_engine: Run) -> object:
+    """The record of an engine's few steps, measured once."""
+
+    @cache
+    def record(engine: str) -> Record:
+        measured = run_engine(engine, max_steps=steps_of(engine))
+        assert measured.record.failure is None, measured.stderr.decode(errors="replace")
+        return measured.record
+
+    return record
+
+
+@pytest.fixture(params=ENGINES)
+def record(request: pytest.FixtureRequest, record_of: object) -> Record:
+    return record_of(request.param)  # type: ignore[operator, no-any-return]
+
+
+def test_the_work_is_right_as_far_as_it_goes(record: Record) -> None:
+    """Parity, device, laps, loss: nothing that makes a run invalid was found."""
+    assert record.headline.validity == "partial", record.findings
+    assert record.precision.observed == "float32"
+    assert record.device.observed == ["cpu"]
+    assert record.device.resolved == "cpu"
+
+
+def test_laps_add_up(record: Record) -> None:
+    assert sum(lap.steps for lap in record.timing.laps) == steps_of(record.engine.name)
+    ends = [lap.end_ns for lap in record.timing.laps]
+    assert ends == sorted(ends)
+    assert record.timing.fit_ns is not None
+    assert ends[-1] <= record.timing.fit_ns
+
+
+def test_the_loss_falls(record: Record) -> None:
+    loss = record.timing.laps[-1].loss
+    assert loss is not None
+    assert loss < 0.97 * GUESSING, "the mean of the first steps is below guessing"
+
+
+def test_versions_and_settings_are_named(record: Record) -> None:
+    info = get_engine(record.engine.name).info
+    assert bool(record.engine.versions) == bool(info.distributions)
+    assert record.engine.settings
+
+
+@pytest.mark.parametrize("engine", REDUCED)
+def test_bfloat16_is_observed_when_asked_for(run_engine: Run, engine: str) -> None:
+    record = run_engine(engine, max_steps=1, precision="bfloat16").record
+    assert record.precision.observed == "bfloat16", record.replay
+    assert record.headline.validity == "partial"
+
+
+@pytest.mark.parametrize(
+    "engine", [name for name in ENGINES if "gpu" in get_engine(name).info.device_kinds]
+)
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(
+    run_engine: Run, engine: str
+) -> None:
+    with pytest.raises(EpochmarkError, match=r"gpu:77.*cpu") as raised:
+        run_engine(engine, device="gpu:77", max_steps=1)
+    assert raised.value.exit_code == 2
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,36 @@
+"""The engine printed in docs/adding-an-engine.md is a working engine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import epochmark.engines
+from tests.engines.conftest import Run, interpreter_of
+from tests.engines.test_defects import INJECTED
+
+PAGE = Path(__file__).parents[2] / "docs" / "adding-an-engine.md"
+
+
+def test_the_example_trains_correctly(
+    run_engine: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    folder = tmp_path / "engines"
+    folder.mkdir()
+    (folder / "example.py").write_text(block, encoding="utf-8")
+    shutil.copy(INJECTED / "sitecustomize.py", tmp_path)
+    path = [*epochmark.engines.__path__, str(folder)]
+    monkeypatch.setattr(epochmark.engines, "__path__", path)
+    interpreter = interpreter_of("torch")
+    environment = {**interpreter.environment, "PYTHONPATH": str(tmp_path)}
+    record = run_engine(
+        "example", replace(interpreter, environment=environment), max_steps=2
+    ).record
+    assert record.failure is None, record.failure
+    assert record.headline.validity == "partial", record.findings
+    assert record.precision.observed == "float32"
