@@ -74,7 +74,7 @@ def test_a_run_on_a_narrow_terminal(program: Program) -> None:
     text = final_text(written)
     assert "…" not in text
     assert "Traceback" not in text
-    assert re.search(r"epoch 1/1, loss 0\.1650, accuracy 90\.00%, \d[\d,]+ images/s", text)
+    assert re.search(r"epoch 1/1, loss 0\.\d{4}, accuracy 90\.00%, \d[\d,]+ images/s", text)
     assert "MacBook Air" in text
 
 
@@ -95,7 +95,7 @@ def test_piped_output_has_no_escape_codes(filled: Program, arguments: list[str])
 def test_a_piped_run_has_no_escape_codes(program: Program) -> None:
     done = program.run("run", "fake", environment={"TERM": "xterm-256color"})
     assert "\x1b" not in done.stdout + done.stderr
-    assert "epoch 10/10, loss 0.0075, accuracy 90.00%" in done.stderr
+    assert re.search(r"epoch 10/10, loss 0\.\d{4}, accuracy 90\.00%", done.stderr)
 
 
 def test_text_of_a_record_cannot_command_the_terminal(program: Program) -> None:
