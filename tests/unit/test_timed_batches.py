@@ -25,8 +25,9 @@ class RecordingStopwatch:
     def wants_lap(self) -> bool:
         return self.eager
 
-    def lap(self, steps: int, loss: float | None = None, accuracy: float | None = None) -> None:
+    def lap(self, steps: int, loss: float | None = None, accuracy: float | None = None) -> bool:
         self.laps.append((steps, loss))
+        return True
 
     def epoch(self, steps: int, loss: float, accuracy: float) -> bool:
         self.epochs.append((steps, loss, accuracy))
