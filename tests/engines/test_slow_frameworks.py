@@ -1,0 +1,53 @@
+"""What is special to tinygrad, MLX and PlaidML, each in a real worker with the real framework."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import epochmark.engines
+from epochmark.bench.interpreter import Interpreter
+from epochmark.errors import EpochmarkError
+from tests.engines.conftest import Run, interpreter_of
+from tests.engines.test_defects import INJECTED, codes
+
+
+@pytest.fixture(autouse=True)
+def _injected_engines_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = [*epochmark.engines.__path__, str(INJECTED / "engines")]
+    monkeypatch.setattr(epochmark.engines, "__path__", path)
+
+
+def with_environment(engine: str, **variables: str) -> Interpreter:
+    interpreter = interpreter_of(engine)
+    return replace(interpreter, environment={**interpreter.environment, **variables})
+
+
+def test_tinygrad_says_what_its_cpu_device_lacks(run_engine: Run, tmp_path: Path) -> None:
+    """A PATH without clang; kernels compiled earlier, which tinygrad keeps, must not hide it."""
+    with pytest.raises(EpochmarkError, match="clang, and there is none on the PATH") as raised:
+        run_engine("tinygrad", with_environment("tinygrad", PATH=str(tmp_path)), max_steps=1)
+    assert raised.value.exit_code == 2
+
+
+def test_mlx_without_bias_correction_fails_parity(run_engine: Run) -> None:
+    interpreter = with_environment("mlx", PYTHONPATH=str(INJECTED))
+    record = run_engine("uncorrected-mlx", interpreter, max_steps=1).record
+    assert record.failure is None
+    assert "parity-failed" in codes(record), record.replay
+
+
+def test_plaidml_refuses_the_device_it_was_not_asked_for(run_engine: Run) -> None:
+    interpreter = with_environment("plaidml-keras", PYTHONPATH=str(INJECTED), DEFECT="checked")
+    with pytest.raises(EpochmarkError, match=r"opened llvm_cpu.0 where opencl_gone.0 was asked"):
+        run_engine("tricked-plaidml-keras", interpreter, device="gpu", max_steps=1)
+
+
+def test_plaidml_falling_back_unnoticed_is_seen_afterwards(run_engine: Run) -> None:
+    interpreter = with_environment("plaidml-keras", PYTHONPATH=str(INJECTED), DEFECT="unchecked")
+    record = run_engine("tricked-plaidml-keras", interpreter, device="gpu", max_steps=1).record
+    assert record.failure is None
+    assert (record.device.resolved, record.device.observed) == ("gpu:0", ["cpu"])
+    assert "device-mismatch" in codes(record)
