@@ -8,7 +8,9 @@ names others. An engine that is ready nowhere is skipped, unless ``EPOCHMARK_REQ
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from epochmark.bench.importable import with_our_package
 from epochmark.bench.interpreter import Interpreter, find_interpreter
 from epochmark.bench.request import RunRequest, public_engines
 from epochmark.bench.session import Measured, measure
@@ -48,6 +51,21 @@ def interpreter_of(engine: str) -> Interpreter:
     if {engine, "all"} & set(_listed("EPOCHMARK_REQUIRE_ENGINES")):
         pytest.fail(message)
     pytest.skip(message)
+
+
+def answer_of(driver: Path, folder: Path, engine: str, *arguments: str) -> Any:
+    """What a script prints last, as JSON, run in an engine's interpreter as a worker would be.
+
+    ``folder`` is an empty one, for the link that makes our package importable there.
+    """
+    interpreter = interpreter_of(engine)
+    done = subprocess.run(
+        [str(interpreter.python), str(driver), engine, *arguments],
+        env=with_our_package(folder, interpreter.environment),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="session")

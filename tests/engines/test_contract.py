@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.results.record import Record
-from tests.engines.conftest import ENGINES, Run
+from epochmark.workloads import MNIST_CNN, parity
+from tests.engines.conftest import ENGINES, Run, answer_of
+
+REPLAY = Path(__file__).with_name("replay_driver.py")
 
 STEPS = {"mlx": 5, "plaidml-keras": 4}
 """Engines that take seconds a step on a CPU make fewer."""
@@ -72,10 +76,12 @@ def test_versions_and_settings_are_named(record: Record) -> None:
 
 
 @pytest.mark.parametrize("engine", REDUCED)
-def test_bfloat16_is_observed_when_asked_for(run_engine: Run, engine: str) -> None:
-    record = run_engine(engine, max_steps=1, precision="bfloat16").record
-    assert record.precision.observed == "bfloat16", record.replay
-    assert record.headline.validity == "partial"
+def test_bfloat16_is_observed_when_asked_for(
+    engine: str, tmp_path: Path, mnist_folder: Path
+) -> None:
+    losses = answer_of(REPLAY, tmp_path, engine, "bfloat16", str(mnist_folder))
+    golden = parity.golden_losses(MNIST_CNN, get_engine(engine).info.adam_form)
+    assert parity.judge(losses, golden).precision == "bfloat16", losses
 
 
 @pytest.mark.parametrize(

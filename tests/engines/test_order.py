@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from epochmark.bench.importable import with_our_package
-from tests.engines.conftest import ENGINES, interpreter_of
+from tests.engines.conftest import ENGINES, answer_of
 
 DRIVER = Path(__file__).with_name("order_driver.py")
 
@@ -22,15 +20,8 @@ SAMPLES, BATCH = 20, 8
 
 
 def drive(engine: str, folder: Path, **job: Any) -> dict[str, Any]:
-    interpreter = interpreter_of(engine)
     settings = {"samples": SAMPLES, "batch_size": BATCH, "epochs": 2, "stop_after_laps": None}
-    done = subprocess.run(
-        [str(interpreter.python), str(DRIVER), engine, json.dumps({**settings, **job})],
-        env=with_our_package(folder, interpreter.environment),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    answer: dict[str, Any] = answer_of(DRIVER, folder, engine, json.dumps({**settings, **job}))
     return answer
 
 

@@ -89,9 +89,8 @@ class KerasEngine(Engine):
     def effective_settings(self) -> Dict[str, Any]:
         model = self._model
         return {
-            "keras": self._keras.__version__,
             "execution": "eager" if model.run_eagerly else "compiled train step",
-            "jit_compile": model.jit_compile,
+            "jit_compile": getattr(model, "jit_compile", "no such setting"),
             "policy": self._keras.mixed_precision.global_policy().name,
             "layout": self._keras.backend.image_data_format(),
             "data": "NumPy float64 arrays to fit",
