@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -16,9 +17,9 @@ from tests.pipeline.conftest import MeasureFake
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_behind() -> None:
+def _nothing_left_behind() -> Iterator[None]:
     """Every test here ends without a child process of ours."""
-    yield  # type: ignore[misc]
+    yield
     assert psutil.Process().children(recursive=True) == []
 
 

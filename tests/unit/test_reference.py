@@ -197,7 +197,7 @@ def test_two_steps_of_adam_by_hand(form: str) -> None:
     optimizer = ref.AdamOptimizer(constants, form)
     weight, weights = 1.0, {"w": np.array([1.0])}
     moments = [(0.2, 0.04), (0.9 * 0.2 + 0.1 * -3.0, 0.99 * 0.04 + 0.01 * 9.0)]
-    for t, (gradient, (m, v)) in enumerate(zip([2.0, -3.0], moments), start=1):
+    for t, (gradient, (m, v)) in enumerate(zip([2.0, -3.0], moments, strict=True), start=1):
         m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.99**t)
         if form == "algorithm_1":
             weight -= 0.1 * m_hat / (math.sqrt(v_hat) + 0.5)
