@@ -11,7 +11,7 @@ help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(VENV)/installed  ## train mnist-cnn on this machine and say how fast it was
-	@$(BIN)/epochmark run
+	@$(BIN)/epochmark run; status=$$?; $(BIN)/epochmark report && exit $$status
 
 test: check  ## check, then run every test (real workers, real MNIST)
 	$(BIN)/python -m pytest
@@ -46,7 +46,9 @@ $(VENV)/installed: $(VENV)/created $(SOURCES)
 	  echo "Debian, Ubuntu: apt install g++   Fedora: dnf install gcc-c++   macOS: xcode-select --install" >&2; \
 	  exit 1; }
 	@echo "installing epochmark into $(VENV) and compiling its kernels (about a minute)"
-	$(BIN)/python -m pip install --quiet .
+	$(BIN)/python -m pip install --quiet --only-binary vl-convert-python '.[report]' || { \
+	  echo "trying again without the charts, whose package may not exist for this system" >&2; \
+	  $(BIN)/python -m pip install --quiet .; }
 	@touch $@
 
 $(VENV)/developing: $(VENV)/installed

@@ -60,9 +60,10 @@ def run(
     look at ``record.headline.validity``. Raises ``EpochmarkError`` for what cannot be run here.
     """
     from epochmark.bench.lock import measuring_alone
-    from epochmark.bench.request import RunRequest
+    from epochmark.bench.request import RunRequest, public_engines
     from epochmark.bench.session import measure
     from epochmark.datasets import get_mnist
+    from epochmark.hardware.counters import open_counters
     from epochmark.hardware.machine import describe_machine, machine_id
 
     request = RunRequest(
@@ -84,7 +85,8 @@ def run(
     folder = get_mnist(data, lambda what, done, total: None)
     machine = describe_machine(machine_id(files.folder) if save else None)
     with measuring_alone(lambda holder: None):
-        measured = measure(request, folder, machine, on_report)
+        watched = open_counters if engine in public_engines() else None
+        measured = measure(request, folder, machine, on_report, open_counters=watched)
     if save:
         files.save(measured.record, measured.stderr)
     return measured.record

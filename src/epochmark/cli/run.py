@@ -212,7 +212,7 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut]]:
             measured.append(one)
             saved = None if job.files is None else _save(one, job.files)
             if not job.quiet:
-                _print_answer(one, saved, short=len(plan.runs) > 1)
+                _print_answer(one, saved, job.files, short=len(plan.runs) > 1)
             if one.interrupted:
                 break
     return measured, left_out
@@ -264,8 +264,11 @@ def _save(measured: Measured, files: ResultFiles) -> Path:
             raise EpochmarkError(f"{error}\nThis is the record:\n{document}") from error
 
 
-def _print_answer(measured: Measured, saved: Path | None, short: bool) -> None:
+def _print_answer(
+    measured: Measured, saved: Path | None, files: ResultFiles | None, short: bool
+) -> None:
     """The answer to one run; ``short``: a line, since a table of all follows."""
+    from epochmark.cli._charts import print_charts
     from epochmark.cli._tables import print_sections
     from epochmark.report.answer import answer_lines, short_answer
     from epochmark.report.sections import beside_references
@@ -276,6 +279,7 @@ def _print_answer(measured: Measured, saved: Path | None, short: bool) -> None:
         say(short_answer(record))
         return
     say(*answer_lines(record))
+    print_charts(record, files)
     if record.outcome == "completed":
         say("")
         print_sections(beside_references(record, load_references()))

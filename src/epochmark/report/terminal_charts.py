@@ -32,42 +32,28 @@ def comparison_lines(subject: Subject, width: int | None) -> list[str]:
     return [f"steady epoch, {title}:", "", *bar_lines(rows[:MOST_BARS], width)]
 
 
-Row = tuple[str, float, str]
-"""A name, seconds, and the seconds as they shall be printed."""
+Row = tuple[str, float]
+"""A name and seconds."""
 
 
 def _machines(subject: Subject) -> list[Row]:
-    """Names and seconds, fastest first, with this machine among those shown."""
+    """Measured machines, fastest first, with this one among those shown. Published ones are not
+    repeated: the table that follows a run has them."""
     if subject.focus is None:
         return []
-    key = key_of(subject.focus)
     rows = [
-        _row("this machine" if figure.own else figure.machine, figure.steady_epoch.median)
-        for figure in figures_of(subject, key)
+        ("this machine" if figure.own else figure.machine, figure.steady_epoch.median)
+        for figure in figures_of(subject, key_of(subject.focus))
     ]
-    if not any(name == "this machine" for name, _, _ in rows):
+    own = [place for place, (name, _) in enumerate(rows) if name == "this machine"]
+    if not own:
         return []
-    published = [one for one in subject.references if one.key == key and one.rankable]
-    rows += [
-        (
-            f"{one.device}, {one.machine} (published)",
-            one.seconds_per_epoch,
-            f"{one.seconds_per_epoch:g} s",
-        )
-        for one in published
-    ]
-    rows.sort(key=lambda row: row[1])
-    own = [name for name, _, _ in rows].index("this machine")
-    return rows if own < MOST_BARS else [*rows[: MOST_BARS - 1], rows[own]]
-
-
-def _row(name: str, seconds: float) -> Row:
-    return name, seconds, f"{bare_seconds(seconds)} s"
+    return rows if own[0] < MOST_BARS else [*rows[: MOST_BARS - 1], rows[own[0]]]
 
 
 def _engines(subject: Subject) -> list[Row]:
     return [
-        _row(_engine_name(record), record.headline.steady_epoch_s)
+        (_engine_name(record), record.headline.steady_epoch_s)
         for record in subject.newest_own()
         if record.headline.steady_epoch_s is not None
     ]
@@ -80,12 +66,13 @@ def _engine_name(record: Record) -> str:
 
 def bar_lines(rows: Sequence[Row], width: int | None) -> list[str]:
     """A line for each name and its seconds, with a bar where there is room for one."""
-    left = max(len(_cut(name)) for name, _, _ in rows)
-    right = max(len(figure) for _, _, figure in rows)
+    figures = [f"{bare_seconds(seconds)} s" for _, seconds in rows]
+    left = max(len(_cut(name)) for name, _ in rows)
+    right = max(map(len, figures))
     room = 0 if width is None or width < NARROWEST else min(40, width - left - right - 6)
-    longest = max(seconds for _, seconds, _ in rows)
+    longest = max(seconds for _, seconds in rows)
     lines = []
-    for name, seconds, figure in rows:
+    for (name, seconds), figure in zip(rows, figures, strict=True):
         bar = f"  {_bar(seconds / longest, room):<{room}}" if room > 4 and longest else ""
         lines.append(f"  {_cut(name):<{left}}{bar}  {figure:>{right}}")
     return lines

@@ -1,0 +1,61 @@
+"""The Python interface is what docs/python-api.md says, and its examples run."""
+
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import epochmark
+from epochmark.results.store import FOLDER_VARIABLE
+
+PAGE = Path(__file__).parents[2] / "docs" / "python-api.md"
+
+
+def test_the_examples_of_the_page_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mnist_folder: Path
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "results"))
+    monkeypatch.chdir(tmp_path)
+    results = doctest.testfile(str(PAGE), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert results.attempted > 10
+    assert results.failed == 0
+
+
+@pytest.mark.parametrize("name", epochmark.__all__)
+def test_every_name_exists_and_is_documented(name: str) -> None:
+    assert getattr(epochmark, name).__doc__
+    assert f"`{name}" in PAGE.read_text("utf-8")
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = epochmark.nothing
+
+
+def test_importing_the_package_loads_none_of_it() -> None:
+    """Foreign interpreters load it without msgspec, and ``--help`` stays quick."""
+    program = (
+        "import sys, epochmark\n"
+        "print([name for name in sys.modules if name.split('.')[0] in\n"
+        "       ('msgspec', 'numpy', 'rich', 'jinja2', 'vl_convert', 'altair', 'typer')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout.strip() == b"[]"
+
+
+def test_help_loads_no_drawing_library() -> None:
+    program = (
+        "import sys\n"
+        "sys.argv[1:] = ['report', '--help']\n"
+        "from epochmark.cli import main\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print([n for n in sys.modules if n in ('jinja2', 'vl_convert', 'altair', 'numpy')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout.strip().endswith(b"[]")
