@@ -94,3 +94,14 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(
         run_engine(engine, device="gpu:77", max_steps=1)
     assert raised.value.exit_code == 2
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "engine", [name for name in ENGINES if "tf32" in get_engine(name).info.precisions]
+)
+def test_a_precision_the_device_lacks_is_refused_with_those_it_has(
+    run_engine: Run, engine: str
+) -> None:
+    with pytest.raises(EpochmarkError, match=r"no tf32 on cpu .*ask for: float32") as raised:
+        run_engine(engine, precision="tf32", max_steps=1)
+    assert raised.value.exit_code == 2
