@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import epochmark
 from epochmark.report.page import report_page
+from epochmark.report.page._contents import TABLE_HEADER
 from epochmark.report.subject import subject_of
 from epochmark.results.findings import FindingCode
 from epochmark.results.record import Record
@@ -116,7 +117,8 @@ def test_it_loads_quietly_and_fits_the_screen(
 
 def column(page: Page, number: int) -> list[str]:
     return [
-        text.strip() for text in page.locator(f"#table td:nth-child({number})").all_inner_texts()
+        text.strip()
+        for text in page.locator(f"#table td:nth-child({number + 1})").all_inner_texts()
     ]
 
 
@@ -124,20 +126,19 @@ def test_a_click_on_a_heading_sorts_and_another_turns_it_round(
     browser: Browser, tmp_path: Path
 ) -> None:
     page = opened(browser, tmp_path, "several").page
-    heading = page.locator("#table th").nth(6)
-    assert heading.inner_text() == "s/epoch"
+    seconds, accuracy = TABLE_HEADER.index("s/epoch"), TABLE_HEADER.index("accuracy")
+    heading = page.locator("#table th").nth(seconds)
     heading.get_by_role("button").click()
-    figures = [float(text) for text in column(page, 7) if text]
+    figures = [float(text) for text in column(page, seconds) if text]
     assert figures == sorted(figures)
     assert heading.get_attribute("aria-sort") == "ascending"
     heading.get_by_role("button").focus()
     page.keyboard.press("Enter")
-    figures = [float(text) for text in column(page, 7) if text]
+    figures = [float(text) for text in column(page, seconds) if text]
     assert figures == sorted(figures, reverse=True)
     assert heading.get_attribute("aria-sort") == "descending"
-    accuracies = page.locator("#table th").nth(10)
-    accuracies.get_by_role("button").click()
-    texts = column(page, 11)
+    page.locator("#table th").nth(accuracy).get_by_role("button").click()
+    texts = column(page, accuracy)
     assert texts[-1] == ""
     assert texts == sorted(texts, key=lambda text: (text == "", text))
     page.context.close()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from epochmark.report.figures import device_id, device_name, machine_name
 from epochmark.results.comparability import ComparabilityKey, key_of
-from epochmark.results.headline import steady_of
 from epochmark.results.record import Machine, Record
 from epochmark.results.references import Reference
 from epochmark.results.statistics import Interval, median_interval
@@ -84,11 +83,11 @@ def is_ranked(record: Record) -> bool:
 
 
 def _figure(records: Sequence[Record]) -> Interval:
-    steady = [steady_of(record) for record in records]
-    intervals = [one.interval for one in steady if one is not None]
-    if len(intervals) == 1:
-        return intervals[0]
-    return median_interval([interval.median for interval in intervals])
+    steady = [r.headline.steady_epoch_s for r in records if r.headline.steady_epoch_s is not None]
+    low, high = records[0].headline.steady_epoch_low_s, records[0].headline.steady_epoch_high_s
+    if len(steady) == 1 and low is not None and high is not None:
+        return Interval(steady[0], low, high, 1)
+    return median_interval(steady)
 
 
 def subject_of(

@@ -35,8 +35,8 @@ WIDE, NARROW = 860, 290
 
 MAX_EMBEDDED_BYTES = 640 << 10
 """Of compressed records in the page, so that the whole stays below 2 MB ..."""
-MAX_EMBEDDED_LAPS = 100_000
-"""... of which so many laps, at some seven bytes each, are no fewer than fit."""
+MAX_EMBEDDED_LAPS = 60_000
+"""... which so many laps, at some twelve bytes each, about fill."""
 
 
 def report_page(subject: Subject) -> str:
@@ -129,4 +129,5 @@ def _embedded(records: Sequence[Record]) -> tuple[str, int]:
         packed = gzip.compress(encode_bundle(kept), compresslevel=6, mtime=0)
         if len(packed) <= MAX_EMBEDDED_BYTES or not kept:
             return base64.b64encode(packed).decode(), len(kept)
-        kept = kept[1 + len(kept) // 10 :]
+        fits = int(len(kept) * 0.95 * MAX_EMBEDDED_BYTES / len(packed))
+        kept = kept[len(kept) - fits :]

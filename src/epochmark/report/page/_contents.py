@@ -102,8 +102,8 @@ def _standing(subject: Subject, focus: Record) -> str:
 
 
 TABLE_HEADER = (
-    "machine", "device", "engine", "tuning", "precision", "variant", "s/epoch", "interval",
-    "elapsed (s)", "images/s", "accuracy", "validity", "date", "id",
+    "machine", "device", "engine", "s/epoch", "interval", "validity", "images/s", "accuracy",
+    "elapsed (s)", "tuning", "precision", "variant", "date", "id",
 )  # fmt: skip
 
 
@@ -122,15 +122,15 @@ def _row(row: dict[str, Any]) -> list[Cell]:
         _text(row["machine"]),
         _text(row["device"]),
         Cell(row["engine"]),
+        Cell("" if seconds == NONE else seconds, row["steady_epoch_s"]),
+        Cell("" if interval == NONE else interval, None if low is None else high - low),
+        Cell(row["validity"] + findings),
+        Cell("" if images is None else f"{images:,.0f}", images),
+        Cell("" if accuracy is None else f"{accuracy:.2%}", accuracy),
+        Cell("" if elapsed is None else bare_seconds(elapsed), elapsed),
         Cell(row["tuning"]),
         Cell(row["precision"]),
         Cell(row["variant"]),
-        Cell(seconds.replace(NONE, ""), row["steady_epoch_s"]),
-        Cell(interval.replace(NONE, ""), None if low is None else high - low),
-        Cell("" if elapsed is None else bare_seconds(elapsed), elapsed),
-        Cell("" if images is None else f"{images:,.0f}", images),
-        Cell("" if accuracy is None else f"{accuracy:.2%}", accuracy),
-        Cell(row["validity"] + findings),
         Cell(row["measured"][:10]),
         Cell(row["id"][:8] if row["origin"] == "measured" else "published"),
     ]
