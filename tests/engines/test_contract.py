@@ -22,6 +22,9 @@ DEFAULT_STEPS = 12
 
 GUESSING = math.log(10)
 
+COMPUTES_OTHERWISE = {"plaidml-keras": "parity-failed"}
+"""PlaidML's max pooling hands the gradient to every one of equal maxima (docs/engines.md)."""
+
 REDUCED = [name for name in ENGINES if "bfloat16" in get_engine(name).info.precisions]
 
 
@@ -48,9 +51,16 @@ def record(request: pytest.FixtureRequest, record_of: object) -> Record:
 
 
 def test_the_work_is_right_as_far_as_it_goes(record: Record) -> None:
-    """Parity, device, laps, loss: nothing that makes a run invalid was found."""
-    assert record.headline.validity == "partial", record.findings
-    assert record.precision.observed == "float32"
+    """Parity, device, laps, loss: nothing that makes a run invalid was found.
+
+    Except for what is known to compute otherwise, which must be found.
+    """
+    known = COMPUTES_OTHERWISE.get(record.engine.name)
+    if known is not None:
+        assert [finding.code for finding in record.findings] == [known, "steps-limited"]
+    else:
+        assert record.headline.validity == "partial", record.findings
+        assert record.precision.observed == "float32"
     assert record.device.observed == ["cpu"]
     assert record.device.resolved == "cpu"
 
