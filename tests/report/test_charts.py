@@ -116,11 +116,16 @@ def test_published_figures_of_the_same_key_stand_among_the_measured_and_are_mark
     text = says(drawn("machines", subject))
     assert "(published)" in text
     assert "This machine" in text
-    assert "keras-tensorflow stock, float32" not in [
-        panel["title"]["text"]
-        for panel in drawn("published", subject).spec["vconcat"]
-        if panel["title"]["subtitle"] == "mnist-cnn v1"
-    ]
+    assert drawn("published", subject).spec["title"]["subtitle"] != "mnist-cnn v1"
+
+
+def test_beside_published_machines_of_another_key_a_valid_run_stands_first_and_unranked() -> None:
+    bars = drawn("published", about([sample(1)])).spec["data"]["values"]
+    assert "for orientation" in bars[0]["label"]
+    figures = [bar["value"] for bar in bars[1:]]
+    assert figures == sorted(figures)
+    for other in (sample(1, findings=[FindingCode.FOREIGN_LOAD]), sample(1, epochs=3)):
+        assert "This machine" not in says(drawn("published", about([other])))
 
 
 def test_several_runs_of_a_machine_are_one_bar() -> None:

@@ -13,30 +13,25 @@ from epochmark.results.references import Reference
 
 FEWEST_BARS = 3
 """A key with fewer figures is left to the table."""
-MOST_PANELS = 2
 
 
 def draw(subject: Subject, look: Look) -> Drawing | None:
-    """A panel per key without valid records, those without a variant first."""
+    """The figures of one key without valid records: of those with the fewest departures from the
+    workload the one with most figures. The table has the others."""
     measured = {key_of(r) for r in subject.records if r.headline.validity == "valid"}
     by_key: dict[ComparabilityKey, list[Reference]] = {}
     for reference in subject.references:
         if reference.key not in measured and not reference.first_epoch_only:
             by_key.setdefault(reference.key, []).append(reference)
-    keys = sorted(
-        (key for key in by_key if len(by_key[key]) >= FEWEST_BARS),
-        key=lambda key: (len(key.variant), -len(by_key[key]), key),
-    )[:MOST_PANELS]
+    keys = [key for key in by_key if len(by_key[key]) >= FEWEST_BARS]
     if not keys:
         return None
-    panels, spoken = [], []
-    for key in keys:
-        ordered = sorted(by_key[key], key=lambda reference: reference.seconds_per_epoch)
-        bars = [*_own(subject, key, look), *(published_bar(r, look) for r in ordered)]
-        title, subtitle = key_title(key)
-        panels.append(bars_panel(bars, look, title=title, subtitle=subtitle, axis="s/epoch"))
-        spoken.append(f"{key}: " + "; ".join(f"{bar.label} {bar.figure}" for bar in bars[:8]))
-    return Drawing({"vconcat": panels, "spacing": 28}, ". ".join(spoken))
+    key = min(keys, key=lambda key: (len(key.variant), -len(by_key[key]), key))
+    ordered = sorted(by_key[key], key=lambda reference: reference.seconds_per_epoch)
+    bars = [*_own(subject, key, look), *(published_bar(reference, look) for reference in ordered)]
+    title, subtitle = key_title(key)
+    spoken = f"{key}: " + "; ".join(f"{bar.label} {bar.figure}" for bar in bars[:8])
+    return Drawing(bars_panel(bars, look, title=title, subtitle=subtitle, axis="s/epoch"), spoken)
 
 
 def _own(subject: Subject, key: ComparabilityKey, look: Look) -> list[Bar]:
