@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,12 @@ from hypothesis import HealthCheck, settings
 from epochmark.datasets import get_mnist, read_idx_folder
 
 Bytes = npt.NDArray[np.uint8]
+
+# Started in the background or under nohup, we inherit that Ctrl-C and a hang-up are ignored; the
+# programs that tests interrupt would inherit it from us.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 # A busy machine must not fail a test: no time limits, neither per example nor for drawing them.
 settings.register_profile("epochmark", deadline=None, suppress_health_check=[HealthCheck.too_slow])

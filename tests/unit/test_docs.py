@@ -82,3 +82,18 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
     targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_chinese_readme_keeps_in_step() -> None:
+    """The same commands, the same output, the same links and as many sections."""
+    english, chinese = (
+        (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md")
+    )
+    for pattern in (r"^ {4}.+$", r"^```.*?^```$", r"\]\((docs/[^)]+)\)"):
+        found = [
+            re.findall(pattern, text, re.MULTILINE | re.DOTALL if "`" in pattern else re.MULTILINE)
+            for text in (english, chinese)
+        ]
+        assert found[0]
+        assert sorted(found[0]) == sorted(found[1])
+    assert english.count("\n## ") == chinese.count("\n## ")
