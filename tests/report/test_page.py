@@ -148,6 +148,13 @@ def test_the_answer_says_when_there_is_a_doubt(records: list[Record], words: str
     assert words in Outline(page_of(records)).text
 
 
+def test_a_disturbed_run_is_answered_with_rather_than_a_newer_invalid_one() -> None:
+    records = [sample(1, findings=[FindingCode.FOREIGN_LOAD]), sample(2, epochs=3), failed(9)]
+    assert "one epoch of mnist-cnn, 3 epochs in" in page_of(records)
+    text = Outline(page_of([records[0], records[2]])).text
+    assert "The run is disturbed: foreign-load." in text
+
+
 def test_findings_come_with_their_remedies() -> None:
     codes = [FindingCode.FOREIGN_LOAD, FindingCode.PARITY_FAILED]
     text = Outline(page_of([sample(1, findings=codes), sample(2)])).text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from epochmark.report.figures import device_id, device_name, machine_name
 from epochmark.results.comparability import ComparabilityKey, key_of
-from epochmark.results.record import Machine, Record
+from epochmark.results.record import Machine, Record, Validity
 from epochmark.results.references import Reference
 from epochmark.results.statistics import Interval, median_interval
 
@@ -95,7 +95,7 @@ def subject_of(
 ) -> Subject:
     """The report's subject: of the machine with this id if it has records, else of the newest.
 
-    In focus is the newest valid run without a variant, else the newest valid one, else the newest.
+    In focus is the newest run of the best validity, without a variant if there is such a one.
     """
     ordered = tuple(sorted(records, key=lambda record: (record.created, record.id)))
     here = [r for r in ordered if machine_id and r.machine.machine_id == machine_id] or ordered
@@ -103,10 +103,12 @@ def subject_of(
     return Subject(ordered, tuple(references), focus)
 
 
-def _prominence(record: Record) -> tuple[bool, bool, str, str]:
-    valid = record.headline.validity == "valid"
-    whole = valid and not record.workload.variant and record.engine.name != "fake"
-    return (whole, valid, record.created, record.id)
+_BELIEF: tuple[Validity, ...] = ("invalid", "partial", "disturbed", "valid")
+
+
+def _prominence(record: Record) -> tuple[int, bool, str, str]:
+    whole = not record.workload.variant and record.engine.name != "fake"
+    return (_BELIEF.index(record.headline.validity), whole, record.created, record.id)
 
 
 def _belief(record: Record) -> tuple[bool, str, str]:
