@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from epochmark.results.calm import Calmness, calmness
-from epochmark.results.findings import FindingCode
+from epochmark.results.findings import FindingCode, make_finding
 from epochmark.results.headline import steady_of
 from epochmark.results.record import Finding, Record
 from epochmark.results.statistics import MIN_INTERVAL_VALUES
@@ -46,42 +46,38 @@ def disturbances(record: Record) -> Iterator[Finding]:
     yield from _steadiness(record)
 
 
-def _finding(code: FindingCode, detail: str) -> Finding:
-    return Finding(code=code.value, detail=detail)
-
-
 def _calm(seen: Calmness) -> Iterator[Finding]:
     limit = FOREIGN_CPUS_BESIDE if _has_room(seen) else FOREIGN_CPUS
     if seen.foreign_cpus > limit and seen.foreign_cpus * seen.lasted_s > FOREIGN_CPU_S:
-        yield _finding(
+        yield make_finding(
             FindingCode.FOREIGN_LOAD,
             f"they used {seen.foreign_cpus:.2f} CPUs on average, the limit is {limit}",
         )
     if seen.steal_share is not None and seen.steal_share > LOST_SHARE:
-        yield _finding(
+        yield make_finding(
             FindingCode.STEAL_TIME,
             f"{seen.steal_share:.1%} of the processor time wanted, the limit is {LOST_SHARE:.0%}",
         )
     if seen.throttled_share is not None and seen.throttled_share > LOST_SHARE:
-        yield _finding(
+        yield make_finding(
             FindingCode.QUOTA_THROTTLED,
             f"{seen.throttled_share:.1%} of the processor time wanted, "
             f"the limit is {LOST_SHARE:.0%}",
         )
     if seen.memory_stall_share is not None and seen.memory_stall_share > LOST_SHARE:
-        yield _finding(
+        yield make_finding(
             FindingCode.MEMORY_PRESSURE,
             f"all programs stood still {seen.memory_stall_share:.1%} of the time, "
             f"the limit is {LOST_SHARE:.0%}",
         )
     elif (seen.swap_in_bytes_per_s or 0) > SWAP_IN_BYTES_PER_S:
         rate = (seen.swap_in_bytes_per_s or 0) / 2**20
-        yield _finding(
+        yield make_finding(
             FindingCode.MEMORY_PRESSURE,
             f"{rate:.1f} MiB a second were read back from swap, the limit is 1",
         )
     if seen.suspended_s is not None and seen.suspended_s > SUSPENDED_S:
-        yield _finding(FindingCode.SUSPENDED, f"for {seen.suspended_s:.0f} s")
+        yield make_finding(FindingCode.SUSPENDED, f"for {seen.suspended_s:.0f} s")
 
 
 def _has_room(seen: Calmness) -> bool:
@@ -95,13 +91,13 @@ def _steadiness(record: Record) -> Iterator[Finding]:
     trend, count = steady.drift, steady.interval.count
     if trend is not None and abs(trend.change) > DRIFT_SHARE and abs(trend.z) > DRIFT_Z:
         direction = "slower" if trend.change > 0 else "faster"
-        yield _finding(
+        yield make_finding(
             FindingCode.DRIFTING,
             f"it became {abs(trend.change):.1%} {direction} over {steady.warm_s:.0f} s, "
             f"the limit is {DRIFT_SHARE:.0%}",
         )
     if count >= MIN_INTERVAL_VALUES and steady.half_width > UNSTEADY_SHARE:
-        yield _finding(
+        yield make_finding(
             FindingCode.UNSTEADY,
             f"the steady epoch is only known to {steady.half_width:.1%}, "
             f"the limit is {UNSTEADY_SHARE:.0%}",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from epochmark.bench.disturbances import disturbances
-from epochmark.results.findings import FindingCode
+from epochmark.results.findings import FindingCode, make_finding
 from epochmark.results.headline import expected_steps, replay_verdict, steps_in, steps_per_epoch
 from epochmark.results.record import Failure, FailureKind, Finding, Record
 from epochmark.results.statistics import NANOSECONDS
@@ -42,7 +42,7 @@ def judge(record: Record) -> list[Finding]:
     if record.failure is not None:
         failure = record.failure
         code = FindingCode.OUT_OF_MEMORY if _lacked_memory(failure) else _FAILURES[failure.kind]
-        return [_finding(code, f"while {failure.phase}: {failure.message}")]
+        return [make_finding(code, f"while {failure.phase}: {failure.message}")]
     checks = (_device, _work, _loss, _parity, _precision, _learning, _clock, disturbances, _limited)
     return [finding for check in checks for finding in check(record)]
 
@@ -55,22 +55,18 @@ def _lacked_memory(failure: Failure) -> bool:
     return any(sign in told for sign in _NO_MEMORY)
 
 
-def _finding(code: FindingCode, detail: str) -> Finding:
-    return Finding(code=code.value, detail=detail[:2000])
-
-
 def _device(record: Record) -> Iterator[Finding]:
     """Requested, resolved and observed must be one and the same place."""
     device = record.device
     kind = (device.resolved or "").split(":")[0]
     if device.requested not in (device.resolved, kind):
-        yield _finding(
+        yield make_finding(
             FindingCode.DEVICE_MISMATCH,
             f"{device.requested} was asked for, the engine opened {device.resolved}",
         )
     elif set(device.observed) != {device.resolved}:
         seen = ", ".join(sorted(set(device.observed))) or "nowhere"
-        yield _finding(
+        yield make_finding(
             FindingCode.DEVICE_MISMATCH,
             f"the engine opened {device.resolved}, the tensors were seen on {seen}",
         )
@@ -91,13 +87,13 @@ def _work(record: Record) -> Iterator[Finding]:
     }
     whole_epochs = expected // per_epoch
     if reported != wanted:
-        yield _finding(
+        yield make_finding(
             FindingCode.WORK_INCOMPLETE,
             f"{sum(reported.values())} steps in {len(reported)} epochs were reported, "
             f"{expected} in {len(wanted)} are the work",
         )
     elif [epoch.epoch for epoch in record.learning.epochs] != list(range(1, whole_epochs + 1)):
-        yield _finding(
+        yield make_finding(
             FindingCode.WORK_INCOMPLETE,
             f"the ends of {len(record.learning.epochs)} epochs were reported, not {whole_epochs}",
         )
@@ -108,7 +104,7 @@ def _loss(record: Record) -> Iterator[Finding]:
     epochs = record.learning.epochs
     not_finite = [epoch.epoch for epoch in epochs if epoch.loss is None]
     if not_finite:
-        yield _finding(
+        yield make_finding(
             FindingCode.LOSS_DIVERGED, f"the loss of epoch {not_finite[0]} is not a number"
         )
         return
@@ -117,7 +113,7 @@ def _loss(record: Record) -> Iterator[Finding]:
     guessing = math.log(WORKLOADS[record.workload.name].classes)
     steps = len(epochs) * steps_per_epoch(record.workload)
     if steps >= FLAT_AFTER_STEPS and epochs[-1].loss > FLAT_SHARE * guessing:
-        yield _finding(
+        yield make_finding(
             FindingCode.LOSS_FLAT,
             f"the loss of epoch {epochs[-1].epoch} is {epochs[-1].loss:.4f}, "
             f"that of guessing {guessing:.4f}",
@@ -128,9 +124,9 @@ def _parity(record: Record) -> Iterator[Finding]:
     """The replay must agree with the float64 computation within some precision's tolerance."""
     verdict = replay_verdict(record)
     if verdict is None:
-        yield _finding(FindingCode.PARITY_MISSING, "no replay was reported")
+        yield make_finding(FindingCode.PARITY_MISSING, "no replay was reported")
     elif verdict.precision is None:
-        yield _finding(
+        yield make_finding(
             FindingCode.PARITY_FAILED,
             f"the largest relative error of a replayed loss is {verdict.max_error:.1e}, "
             "more than any precision allows"
@@ -147,7 +143,7 @@ def _precision(record: Record) -> Iterator[Finding]:
     requested, observed = record.precision.requested, record.precision.observed
     met = observed == ("tf32" if requested == "float16" else requested)
     if requested != "stock" and observed is not None and not met:
-        yield _finding(
+        yield make_finding(
             FindingCode.PRECISION_MISMATCH, f"{requested} was asked for, {observed} was observed"
         )
 
@@ -161,7 +157,7 @@ def _learning(record: Record) -> Iterator[Finding]:
     if len(losses) < len(record.learning.epochs):
         return
     for problem in learning_band.judge(losses, record.learning.test_accuracy):
-        yield _finding(FindingCode.LEARNING_OUT_OF_BAND, problem)
+        yield make_finding(FindingCode.LEARNING_OUT_OF_BAND, problem)
 
 
 def _clock(record: Record) -> Iterator[Finding]:
@@ -171,7 +167,7 @@ def _clock(record: Record) -> Iterator[Finding]:
         return
     after_ns = fit_ns - laps[-1].end_ns
     if after_ns > UNACCOUNTED_SHARE * fit_ns and after_ns > UNACCOUNTED_S * NANOSECONDS:
-        yield _finding(
+        yield make_finding(
             FindingCode.LAPS_UNSYNCHRONISED,
             f"the fit went on for {after_ns / NANOSECONDS:.2f} s after the last lap",
         )
@@ -179,7 +175,7 @@ def _clock(record: Record) -> Iterator[Finding]:
 
 def _limited(record: Record) -> Iterator[Finding]:
     if record.workload.max_steps is not None:
-        yield _finding(
+        yield make_finding(
             FindingCode.STEPS_LIMITED,
             f"{expected_steps(record.workload)} steps were asked for with --steps",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from epochmark.results.record import Validity
+from epochmark.results.record import Finding, Validity
 
 
 @dataclass(frozen=True)
@@ -175,3 +175,8 @@ _ORDER: tuple[Validity, ...] = ("valid", "disturbed", "partial", "invalid")
 def worst_validity(codes: list[FindingCode]) -> Validity:
     """The validity of a run with these findings: that of its worst."""
     return max((MEANING[code].validity for code in codes), key=_ORDER.index, default="valid")
+
+
+def make_finding(code: FindingCode, detail: str) -> Finding:
+    """A finding as records hold it; a detail too long for a record is cut."""
+    return Finding(code=code.value, detail=detail[:2000])
