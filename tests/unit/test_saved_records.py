@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from epochmark.results.digest import digest_of
+from epochmark.results.record import SCHEMA_VERSION
 from epochmark.results.upgrades import decode_record, encode_record
 from tools import write_docs
 
@@ -59,10 +60,17 @@ def test_a_headline_in_the_file_is_not_believed(file: Path) -> None:
     assert headline_from(forged) == headline_from(document_of(file))
 
 
-def test_it_fits_the_published_schema(file: Path) -> None:
+def test_those_of_the_newest_schema_fit_the_published_one() -> None:
     schema = json.loads(write_docs.SCHEMA_FILE.read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(document_of(file), schema)
+    newest = [doc for doc in map(document_of, SAVED) if doc["schema"] == SCHEMA_VERSION]
+    assert newest
+    for document in newest:
+        jsonschema.validate(document, schema)
+
+
+def test_there_is_one_of_every_schema() -> None:
+    assert {document_of(file)["schema"] for file in SAVED} == set(range(1, SCHEMA_VERSION + 1))
 
 
 def test_its_digest_is_that_of_its_content(file: Path) -> None:

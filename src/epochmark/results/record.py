@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MAX_EPOCHS = 1000
 """Longer runs measure nothing more."""
 
@@ -17,10 +17,13 @@ Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 EpochNumber = Annotated[int, Meta(ge=1, le=MAX_EPOCHS)]
 EngineName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,60}$")]
 """It becomes part of a file's name."""
+Date = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+"""UTC."""
 RecordId = Annotated[str, Meta(pattern=r"^[0-9a-f]{12}$")]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 PositiveCount = Annotated[int, Meta(ge=1, le=2**62)]
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**62)]
+Rate = Annotated[float, Meta(gt=0.0, lt=1e9)]
 Seconds = Annotated[float, Meta(ge=0.0, lt=1e12)]
 ShortMap = Annotated[dict[ShortText, ShortText], Meta(max_length=100)]
 Samples = Annotated[list[float], Meta(max_length=1000)]
@@ -177,6 +180,21 @@ class Calm(_Part, frozen=True, kw_only=True):
     cost: WatchingCost
 
 
+class RunLimits(_Part, frozen=True, kw_only=True):
+    """What the processor can do at most, as measured by ``epochmark limits`` (``results.limits``)
+    on this machine before the run.
+
+    Peaks in GFLOP/s, over all instruction sets and thread counts; ``float32_source`` says what
+    reached it. ``triad_gb_per_s``: memory bandwidth in GB/s as STREAM counts it. None: unknown.
+    """
+
+    measured: Date
+    float32_gflop_per_s: Rate
+    float32_source: ShortText
+    bfloat16_gflop_per_s: Rate | None = None
+    triad_gb_per_s: Rate | None = None
+
+
 class Finding(_Part, frozen=True, kw_only=True):
     """One fact that limits trust in the run; ``code`` is from ``findings.FindingCode``."""
 
@@ -220,7 +238,7 @@ class Record(_Part, frozen=True, kw_only=True):
 
     schema: PositiveCount
     id: RecordId
-    created: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    created: Date
     epochmark_version: ShortText
     label: ShortText | None
     outcome: Outcome
@@ -238,4 +256,5 @@ class Record(_Part, frozen=True, kw_only=True):
     environment: ShortMap
     peak_memory_bytes: Count | None
     calm: Calm | None = None
+    limits: RunLimits | None = None
     digest: Digest | None = None

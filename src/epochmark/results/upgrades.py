@@ -15,8 +15,14 @@ from epochmark.workloads import WORKLOADS
 MAX_RECORD_BYTES = 16 << 20
 """A full run in quarter-second laps for an hour takes about 1 MiB."""
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""From schema N to N + 1, by N. Schema 1 is the first: there is nothing to upgrade from yet."""
+
+def _from_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 only adds fields that may be absent."""
+    return fields
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+"""From schema N to N + 1, by N."""
 
 
 class RecordError(Exception):
