@@ -97,6 +97,16 @@ def test_any_bytes_inside_a_record(data: st.DataObject) -> None:
     use_everywhere(bytes(content))
 
 
+COLUMN = {"quantity": "power", "unit": "W", "scope": "GPU 0", "values": [90.0, None]}
+LOG = {"sensor": "a", "source": "b", "at_s": [1.0, 2.0], "columns": [COLUMN], "problems": []}
+
+
+def log(**values: Any) -> dict[str, Any]:
+    """A sensor whose only column has other values."""
+    return {"sensors": [{**LOG, "columns": [{**COLUMN, **values}]}]}
+
+
+ENERGY = {"quantity": "energy", "unit": "J"}
 LAP = {"epoch": 1, "steps": 1, "end_ns": 1}
 
 
@@ -144,6 +154,17 @@ def test_what_is_no_record_is_refused_with_a_reason(content: bytes, reason: str)
         ({"timing__laps": [{**LAP, "end_ns": 0}]}, "do not follow one another"),
         ({"timing__laps": [{**LAP, "epoch": 2}, {**LAP, "end_ns": 2}]}, "do not follow"),
         ({"timing__laps": [{**LAP, "steps": 0}]}, "steps"),
+        ({"sensors": [LOG] * 51}, "sensors"),
+        ({"sensors": [{**LOG, "at_s": [2.0, 1.0]}]}, "do not follow one another"),
+        (log(values=[90.0]), "different lengths"),
+        (log(unit="kW"), "another unit"),
+        (log(quantity="mood"), "quantity"),
+        (log(values=[90.0, 1e9]), "power that cannot be"),
+        (log(values=[None, -1.0]), "power that cannot be"),
+        (log(values=[0.0] * 1001), "values"),
+        (log(**ENERGY, values=[5.0, 4.0]), "energy that cannot be"),
+        (log(**ENERGY, values=[0.0, 1e6]), "energy that cannot be"),
+        (log(quantity="mains", unit="1", values=[1.0, 2.0]), "mains that cannot be"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

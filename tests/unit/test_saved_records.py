@@ -78,6 +78,15 @@ def test_its_digest_is_that_of_its_content(file: Path) -> None:
     assert digest_of(document) == document["digest"]
 
 
+def test_its_digest_survives_the_upgrade_and_an_edit_does_not(file: Path) -> None:
+    document = document_of(file)
+    exported = json.loads(encode_record(decode_record(json.dumps(document).encode())))
+    assert exported["digest"] == digest_of(exported)
+    document["label"] = "edited"
+    exported = json.loads(encode_record(decode_record(json.dumps(document).encode())))
+    assert exported["digest"] != digest_of(exported)
+
+
 def test_nothing_in_it_names_its_owner(file: Path) -> None:
     text = file.read_text("utf-8")
     for word in ("/home", "/root", "/tmp", "/usr", "hostname", "serial"):

@@ -32,6 +32,11 @@ ShortList = Annotated[list[ShortText], Meta(max_length=100)]
 Validity = Literal["valid", "disturbed", "partial", "invalid"]
 Outcome = Literal["completed", "failed"]
 FailureKind = Literal["failed", "crashed", "killed", "hung", "interrupted", "protocol-broken"]
+Quantity = Literal[
+    "temperature", "frequency", "energy", "power", "utilisation", "memory", "throttle_count",
+    "throttle_level", "mains",
+]  # fmt: skip
+"""What a sensor may read; units and plausible values are in ``results.quantities``."""
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,7 +44,11 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Machine(_Part, frozen=True, kw_only=True):
-    """The hardware and system a run was measured on; nothing that names its owner."""
+    """The hardware and system a run was measured on; nothing that names its owner.
+
+    ``core_kinds`` are named where cores differ (``4 Performance, 4 Efficiency``), ``cpu_quota`` is
+    the CPUs' worth of time that a control group allows.
+    """
 
     machine_id: ShortText | None
     model: ShortText | None
@@ -56,12 +65,16 @@ class Machine(_Part, frozen=True, kw_only=True):
     virtualized: bool | None
     power_source: ShortText | None
     cpu_governor: ShortText | None
+    power_mode: ShortText | None = None
+    core_kinds: ShortText | None = None
+    cpu_quota: Annotated[float, Meta(gt=0.0, lt=1e6)] | None = None
 
 
 class WorkloadRun(_Part, frozen=True, kw_only=True):
     """What was trained; ``variant`` names every departure from the workload as specified.
 
-    A ``quick`` run ended by itself as soon as it knew its steady epoch.
+    A ``quick`` run ended by itself as soon as it knew its steady epoch, one that was to ``settle``
+    as soon as the machine was thermally steady.
     """
 
     name: ShortText
@@ -72,6 +85,7 @@ class WorkloadRun(_Part, frozen=True, kw_only=True):
     seed: Count
     variant: ShortList
     quick: bool = False
+    settle: bool = False
 
 
 class EngineRun(_Part, frozen=True, kw_only=True):
@@ -195,6 +209,32 @@ class RunLimits(_Part, frozen=True, kw_only=True):
     triad_gb_per_s: Rate | None = None
 
 
+class SensorColumn(_Part, frozen=True, kw_only=True):
+    """One quantity over time, and of what (``scope``: ``CPU``, ``GPU 0 NVIDIA ...``).
+
+    ``energy`` and ``throttle_count`` are sums since the first reading. None: nothing was read, or
+    something that cannot be.
+    """
+
+    quantity: Quantity
+    unit: ShortText
+    scope: ShortText
+    values: Annotated[list[float | None], Meta(max_length=1000)]
+
+
+class SensorLog(_Part, frozen=True, kw_only=True):
+    """What one sensor read while the fit went on; ``at_s`` is from the start of the clock.
+
+    ``source`` is who was asked. ``problems`` are what happened to it, in words.
+    """
+
+    sensor: ShortText
+    source: ShortText
+    at_s: Samples
+    columns: Annotated[list[SensorColumn], Meta(max_length=100)]
+    problems: Annotated[list[ShortText], Meta(max_length=20)]
+
+
 class Finding(_Part, frozen=True, kw_only=True):
     """One fact that limits trust in the run; ``code`` is from ``findings.FindingCode``."""
 
@@ -257,4 +297,5 @@ class Record(_Part, frozen=True, kw_only=True):
     peak_memory_bytes: Count | None
     calm: Calm | None = None
     limits: RunLimits | None = None
+    sensors: Annotated[list[SensorLog], Meta(max_length=50)] | None = None
     digest: Digest | None = None

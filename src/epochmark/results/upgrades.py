@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
+from epochmark.results.digest import digest_of
 from epochmark.results.findings import FindingCode
 from epochmark.results.headline import headline_of
-from epochmark.results.record import SCHEMA_VERSION, Record
+from epochmark.results.quantities import QUANTITIES, implausible
+from epochmark.results.record import SCHEMA_VERSION, Record, SensorLog
 from epochmark.workloads import WORKLOADS
 
 MAX_RECORD_BYTES = 16 << 20
@@ -55,6 +57,8 @@ def encode_record(record: Record) -> bytes:
 
 
 def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields in the newest schema; the digest of what was intact is that of its new form, so
+    that an export of an old record is still seen to be whole."""
     schema = fields.get("schema")
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
         raise RecordError("it has no schema number, so it is no record of a run")
@@ -63,10 +67,15 @@ def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
             f"it has schema {schema}, this version of epochmark knows up to {SCHEMA_VERSION}: "
             "upgrade epochmark to read it"
         )
+    if schema == SCHEMA_VERSION:
+        return fields
+    intact = fields.get("digest") == digest_of(fields)
     while schema < SCHEMA_VERSION:
         fields = UPGRADES[schema](fields)
         schema += 1
         fields["schema"] = schema
+    if intact:
+        fields["digest"] = digest_of(fields)
     return fields
 
 
@@ -82,7 +91,21 @@ def _check_meaning(record: Record) -> None:
     epochs = [lap.epoch for lap in record.timing.laps]
     if epochs != sorted(epochs) or any(b <= a for a, b in zip([0, *ends], ends, strict=False)):
         raise RecordError("its laps do not follow one another in time")
+    _check_sensors(record.sensors or [])
     if (record.outcome == "failed") != (record.failure is not None):
         raise RecordError("its outcome and its failure contradict each other")
     if record.failure is not None and not record.findings:
         raise RecordError("it failed, and no finding says so")
+
+
+def _check_sensors(logs: list[SensorLog]) -> None:
+    for log in logs:
+        if log.at_s != sorted(log.at_s):
+            raise RecordError(f"the readings of sensor {log.sensor!r} do not follow one another")
+        for column in log.columns:
+            if len(column.values) != len(log.at_s):
+                raise RecordError(f"sensor {log.sensor!r} has columns of different lengths")
+            if column.unit != QUANTITIES[column.quantity].unit:
+                raise RecordError(f"sensor {log.sensor!r} gives {column.quantity} in another unit")
+            if implausible(column.quantity, log.at_s, column.values) is not None:
+                raise RecordError(f"sensor {log.sensor!r} has a {column.quantity} that cannot be")
