@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,6 +119,16 @@ def test_drift_is_the_change_over_the_series() -> None:
     assert found is not None
     assert found.change == pytest.approx(0.1 / 1.05)
     assert found.z > 2
+
+
+@pytest.mark.parametrize("count", [10, 20, 60, 200])
+def test_a_machine_that_slows_down_to_its_limit_drifts(count: int) -> None:
+    """The bend must not pass for autocorrelation, however many values show it."""
+    times = [float(n) for n in range(count)]
+    found = drift(times, [8 - 3 * math.exp(-4 * n / count) for n in range(count)])
+    assert found is not None
+    assert found.change > 0.2
+    assert found.z > 2.58
 
 
 def test_one_outlier_is_no_drift() -> None:

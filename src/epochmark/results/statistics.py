@@ -46,6 +46,9 @@ MIN_COLD_UNITS = 2
 """So few laps may all be warm-up: no figure is taken from them."""
 
 MIN_DRIFT_UNITS = 6
+DRIFT_STRETCHES = 8
+"""Means of so many equal stretches are scored where a series is long: neighbours in it go together,
+stretches hardly do."""
 MAX_AUTOCORRELATION = 0.95
 MIN_BLOCKS = 10
 """Blocking stops while so many blocks are left to take an autocorrelation of."""
@@ -219,9 +222,10 @@ def _spread(values: Sequence[float]) -> float:
 def drift(ends_s: Sequence[float], values: Sequence[float]) -> Drift | None:
     """Trend of positive ``values`` over their times; None for fewer than ``MIN_DRIFT_UNITS``.
 
-    Slope: median over all pairs (Theil 1950, Sen 1968). Score: Mann-Kendall, its variance widened
-    by the autocorrelation of the detrended series (after Hamed and Rao, J. Hydrology 204, 1998)
-    where there are values enough to tell it from the bend of a trend that is no straight line.
+    Slope: median over all pairs (Theil 1950, Sen 1968). Score: Mann-Kendall, of the means of
+    ``DRIFT_STRETCHES`` equal stretches where there are two values for each: a variance widened for
+    autocorrelation instead (Hamed and Rao 1998) takes the bend of a machine that slows down to its
+    limit for autocorrelation, and does not see it.
     """
     count = len(values)
     if count < MIN_DRIFT_UNITS:
@@ -231,12 +235,18 @@ def drift(ends_s: Sequence[float], values: Sequence[float]) -> Drift | None:
     rises = series[later] - series[earlier]
     slope = float(np.median(rises / (times[later] - times[earlier])))
     change = slope * float(times[-1] - times[0]) / statistics.median(values)
-    inflation = 1.0
-    if count >= 2 * MIN_BLOCKS:
-        inflation = count / effective_count((series - slope * times).tolist())
-    score = float(np.sign(rises).sum())
-    sigma = math.sqrt(inflation * count * (count - 1) * (2 * count + 5) / 18)
-    return Drift(change, math.copysign(max(abs(score) - 1, 0.0), score) / sigma)
+    return Drift(change, _mann_kendall(series))
+
+
+def _mann_kendall(series: Floats) -> float:
+    """The score of a trend up or down, normal when there is none."""
+    if len(series) >= 2 * DRIFT_STRETCHES:
+        series = np.array([part.mean() for part in np.array_split(series, DRIFT_STRETCHES)])
+    count = len(series)
+    earlier, later = np.triu_indices(count, 1)
+    score = float(np.sign(series[later] - series[earlier]).sum())
+    sigma = math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    return math.copysign(max(abs(score) - 1, 0.0), score) / sigma
 
 
 def steady_epoch(laps: Sequence[Lap], steps_per_epoch: int) -> SteadyEpoch | None:
