@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from epochmark.hardware import counters
+from epochmark.hardware.cgroups import quota_statistics
 from epochmark.hardware.counters import (
     Counters,
     LinuxCounters,
     PsutilCounters,
     parse_process_stat,
     parse_stat,
-    quota_statistics,
 )
 
 STAT = b"""cpu  1000 200 300 4000 50 6 7 80 90 9

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import psutil
 
+from epochmark.hardware.cgroups import quota_statistics
 from epochmark.hardware.machine import usable_cores
 
 READ_BYTES = 1 << 16
@@ -182,22 +183,6 @@ def parse_process_stat(content: bytes) -> float:
     """
     fields = content.rpartition(b")")[2].split()
     return sum(int(field) for field in fields[11:15]) / TICKS_PER_S
-
-
-def quota_statistics(cgroups: Path) -> Path | None:
-    """The ``cpu.stat`` of the nearest control group (version 2) that limits our CPU time."""
-    try:
-        own = re.search(r"^0::/(.*)$", Path("/proc/self/cgroup").read_text("utf-8"), re.MULTILINE)
-    except OSError:
-        return None
-    folder = cgroups / own[1] if own else cgroups
-    for group in (folder, *folder.parents):
-        if not group.is_relative_to(cgroups):
-            break
-        with contextlib.suppress(OSError):
-            if not (group / "cpu.max").read_text("ascii").startswith("max"):
-                return group / "cpu.stat"
-    return None
 
 
 def _open(path: str | Path | None) -> int | None:

@@ -7,10 +7,12 @@ import platform
 import re
 import secrets
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import psutil
 
+from epochmark.hardware.cgroups import cpu_quota
 from epochmark.results.record import Machine
 
 _FEATURES = (
@@ -40,6 +42,9 @@ def describe_machine(machine_id: str | None) -> Machine:
         virtualized=_is_virtualized(),
         power_source=_power_source(),
         cpu_governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        power_mode=_power_mode(),
+        core_kinds=core_kinds(),
+        cpu_quota=cpu_quota(Path("/sys/fs/cgroup")),
     )
 
 
@@ -48,6 +53,67 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def core_kinds(root: Path = Path("/")) -> str | None:
+    """How the logical cores differ, or share physical ones; None where all stand alone and are
+    equal, or the system does not tell."""
+    kinds = _apple_core_kinds() if platform.system() == "Darwin" else _linux_core_kinds(root)
+    shared = _threads_per_core(root)
+    parts = [f"{count} {kind}" for kind, count in kinds.items()] if len(kinds) > 1 else []
+    if shared > 1:
+        parts.append(f"up to {shared} threads a core")
+    return ", ".join(parts) or None
+
+
+def _apple_core_kinds() -> dict[str, int]:
+    """By performance level, the fastest first (``hw.perflevel0``)."""
+    kinds = {}
+    for level in range(int(_sysctl("hw.nperflevels") or 0)):
+        name = _sysctl(f"hw.perflevel{level}.name") or f"level {level}"
+        kinds[name] = int(_sysctl(f"hw.perflevel{level}.logicalcpu") or 0)
+    return kinds
+
+
+def _linux_core_kinds(root: Path) -> dict[str, int]:
+    """Intel's hybrid processors have one performance counter of each kind; ARM's big and little
+    cores differ in ``cpu_capacity`` (1024: the fastest)."""
+    hybrid = {"performance": "sys/devices/cpu_core/cpus", "efficient": "sys/devices/cpu_atom/cpus"}
+    lists = {kind: _read(root / file) for kind, file in hybrid.items()}
+    kinds = {kind: _listed(text) for kind, text in lists.items() if text}
+    if kinds:
+        return kinds
+    capacities = [
+        _read(file) or ""
+        for file in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpu_capacity")
+    ]
+    counted = Counter(capacities)
+    return {
+        f"of capacity {capacity}": counted[capacity]
+        for capacity in sorted(counted, key=int, reverse=True)
+        if capacity.isdecimal()
+    }
+
+
+def _threads_per_core(root: Path) -> int:
+    """The most threads that share one physical core (Linux; Apple's do not share)."""
+    siblings = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology/thread_siblings_list")
+    return max((_listed(_read(file) or "0") for file in siblings), default=1)
+
+
+def _listed(cpus: str) -> int:
+    """How many CPUs a list of the kernel names (``0-3,8``)."""
+    ends = [part.split("-") for part in cpus.split(",")]
+    return sum(int(part[-1]) - int(part[0]) + 1 for part in ends)
+
+
+def _power_mode() -> str | None:
+    """The power profile: ``platform_profile`` of Linux, the low power mode of macOS."""
+    if platform.system() != "Darwin":
+        return _read("/sys/firmware/acpi/platform_profile")
+    settings = _output("/usr/bin/pmset", "-g") or ""
+    found = re.search(r"^\s*(lowpowermode|powermode)\s+(\d)", settings, re.MULTILINE)
+    return {"0": "automatic", "1": "low power", "2": "high power"}.get(found[2]) if found else None
 
 
 def machine_id(folder: Path) -> str | None:
@@ -76,13 +142,16 @@ def _read(path: str | Path) -> str | None:
 
 
 def _sysctl(name: str) -> str | None:
+    return (_output("/usr/sbin/sysctl", "-n", name) or "").strip()[:300] or None
+
+
+def _output(*command: str) -> str | None:
+    """What a program of the system prints; None where it is not there or fails."""
     try:
-        result = subprocess.run(
-            ["/usr/sbin/sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=True
-        )
+        result = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return result.stdout.strip()[:300] or None
+    return result.stdout
 
 
 def _cpu_name() -> str:

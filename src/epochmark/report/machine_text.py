@@ -17,11 +17,14 @@ def machine_lines(machine: Machine) -> list[str]:
         "microarchitecture": machine.microarchitecture,
         "instruction sets": ", ".join(machine.instruction_sets) or None,
         "cores": cores,
+        "kinds of cores": machine.core_kinds,
+        "CPU quota": None if machine.cpu_quota is None else f"{machine.cpu_quota:g} CPUs",
         "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
         "system": f"{machine.os} {machine.os_version}".strip(),
         "kernel": f"{machine.kernel} ({machine.architecture})",
         "virtual machine": virtualized,
         "power": machine.power_source,
+        "power mode": machine.power_mode,
         "CPU governor": machine.cpu_governor,
     }
     return [f"{name:<18} {value}" for name, value in facts.items() if value is not None]

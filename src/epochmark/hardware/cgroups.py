@@ -1,0 +1,42 @@
+"""The control group (version 2) that limits our CPU time, as that of a container does."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+
+def quota_statistics(cgroups: Path) -> Path | None:
+    """The ``cpu.stat`` of the nearest group that limits our CPU time."""
+    group = _limiting_group(cgroups)
+    return None if group is None else group / "cpu.stat"
+
+
+def cpu_quota(cgroups: Path) -> float | None:
+    """The least CPUs' worth of time that a group around us allows; None where none limits it."""
+    quotas = [quota for group in _groups(cgroups) if (quota := _quota(group)) is not None]
+    return min(quotas, default=None)
+
+
+def _limiting_group(cgroups: Path) -> Path | None:
+    return next((group for group in _groups(cgroups) if _quota(group) is not None), None)
+
+
+def _groups(cgroups: Path) -> list[Path]:
+    """Our group and those around it, the nearest first."""
+    try:
+        own = re.search(r"^0::/(.*)$", Path("/proc/self/cgroup").read_text("utf-8"), re.MULTILINE)
+    except OSError:
+        return []
+    folder = cgroups / own[1] if own else cgroups
+    return [group for group in (folder, *folder.parents) if group.is_relative_to(cgroups)]
+
+
+def _quota(group: Path) -> float | None:
+    """``cpu.max``: microseconds of CPU time in each period of so many, or ``max``."""
+    with contextlib.suppress(OSError, ValueError):
+        allowed, period = (group / "cpu.max").read_text("ascii").split()
+        if allowed != "max":
+            return int(allowed) / int(period)
+    return None
