@@ -44,6 +44,7 @@ def run(
     precision: str = "stock",
     tuning: Literal["stock", "tuned"] = "stock",
     epochs: int | None = None,
+    settle: bool = False,
     max_steps: int | None = None,
     batch_size: int | None = None,
     threads: int | None = None,
@@ -65,6 +66,7 @@ def run(
     from epochmark.datasets import get_mnist
     from epochmark.hardware.counters import open_counters
     from epochmark.hardware.machine import describe_machine, machine_id
+    from epochmark.hardware.sensors import all_sensors
 
     request = RunRequest(
         engine=engine,
@@ -72,6 +74,7 @@ def run(
         precision=precision,
         tuning=tuning,
         epochs=epochs,
+        settle=settle,
         max_steps=max_steps,
         batch_size=batch_size,
         threads=threads,
@@ -85,8 +88,15 @@ def run(
     folder = get_mnist(data, lambda what, done, total: None)
     machine = describe_machine(machine_id(files.folder) if save else None)
     with measuring_alone(lambda holder: None):
-        watched = open_counters if engine in public_engines() else None
-        measured = measure(request, folder, machine, on_report, open_counters=watched)
+        is_real = engine in public_engines()
+        measured = measure(
+            request,
+            folder,
+            machine,
+            on_report,
+            open_counters=open_counters if is_real else None,
+            sensors=all_sensors() if is_real else None,
+        )
     if save:
         files.save(measured.record, measured.stderr)
     return measured.record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from epochmark.bench.request import RunRequest
 from epochmark.bench.session import Measured, measure
 from epochmark.bench.watch import OpenCounters
 from epochmark.hardware.machine import describe_machine
+from epochmark.hardware.sensors import OpenSensor
 from epochmark.worker.protocol import Report
 from tests.pipeline.program import SAMPLES, Program
 
@@ -31,6 +32,7 @@ class MeasureFake(Protocol):
         on_report: Callable[[Report], None] = lambda report: None,
         patience_s: float | None = None,
         open_counters: OpenCounters | None = None,
+        sensors: Mapping[str, OpenSensor] | None = None,
         **departures: Any,
     ) -> Measured: ...
 
@@ -43,6 +45,7 @@ def measure_fake(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Measure
         on_report: Callable[[Report], None] = lambda report: None,
         patience_s: float | None = None,
         open_counters: OpenCounters | None = None,
+        sensors: Mapping[str, OpenSensor] | None = None,
         **departures: Any,
     ) -> Measured:
         monkeypatch.setenv("EPOCHMARK_FAKE", json.dumps(script or {}))
@@ -55,6 +58,7 @@ def measure_fake(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Measure
             on_report,
             patience_s,
             open_counters=open_counters,
+            sensors=sensors,
         )
 
     return run

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import altair
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -23,6 +24,7 @@ from epochmark.results.record import Record
 from epochmark.results.references import load_references
 from epochmark.results.store import ResultFiles
 from tests.report.samples import failed, machine, mixed_records, sample
+from tests.unit import traces
 
 CHARTS = {chart.name: chart for chart in all_charts()}
 LONG = "x" * 300
@@ -31,6 +33,11 @@ HOSTILE = '</svg><script>alert("1")</script>'
 
 def about(records: Sequence[Record]) -> Subject:
     return subject_of(records, load_references(), "0" * 16)
+
+
+def with_sensors(record: Record) -> Record:
+    """The run with invented sensors."""
+    return msgspec.structs.replace(record, sensors=traces.desktop(lasted_s=100).sensors)
 
 
 def everything() -> Subject:
@@ -46,7 +53,7 @@ def everything() -> Subject:
             sample(7, on=machine(LONG)),
             sample(8, on=machine(HOSTILE)),
             failed(9),
-            sample(10),
+            with_sensors(sample(10)),
         ]
     )
 
@@ -183,6 +190,15 @@ def test_laps_beyond_what_a_screen_shows_are_drawn_in_groups() -> None:
     )
     assert 200 < len(points) <= 300
     assert points[-1]["end_s"] == record.timing.laps[-1].end_ns / 1e9
+
+
+def test_heat_and_power_are_shown_where_they_were_measured() -> None:
+    assert CHARTS["thermals"].draw(about([sample(1)]), looks.light(720)) is None
+    panels = drawn("thermals", about([with_sensors(sample(1))])).spec["vconcat"]
+    titles = [panel["encoding"]["y"]["axis"]["title"] for panel in panels]
+    assert titles == ["temperature (°C)", "power (W)", "frequency (MHz)"]
+    watts = {point["scope"]: point["value"] for point in panels[1]["data"]["values"]}
+    assert watts == {"CPU packages": 120, "DRAM": 6, "GPU 0 a card": 25}
 
 
 def test_every_colour_has_a_variable_of_the_page() -> None:

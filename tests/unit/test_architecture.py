@@ -137,6 +137,26 @@ def test_loading_every_engine_imports_no_framework() -> None:
     assert json.loads(done.stdout) == []
 
 
+TIMES_OF_DAY = {
+    "bench/check.py": "a record from the future",
+    "bench/preflight.py": "how long a process has been there",
+    "bench/session.py": "when a record was made",
+    "environments/install.py": "when an environment was made",
+    "report/page/__init__.py": "when a report was made",
+}
+"""Who may ask for the time of day, and what for; it may be set back or forth at any moment."""
+
+
+def test_no_interval_is_taken_on_a_clock_that_steps() -> None:
+    asking = {
+        relative(file)
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("time.time", "datetime.now")
+    }
+    assert asking == set(TIMES_OF_DAY)
+
+
 def python39_with_numpy() -> str | None:
     """An interpreter that really runs: a version manager's stand-in may be there without one."""
     python = shutil.which("python3.9")

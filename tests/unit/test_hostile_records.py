@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from epochmark.bench.validity import judge
 from epochmark.report.answer import answer_lines
 from epochmark.report.long_table import long_rows, to_csv
 from epochmark.report.markdown import to_markdown
@@ -23,6 +25,7 @@ from epochmark.results.upgrades import (
     decode_record,
     encode_record,
 )
+from tests.unit import traces
 from tests.unit.samples import changed, document, record
 
 JSON_VALUES = st.recursive(
@@ -43,7 +46,18 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-PLACES = places(document("fake-killed")) + places(document("native-20-steps"))
+def with_sensors() -> dict[str, Any]:
+    """A run of a minute with all that sensors may say."""
+    fields: dict[str, Any] = json.loads(encode_record(traces.desktop(lasted_s=20, settle=True)))
+    return fields
+
+
+DOCUMENTS = {
+    "fake-killed": document("fake-killed"),
+    "native-20-steps": document("native-20-steps"),
+    "sensors": with_sensors(),
+}
+PLACES = [place for fields in DOCUMENTS.values() for place in places(fields)]
 
 
 def use_everywhere(content: bytes) -> None:
@@ -53,6 +67,7 @@ def use_everywhere(content: bytes) -> None:
     except RecordError:
         return
     assert decode_record(encode_record(read)) == read
+    judge(read)
     answer_lines(read)
     result_rows([read])
     to_markdown(measured_sections([read]))
@@ -75,9 +90,9 @@ def test_any_json(value: Any) -> None:
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.sampled_from(["fake-killed", "native-20-steps"]), st.sampled_from(PLACES), JSON_VALUES)
+@given(st.sampled_from(list(DOCUMENTS)), st.sampled_from(PLACES), JSON_VALUES)
 def test_any_value_at_any_place(name: str, path: tuple[Any, ...], value: Any) -> None:
-    fields = document(name)
+    fields = copy.deepcopy(DOCUMENTS[name])
     part: Any = fields
     try:
         for key in path[:-1]:

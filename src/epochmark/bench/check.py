@@ -29,7 +29,7 @@ SAME = 1e-9
 SAME_LOSS = 2e-5
 """Running losses are kept to six digits."""
 
-_DEPARTURE = re.compile(r"batch \d+|\d+ epochs|\d+ steps")
+_DEPARTURE = re.compile(r"batch \d+|\d+ epochs|\d+ steps|quick|settle")
 _ARCHITECTURES = {
     "Apple": ("arm64", "aarch64"),
     "Intel": ("x86_64", "i686", "AMD64"),
@@ -136,8 +136,10 @@ def _labels(record: Record) -> Iterator[str]:
         yield f"it is of {run.name} version {run.version}, only {workload.version} is known here"
     asked = RunRequest(
         engine=record.engine.name,
-        epochs=run.epochs if run.max_steps is None else None,
+        epochs=None if run.max_steps is not None or run.settle else run.epochs,
         max_steps=run.max_steps,
+        quick=run.quick,
+        settle=run.settle,
         batch_size=run.batch_size,
     )
     named = {departure for departure in run.variant if _DEPARTURE.fullmatch(departure)}

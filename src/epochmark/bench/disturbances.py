@@ -7,12 +7,16 @@ they are wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from epochmark.results.calm import Calmness, calmness
 from epochmark.results.findings import FindingCode, make_finding
-from epochmark.results.headline import steady_of
+from epochmark.results.headline import steady_of, steps_per_epoch
+from epochmark.results.heat import signs_of_heat
 from epochmark.results.record import Finding, Record
-from epochmark.results.statistics import MIN_INTERVAL_VALUES
+from epochmark.results.sensed import series_of
+from epochmark.results.settling import SPEED_CHANGE, TEMPERATURE_CHANGE_C, WINDOW_S, is_steady
+from epochmark.results.statistics import MIN_INTERVAL_VALUES, NANOSECONDS
 
 FOREIGN_CPUS = 0.1
 """Foreign work of a tenth of one CPU: an engine that waits for its slowest thread at every layer
@@ -38,12 +42,17 @@ UNSTEADY_SHARE = 0.05
 MIN_WARM_S = 2.0
 """Shorter series show the clock, the scheduler and the pipe rather than the machine."""
 
+LAPS_AFTER_STOP = 4
+"""Laps of a run that may end after it was asked to stop."""
+
 
 def disturbances(record: Record) -> Iterator[Finding]:
     """All findings that make the time of a run untrustworthy though its work is right."""
     if record.calm is not None:
         yield from _calm(calmness(record.calm))
+    yield from _power(record)
     yield from _steadiness(record)
+    yield from _settling(record)
 
 
 def _calm(seen: Calmness) -> Iterator[Finding]:
@@ -84,6 +93,34 @@ def _has_room(seen: Calmness) -> bool:
     return seen.idle_cpus >= seen.own_cpus + seen.foreign_cpus
 
 
+def _power(record: Record) -> Iterator[Finding]:
+    """Plugging in or out changes what many machines allow themselves to draw."""
+    changes = sum(
+        before != after
+        for series in series_of(record, "mains")
+        for before, after in pairwise(series.values)
+    )
+    if changes:
+        times = "once" if changes == 1 else f"{changes} times"
+        yield make_finding(FindingCode.POWER_CHANGED, f"the power source changed {times}")
+
+
+def _settling(record: Record) -> Iterator[Finding]:
+    """A run that was to settle must have; it may go on for a few laps after that was seen."""
+    if not record.workload.settle:
+        return
+    laps, per_epoch = record.timing.laps, steps_per_epoch(record.workload)
+    temperatures = [(one.at_s, one.values) for one in series_of(record, "temperature")]
+    ends = range(len(laps), max(0, len(laps) - LAPS_AFTER_STOP), -1)
+    if not any(is_steady(laps[:end], per_epoch, temperatures) for end in ends):
+        lasted_s = laps[-1].end_ns / NANOSECONDS if laps else 0.0
+        yield make_finding(
+            FindingCode.UNSETTLED,
+            f"after {lasted_s:.0f} s speed or temperature still changed by more than "
+            f"{SPEED_CHANGE:.0%} or {TEMPERATURE_CHANGE_C:.0f} °C in {WINDOW_S:.0f} s",
+        )
+
+
 def _steadiness(record: Record) -> Iterator[Finding]:
     steady = steady_of(record)
     if steady is None or steady.warm_s < MIN_WARM_S:
@@ -91,11 +128,15 @@ def _steadiness(record: Record) -> Iterator[Finding]:
     trend, count = steady.drift, steady.interval.count
     if trend is not None and abs(trend.change) > DRIFT_SHARE and abs(trend.z) > DRIFT_Z:
         direction = "slower" if trend.change > 0 else "faster"
-        yield make_finding(
-            FindingCode.DRIFTING,
+        detail = (
             f"it became {abs(trend.change):.1%} {direction} over {steady.warm_s:.0f} s, "
-            f"the limit is {DRIFT_SHARE:.0%}",
+            f"the limit is {DRIFT_SHARE:.0%}"
         )
+        signs = signs_of_heat(record) if trend.change > 0 else []
+        if signs:
+            yield make_finding(FindingCode.THROTTLED, "; ".join([detail, *signs]))
+        else:
+            yield make_finding(FindingCode.DRIFTING, detail)
     if count >= MIN_INTERVAL_VALUES and steady.half_width > UNSTEADY_SHARE:
         yield make_finding(
             FindingCode.UNSTEADY,

@@ -22,7 +22,7 @@ from epochmark.bench.importable import with_our_package
 from epochmark.bench.patience import Patience
 from epochmark.bench.reports import ReportError, ReportReader
 from epochmark.bench.watch import Watch
-from epochmark.results.record import Calm
+from epochmark.results.record import Calm, SensorLog
 from epochmark.worker.protocol import Failed, Finished, Fitted, Job, Lap, Phase, Report
 
 KILL_GRACE_S = 3.0
@@ -47,6 +47,7 @@ class WorkerOutcome:
     exit_status: int | None = None
     stderr: bytes = b""
     calm: Calm | None = None
+    sensors: list[SensorLog] | None = None
 
     def last(self, kind: type[T]) -> T | None:
         """The last report of this kind, if there was one."""
@@ -88,6 +89,7 @@ def launch(
         outcome.exit_status = _end(worker.process, at_once=outcome.ending == "finished")
         outcome.stderr = worker.read_rest_of_stderr(outcome.stderr)
     outcome.calm = watch.calm(outcome.last(Fitted))
+    outcome.sensors = watch.sensor_logs()
     return outcome
 
 

@@ -17,7 +17,11 @@ DEVICE_KINDS = ("cpu", "gpu", "tpu")
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One run. None leaves a value as the workload, or the engine, has it."""
+    """One run. None leaves a value as the workload, or the engine, has it.
+
+    A ``quick`` run ends as soon as it knows its steady epoch, one to ``settle`` as soon as the
+    machine is thermally steady.
+    """
 
     engine: str
     device: str = "cpu"
@@ -26,6 +30,7 @@ class RunRequest:
     epochs: int | None = None
     max_steps: int | None = None
     quick: bool = False
+    settle: bool = False
     batch_size: int | None = None
     threads: int | None = None
     seed: int = DEFAULT_SEED
@@ -40,6 +45,8 @@ class RunRequest:
         if self.max_steps is not None:
             per_epoch = self.workload.steps_per_epoch(self.run_batch_size)
             return max(1, -(-self.max_steps // per_epoch))
+        if self.settle:
+            return MAX_EPOCHS
         return self.workload.epochs
 
     @property
@@ -54,10 +61,9 @@ class RunRequest:
             departures.append(f"batch {self.batch_size}")
         if self.max_steps is not None:
             departures.append(f"{self.max_steps} steps")
-        elif self.run_epochs != self.workload.epochs:
+        elif self.run_epochs != self.workload.epochs and not self.settle:
             departures.append(f"{self.run_epochs} epochs")
-        if self.quick:
-            departures.append("quick")
+        departures += [name for name in ("quick", "settle") if getattr(self, name)]
         if self.threads is not None and self.threads != usable_cores():
             departures.append(f"{self.threads} of {usable_cores()} threads")
         return sorted(departures)
@@ -81,6 +87,10 @@ class RunRequest:
         _check_range("--steps", self.max_steps, steps, "the epochs asked for have no more")
         if self.quick and self.max_steps is not None:
             _refuse("--quick decides by itself when to stop: leave --steps away")
+        if self.settle and (self.quick or self.max_steps is not None or self.epochs is not None):
+            _refuse(
+                "--settle decides by itself when to stop: leave --quick, --steps and --epochs away"
+            )
         if not 0 <= self.seed < 2**32:
             _refuse(f"--seed {self.seed} is out of range: 0 to {2**32 - 1}")
         if self.label is not None and not (len(self.label) <= 300 and self.label.isprintable()):

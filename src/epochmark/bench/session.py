@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +18,12 @@ from epochmark.bench.interpreter import Interpreter
 from epochmark.bench.launcher import WorkerOutcome, launch, signal_name
 from epochmark.bench.quick import QuickStop
 from epochmark.bench.request import RunRequest
+from epochmark.bench.settle import SettleStop
 from epochmark.bench.validity import judge
 from epochmark.bench.watch import OpenCounters, Watch
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
+from epochmark.hardware.sensors import OpenSensor
 from epochmark.results import record as parts
 from epochmark.results.digest import sealed
 from epochmark.results.headline import headline_of, replay_verdict
@@ -53,10 +55,12 @@ def measure(
     patience_s: float | None = None,
     interpreter: Interpreter | None = None,
     open_counters: OpenCounters | None = None,
+    sensors: Mapping[str, OpenSensor] | None = None,
 ) -> Measured:
     """Run ``request`` in a fresh worker process and return its record.
 
-    The worker is started by ``interpreter``, by default our own.
+    The worker is started by ``interpreter``, by default our own. ``open_counters`` and ``sensors``
+    watch the machine meanwhile.
 
     Raises ``EpochmarkError`` when the engine says that the request cannot be met here, as with a
     device that does not exist; everything else that goes wrong is a record of a failed run.
@@ -83,9 +87,10 @@ def measure(
                 weights_file=str(initial),
                 replay_weights_file=str(replay),
                 spawned_ns=spawned_ns,
-                quick=request.quick,
+                quick=request.quick or request.settle,
             )
 
+        watch = Watch(open_counters, sensors)
         try:
             with interpreter.in_use():
                 outcome = launch(
@@ -94,8 +99,8 @@ def measure(
                     interpreter.environment,
                     on_report,
                     patience_s,
-                    Watch(open_counters),
-                    _stop_of(request),
+                    watch,
+                    _stop_of(request, watch),
                 )
         except OSError as error:
             raise EpochmarkError(
@@ -108,10 +113,14 @@ def measure(
     return Measured(record, outcome.stderr)
 
 
-def _stop_of(request: RunRequest) -> Callable[[Report], bool]:
-    if not request.quick:
-        return lambda report: False
-    return QuickStop(request.workload.steps_per_epoch(request.run_batch_size))
+def _stop_of(request: RunRequest, watch: Watch) -> Callable[[Report], bool]:
+    """Who says when the run should end before all its epochs."""
+    per_epoch = request.workload.steps_per_epoch(request.run_batch_size)
+    if request.quick:
+        return QuickStop(per_epoch)
+    if request.settle:
+        return SettleStop(per_epoch, watch.sensor_logs)
+    return lambda report: False
 
 
 def _record_of(
@@ -141,6 +150,7 @@ def _record_of(
             seed=request.seed,
             variant=request.variant(),
             quick=request.quick,
+            settle=request.settle,
         ),
         engine=_engine_of(request, interpreter, outcome, checked.settings if checked else {}),
         device=parts.DeviceRun(
@@ -173,6 +183,7 @@ def _record_of(
         ),
         replay=parts.Replay(losses=replayed.losses) if replayed else None,
         calm=outcome.calm,
+        sensors=outcome.sensors,
         failure=_failure_of(outcome),
         machine=machine,
         environment=recorded_environment(interpreter.environment),

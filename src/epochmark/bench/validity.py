@@ -7,8 +7,15 @@ from collections.abc import Iterator
 
 from epochmark.bench.disturbances import disturbances
 from epochmark.results.findings import FindingCode, make_finding
-from epochmark.results.headline import expected_steps, replay_verdict, steps_in, steps_per_epoch
+from epochmark.results.headline import (
+    ends_by_itself,
+    expected_steps,
+    replay_verdict,
+    steps_in,
+    steps_per_epoch,
+)
 from epochmark.results.record import Failure, FailureKind, Finding, Record
+from epochmark.results.sensed import use_of_gpu
 from epochmark.results.statistics import NANOSECONDS
 from epochmark.workloads import WORKLOADS, learning_band
 
@@ -16,6 +23,9 @@ FLAT_SHARE = 0.95
 """A mean loss above this share of ln(classes), the loss of guessing, is flat ..."""
 FLAT_AFTER_STEPS = 100
 """... once so many steps were made; at the workload's batch the loss is 1.0 after some 15."""
+
+IDLE_READINGS = 10
+"""Readings of a GPU's use, a second apart, after which nothing but zeros is no coincidence."""
 
 UNACCOUNTED_SHARE = 0.05
 UNACCOUNTED_S = 0.25
@@ -70,13 +80,31 @@ def _device(record: Record) -> Iterator[Finding]:
             FindingCode.DEVICE_MISMATCH,
             f"the engine opened {device.resolved}, the tensors were seen on {seen}",
         )
+    elif kind == "gpu" and _stood_idle(record):
+        yield make_finding(
+            FindingCode.DEVICE_MISMATCH,
+            f"the engine says that {device.resolved_description} trained, its driver saw it idle "
+            "all the time",
+        )
+
+
+def _stood_idle(record: Record) -> bool:
+    """Whether every reading of every GPU of that name found it idle, and there are enough of them:
+    the driver averages over a sixth of a second at least, in which some kernel runs."""
+    seen = use_of_gpu(record)
+    return (
+        bool(seen)
+        and min(len(series.values) for series in seen) >= IDLE_READINGS
+        and not any(max(series.values) for series in seen)
+    )
 
 
 def _work(record: Record) -> Iterator[Finding]:
-    """The laps must add up to the steps asked for, epoch by epoch; a quick run's to those made."""
+    """The laps must add up to the steps asked for, epoch by epoch; in a run that ends by itself to
+    those made."""
     run = record.workload
     per_epoch, expected = steps_per_epoch(run), expected_steps(run)
-    if run.quick:
+    if ends_by_itself(run):
         expected = min(expected, steps_in(record.timing.laps))
     reported: dict[int, int] = {}
     for lap in record.timing.laps:

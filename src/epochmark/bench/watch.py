@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
+from epochmark.bench.sensing import Sensing
 from epochmark.hardware.counters import Counters, Reading
-from epochmark.results.record import Calm, WatchingCost
+from epochmark.hardware.sensors import OpenSensor
+from epochmark.results.record import Calm, SensorLog, WatchingCost
 from epochmark.worker.protocol import Fitted, Phase, Report
 
 INTERVAL_S = 1.0
@@ -25,11 +27,18 @@ OpenCounters = Callable[[int], Counters]
 class Watch:
     """Follows one worker: the launcher hands it every report, and calls ``tick`` when it is due.
 
-    Without ``open_counters`` it sees nothing.
+    Without ``open_counters`` it sees nothing, without ``sensors`` it feels nothing.
     """
 
-    def __init__(self, open_counters: OpenCounters | None, interval_s: float = INTERVAL_S) -> None:
+    def __init__(
+        self,
+        open_counters: OpenCounters | None,
+        sensors: Mapping[str, OpenSensor] | None = None,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
         self._open_counters = open_counters
+        self._sensors = sensors
+        self._sensing: Sensing | None = None
         self._counters: Counters | None = None
         self._source, self._cpus = "", 0
         self._readings: list[Reading] = []
@@ -40,7 +49,18 @@ class Watch:
         self._parent_began_s = self._parent_s = 0.0
 
     def on_report(self, report: Report, worker: int) -> None:
-        """The process ``worker`` reported something; only begin and end of the fit matter."""
+        """The process ``worker`` reported something; only begin and end of the fit matter.
+
+        Sensors are opened before, while the worker still imports its framework.
+        """
+        if self._sensing is None and self._sensors is not None:
+            self._sensing = Sensing(self._sensors, worker)
+        if self._sensing is not None:
+            if isinstance(report, Phase) and report.name == "training":
+                self._sensing.begin()
+            elif isinstance(report, Fitted):
+                self._sensing.end()
+                self._sampler_s += self._sensing.cpu_s
         if self._open_counters is None:
             return
         if isinstance(report, Phase) and report.name == "training":
@@ -58,6 +78,8 @@ class Watch:
         if self._counters is not None:
             self._counters.close()
             self._counters = None
+        if self._sensing is not None:
+            self._sensing.end()
         self._due_s = self._never
 
     def wait_s(self) -> float:
@@ -68,6 +90,10 @@ class Watch:
         """Take a sample if one is due."""
         if self._counters is not None and time.monotonic() >= self._due_s:
             self._sample(self._counters)
+
+    def sensor_logs(self) -> list[SensorLog] | None:
+        """What the sensors said so far; None when none were asked."""
+        return None if self._sensing is None else self._sensing.logs()
 
     def calm(self, fitted: Fitted | None) -> Calm | None:
         """What was seen, for the record; None when the fit did not come to its end."""

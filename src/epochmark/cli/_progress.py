@@ -60,6 +60,7 @@ class RunProgress:
     """Shows one run: epoch, loss, accuracy, images per second, time left.
 
     ``position`` is (number, of how many): with several runs, a second bar tells how far all are.
+    A run that is to settle has no number of steps, but ends after ``limit_s`` at the latest.
     """
 
     def __init__(
@@ -69,7 +70,10 @@ class RunProgress:
         steps: int,
         batch_size: int,
         position: tuple[int, int] = (1, 1),
+        limit_s: float | None = None,
     ) -> None:
+        self._limit_s = limit_s
+        self._elapsed_s = 0.0
         self._number, self._runs = position
         self._title = title if self._runs == 1 else f"{self._number} of {self._runs}: {title}"
         self._epochs = epochs
@@ -94,7 +98,7 @@ class RunProgress:
             if self._runs > 1:
                 all_runs = f"run {self._number} of {self._runs}"
                 self._bars.add_task(all_runs, total=self._runs, completed=self._number - 1)
-            self._task = self._bars.add_task(self._title, total=self._steps)
+            self._task = self._bars.add_task(self._title, total=self._limit_s or self._steps)
             self._bars.refresh()
         return self
 
@@ -108,13 +112,15 @@ class RunProgress:
             self._show(f"{self._title}: {_PHASES.get(report.name, report.name)}", at_once=True)
         elif isinstance(report, protocol.Lap):
             self._done += report.steps
+            self._elapsed_s = report.end_ns / 1e9
             self._show(self._line(report), at_once=False)
         elif isinstance(report, protocol.EpochEnd) and self._bars is None:
             self._plain_at = 0.0
 
     def _line(self, lap: protocol.Lap) -> str:
         prefix = f"{self._title}: " if self._runs > 1 else ""
-        parts = [f"{prefix}epoch {lap.epoch}/{self._epochs}"]
+        epochs = "" if self._limit_s else f"/{self._epochs}"
+        parts = [f"{prefix}epoch {lap.epoch}{epochs}"]
         if lap.loss is not None:
             parts.append(f"loss {lap.loss:.4f}")
         if lap.accuracy is not None:
@@ -125,7 +131,11 @@ class RunProgress:
         seconds = (lap.end_ns - self._first_lap[1]) / 1e9
         if steps and seconds > 0:
             parts.append(f"{steps * self._batch_size / seconds:,.0f} images/s")
-            parts.append(f"{_duration((self._steps - self._done) * seconds / steps)} left")
+            if self._limit_s:
+                left_s = max(0.0, self._limit_s - self._elapsed_s)
+                parts.append(f"settling, at most {_duration(left_s)} left")
+            else:
+                parts.append(f"{_duration((self._steps - self._done) * seconds / steps)} left")
         return ", ".join(parts)
 
     def _show(self, line: str, at_once: bool) -> None:
@@ -135,7 +145,8 @@ class RunProgress:
             return
         self._plain_at = now
         if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, completed=self._done, description=line)
+            done = self._elapsed_s if self._limit_s else self._done
+            self._bars.update(self._task, completed=done, description=line)
             self._bars.refresh()
         else:
             remark(line)

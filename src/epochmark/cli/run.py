@@ -72,6 +72,13 @@ def run(
             "--quick", help="Stop as soon as the steady epoch is known; project the whole run."
         ),
     ] = False,
+    settle: Annotated[
+        bool,
+        typer.Option(
+            "--settle",
+            help="Train until the machine is thermally steady; tell what it can keep up.",
+        ),
+    ] = False,
     repeat: Annotated[
         int,
         typer.Option(
@@ -124,6 +131,7 @@ def run(
         epochs=epochs,
         max_steps=steps,
         quick=quick,
+        settle=settle,
         batch_size=batch,
         threads=threads,
         seed=seed,
@@ -223,13 +231,20 @@ def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measu
     from epochmark.cli._calm import is_measured
     from epochmark.cli._progress import RunProgress
     from epochmark.hardware.counters import open_counters
+    from epochmark.hardware.sensors import all_sensors
+    from epochmark.results.settling import LIMIT_S
 
     request = planned.request
     per_epoch = request.workload.steps_per_epoch(request.run_batch_size)
     steps = min(per_epoch * request.run_epochs, request.max_steps or per_epoch * request.run_epochs)
     title = f"{request.engine} on {request.device}"
     with RunProgress(
-        title, request.run_epochs, steps, request.run_batch_size, position
+        title,
+        request.run_epochs,
+        steps,
+        request.run_batch_size,
+        position,
+        limit_s=LIMIT_S if request.settle else None,
     ) as progress:
         return measure(
             request,
@@ -239,6 +254,7 @@ def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measu
             job.patience_s,
             planned.interpreter,
             open_counters if is_measured(request) else None,
+            all_sensors() if is_measured(request) else None,
         )
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Iterator
+
 from epochmark.report.figures import (
     accuracy_text,
     device_id,
+    energy_text,
     findings_text,
     images_text,
     seconds_text,
@@ -13,8 +17,22 @@ from epochmark.report.figures import (
 from epochmark.report.run_table import compiles_again
 from epochmark.results.clocks import Clocks, clocks_of
 from epochmark.results.findings import MEANING, FindingCode
-from epochmark.results.headline import expected_steps, replay_verdict, steady_of, steps_in
+from epochmark.results.headline import (
+    expected_steps,
+    replay_verdict,
+    steady_of,
+    steps_in,
+    steps_per_epoch,
+)
 from epochmark.results.record import Record
+from epochmark.results.sensed import (
+    energy_of,
+    memory_on_gpu,
+    on_battery,
+    use_of_gpu,
+    why_no_energy,
+)
+from epochmark.results.settling import BURST_S, WINDOW_S, settled
 from epochmark.results.statistics import MIN_INTERVAL_VALUES, QUICK_PRECISION
 
 _LABEL_WIDTH = 14
@@ -60,6 +78,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     facts: list[tuple[str, str]] = []
     if headline.steady_epoch_s is not None:
         facts.append(("steady epoch", _steady_text(record)))
+    facts += [("settling", text) for text in _settling_text(record)]
     if headline.elapsed_s is not None:
         work = (
             f"{record.workload.max_steps} steps"
@@ -76,10 +95,48 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         facts.append(("test accuracy", accuracy_text(record)))
     if record.peak_memory_bytes is not None:
         facts.append(("peak memory", f"{record.peak_memory_bytes / 2**20:,.0f} MiB"))
+    facts += _power_facts(record)
     if record.failure is not None:
         facts.append(("versions", _versions_text(record)))
     facts.append(("validity", _validity_text(record)))
     return facts
+
+
+def _settling_text(record: Record) -> Iterator[str]:
+    """Burst and settled speed of a run that was to settle."""
+    if not record.workload.settle:
+        return
+    found = settled(record.timing.laps, steps_per_epoch(record.workload))
+    if found is None:
+        yield "it ended before both a burst and a settled speed were seen"
+        return
+    yield (
+        f"after {found.after_s / 60:.0f} min at {found.ratio:.2f} of the burst speed "
+        f"({seconds_text(found.burst.interval.median)} per epoch in the first {BURST_S:.0f} s, "
+        f"{seconds_text(found.settled.interval.median)} in the last {WINDOW_S:.0f} s)"
+    )
+
+
+def _power_facts(record: Record) -> list[tuple[str, str]]:
+    """Energy, from what it was measured, and a battery; of a run whose sensors were asked."""
+    if record.sensors is None or record.outcome == "failed":
+        return []
+    energies = energy_of(record)
+    facts = [("energy", energy_text(energy)) for energy in energies]
+    if not energies:
+        facts = [("energy", f"not measured: {why_no_energy(record)}")]
+    facts += [("GPU use", text) for text in _gpu_use(record)]
+    if on_battery(record):
+        facts.append(("power", "battery: many machines are slower on it than on mains"))
+    return facts
+
+
+def _gpu_use(record: Record) -> Iterator[str]:
+    """How busy its driver saw the GPU that trained, and what the worker held of its memory."""
+    for series in use_of_gpu(record):
+        text = f"{series.scope}: {statistics.median(series.values):.0f} % busy"
+        held = memory_on_gpu(record)
+        yield text if held is None else f"{text}, {held / 2**20:,.0f} MiB held by the worker"
 
 
 def _projected_text(record: Record) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from epochmark.results.record import Record
+from epochmark.results.sensed import Energy
 
 NONE = "-"
 """Stands where a run did not come so far."""
@@ -42,6 +43,16 @@ def images_text(record: Record) -> str:
     """Images per second (``12,345``)."""
     images = record.headline.images_per_s
     return NONE if images is None else f"{images:,.0f}"
+
+
+def energy_text(energy: Energy) -> str:
+    """Joules per epoch with what they cover and who told them; three digits, sensors carry no
+    more."""
+    joules = float(f"{energy.joules_per_epoch:.3g}")
+    return (
+        f"{joules:,.10g} J per epoch: {energy.scope}, {energy.watts:.3g} W "
+        f"({energy.source}, {energy.lasted_s:.0f} s)"
+    )
 
 
 def accuracy_text(record: Record) -> str:

@@ -39,7 +39,10 @@ class FindingCode(Enum):
     MEMORY_PRESSURE = "memory-pressure"
     QUOTA_THROTTLED = "quota-throttled"
     SUSPENDED = "suspended"
+    POWER_CHANGED = "power-changed"
+    THROTTLED = "throttled"
     DRIFTING = "drifting"
+    UNSETTLED = "unsettled"
     UNSTEADY = "unsteady"
     STEPS_LIMITED = "steps-limited"
 
@@ -151,6 +154,22 @@ MEANING: dict[FindingCode, _Meaning] = {
         "disturbed",
         "the machine slept during the run",
         "keep it awake and run it again",
+    ),
+    FindingCode.POWER_CHANGED: _Meaning(
+        "disturbed",
+        "the machine was plugged in or unplugged during the run",
+        "leave it on mains power and run it again",
+    ),
+    FindingCode.THROTTLED: _Meaning(
+        "disturbed",
+        "the machine became slower because of heat",
+        "let it cool down and give its fans air; 'epochmark run --settle' measures the speed that "
+        "it can keep up",
+    ),
+    FindingCode.UNSETTLED: _Meaning(
+        "disturbed",
+        "the machine was not thermally steady when the run ended",
+        "run it again while it is still warm",
     ),
     FindingCode.DRIFTING: _Meaning(
         "disturbed",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from epochmark.results.findings import FindingCode, worst_validity
 from epochmark.results.record import Finding, Headline, Lap, Learning, Record, Timing, WorkloadRun
+from epochmark.results.settling import window
 from epochmark.results.statistics import NANOSECONDS, SteadyEpoch, steady_epoch
 from epochmark.workloads import WORKLOADS, parity
 
@@ -16,9 +18,14 @@ def steps_per_epoch(run: WorkloadRun) -> int:
 
 
 def expected_steps(run: WorkloadRun) -> int:
-    """Optimizer steps the whole run has; a quick one may end after fewer."""
+    """Optimizer steps the whole run has; one that ends by itself may end after fewer."""
     steps = steps_per_epoch(run) * run.epochs
     return steps if run.max_steps is None else min(steps, run.max_steps)
+
+
+def ends_by_itself(run: WorkloadRun) -> bool:
+    """Whether the run was to end as soon as it knew what it was made for."""
+    return run.quick or run.settle
 
 
 def steps_in(laps: Sequence[Lap]) -> int:
@@ -45,7 +52,7 @@ def derive_headline(
     Images per second are those of the steady epoch; of a run without a whole epoch, those of all
     laps but the first, which holds the compilation.
     """
-    steady = steady_epoch(timing.laps, steps_per_epoch(run))
+    steady = _steady(run, timing.laps)
     images_per_s = None
     if steady is not None:
         images_per_s = WORKLOADS[run.name].train_images / steady.interval.median
@@ -54,8 +61,8 @@ def derive_headline(
         lasted_s = (laps[-1].end_ns - laps[0].end_ns) / NANOSECONDS
         images = images_in(laps, run) - images_in(laps[:1], run)
         images_per_s = images / lasted_s if lasted_s > 0 else None
-    stopped_early = run.quick and steps_in(timing.laps) < expected_steps(run)
-    projected = steady.projected_s(run.epochs) if steady and stopped_early else None
+    stopped_early = ends_by_itself(run) and steps_in(timing.laps) < expected_steps(run)
+    projected = steady.projected_s(run.epochs) if steady and stopped_early and run.quick else None
     whole_ns = None if stopped_early else timing.fit_ns
     return Headline(
         elapsed_s=None if whole_ns is None else whole_ns / NANOSECONDS,
@@ -78,7 +85,18 @@ def headline_of(record: Record) -> Headline:
 
 def steady_of(record: Record) -> SteadyEpoch | None:
     """The record's steady epoch and how it was found; None where the run did not come so far."""
-    return steady_epoch(record.timing.laps, steps_per_epoch(record.workload))
+    return _steady(record.workload, record.timing.laps)
+
+
+def _steady(run: WorkloadRun, laps: Sequence[Lap]) -> SteadyEpoch | None:
+    """That of a run that was to settle is the one it settled at: all before it was warm-up."""
+    if not run.settle:
+        return steady_epoch(laps, steps_per_epoch(run))
+    recent, start_ns = window(laps)
+    steady = steady_epoch(recent, steps_per_epoch(run))
+    if steady is None:
+        return None
+    return replace(steady, warm_up_s=steady.warm_up_s + start_ns / NANOSECONDS)
 
 
 def replay_verdict(record: Record) -> parity.Verdict | None:

@@ -22,7 +22,7 @@ class Job:
     """One run as the launcher asks for it. ``spawned_ns`` is ``time.monotonic_ns`` at the spawn.
 
     The job is the first line of the worker's standard input. Any byte after it asks the fit to end
-    at its next lap, which the launcher does in a ``quick`` run.
+    at its next lap, which the launcher may do in a ``quick`` run.
     """
 
     engine: str

@@ -11,6 +11,7 @@ from epochmark.report.figures import (
     bare_seconds,
     device_id,
     device_name,
+    energy_text,
     images_text,
     seconds_text,
 )
@@ -20,6 +21,7 @@ from epochmark.results.comparability import key_of
 from epochmark.results.findings import MEANING, FindingCode
 from epochmark.results.headline import replay_verdict, steady_of
 from epochmark.results.record import Record
+from epochmark.results.sensed import energy_of, why_no_energy
 
 LONGEST = 80
 MOST_NAMED = 6
@@ -185,11 +187,29 @@ def method_of(subject: Subject) -> list[tuple[str, str]]:
         ("steady epoch", _steady(record)),
         ("machine", f"{machine.model or machine.cpu}, {machine.usable_cores} usable cores, "
          f"{machine.memory_bytes / 2**30:.0f} GiB, {machine.os} {machine.os_version}{virtual}"),
+        ("energy", _energy(record)),
+        ("power", _power(record)),
         ("environment", environment),
         ("measured", f"{record.created}, epochmark {record.epochmark_version}, "
          f"run {record.id}"),
     ]  # fmt: skip
     return [(term, description) for term, description in facts if description]
+
+
+def _energy(record: Record) -> str:
+    """Energy per epoch by what it covers, or why it was not measured."""
+    if record.sensors is None:
+        return ""
+    energies = "; ".join(map(energy_text, energy_of(record)))
+    return energies or f"not measured: {why_no_energy(record)}"
+
+
+def _power(record: Record) -> str:
+    """Mains or battery, power mode, frequency governor: as far as the system tells."""
+    machine = record.machine
+    mode = None if machine.power_mode is None else f"power mode {machine.power_mode}"
+    governor = None if machine.cpu_governor is None else f"CPU governor {machine.cpu_governor}"
+    return ", ".join(part for part in (machine.power_source, mode, governor) if part)
 
 
 def _replay(record: Record) -> str:

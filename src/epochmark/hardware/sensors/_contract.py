@@ -1,0 +1,63 @@
+"""What a sensor is: a few channels that are read together, and the sensor that is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from epochmark.results.record import Quantity
+
+INTERVAL_S = 1.0
+
+
+class UnreadableError(Exception):
+    """The sensor is here and may not be read, or lacks a library; one line that says which."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One quantity, in the unit of ``results.quantities``, and of what part of the machine.
+
+    ``scope`` begins with ``CPU`` or ``GPU`` where it belongs to one of them.
+    """
+
+    quantity: Quantity
+    scope: str
+
+
+class Sensor:
+    """Without channels, as this class is, it is the sensor that a machine does not have.
+
+    ``source`` names the library or interface that is asked. A sensor may take its time and may
+    raise: each has a thread of its own (``bench.sensing``), and nobody waits for it.
+    """
+
+    source = ""
+    channels: tuple[Channel, ...] = ()
+    interval_s = INTERVAL_S
+    """Seconds between two readings at least; longer where a reading costs more than most."""
+
+    def read(self) -> Sequence[float | None]:
+        """A value for each channel; None where it has none just now. Sums (energy, throttle_count)
+        may begin anywhere: they are kept from the first reading on."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing more will be read."""
+
+
+ABSENT = Sensor()
+
+
+def number_in(file: Path) -> float:
+    """The number that a file of ``/sys`` holds."""
+    return float(file.read_text("ascii"))
+
+
+def text_in(file: Path) -> str | None:
+    """The line that a file of ``/sys`` holds; None where it is not there."""
+    try:
+        return file.read_text("utf-8", errors="replace").strip() or None
+    except OSError:
+        return None

@@ -1,0 +1,273 @@
+"""Throttling, battery, energy and settling, from invented traces of machines."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from epochmark.bench.disturbances import disturbances
+from epochmark.bench.settle import SettleStop
+from epochmark.bench.validity import judge
+from epochmark.report.answer import answer_lines
+from epochmark.results.record import Record, SensorLog
+from epochmark.results.sensed import Energy, energy_of, on_battery
+from epochmark.results.settling import LIMIT_S, MIN_S, settled
+from epochmark.results.upgrades import decode_record, encode_record
+from epochmark.worker import protocol
+from tests.unit import traces
+from tests.unit.traces import STEPS, approach, desktop, fanless_laptop, log, run
+
+
+def codes(record: Record) -> list[str]:
+    """What is found, once the record has been written and read."""
+    return [finding.code for finding in disturbances(decode_record(encode_record(record)))]
+
+
+def shown(record: Record, label: str) -> list[str]:
+    """The lines of the answer with this label."""
+    return [line for line in answer_lines(record) if line.split()[:1] == [label]]
+
+
+def test_a_fanless_laptop_throttles() -> None:
+    record = fanless_laptop()
+    assert "throttled" in codes(record)
+    assert "drifting" not in codes(record)
+    (finding,) = [one for one in disturbances(record) if one.code == "throttled"]
+    assert "CPU warmed from" in finding.detail
+
+
+def test_a_desktop_that_warms_up_and_keeps_its_speed_does_not() -> None:
+    assert codes(desktop()) == []
+
+
+def without(record: Record, quantity: str) -> Record:
+    """The record of a machine that does not tell this."""
+    logs = [
+        msgspec.structs.replace(
+            one, columns=[column for column in one.columns if column.quantity != quantity]
+        )
+        for one in record.sensors or []
+    ]
+    return msgspec.structs.replace(record, sensors=logs)
+
+
+SLOWER = approach(5, 8, 150)
+WARMER: Any = {("temperature", "CPU"): approach(45, 98, 60)}
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({}, "drifting"),
+        (WARMER, "throttled"),
+        # its clock did not fall, so that something else made it slower
+        ({**WARMER, ("frequency", "CPU"): lambda at_s: 4200.0}, "drifting"),
+        ({**WARMER, ("frequency", "CPU"): approach(4200, 2600, 150)}, "throttled"),
+        # a clock that falls says nothing of heat: power limits and governors do that as well
+        ({("frequency", "CPU"): approach(4200, 2600, 150)}, "drifting"),
+        ({("temperature", "CPU"): lambda at_s: 80.0}, "drifting"),
+        ({("throttle_count", "CPU"): lambda at_s: at_s // 7}, "throttled"),
+        # only at the beginning, when it was not counted yet
+        ({("throttle_count", "CPU"): lambda at_s: 3.0}, "drifting"),
+        ({("throttle_level", "GPU 0"): lambda at_s: float(at_s > 400)}, "throttled"),
+        ({("throttle_level", "GPU 0"): lambda at_s: float(at_s < 30)}, "drifting"),
+    ],
+)
+def test_loss_of_speed_is_put_down_to_heat_where_a_sensor_says_so(
+    columns: Any, expected: str
+) -> None:
+    found = codes(run(SLOWER, log(columns, 600)))
+    assert {"throttled", "drifting"} & set(found) == {expected}
+
+
+def test_getting_faster_while_it_warms_up_is_no_throttling() -> None:
+    assert "throttled" not in codes(run(approach(8, 5, 150), log(WARMER, 600)))
+
+
+def test_a_run_without_sensors_drifts() -> None:
+    record = msgspec.structs.replace(fanless_laptop(), sensors=None)
+    assert "drifting" in codes(record)
+    assert shown(record, "energy") == []
+
+
+def test_a_battery_is_remarked_and_unplugging_is_found() -> None:
+    unplugged = traces.on_battery()
+    assert codes(unplugged) == []
+    assert on_battery(unplugged) is True
+    assert "battery" in shown(unplugged, "power")[0]
+    changed = traces.on_battery(unplugged_at_s=100)
+    assert codes(changed) == ["power-changed"]
+    assert on_battery(changed) is None
+    plugged = traces.on_battery(unplugged_at_s=1e9)
+    assert (codes(plugged), shown(plugged, "power")) == ([], [])
+
+
+def test_energy_is_given_for_each_part_that_tells_it() -> None:
+    found = {one.scope: one for one in energy_of(desktop())}
+    assert set(found) == {"CPU packages", "DRAM", "GPU 0 a card"}
+    assert found["CPU packages"].watts == pytest.approx(120)
+    assert found["CPU packages"].joules_per_epoch == pytest.approx(480, rel=0.01)
+    assert found["DRAM"].joules_per_epoch == pytest.approx(24, rel=0.01)
+    assert found["GPU 0 a card"].joules_per_epoch == pytest.approx(100, rel=0.01)
+    lines = shown(desktop(), "energy")
+    assert len(lines) == 3
+    assert "CPU packages" in lines[0]
+
+
+def energies(*logs: SensorLog, lasted_s: float = 600.0) -> list[Energy]:
+    return energy_of(run(lambda at_s: 4.0, *logs, lasted_s=lasted_s))
+
+
+@pytest.mark.parametrize(
+    ("columns", "lasted_s", "every_s"),
+    [
+        ({}, 600, 1),
+        # a counter that stands still is no machine without consumption
+        ({("energy", "CPU packages"): lambda at_s: 7.0}, 600, 1),
+        ({("power", "GPU 0"): lambda at_s: 0.0}, 600, 1),
+        # too short, too few
+        ({("energy", "CPU packages"): lambda at_s: 100 * at_s}, 50, 1),
+        ({("power", "GPU 0"): lambda at_s: 100.0}, 600, 60),
+    ],
+)
+def test_energy_is_not_measured_rather_than_zero(
+    columns: Any, lasted_s: float, every_s: float
+) -> None:
+    sensor = log(columns, lasted_s, every_s=every_s)
+    assert energies(sensor) == []
+    (line,) = shown(run(lambda at_s: 4.0, sensor), "energy")
+    assert "not measured" in line
+
+
+def test_a_counter_goes_before_the_power_of_the_same_part() -> None:
+    both: Any = {("power", "GPU 0"): lambda at_s: 90.0, ("energy", "GPU 0"): lambda at_s: 95 * at_s}
+    (one,) = energies(log(both, 600))
+    assert one.watts == pytest.approx(95)
+
+
+def test_why_energy_is_missing_is_told() -> None:
+    refused = SensorLog(
+        sensor="package-energy", source="", at_s=[], columns=[], problems=["only root may read it"]
+    )
+    (line,) = shown(run(lambda at_s: 4.0, refused), "energy")
+    assert line.endswith("not measured: only root may read it")
+
+
+def logs_until(record: Record, end_s: float) -> list[SensorLog]:
+    """What the sensors had said by then."""
+    replace = msgspec.structs.replace
+    found = []
+    for one in record.sensors or []:
+        count = sum(at <= end_s for at in one.at_s)
+        columns = [replace(column, values=column.values[:count]) for column in one.columns]
+        found.append(replace(one, at_s=one.at_s[:count], columns=columns))
+    return found
+
+
+def stopped_after(record: Record) -> float:
+    """Seconds after which a run with these laps and sensors, fed live, is asked to stop."""
+    now_s = 0.0
+
+    stop = SettleStop(STEPS, lambda: logs_until(record, now_s))
+    for lap in record.timing.laps:
+        now_s = lap.end_ns / 1e9
+        if stop(protocol.Lap(lap.epoch, lap.steps, lap.end_ns, None, None)):
+            return now_s
+    raise AssertionError("it was never stopped")
+
+
+def cut(record: Record, end_s: float) -> Record:
+    """The record of a run that ended then."""
+    laps = [lap for lap in record.timing.laps if lap.end_ns <= end_s * 1e9 + 1]
+    timing = msgspec.structs.replace(record.timing, laps=laps, fit_ns=laps[-1].end_ns)
+    return msgspec.structs.replace(record, timing=timing, sensors=logs_until(record, end_s))
+
+
+def test_a_machine_that_throttles_settles_when_it_has_stopped_to() -> None:
+    record = fanless_laptop(lasted_s=1300, settle=True)
+    end_s = stopped_after(record)
+    assert MIN_S < end_s < LIMIT_S
+    ended = cut(record, end_s)
+    assert codes(ended) == []
+    found = settled(ended.timing.laps, STEPS)
+    assert found is not None
+    assert found.settled.interval.median == pytest.approx(8, rel=0.03)
+    assert found.burst.interval.median < 6
+    assert found.ratio < 0.75
+    assert decode_record(encode_record(ended)).headline.steady_epoch_s == pytest.approx(8, rel=0.03)
+    assert decode_record(encode_record(ended)).headline.elapsed_s is None
+    (line,) = shown(ended, "settling")
+    assert "of the burst speed" in line
+
+
+def test_a_machine_that_keeps_its_speed_settles_once_it_is_warm() -> None:
+    record = desktop(lasted_s=1300, settle=True)
+    end_s = stopped_after(record)
+    assert end_s < LIMIT_S / 3
+    found = settled(cut(record, end_s).timing.laps, STEPS)
+    assert found is not None
+    assert found.ratio == pytest.approx(1, abs=0.01)
+
+
+def test_heat_that_still_rises_is_waited_for_though_the_speed_is_steady() -> None:
+    heat: Any = {("temperature", "CPU"): approach(40, 80, 200)}
+    warming = run(lambda at_s: 4.0, log(heat, 1300), lasted_s=1300, settle=True)
+    assert stopped_after(warming) > MIN_S + 120
+
+
+def test_settling_has_an_end_and_says_that_it_was_no_success() -> None:
+    slower = run(approach(5, 25, 2000), lasted_s=1300, settle=True)
+    end_s = stopped_after(slower)
+    assert end_s == pytest.approx(LIMIT_S, abs=5)
+    assert "unsettled" in codes(cut(slower, end_s))
+
+
+def test_a_run_too_short_to_settle_says_so() -> None:
+    record = fanless_laptop(lasted_s=90, settle=True)
+    assert "unsettled" in codes(record)
+    (line,) = shown(record, "settling")
+    assert "before both" in line
+    assert json.loads(encode_record(record))["workload"]["settle"] is True
+
+
+NAME = "Stand-In 3000"
+
+
+def on_gpu(use: Any, description: str | None = NAME, lasted_s: float = 60.0) -> Record:
+    """A run that its engine says was made on this GPU, and how busy the driver saw one."""
+    record = run(
+        lambda at_s: 1.0, log({("utilisation", f"GPU 1 {NAME}"): use}, lasted_s), lasted_s=lasted_s
+    )
+    device = msgspec.structs.replace(
+        record.device,
+        requested="gpu",
+        resolved="gpu:0",
+        resolved_description=description,
+        observed=["gpu:0"],
+    )
+    return msgspec.structs.replace(record, device=device)
+
+
+@pytest.mark.parametrize(
+    ("record", "mismatched"),
+    [
+        (on_gpu(lambda at_s: 0.0), True),
+        (on_gpu(lambda at_s: 87.0), False),
+        (on_gpu(lambda at_s: float(at_s > 55)), False),
+        # another GPU trained, of which nothing is known
+        (on_gpu(lambda at_s: 0.0, description="Another GPU"), False),
+        (on_gpu(lambda at_s: 0.0, description=None), False),
+        (on_gpu(lambda at_s: 0.0, lasted_s=10.0), False),
+    ],
+)
+def test_a_gpu_that_its_driver_saw_idle_did_not_train(record: Record, mismatched: bool) -> None:
+    found = [finding.code for finding in judge(record)]
+    assert ("device-mismatch" in found) is mismatched
+
+
+def test_the_use_of_the_gpu_is_shown() -> None:
+    (line,) = shown(on_gpu(lambda at_s: 87.0), "GPU")
+    assert "87 % busy" in line
