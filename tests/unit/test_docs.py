@@ -70,7 +70,7 @@ def test_the_table_of_findings_is_that_of_the_code() -> None:
 
 def test_every_field_of_the_record_is_documented() -> None:
     page = (DOCS / "record-format.md").read_text("utf-8")
-    named = {word for name in re.findall(r"`([a-z_.\[\]]+)`", page) for word in name.split(".")}
+    named = {word for name in re.findall(r"`([a-z0-9_.\[\]]+)`", page) for word in name.split(".")}
     named |= {word.removesuffix("[]") for word in named}
     parts = write_docs.record_schema()["$defs"].items()
     missing = [f"{part}.{name}" for part, spec in parts for name in spec["properties"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -215,6 +216,29 @@ def test_a_reading_with_another_number_of_values_is_a_failure() -> None:
     with pytest.raises(ValueError, match="another number"):
         readings.add(1.0, [40.0])
     assert len(readings) == 0
+
+
+def test_a_sensor_that_costs_much_is_read_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty milliseconds of CPU time may be spent once a minute."""
+    monkeypatch.setattr(sensing, "CPU_SHARE", 0.0003)
+
+    def burn() -> Sequence[Value]:
+        began_s = time.thread_time()
+        while time.thread_time() - began_s < 0.02:
+            pass
+        return [40.0]
+
+    costly, cheap = Scripted([burn] * 99), Scripted(rows(*[50.0] * 10))
+    followed = Sensing({"costly": lambda worker: costly, "cheap": lambda worker: cheap}, worker=1)
+    followed.begin()
+    assert cheap.exhausted.wait(PATIENCE_S)
+    followed.end()
+    cheap.let_go.set()
+    assert costly.closed.wait(PATIENCE_S), "the end does not wait for its next turn"
+    readings = {log.sensor: len(log.at_s) for log in followed.logs()}
+    assert readings["costly"] == 1
+    assert readings["cheap"] > 1
+    assert followed.cpu_s >= 0.02
 
 
 def test_a_long_run_keeps_few_readings() -> None:
