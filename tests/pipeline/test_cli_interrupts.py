@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
-from epochmark.cli._guard import interrupts_later
+from epochmark.bench.interrupts import interrupts_later, interrupts_now
 from tests.pipeline.program import TIMEOUT_S, Program, read_until
 
 HANGS_IN = {
@@ -178,3 +180,48 @@ def test_saving_is_never_interrupted() -> None:
     with pytest.raises(KeyboardInterrupt):
         save()
     assert steps == ["saved"]
+
+
+def test_listening_to_a_worker_is_interrupted_at_once_and_what_follows_is_still_done() -> None:
+    steps = []
+    with interrupts_later():
+        with contextlib.suppress(ZeroDivisionError), interrupts_now():
+            steps.append(1 // 0)
+        with interrupts_now():
+            steps.append("listened")
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            with interrupts_now():
+                steps.append("listened again")
+        except KeyboardInterrupt:
+            steps.append("stopped")
+        steps.append("saved")
+    assert steps == ["listened", "stopped", "saved"]
+
+
+INTERRUPTED_WHILE_SAVING = """
+import os
+import signal
+
+from epochmark.results.store import ResultFiles
+
+save = ResultFiles.save
+
+def interrupted_save(*arguments):
+    os.kill(os.getpid(), signal.SIGINT)
+    return save(*arguments)
+
+ResultFiles.save = interrupted_save
+"""
+
+
+def test_ctrl_c_while_a_finished_run_is_saved_loses_nothing(
+    program: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_WHILE_SAVING, encoding="utf-8")
+    program.script()
+    found = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    done = program.run("run", "fake", "fake", environment={"PYTHONPATH": found})
+    assert done.returncode == 130
+    assert done.stderr.endswith("epochmark: interrupted\n")
+    assert [record["headline"]["validity"] for record in program.records()] == ["valid"]

@@ -19,6 +19,7 @@ from typing import Literal, TypeVar
 import psutil
 
 from epochmark.bench.importable import with_our_package
+from epochmark.bench.interrupts import interrupts_now
 from epochmark.bench.patience import Patience
 from epochmark.bench.reports import ReportError, ReportReader
 from epochmark.bench.watch import Watch
@@ -81,7 +82,8 @@ def launch(
         _spawn(make_job, python, environment, Path(folder)) as worker,
     ):
         try:
-            _listen(worker, outcome, on_report, patience_s, watch, wants_stop)
+            with interrupts_now():
+                _listen(worker, outcome, on_report, patience_s, watch, wants_stop)
         except KeyboardInterrupt:
             outcome.ending, outcome.detail = "interrupted", "interrupted from the keyboard"
         finally:

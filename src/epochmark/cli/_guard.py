@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import ParamSpec
 
 import typer
 
+from epochmark.bench.interrupts import INTERRUPTIONS
 from epochmark.cli._console import remark
 from epochmark.errors import EpochmarkError
 
@@ -22,8 +22,6 @@ P = ParamSpec("P")
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended."""
-
-_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
@@ -36,7 +34,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(command)
     def run_guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         _prepare_streams()
-        for number in _INTERRUPTIONS:
+        for number in INTERRUPTIONS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
                 signal.signal(number, _interrupt)
         try:
@@ -57,23 +55,6 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     return run_guarded
 
 
-@contextlib.contextmanager
-def interrupts_later() -> Iterator[None]:
-    """Ctrl-C and the like take effect at the end of the block, not inside it."""
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in _INTERRUPTIONS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, lambda caught, frame: came.append(caught))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if came:
-        raise KeyboardInterrupt
-
-
 def complain(message: object) -> None:
     """Tell on standard error what is wrong; the message may have several lines."""
     remark(*f"epochmark: {message}".split("\n"))
@@ -81,7 +62,7 @@ def complain(message: object) -> None:
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
     """Ending takes a few seconds at most; who asks again must not cost the record."""
-    for number in _INTERRUPTIONS:
+    for number in INTERRUPTIONS:
         signal.signal(number, lambda again, frame: None)
     raise KeyboardInterrupt
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from epochmark.cli._console import print_json, remark, say
-from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain, interrupts_later
+from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain
 from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
@@ -193,6 +193,7 @@ def _plan(
 
 def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut]]:
     """Carry out the runs, one at a time; one that cannot be run does not stop the others."""
+    from epochmark.bench.interrupts import interrupts_later
     from epochmark.bench.lock import measuring_alone
     from epochmark.bench.plan import LeftOut
     from epochmark.cli._calm import await_calm, is_measured
@@ -209,18 +210,19 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut]]:
         if not job.anyway and any(is_measured(planned.request) for planned in plan.runs):
             await_calm()
         for number, planned in enumerate(plan.runs, start=1):
-            try:
-                one = _run_one(planned, job, (number, len(plan.runs)))
-            except EpochmarkError as error:
-                if len(plan.runs) == 1:
-                    raise
-                request = planned.request
-                left_out.append(LeftOut(request.engine, request.device, str(error)))
-                continue
-            measured.append(one)
-            saved = None if job.files is None else _save(one, job.files)
-            if not job.quiet:
-                _print_answer(one, saved, job.files, short=len(plan.runs) > 1)
+            with interrupts_later():
+                try:
+                    one = _run_one(planned, job, (number, len(plan.runs)))
+                except EpochmarkError as error:
+                    if len(plan.runs) == 1:
+                        raise
+                    request = planned.request
+                    left_out.append(LeftOut(request.engine, request.device, str(error)))
+                    continue
+                measured.append(one)
+                saved = None if job.files is None else _save(one, job.files)
+                if not job.quiet:
+                    _print_answer(one, saved, job.files, short=len(plan.runs) > 1)
             if one.interrupted:
                 break
     return measured, left_out
@@ -268,16 +270,15 @@ def _save(measured: Measured, files: ResultFiles) -> Path:
     from epochmark.results.store import ResultFiles
     from epochmark.results.upgrades import encode_record
 
-    with interrupts_later():
-        try:
-            return files.save(measured.record, measured.stderr)
-        except EpochmarkError as error:
-            complain(error)
-        try:
-            return ResultFiles(Path(tempfile.gettempdir())).save(measured.record, measured.stderr)
-        except EpochmarkError as error:
-            document = encode_record(measured.record).decode()
-            raise EpochmarkError(f"{error}\nThis is the record:\n{document}") from error
+    try:
+        return files.save(measured.record, measured.stderr)
+    except EpochmarkError as error:
+        complain(error)
+    try:
+        return ResultFiles(Path(tempfile.gettempdir())).save(measured.record, measured.stderr)
+    except EpochmarkError as error:
+        document = encode_record(measured.record).decode()
+        raise EpochmarkError(f"{error}\nThis is the record:\n{document}") from error
 
 
 def _print_answer(

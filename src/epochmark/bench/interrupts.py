@@ -1,0 +1,79 @@
+"""When Ctrl-C is heard: at once while a worker is listened to, else when nothing is lost by it.
+
+A run takes minutes and saving it a moment; an interruption in that moment must not cost the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Deferral:
+    """Signal handlers that only note what came, and those that stood there before."""
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+        self._before = {number: signal.getsignal(number) for number in INTERRUPTIONS}
+
+    def begin(self) -> None:
+        for number, handler in self._before.items():
+            if handler is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, self._note)
+
+    def end(self) -> None:
+        for number, handler in self._before.items():
+            if signal.getsignal(number) == self._note:
+                signal.signal(number, handler)
+
+    def _note(self, caught: int, frame: FrameType | None) -> None:
+        self.came.append(caught)
+
+
+_deferrals: list[_Deferral] = []
+
+
+@contextlib.contextmanager
+def interrupts_later() -> Iterator[None]:
+    """Ctrl-C and the like take effect at the end of the block, not inside it.
+
+    For the main thread only, as all signal handling in Python.
+    """
+    deferral = _Deferral()
+    _deferrals.append(deferral)
+    deferral.begin()
+    try:
+        yield
+    finally:
+        _deferrals.pop()
+        deferral.end()
+    if deferral.came:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def interrupts_now() -> Iterator[None]:
+    """Inside ``interrupts_later``: they are heard at once again, also one that came before.
+
+    Outside of it nothing changes. Once one was heard here, what follows is not deferred any more:
+    the handlers stay as the one that was called has left them.
+    """
+    if not _deferrals:
+        yield
+        return
+    deferral = _deferrals[-1]
+    deferral.end()
+    if deferral.came:
+        signal.raise_signal(deferral.came.pop())
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        deferral.begin()
+        raise
+    deferral.begin()
