@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f ! -name '*.pyc' ! -name '*.so')
 
-.PHONY: help run test engines check format docs clean
+.PHONY: help run test engines bench check format docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,6 +18,9 @@ test: check  ## check, then run every test (real workers, real MNIST)
 
 engines: $(VENV)/installed  ## install every engine into environments of their own (about 5 GB)
 	$(BIN)/epochmark engines install --all
+
+bench: $(VENV)/installed  ## the native engine against its targets (ten quiet minutes, after `make engines`)
+	$(BIN)/python benchmarks/native_targets.py
 
 check: $(VENV)/developing  ## formatting, linting and types
 	$(BIN)/ruff format --check .

@@ -1,8 +1,9 @@
-"""What the measuring scripts share: one run in a worker process of its own, watched."""
+"""What the measuring scripts share: a run in a worker process of its own, watched."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from epochmark.bench.interpreter import choose_interpreter
 from epochmark.bench.request import RunRequest
@@ -11,12 +12,32 @@ from epochmark.datasets import get_mnist
 from epochmark.engines import get_engine
 from epochmark.hardware.counters import open_counters
 from epochmark.hardware.machine import describe_machine
+from epochmark.results.headline import steady_of, steps_per_epoch
 from epochmark.results.record import Record
 
 
 def run(request: RunRequest) -> Record:
     """The record of one run; ends the script with the worker's last words when it failed."""
     request.check()
+    return _carry_out(request)
+
+
+def short_run(request: RunRequest, steps: int) -> Record:
+    """The record of the first ``steps`` steps, with the laps of a quick run, also of engines that
+    in a full run end whole epochs only. (``request.check`` allows users but one of the two.)"""
+    request.check()
+    return _carry_out(replace(request, max_steps=steps, quick=True))
+
+
+def step_s(record: Record) -> float:
+    """Median seconds of a warm step: a lap's time over its steps."""
+    steady = steady_of(record)
+    if steady is None:
+        sys.exit(f"{record.engine.name}: too few laps for a figure; more steps are needed")
+    return steady.interval.median / steps_per_epoch(record.workload)
+
+
+def _carry_out(request: RunRequest) -> Record:
     interpreter = choose_interpreter(get_engine(request.engine).info, None)
     measured = measure(
         request,
