@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from _measuring import run, short_run, step_s
@@ -96,11 +97,7 @@ def faster_than(requests: Sequence[RunRequest], pairs: int) -> list[Result]:
     """How many times as fast as each of these native is."""
     results = []
     for request in requests:
-        ratio = paired(
-            lambda request=request: step_s(short_run(request, OTHER_STEPS)),
-            lambda: step_s(short_run(NATIVE, NATIVE_STEPS)),
-            pairs,
-        )
+        ratio = paired(partial(step_of, request, OTHER_STEPS), step_of_native, pairs)
         reached = f"{ratio}: {ratio.over_s * 1e3:.1f} ms over {ratio.under_s * 1e3:.1f} ms"
         target = f"a step of {request.engine} {request.tuning} over one of native"
         say(f"{target}: {reached}")
@@ -112,12 +109,8 @@ def scaling() -> Result:
     """What all cores gain over one, beside what a matrix product of NumPy's BLAS gains by them."""
     cores = usable_cores()
     one = replace(NATIVE, threads=1)
-    ours = paired(
-        lambda: step_s(short_run(one, NATIVE_STEPS)),
-        lambda: step_s(short_run(NATIVE, NATIVE_STEPS)),
-        SCALING_PAIRS,
-    )
-    products = paired(lambda: sgemm_s(1), lambda: sgemm_s(cores), SCALING_PAIRS)
+    ours = paired(partial(step_of, one, NATIVE_STEPS), step_of_native, SCALING_PAIRS)
+    products = paired(partial(sgemm_s, 1), partial(sgemm_s, cores), SCALING_PAIRS)
     share = ours.interval.median / products.interval.median
     reached = f"{share:.0%}: native gains {ours}, the product {products}"
     say(f"1 to {cores} threads: {reached}")
@@ -144,11 +137,11 @@ def core_taken() -> Result:
             try:
                 if hasattr(os, "sched_setaffinity"):
                     os.sched_setaffinity(busy.pid, [min(os.sched_getaffinity(0))])
-                return step_s(short_run(NATIVE, NATIVE_STEPS))
+                return step_of_native()
             finally:
                 busy.kill()
 
-    ratio = paired(disturbed, lambda: step_s(short_run(NATIVE, NATIVE_STEPS)), SCALING_PAIRS)
+    ratio = paired(disturbed, step_of_native, SCALING_PAIRS)
     say(f"one core taken: {ratio}")
     return Result(
         "a step with a busy loop on one core, over a quiet one",
@@ -182,6 +175,16 @@ def of_one_run() -> list[Result]:
         ),
         Result("replay and learning", "held", ", ".join(wrong) or "held", not wrong),
     ]
+
+
+def step_of_native() -> float:
+    """Seconds of one of native's steps, in a fresh short run."""
+    return step_of(NATIVE, NATIVE_STEPS)
+
+
+def step_of(request: RunRequest, steps: int) -> float:
+    """Median seconds of a warm step, in a fresh run of so many."""
+    return step_s(short_run(request, steps))
 
 
 def elapsed_s(record: Record) -> float:

@@ -183,10 +183,10 @@ def test_saving_is_never_interrupted() -> None:
 
 
 def test_listening_to_a_worker_is_interrupted_at_once_and_what_follows_is_still_done() -> None:
-    steps = []
+    steps: list[str] = []
     with interrupts_later():
         with contextlib.suppress(ZeroDivisionError), interrupts_now():
-            steps.append(1 // 0)
+            steps.append(str(1 // 0))
         with interrupts_now():
             steps.append("listened")
         os.kill(os.getpid(), signal.SIGINT)
