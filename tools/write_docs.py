@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/: the record's JSON Schema, findings, engines' requirements.
+"""Write the generated parts of docs/: the record's JSON Schema, findings, rules, requirements.
 
 ``python tools/write_docs.py`` (``make docs``); ``tests/unit/test_docs.py`` holds them up to date.
 """
@@ -13,6 +13,7 @@ import msgspec
 
 from epochmark.bench.request import public_engines
 from epochmark.engines import Requirements, get_engine
+from epochmark.report.explanations import all_rules
 from epochmark.results.findings import MEANING
 from epochmark.results.record import SCHEMA_VERSION, Record
 
@@ -21,6 +22,8 @@ SCHEMA_FILE = DOCS / "record.schema.json"
 FINDINGS_FILE = DOCS / "measurement.md"
 BEGIN = "<!-- findings: written by tools/write_docs.py -->\n"
 END = "<!-- end of findings -->\n"
+RULES_BEGIN = "<!-- rules: written by tools/write_docs.py -->\n"
+RULES_END = "<!-- end of rules -->\n"
 REQUIREMENTS_FILE = DOCS / "engines.md"
 REQUIREMENTS_BEGIN = "<!-- requirements: written by tools/write_docs.py -->\n"
 REQUIREMENTS_END = "<!-- end of requirements -->\n"
@@ -58,6 +61,19 @@ def with_findings(page: str) -> str:
     before, rest = page.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}{findings_table()}{END}{after}"
+
+
+def rules_table() -> str:
+    """Every rule of ``epochmark explain`` as a row of a Markdown table."""
+    rows = [f"| `{rule.name}` | {rule.says_when} | {rule.reason} |" for rule in all_rules()]
+    return "\n".join(["| rule | speaks when | why |", "|---|---|---|", *rows, ""])
+
+
+def with_rules(page: str) -> str:
+    """The page with the table of rules between its marks."""
+    before, rest = page.split(RULES_BEGIN)
+    _, after = rest.split(RULES_END)
+    return f"{before}{RULES_BEGIN}{rules_table()}{RULES_END}{after}"
 
 
 def requirements_table() -> str:
@@ -103,7 +119,8 @@ def with_requirements(page: str) -> str:
 def main() -> None:
     """Write all of them."""
     SCHEMA_FILE.write_text(schema_text(), "utf-8")
-    FINDINGS_FILE.write_text(with_findings(FINDINGS_FILE.read_text("utf-8")), "utf-8")
+    page = FINDINGS_FILE.read_text("utf-8")
+    FINDINGS_FILE.write_text(with_rules(with_findings(page)), "utf-8")
     REQUIREMENTS_FILE.write_text(with_requirements(REQUIREMENTS_FILE.read_text("utf-8")), "utf-8")
 
 

@@ -21,6 +21,7 @@ from epochmark.results.upgrades import RecordError, decode_record
 
 if TYPE_CHECKING:
     from epochmark.report.subject import Subject
+    from epochmark.results.limits import Limits
     from epochmark.worker.protocol import Report
 
 __all__ = [
@@ -144,7 +145,18 @@ def subject(records: Sequence[Record]) -> Subject:
 
     folder = ResultFiles.of_user().folder
     own = machine_id(folder) if folder.is_dir() else None
-    return subject_of(records, load_references(), own)
+    return subject_of(records, load_references(), own, _known_limits(folder))
+
+
+def _known_limits(folder: Path) -> Limits | None:
+    """The limits stored beside the results; a file that cannot be read is warned of."""
+    from epochmark.results.limits import read_limits
+
+    try:
+        return read_limits(folder)
+    except EpochmarkError as error:
+        warnings.warn(str(error), stacklevel=3)
+        return None
 
 
 def export_results(

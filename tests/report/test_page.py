@@ -184,3 +184,12 @@ def test_the_command_writes_it_beside_the_records(results: ResultFiles, tmp_path
     assert "Elsewhere" in (tmp_path / "r.html").read_text("utf-8")
     for wrong in (["-o", str(tmp_path / "no" / "r.html")], ["ffff"], ["--with", "nothing"]):
         assert CliRunner().invoke(app, ["report", *wrong]).exit_code == 2
+
+
+def test_the_run_in_focus_is_explained() -> None:
+    text = Outline(page_of([sample(1)])).text
+    assert "Why it is as fast as it is" in text
+    assert "A whole run takes" in text
+    assert "Not known yet" not in text
+    disturbed = Outline(page_of([sample(1, findings=[FindingCode.FOREIGN_LOAD])])).text
+    assert "Why it is as fast as it is" not in disturbed

@@ -5,7 +5,19 @@ from __future__ import annotations
 import typer
 
 import epochmark
-from epochmark.cli import check, compare, data, engines, machine, plot, report, results, run, table
+from epochmark.cli import (
+    check,
+    compare,
+    data,
+    engines,
+    explain,
+    machine,
+    plot,
+    report,
+    results,
+    run,
+    table,
+)
 from epochmark.cli._console import abandon_stdout
 from epochmark.cli._guard import EXIT_FAILED, complain, guarded
 
@@ -45,6 +57,7 @@ app.command("report")(guarded(report.report))
 app.command("plot")(guarded(plot.plot))
 app.command("check")(guarded(check.check))
 app.command("compare")(guarded(compare.compare))
+app.command("explain")(guarded(explain.explain))
 app.add_typer(data.app, name="data")
 
 

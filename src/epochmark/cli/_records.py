@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from epochmark.results.limits import Limits
     from epochmark.results.record import Record
 
 IdsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", help="Only these records. Default: all.", show_default=False),
+    typer.Argument(metavar="ID", help="Only these records. Default: all.", show_default=False),
 ]
 WithOption = Annotated[
     list[Path] | None,
@@ -47,3 +48,53 @@ def chosen_records(
     for bundle in bundles or []:
         records += load_results(bundle)
     return list({record.id: record for record in reversed(records)}.values())[::-1]
+
+
+def recorded_run(named: str, records: Sequence[Record]) -> Record:
+    """What the user named: a file, an engine (the newest of its ``records``), or a record's id.
+
+    Raises ``EpochmarkError`` (exit code 2) when there is no such run.
+    """
+    from epochmark.engines import engine_names
+    from epochmark.errors import EpochmarkError
+    from epochmark.results.store import ResultFiles, read_record
+
+    files = ResultFiles.of_user()
+    if named.endswith(".json"):
+        return read_record(Path(named))
+    if named not in engine_names():
+        return files.find(named).record
+    of_engine = [record for record in records if record.engine.name == named]
+    if not of_engine:
+        raise EpochmarkError(
+            f"there is no run of {named} in {files.folder}; 'epochmark run {named}' makes one",
+            exit_code=2,
+        )
+    return of_engine[-1]
+
+
+def newest_run(records: Sequence[Record]) -> Record:
+    """The last of the user's ``records``. Raises ``EpochmarkError`` when there is none."""
+    from epochmark.errors import EpochmarkError
+    from epochmark.results.store import ResultFiles
+
+    if not records:
+        folder = ResultFiles.of_user().folder
+        raise EpochmarkError(
+            f"no results yet in {folder}: 'epochmark run' makes the first", exit_code=2
+        )
+    return records[-1]
+
+
+def known_limits() -> Limits | None:
+    """The limits of this machine; a file that cannot be read is told of and left out."""
+    from epochmark.cli._guard import complain
+    from epochmark.errors import EpochmarkError
+    from epochmark.results.limits import read_limits
+    from epochmark.results.store import ResultFiles
+
+    try:
+        return read_limits(ResultFiles.of_user().folder)
+    except EpochmarkError as error:
+        complain(error)
+        return None

@@ -51,7 +51,7 @@ def list_engines(json: JsonOption = False) -> None:
 
 def install(
     engines: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Engines to install.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Engines to install.")
     ] = None,
     all_engines: Annotated[
         bool, typer.Option("--all", help="Install every engine that there are packages for.")

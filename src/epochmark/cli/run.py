@@ -10,6 +10,7 @@ import typer
 
 from epochmark.cli._console import print_json, remark, say
 from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain
+from epochmark.cli._sweep import print_sweep
 from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def run(
     engines: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ENGINE]...", help="Engines to run, one after the other. Default: native."
+            metavar="ENGINE", help="Engines to run, one after the other. Default: native."
         ),
     ] = None,
     all_engines: Annotated[
@@ -88,6 +89,20 @@ def run(
     batch: Annotated[
         int | None, typer.Option(help="Another batch size: a variant, ranked apart.")
     ] = None,
+    sweep_batch: Annotated[
+        bool,
+        typer.Option(
+            "--sweep-batch", help="Quick runs at several batch sizes, and one table of them."
+        ),
+    ] = False,
+    batches: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help="The sizes of such a sweep. Default: 32,64,128,256,512,1024.",
+            show_default=False,
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads. Default: what the engine does by itself.")
     ] = None,
@@ -137,7 +152,10 @@ def run(
         seed=seed,
         label=label,
     )
+    sweeping = sweep_batch or batches is not None
     plan = _plan(engines, all_engines, asked, python)
+    if sweeping:
+        plan = _swept(plan, batches)
     plan = replace(plan, runs=balanced(plan.runs, repeat))
     files = ResultFiles.of_user()
     if not no_save:
@@ -147,8 +165,10 @@ def run(
     machine = describe_machine(None if no_save else machine_id(files.folder))
     job = _Job(folder, machine, patience, None if no_save else files, json, anyway)
     measured, left_out = _measure(plan, job)
-    if json:
-        records = [one.record for one in measured]
+    records = [one.record for one in measured]
+    if sweeping:
+        print_sweep(records, json)
+    elif json:
         print_json(records[0] if len(plan.runs) == 1 else records)
     elif len(plan.runs) > 1:
         _print_table(measured)
@@ -189,6 +209,12 @@ def _plan(
         )
     with activity("asking the engines", terminal_only=True) as tell:
         return plan_all(asked, tell)
+
+
+def _swept(plan: Plan, batches: str | None) -> Plan:
+    from epochmark.bench.sweep import DEFAULT_BATCH_SIZES, parse_batch_sizes, swept
+
+    return swept(plan, DEFAULT_BATCH_SIZES if batches is None else parse_batch_sizes(batches))
 
 
 def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut]]:
@@ -239,7 +265,8 @@ def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measu
     request = planned.request
     per_epoch = request.workload.steps_per_epoch(request.run_batch_size)
     steps = min(per_epoch * request.run_epochs, request.max_steps or per_epoch * request.run_epochs)
-    title = f"{request.engine} on {request.device}"
+    batch = "" if request.batch_size is None else f", batch {request.batch_size}"
+    title = f"{request.engine} on {request.device}{batch}"
     with RunProgress(
         title,
         request.run_epochs,

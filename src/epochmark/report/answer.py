@@ -55,7 +55,8 @@ def answer_lines(record: Record) -> list[str]:
 
 def short_answer(record: Record) -> str:
     """The same in one line."""
-    name = f"{record.engine.name} on {device_id(record)}"
+    variant = "".join(f", {departure}" for departure in record.workload.variant)
+    name = f"{record.engine.name} on {device_id(record)}{variant}"
     steady = record.headline.steady_epoch_s
     speed = "" if steady is None else f"{seconds_text(steady)} per epoch, "
     return f"{name}: {speed}{validity_text(record)}"

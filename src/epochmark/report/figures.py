@@ -8,8 +8,12 @@ from epochmark.results.sensed import Energy
 NONE = "-"
 """Stands where a run did not come so far."""
 
+LONGEST_NAME = 40
+"""Characters of a label or a machine's name in tables of text."""
+
 _FIGURES = (
-    "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU"
+    "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU",
+    "batch", "ms/step",
 )  # fmt: skip
 
 
@@ -89,3 +93,9 @@ def device_name(record: Record) -> str:
 def device_id(record: Record) -> str:
     """The resolved device, or the requested one where the run did not come so far."""
     return record.device.resolved or record.device.requested
+
+
+def shortened(name: str) -> str:
+    """A name in a table that people read, cut where it would break the table; records, CSV and JSON
+    have it whole."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

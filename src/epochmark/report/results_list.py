@@ -11,6 +11,7 @@ from epochmark.report.figures import (
     device_id,
     images_text,
     seconds_text,
+    shortened,
     validity_text,
 )
 from epochmark.results.record import Record
@@ -38,5 +39,5 @@ def _row(record: Record) -> tuple[str, ...]:
         images_text(record),
         accuracy_text(record),
         validity_text(record),
-        record.label or NONE,
+        shortened(record.label or NONE),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,12 +15,16 @@ from epochmark.report.figures import (
     interval_text,
     machine_name,
     seconds_text,
+    shortened,
     validity_text,
 )
 from epochmark.report.references_table import further_rows, post_table
+from epochmark.report.sweep_text import SWEEP_COLUMNS, VARIANTS_NOTE, crossover_lines, sweep_rows
 from epochmark.results.comparability import ComparabilityKey, key_of
 from epochmark.results.record import Record
 from epochmark.results.references import Reference
+from epochmark.results.sweep import BatchSweep, batch_sweeps
+from epochmark.workloads import WORKLOADS
 
 MEASURED_HEADER = (
     "rank", "machine", "device", "s/epoch", "interval", "elapsed", "images/s", "accuracy",
@@ -40,9 +45,50 @@ class Section:
 
 def all_sections(records: Sequence[Record], references: Sequence[Reference]) -> list[Section]:
     """Measured runs, one section per comparability key with the published figures of that key
-    among them, then the published machines, unranked."""
-    measured = measured_sections(records, references)
-    return [*measured, published_section(references), _further_section(references)]
+    among them, then batch sweeps and the published machines, unranked.
+
+    A run that is alone with its key and stands in a sweep is shown there only.
+    """
+    sweeps = batch_sweeps(records)
+    in_sweeps = _alone_in(sweeps, records)
+    return [
+        *measured_sections([one for one in records if one.id not in in_sweeps], references),
+        *sweep_sections(sweeps),
+        published_section(references),
+        _further_section(references),
+    ]
+
+
+def sweep_sections(sweeps: Sequence[BatchSweep]) -> list[Section]:
+    """A section for each engine that was swept, all its devices together, with the batch size and
+    epochs from which on another device beats the CPU."""
+    groups: dict[str, list[BatchSweep]] = {}
+    for sweep in sweeps:
+        machine = sweep.points[0].record.machine
+        title = f"Batch sweep: {sweep.key} ({shortened(machine.model or machine.cpu)})"
+        groups.setdefault(title, []).append(sweep)
+    return [
+        Section(
+            title,
+            SWEEP_COLUMNS,
+            tuple(sweep_rows([point.record for sweep in members for point in sweep.points])),
+            (VARIANTS_NOTE, *crossover_lines(members)),
+        )
+        for title, members in groups.items()
+    ]
+
+
+def _alone_in(sweeps: Sequence[BatchSweep], records: Sequence[Record]) -> set[str]:
+    """Ids of the sweeps' runs that have another batch size than the workload, and no other run to
+    be ranked with."""
+    keys = Counter(key_of(record) for record in records)
+    return {
+        point.record.id
+        for sweep in sweeps
+        for point in sweep.points
+        if point.batch_size != WORKLOADS[point.record.workload.name].batch_size
+        and keys[key_of(point.record)] == 1
+    }
 
 
 def beside_references(record: Record, references: Sequence[Reference]) -> list[Section]:
@@ -136,8 +182,8 @@ def _steady(record: Record) -> float:
 def _measured_row(record: Record, rank: str, fastest_s: float | None) -> tuple[str, ...]:
     return (
         rank,
-        machine_name(record),
-        device_name(record),
+        shortened(machine_name(record)),
+        shortened(device_name(record)),
         bare_seconds(record.headline.steady_epoch_s),
         interval_text(record),
         seconds_text(record.headline.elapsed_s),

@@ -24,7 +24,7 @@ def spread_lines(records: Sequence[Record]) -> list[str]:
 
 
 def _line(way: Way, records: Sequence[Record]) -> str:
-    name = f"{way[0]} on {way[1]}"
+    name = ", ".join((f"{way[0]} on {way[1]}", *way[2].variant))
     steady = [steady_of(record) for record in records if record.headline.validity == "valid"]
     known = [one for one in steady if one is not None]
     left_out = len(records) - len(known)

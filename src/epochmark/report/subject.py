@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from epochmark.report.figures import device_id, device_name, machine_name
-from epochmark.results.comparability import ComparabilityKey, key_of
-from epochmark.results.record import Machine, Record, Validity
+from epochmark.results.comparability import ComparabilityKey, key_of, machine_identity
+from epochmark.results.limits import Limits
+from epochmark.results.record import Record, Validity
 from epochmark.results.references import Reference
 from epochmark.results.statistics import Interval, median_interval
 
 
 @dataclass(frozen=True)
 class Subject:
-    """``records`` are oldest first; ``focus`` is the run the answer is about, None without any."""
+    """``records`` are oldest first; ``focus`` is the run the answer is about, None without any.
+
+    ``limits`` are what some machine can do, this one's or not; None where nobody measured them.
+    """
 
     records: tuple[Record, ...]
     references: tuple[Reference, ...]
     focus: Record | None
+    limits: Limits | None = None
 
     @property
     def own(self) -> list[Record]:
@@ -29,7 +34,7 @@ class Subject:
         """Whether a record is of the machine that the focus was measured on."""
         if self.focus is None:
             return False
-        return _identity(record.machine) == _identity(self.focus.machine)
+        return machine_identity(record.machine) == machine_identity(self.focus.machine)
 
     def newest_own(self, *, variants: bool = False) -> list[Record]:
         """Of this machine, the best believable run of each way to train: the newest valid one of
@@ -91,7 +96,10 @@ def _figure(records: Sequence[Record]) -> Interval:
 
 
 def subject_of(
-    records: Sequence[Record], references: Sequence[Reference], machine_id: str | None
+    records: Sequence[Record],
+    references: Sequence[Reference],
+    machine_id: str | None,
+    limits: Limits | None = None,
 ) -> Subject:
     """The report's subject: of the machine with this id if it has records, else of the newest.
 
@@ -100,7 +108,7 @@ def subject_of(
     ordered = tuple(sorted(records, key=lambda record: (record.created, record.id)))
     here = [r for r in ordered if machine_id and r.machine.machine_id == machine_id] or ordered
     focus = max(here, key=_prominence, default=None)
-    return Subject(ordered, tuple(references), focus)
+    return Subject(ordered, tuple(references), focus, limits)
 
 
 _BELIEF: tuple[Validity, ...] = ("invalid", "partial", "disturbed", "valid")
@@ -113,10 +121,3 @@ def _prominence(record: Record) -> tuple[int, bool, str, str]:
 
 def _belief(record: Record) -> tuple[bool, str, str]:
     return (record.headline.validity == "valid", record.created, record.id)
-
-
-def _identity(machine: Machine) -> tuple[object, ...]:
-    """What tells machines apart: the random id where there is one, else the hardware."""
-    if machine.machine_id is not None:
-        return (machine.machine_id,)
-    return (machine.cpu, machine.model, machine.memory_bytes, machine.architecture, machine.os)

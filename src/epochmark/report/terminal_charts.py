@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from epochmark.report.charts.speed import lap_speeds
-from epochmark.report.figures import bare_seconds, device_id
+from epochmark.report.figures import bare_seconds, device_id, shortened
 from epochmark.report.subject import Subject, figures_of
 from epochmark.results.comparability import key_of
 from epochmark.results.record import Record
@@ -15,7 +15,6 @@ _HEIGHTS = "▁▂▃▄▅▆▇█"
 MOST_BARS = 10
 NARROWEST = 60
 """Columns below which bars say nothing."""
-LONGEST_NAME = 40
 SPARKS = 40
 
 
@@ -67,19 +66,15 @@ def _engine_name(record: Record) -> str:
 def bar_lines(rows: Sequence[Row], width: int | None) -> list[str]:
     """A line for each name and its seconds, with a bar where there is room for one."""
     figures = [f"{bare_seconds(seconds)} s" for _, seconds in rows]
-    left = max(len(_cut(name)) for name, _ in rows)
+    left = max(len(shortened(name)) for name, _ in rows)
     right = max(map(len, figures))
     room = 0 if width is None or width < NARROWEST else min(40, width - left - right - 6)
     longest = max(seconds for _, seconds in rows)
     lines = []
     for (name, seconds), figure in zip(rows, figures, strict=True):
         bar = f"  {_bar(seconds / longest, room):<{room}}" if room > 4 and longest else ""
-        lines.append(f"  {_cut(name):<{left}}{bar}  {figure:>{right}}")
+        lines.append(f"  {shortened(name):<{left}}{bar}  {figure:>{right}}")
     return lines
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def _bar(share: float, room: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from epochmark.results.record import Record
+from epochmark.results.record import Machine, Record
 
 
 class ComparabilityKey(NamedTuple):
@@ -31,4 +31,18 @@ def key_of(record: Record) -> ComparabilityKey:
         precision=record.precision.observed or "precision not observed",
         tuning=record.engine.tuning,
         engine_family=f"{family} kernels {kernel}" if kernel else family,
+    )
+
+
+def machine_identity(machine: Machine) -> tuple[object, ...]:
+    """What tells machines apart: the random id where there is one, else the hardware."""
+    if machine.machine_id is not None:
+        return (machine.machine_id,)
+    return (
+        machine.cpu,
+        machine.model,
+        machine.usable_cores,
+        machine.memory_bytes,
+        machine.architecture,
+        machine.os,
     )

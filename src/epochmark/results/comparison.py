@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from epochmark.results.comparability import ComparabilityKey, key_of
+from epochmark.results.comparability import ComparabilityKey, key_of, machine_identity
 from epochmark.results.headline import steady_of
-from epochmark.results.record import Machine, Record
+from epochmark.results.record import Record
 from epochmark.results.references import Reference
 from epochmark.results.statistics import MIN_INTERVAL_VALUES, Interval
 
@@ -71,7 +71,7 @@ def side_of_record(record: Record, name: str) -> Side:
         steady_epoch=steady.interval if steady else None,
         exact_bounds=steady is not None and steady.interval.count < MIN_INTERVAL_VALUES,
         key=key_of(record),
-        machine=_identity(record.machine),
+        machine=machine_identity(record.machine),
         device=record.device.resolved or record.device.requested,
         context=_context(record),
         unfit=unfit,
@@ -184,16 +184,3 @@ def _context(record: Record) -> dict[str, str]:
         **record.environment,
     }
     return {name: value for name, value in known.items() if value is not None}
-
-
-def _identity(machine: Machine) -> tuple[object, ...]:
-    """What tells machines apart: the random id where there is one, else the hardware."""
-    if machine.machine_id is not None:
-        return (machine.machine_id,)
-    return (
-        machine.cpu,
-        machine.model,
-        machine.usable_cores,
-        machine.memory_bytes,
-        machine.architecture,
-    )

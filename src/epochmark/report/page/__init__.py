@@ -16,6 +16,7 @@ from epochmark.report.look import dark, light, page, style_variables
 from epochmark.report.page._contents import (
     TABLE_HEADER,
     answer_of,
+    explained,
     findings_of,
     method_of,
     table_of,
@@ -54,6 +55,7 @@ def report_page(subject: Subject) -> str:
         style=_verbatim(style),
         script=_verbatim(script),
         answer=answer_of(subject),
+        explained=explained(subject),
         charts=_figures(subject),
         undrawn=not can_draw(),
         header=TABLE_HEADER,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
+from epochmark.report.explanation_text import TITLES, advice_of
+from epochmark.report.explanations import explain, gather
 from epochmark.report.figures import (
     NONE,
     accuracy_text,
@@ -101,6 +104,24 @@ def _standing(subject: Subject, focus: Record) -> str:
     if not own or len(figures) < 2:
         return ""
     return f"Place {own[0]} of {len(figures)} measured machines with the same engine and settings."
+
+
+def explained(subject: Subject) -> list[tuple[str, tuple[str, ...]]]:
+    """What the rules of ``epochmark explain`` say about the run in focus, by question, and what to
+    try. Doubts stand among the findings; what is not known yet is of no use to a reader."""
+    if subject.focus is None:
+        return []
+    found = [
+        one
+        for one in explain(gather(subject.focus, subject.records, subject.limits))
+        if one.rule.question in ("time", "limit", "setting")
+    ]
+    parts = [
+        (TITLES[question], tuple(one.said.sentence for one in group))
+        for question, group in groupby(found, key=lambda one: one.rule.question)
+    ]
+    advice = advice_of(found)
+    return [*parts, ("What to try", tuple(advice))] if advice else parts
 
 
 TABLE_HEADER = (

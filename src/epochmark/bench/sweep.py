@@ -1,0 +1,50 @@
+"""A batch sweep: the same run again and again, each with another batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from epochmark.bench.plan import Plan, PlannedRun
+from epochmark.errors import EpochmarkError
+
+DEFAULT_BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
+"""From where overhead rules to where most devices are full; the workload's own 128 among them."""
+
+MAX_SIZES = 32
+
+
+def parse_batch_sizes(text: str) -> tuple[int, ...]:
+    """``32,64,128`` as numbers, ascending. Raises ``EpochmarkError`` (exit code 2) for anything
+    that is no list of two or more different sizes."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
+        _refuse(f"{text!r} is no list of batch sizes; write them like 32,64,128")
+    sizes = tuple(sorted({int(word) for word in words}))
+    if not 2 <= len(sizes) <= MAX_SIZES:
+        _refuse(f"a sweep has 2 to {MAX_SIZES} different batch sizes; {text!r} has {len(sizes)}")
+    return sizes
+
+
+def swept(plan: Plan, batch_sizes: Sequence[int]) -> Plan:
+    """Each run of the plan as a quick run at every batch size.
+
+    Raises ``EpochmarkError`` for the first that cannot be run, before anything is measured.
+    """
+    runs = tuple(_at(run, size) for run in plan.runs for size in batch_sizes)
+    return replace(plan, runs=runs)
+
+
+def _at(run: PlannedRun, batch_size: int) -> PlannedRun:
+    asked = run.request
+    if asked.batch_size is not None:
+        _refuse(
+            "a sweep has several batch sizes: leave --batch out, or --sweep-batch and --batches"
+        )
+    request = replace(asked, batch_size=batch_size, quick=True)
+    request.check()
+    return replace(run, request=request)
+
+
+def _refuse(message: str) -> None:
+    raise EpochmarkError(message, exit_code=2)

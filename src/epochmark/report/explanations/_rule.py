@@ -1,0 +1,106 @@
+"""What a rule is: a named function from the evidence about a run to sentences with figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from epochmark.results.clocks import Clocks
+from epochmark.results.findings import MEANING, FindingCode
+from epochmark.results.headline import steps_per_epoch
+from epochmark.results.limits import EngineLimits, Limits
+from epochmark.results.record import Record, Validity
+from epochmark.results.statistics import SteadyEpoch
+from epochmark.results.sweep import BatchSweep
+
+Question = Literal["trust", "time", "limit", "setting", "unknown"]
+"""What a sentence is about, in the order of the answer: whether to believe the run, where its time
+goes, what holds it back, how it was set up, and what nobody has measured yet."""
+
+Needs = Literal["anything", "right work", "time"]
+"""Which runs a rule may speak about: all; those whose work is right; those whose time can be
+trusted as well and that came as far as a steady epoch."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that rules may look at.
+
+    ``limits`` are those of the machine the run was made on, ``engine_limits`` those of its engine
+    with the same versions on the same device; None where not measured. ``sweep`` is a batch sweep
+    of the same engine, versions, device and settings.
+    """
+
+    record: Record
+    clocks: Clocks
+    steady: SteadyEpoch | None
+    limits: Limits | None
+    engine_limits: EngineLimits | None
+    sweep: BatchSweep | None
+
+    @property
+    def device(self) -> str:
+        """The resolved device, or the requested one."""
+        return self.record.device.resolved or self.record.device.requested
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the processor trained."""
+        return self.device == "cpu"
+
+    @property
+    def worthless(self) -> Validity | None:
+        """What the time of the run is when nothing may be concluded from it: ``invalid``, or
+        ``disturbed`` (a partial run may be that as well); else None."""
+        found = {MEANING[FindingCode(finding.code)].validity for finding in self.record.findings}
+        order: tuple[Validity, ...] = ("invalid", "disturbed")
+        return next((validity for validity in order if validity in found), None)
+
+    @property
+    def epoch_s(self) -> float:
+        """Seconds of a steady epoch; only for rules that need a time."""
+        assert self.steady is not None, "rules about time are asked about runs that have one"
+        return self.steady.interval.median
+
+    @property
+    def step_s(self) -> float:
+        """Seconds of a steady step."""
+        return self.epoch_s / steps_per_epoch(self.record.workload)
+
+
+@dataclass(frozen=True)
+class Said:
+    """One sentence, the figures it rests on (names end in their unit), and what to try."""
+
+    sentence: str
+    figures: Mapping[str, float | str]
+    advice: str | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. ``says_when`` and ``reason`` are its documentation (docs/measurement.md)."""
+
+    name: str
+    question: Question
+    needs: Needs
+    says_when: str
+    reason: str
+    apply: Callable[[Evidence], Iterator[Said]] = field(repr=False)
+
+
+def percent(share: float) -> str:
+    """``84%``; below one percent with a digit more."""
+    return f"{share:.0%}" if share >= 0.01 or not share else f"{share:.1%}"
+
+
+def rate(gflop_per_s: float) -> str:
+    """GFLOP/s with two or three digits, without the unit."""
+    return f"{gflop_per_s:,.0f}" if gflop_per_s >= 10 else f"{gflop_per_s:.2g}"
+
+
+def milliseconds(seconds: float) -> str:
+    """``45.0 ms`` with three digits."""
+    ms = 1e3 * seconds
+    return f"{ms:,.0f} ms" if ms >= 100 else f"{ms:.3g} ms"

@@ -1,0 +1,138 @@
+"""Where the time goes, from process start to the end of the fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from epochmark.report.explanations._rule import Evidence, Rule, Said, percent
+from epochmark.report.figures import seconds_text
+from epochmark.report.run_table import compiles_again
+
+LARGE_SHARE = 0.05
+"""Of the whole time: what is less is lost in the spread of most runs."""
+
+
+def whole_time(evidence: Evidence) -> Iterator[Said]:
+    """Start-up, the beginning, and steady epochs."""
+    parts = _parts(evidence)
+    if parts is None:
+        return
+    startup_s, beginning_s, steady_s = parts
+    total_s, epochs = sum(parts), evidence.record.workload.epochs
+    projected = evidence.record.headline.elapsed_s is None
+    yield Said(
+        f"A whole run takes {seconds_text(total_s)}{' (projected)' if projected else ''}: "
+        f"start-up {_part(startup_s, total_s)}, what the beginning takes beyond steady speed "
+        f"{_part(beginning_s, total_s)}, and {epochs} epochs at steady speed "
+        f"{_part(steady_s, total_s)}.",
+        {"startup_s": startup_s, "beginning_s": beginning_s, "steady_s": steady_s,
+         "epochs": epochs},
+    )  # fmt: skip
+
+
+def start_up(evidence: Evidence) -> Iterator[Said]:
+    """A start-up that matters."""
+    parts = _parts(evidence)
+    if parts is None or parts[0] < LARGE_SHARE * sum(parts):
+        return
+    yield Said(
+        f"Start-up alone is {percent(parts[0] / sum(parts))} of that: importing the framework, "
+        "reading the data and building the model, before the clock of the fit starts.",
+        {"startup_s": parts[0], "total_s": sum(parts)},
+    )
+
+
+def compilation(evidence: Evidence) -> Iterator[Said]:
+    """A beginning that matters."""
+    parts, first_s = _parts(evidence), evidence.clocks.first_step_s
+    if parts is None or parts[1] < LARGE_SHARE * sum(parts):
+        return
+    enough = math.ceil(parts[1] * (1 / LARGE_SHARE - 1) / evidence.epoch_s)
+    figures = {"beginning_s": parts[1], "total_s": sum(parts), "epochs": float(enough)}
+    start = f"The beginning costs {seconds_text(parts[1])}"
+    if first_s is not None:
+        figures |= {"first_step_s": first_s, "step_s": evidence.step_s}
+        times = f"{first_s / evidence.step_s:,.0f}"
+        start = (
+            f"The first step took {seconds_text(first_s)}, {times} times a steady one: the engine "
+            "compiles and allocates there"
+        )
+    yield Said(
+        f"{start}.",
+        figures,
+        "compare steady epochs rather than elapsed times; the beginning is less than "
+        f"{percent(LARGE_SHARE)} only from {enough:,} epochs on",
+    )
+
+
+def second_compilation(evidence: Evidence) -> Iterator[Said]:
+    """The smaller last batch, compiled anew."""
+    clocks = evidence.clocks
+    if clocks.smaller_batch_s is None or not compiles_again(clocks):
+        return
+    yield Said(
+        "The first smaller batch, the last of epoch 1, took "
+        f"{seconds_text(clocks.smaller_batch_s)} more than the next one: its shape was compiled "
+        "anew.",
+        {"smaller_batch_s": clocks.smaller_batch_s},
+    )
+
+
+def _parts(evidence: Evidence) -> tuple[float, float, float] | None:
+    """Seconds of start-up, of the beginning beyond steady speed, and of all epochs at that."""
+    steady, startup_s = evidence.steady, evidence.record.timing.startup_s
+    if steady is None or startup_s is None or evidence.record.workload.max_steps is not None:
+        return None
+    epochs_s = evidence.record.workload.epochs * evidence.epoch_s
+    return startup_s, steady.warm_up_excess_s, epochs_s
+
+
+def _part(seconds: float, total_s: float) -> str:
+    return f"{seconds_text(seconds)} ({percent(seconds / total_s)})"
+
+
+RULES = (
+    Rule(
+        name="whole-time",
+        question="time",
+        needs="time",
+        says_when="start-up is known and --steps did not limit the run",
+        reason=(
+            "start-up and beginning happen once, epochs as often as wanted: they must be told apart"
+        ),
+        apply=whole_time,
+    ),
+    Rule(
+        name="start-up",
+        question="time",
+        needs="time",
+        says_when=f"start-up is at least {percent(LARGE_SHARE)} of the whole run",
+        reason="what is less is lost in the spread of most runs",
+        apply=start_up,
+    ),
+    Rule(
+        name="compilation",
+        question="time",
+        needs="time",
+        says_when=(
+            f"what the beginning takes beyond steady speed is at least {percent(LARGE_SHARE)} of "
+            "the "
+            "whole run"
+        ),
+        reason="what is less is lost in the spread of most runs",
+        apply=compilation,
+    ),
+    Rule(
+        name="second-compilation",
+        question="time",
+        needs="time",
+        says_when=(
+            "the first smaller last batch takes a tenth of the first step (and 20 ms) longer than "
+            "the "
+            "second one"
+        ),
+        reason="compilers of fixed shapes compile the smaller last batch of an epoch once more",
+        apply=second_compilation,
+    ),
+)

@@ -1,0 +1,288 @@
+"""How much of what this machine can compute the training gets, and where the rest stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from epochmark.report.explanations._rule import Evidence, Rule, Said, milliseconds, percent, rate
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads.flops import count_flops
+
+NEAR_PEAK = 0.7
+"""Of the peak: the best hand-written kernels stay between 70 and 90 % on whole steps."""
+SLOW_PRODUCT = 0.6
+"""Of the peak: large products of a good BLAS reach 80 to 95 %."""
+SLOW_CONVOLUTION = 0.5
+"""Of the engine's own matrix product, to which convolutions are commonly reduced."""
+FORWARD_SHARE = 0.5
+"""Of a step: what the arithmetic would take at the engine's own rates."""
+SAME_RATE = 1.05
+"""Two rates this close are one: they repeat to a few percent."""
+FASTER_SET = 1.3
+"""So much faster another instruction set must be to matter."""
+GIGA = 1e9
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The most that could be reached, in GFLOP/s, and what did reach it."""
+
+    gflop_per_s: float
+    source: str
+
+
+def ceiling_of(evidence: Evidence) -> Ceiling | None:
+    """On the processor its arithmetic peak, as the record has it, else as it is known now; on other
+    devices, whose peak nobody measured, the engine's own matrix product."""
+    kept = evidence.record.limits
+    if evidence.on_cpu and kept is not None:
+        return Ceiling(kept.float32_gflop_per_s, kept.float32_source)
+    if evidence.on_cpu:
+        peak = evidence.limits.peak() if evidence.limits else None
+        return Ceiling(peak.gflop_per_s.median, peak.source) if peak else None
+    product = _product_rate(evidence)
+    return Ceiling(product, f"its own matrix product on {evidence.device}") if product else None
+
+
+def achieved(evidence: Evidence) -> float:
+    """GFLOP/s of the steady epoch, counted as direct arithmetic (``workloads.flops``)."""
+    workload = WORKLOADS[evidence.record.workload.name]
+    images_per_s = workload.train_images / evidence.epoch_s
+    return count_flops(workload).training * images_per_s / GIGA
+
+
+def is_near_peak(evidence: Evidence) -> bool:
+    """Whether there is little left to gain, so that no rule looks for what holds the run back."""
+    ceiling = ceiling_of(evidence)
+    return ceiling is not None and achieved(evidence) >= NEAR_PEAK * ceiling.gflop_per_s
+
+
+def near_peak(evidence: Evidence) -> Iterator[Said]:
+    """Nothing holds it back."""
+    ceiling, reached = ceiling_of(evidence), achieved(evidence)
+    if ceiling is None or not is_near_peak(evidence):
+        return
+    share = reached / ceiling.gflop_per_s
+    above = "; over 100% means that it saves multiplications, as minimal filtering does"
+    yield Said(
+        f"Nothing holds it back: it trains at {rate(reached)} GFLOP/s, counted as direct "
+        f"arithmetic, {percent(share)} of the {rate(ceiling.gflop_per_s)} GFLOP/s of "
+        f"{ceiling.source}{above if share > 1 else ''}.",
+        _shares(reached, ceiling),
+    )
+
+
+def below_peak(evidence: Evidence) -> Iterator[Said]:
+    """How much of the peak it gets, where that is not all."""
+    ceiling, reached = ceiling_of(evidence), achieved(evidence)
+    if ceiling is None or is_near_peak(evidence):
+        return
+    yield Said(
+        f"It trains at {rate(reached)} GFLOP/s, counted as direct arithmetic: "
+        f"{percent(reached / ceiling.gflop_per_s)} of the {rate(ceiling.gflop_per_s)} GFLOP/s of "
+        f"{ceiling.source}.",
+        _shares(reached, ceiling),
+    )
+
+
+def slow_product(evidence: Evidence) -> Iterator[Said]:
+    """A BLAS that does not use the processor."""
+    ceiling, product = ceiling_of(evidence), _product_rate(evidence)
+    if not evidence.on_cpu or ceiling is None or product is None or is_near_peak(evidence):
+        return
+    if product >= SLOW_PRODUCT * ceiling.gflop_per_s:
+        return
+    lesser = _instruction_set_that_explains(evidence, product, ceiling)
+    engine = evidence.record.engine.name
+    why = ""
+    if lesser is not None:
+        why = (
+            f"; that is no more than {lesser.source} give ({rate(lesser.gflop_per_s)}), so its "
+            "library seems to use nothing better on this processor"
+        )
+    figures: dict[str, float | str] = {
+        "product_gflop_per_s": product,
+        "peak_gflop_per_s": ceiling.gflop_per_s,
+    }
+    if lesser is not None:
+        figures |= {"lesser_set": lesser.source, "lesser_gflop_per_s": lesser.gflop_per_s}
+    yield Said(
+        f"This {engine} multiplies matrices at {rate(product)} of this processor's "
+        f"{rate(ceiling.gflop_per_s)} GFLOP/s ({percent(product / ceiling.gflop_per_s)}){why}.",
+        figures,
+        f"try a build of {engine} with another matrix library, or another engine",
+    )
+
+
+def slow_convolution(evidence: Evidence) -> Iterator[Said]:
+    """Convolutions far slower than matrix products of the same engine."""
+    product, convolution = _product_rate(evidence), _convolution_rate(evidence)
+    if product is None or convolution is None or is_near_peak(evidence):
+        return
+    if convolution >= SLOW_CONVOLUTION * product:
+        return
+    engine = evidence.record.engine.name
+    yield Said(
+        f"Its 3x3 convolution reaches {rate(convolution)} GFLOP/s, its matrix product "
+        f"{rate(product)}: convolutions are what is slow in this {engine} on {evidence.device}.",
+        {"convolution_gflop_per_s": convolution, "product_gflop_per_s": product},
+        f"try another version or build of {engine}, or another engine",
+    )
+
+
+def step_arithmetic(evidence: Evidence) -> Iterator[Said]:
+    """How much of a step is arithmetic at the engine's own rates, where that is most of it."""
+    share = _forward_share(evidence)
+    if share is None or not FORWARD_SHARE <= share <= 1:
+        return
+    step_s = evidence.step_s
+    yield Said(
+        f"Of a step of {milliseconds(step_s)}, {percent(share)} is arithmetic at the rates of the "
+        "engine's own matrix product and forward convolution.",
+        {"step_s": step_s, "arithmetic_s": share * step_s},
+    )
+
+
+def beyond_forward(evidence: Evidence) -> Iterator[Said]:
+    """Steps that take far longer than their arithmetic does forwards."""
+    share = _forward_share(evidence)
+    if share is None or share >= FORWARD_SHARE or is_near_peak(evidence):
+        return
+    step_s = evidence.step_s
+    yield Said(
+        "At the rates of its own matrix product and forward convolution the arithmetic of a step "
+        f"would take {milliseconds(share * step_s)}; a step takes {milliseconds(step_s)}. The rest "
+        "goes into what those do not show: the gradients of the convolutions, pooling, optimizer, "
+        "input and dispatch.",
+        {"step_s": step_s, "arithmetic_s": share * step_s},
+    )
+
+
+def _shares(reached: float, ceiling: Ceiling) -> dict[str, float | str]:
+    return {
+        "achieved_gflop_per_s": reached,
+        "peak_gflop_per_s": ceiling.gflop_per_s,
+        "peak_source": ceiling.source,
+    }
+
+
+def _product_rate(evidence: Evidence) -> float | None:
+    limits = evidence.engine_limits
+    return limits.product.timed.per_s.median if limits and limits.product else None
+
+
+def _convolution_rate(evidence: Evidence) -> float | None:
+    limits = evidence.engine_limits
+    return limits.convolution.per_s.median if limits and limits.convolution else None
+
+
+def _forward_share(evidence: Evidence) -> float | None:
+    """Arithmetic of a step at the engine's own rates, as a share of the step. Only for stock runs:
+    the engine's limits are measured with stock settings."""
+    product, convolution = _product_rate(evidence), _convolution_rate(evidence)
+    if product is None or convolution is None or evidence.record.engine.tuning != "stock":
+        return None
+    workload = WORKLOADS[evidence.record.workload.name]
+    flops = count_flops(workload)
+    per_image_s = (flops.training_convolutions / convolution + flops.training_rest / product) / GIGA
+    return per_image_s * workload.train_images / evidence.epoch_s
+
+
+def _instruction_set_that_explains(
+    evidence: Evidence, product: float, ceiling: Ceiling
+) -> Ceiling | None:
+    """The slowest instruction set whose multiply-adds reach the product, if it is far from the
+    fastest."""
+    processor = evidence.limits.processor if evidence.limits else None
+    best: dict[str, float] = {}
+    for one in processor.multiply_adds if processor else []:
+        if one.precision == "float32":
+            name = one.instruction_set
+            best[name] = max(best.get(name, 0.0), one.timed.per_s.median)
+    for name, reached in sorted(best.items(), key=lambda item: item[1]):
+        if product <= SAME_RATE * reached:
+            is_lesser = reached * FASTER_SET <= ceiling.gflop_per_s
+            return Ceiling(reached, f"{name} multiply-adds") if is_lesser else None
+    return None
+
+
+RULES = (
+    Rule(
+        name="near-peak",
+        question="limit",
+        needs="time",
+        says_when=(
+            f"the training reaches at least {percent(NEAR_PEAK)} of the measured peak (on devices "
+            "other "
+            "than the CPU: of the engine's own matrix product)"
+        ),
+        reason=(
+            "the best hand-written kernels reach 70 to 90 % in whole steps: little is left to gain"
+        ),
+        apply=near_peak,
+    ),
+    Rule(
+        name="below-peak",
+        question="limit",
+        needs="time",
+        says_when=f"the training reaches less than {percent(NEAR_PEAK)} of that",
+        reason="how much is left to gain",
+        apply=below_peak,
+    ),
+    Rule(
+        name="slow-product",
+        question="limit",
+        needs="time",
+        says_when=(
+            "on the CPU, the engine's own matrix product reaches less than "
+            f"{percent(SLOW_PRODUCT)} of "
+            "the peak; an instruction set is named where the product reaches no more than its "
+            f"multiply-adds (and {percent(SAME_RATE - 1)}), and the peak is {FASTER_SET} times that"
+        ),
+        reason="large products of a good BLAS reach 80 to 95 %",
+        apply=slow_product,
+    ),
+    Rule(
+        name="slow-convolution",
+        question="limit",
+        needs="time",
+        says_when=(
+            f"the engine's own convolution reaches less than {percent(SLOW_CONVOLUTION)} of its "
+            "matrix "
+            "product"
+        ),
+        reason=(
+            "a convolution can be computed as a matrix product; its copies do not cost half the "
+            "time"
+        ),
+        apply=slow_convolution,
+    ),
+    Rule(
+        name="step-arithmetic",
+        question="time",
+        needs="time",
+        says_when=(
+            "the arithmetic of a step, at the rates of the engine's own product and convolution, "
+            "is "
+            f"{percent(FORWARD_SHARE)} to 100% of it; stock runs only"
+        ),
+        reason="limits of engines are measured with stock settings",
+        apply=step_arithmetic,
+    ),
+    Rule(
+        name="beyond-forward",
+        question="limit",
+        needs="time",
+        says_when=(
+            "the arithmetic of a step, at those rates, is less than "
+            f"{percent(FORWARD_SHARE)} of it; stock runs only; not near the peak"
+        ),
+        reason=(
+            "each gradient has the arithmetic of the forward pass, so an engine whose gradients "
+            "are as "
+            "good as that needs no twice the time"
+        ),
+        apply=beyond_forward,
+    ),
+)

@@ -1,0 +1,154 @@
+"""How the run was set up: threads, instruction set, power."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from epochmark.report.explanations._rule import Evidence, Rule, Said, rate
+from epochmark.results.calm import calmness
+
+IDLE_SHARE = 0.6
+"""Of the cores that an engine could use: less than this kept busy is worth a word."""
+FASTER_SET = 1.2
+SLOW_GOVERNORS = ("powersave", "conservative")
+
+
+def few_threads(evidence: Evidence) -> Iterator[Said]:
+    """Fewer threads than cores."""
+    threads, cores = _threads(evidence), _cores(evidence)
+    if not evidence.on_cpu or threads is None or threads >= cores:
+        return
+    yield Said(
+        f"It used {threads} thread{'' if threads == 1 else 's'} of {cores} cores.",
+        {"threads": threads, "cores": cores},
+        f"run it with --threads {cores}, or without --threads and OMP_NUM_THREADS",
+    )
+
+
+def idle_cores(evidence: Evidence) -> Iterator[Said]:
+    """Threads that wait for each other."""
+    calm, threads = evidence.record.calm, _threads(evidence)
+    if calm is None or not evidence.on_cpu:
+        return
+    usable = min(_cores(evidence), threads or _cores(evidence))
+    busy = calmness(calm).own_cpus
+    if usable < 2 or busy >= IDLE_SHARE * usable:
+        return
+    yield Said(
+        f"It kept {busy:.1f} of {usable} cores busy on average: parts of its steps are not spread "
+        "over threads.",
+        {"busy_cpus": busy, "cores": usable},
+        "larger batches give threads more to share; a tuned run may find other settings",
+    )
+
+
+def lesser_instruction_set(evidence: Evidence) -> Iterator[Said]:
+    """Native kernels of a lesser instruction set than the processor has."""
+    used = evidence.record.engine.settings.get("instruction_set")
+    processor = evidence.limits.processor if evidence.limits else None
+    if used is None or processor is None:
+        return
+    peaks = {
+        one.instruction_set: one.timed.per_s.median
+        for one in sorted(processor.multiply_adds, key=lambda one: one.timed.per_s.median)
+        if one.precision == "float32"
+    }
+    if used not in peaks:
+        return
+    best = max(peaks, key=peaks.__getitem__)
+    if peaks[best] < FASTER_SET * peaks[used]:
+        return
+    yield Said(
+        f"It ran kernels for {used}, whose multiply-adds reach {rate(peaks[used])} GFLOP/s here; "
+        f"{best} reaches {rate(peaks[best])}.",
+        {"used": used, "used_gflop_per_s": peaks[used], "best": best,
+         "best_gflop_per_s": peaks[best]},
+        "leave EPOCHMARK_NATIVE_ISA unset",
+    )  # fmt: skip
+
+
+def battery(evidence: Evidence) -> Iterator[Said]:
+    """On battery."""
+    if evidence.record.machine.power_source == "battery":
+        yield Said(
+            "The machine ran on battery, where most laptops limit their power.",
+            {"power_source": "battery"},
+            "run it again on mains power",
+        )
+
+
+def governor(evidence: Evidence) -> Iterator[Said]:
+    """A governor that may hold the clock back."""
+    name = evidence.record.machine.cpu_governor
+    if name in SLOW_GOVERNORS:
+        yield Said(
+            f"The CPU governor was {name}, which on some processors holds the clock back.",
+            {"cpu_governor": name},
+            "run it again with the governor 'performance'",
+        )
+
+
+def _threads(evidence: Evidence) -> int | None:
+    """As the engine reports them; None where it has its framework's default."""
+    text = evidence.record.engine.settings.get("threads", "")
+    return int(text) if text.isascii() and text.isdecimal() and 0 < len(text) < 6 else None
+
+
+def _cores(evidence: Evidence) -> int:
+    """Physical cores as far as they are usable: a second thread on one core rarely helps here."""
+    machine = evidence.record.machine
+    return min(machine.usable_cores, machine.physical_cores or machine.usable_cores)
+
+
+RULES = (
+    Rule(
+        name="few-threads",
+        question="setting",
+        needs="right work",
+        says_when="on the CPU, the engine reports fewer threads than usable physical cores",
+        reason="arithmetic scales with cores; a second thread on one core shares its arithmetic",
+        apply=few_threads,
+    ),
+    Rule(
+        name="idle-cores",
+        question="limit",
+        needs="time",
+        says_when=(
+            f"on the CPU, less than {IDLE_SHARE:.0%} of the cores it could use were kept busy"
+        ),
+        reason=(
+            "an engine that waits half of the time for one thread cannot be faster than that thread"
+        ),
+        apply=idle_cores,
+    ),
+    Rule(
+        name="lesser-instruction-set",
+        question="setting",
+        needs="right work",
+        says_when=(
+            "the native kernels used an instruction set, and another one's multiply-adds are "
+            f"{FASTER_SET} times as fast on this machine"
+        ),
+        reason="the native engine takes the best by itself, so somebody asked for another",
+        apply=lesser_instruction_set,
+    ),
+    Rule(
+        name="battery",
+        question="setting",
+        needs="right work",
+        says_when="the machine ran on battery",
+        reason="firmware limits power and clock there",
+        apply=battery,
+    ),
+    Rule(
+        name="governor",
+        question="setting",
+        needs="right work",
+        says_when=f"the CPU governor is one of: {', '.join(SLOW_GOVERNORS)}",
+        reason=(
+            "with intel_pstate 'powersave' is harmless, with other drivers it keeps the clock low, "
+            "hence 'on some processors'"
+        ),
+        apply=governor,
+    ),
+)

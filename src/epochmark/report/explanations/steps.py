@@ -1,0 +1,205 @@
+"""What a step costs besides arithmetic: dispatch, memory, and work that does not grow with the
+batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from epochmark.report.explanations._rule import Evidence, Rule, Said, milliseconds, percent
+from epochmark.results.sweep import BatchPoint
+from epochmark.workloads import MNIST_CNN, WORKLOADS, Workload
+from epochmark.workloads.shapes import layer_shapes, parameter_count
+from epochmark.workloads.spec import Flatten
+
+DISPATCH_SHARE = 0.1
+DISPATCH_RULES = 0.5
+"""From here on the time is that of the dispatching, whatever the device can do."""
+MEMORY_SHARE = 0.3
+FIXED_SHARE = 0.3
+FULLER = 1.5
+FLOAT_BYTES = 4
+ACTIVATION_PASSES = 5
+"""Written forwards; read by the next layer and the backward pass; their gradient written, read."""
+PARAMETER_PASSES = 8
+"""The gradient written; Adam reads weight, gradient and two moments and writes three of them."""
+EAGER = "eager"
+GIGA = 1e9
+
+
+def dispatch(evidence: Evidence) -> Iterator[Said]:
+    """Operations given to the device one by one."""
+    limits = evidence.engine_limits
+    if limits is None or limits.dispatch is None:
+        return
+    latency_s, step_s = limits.dispatch.call_s.median, evidence.step_s
+    is_eager = evidence.record.engine.settings.get("execution", "").startswith(EAGER)
+    count = operations_per_step(WORKLOADS[evidence.record.workload.name]) if is_eager else 1
+    share = count * latency_s / step_s
+    if share < DISPATCH_SHARE:
+        return
+    what = f"{count} operations one by one" if is_eager else "a step as a whole"
+    rules = share >= DISPATCH_RULES
+    yield Said(
+        f"Dispatch takes about {percent(min(share, 1.0))} of a step: one call takes "
+        f"{milliseconds(latency_s)} until its result is there, a step {milliseconds(step_s)}, "
+        f"and this engine hands over {what}"
+        f"{': this figure does not rank the arithmetic of the device' if rules else ''}.",
+        {"dispatch_s": latency_s, "operations": count, "step_s": step_s},
+        "larger batches give each call more to do: --sweep-batch shows how many it takes",
+    )
+
+
+def operations_per_step(workload: Workload) -> int:
+    """The fewest operations an engine needs that fuses bias and activation into each layer, and all
+    of Adam into one: layers and loss forwards and backwards, kernel and input gradients."""
+    layers = [one for one in layer_shapes(workload) if not isinstance(one.layer, Flatten)]
+    trained = [one for one in layers if one.kernel is not None]
+    forwards = len(layers) + 1
+    backwards = 1 + (len(layers) - len(trained)) + 2 * len(trained) - 1
+    return forwards + backwards + 1
+
+
+def memory(evidence: Evidence) -> Iterator[Said]:
+    """Activations and weights that move through memory."""
+    bandwidth = _bandwidth(evidence)
+    if bandwidth is None or not evidence.on_cpu:
+        return
+    workload = WORKLOADS[evidence.record.workload.name]
+    moved = bytes_per_step(workload, evidence.record.workload.batch_size)
+    moving_s, step_s = moved / (bandwidth * GIGA), evidence.step_s
+    if moving_s < MEMORY_SHARE * step_s:
+        return
+    yield Said(
+        "Memory may hold it back: where nothing stays in caches and nothing is fused, a step "
+        f"moves {moved / 1e6:,.0f} MB, {milliseconds(moving_s)} at this memory's {bandwidth:.3g} "
+        f"GB/s; a step takes {milliseconds(step_s)}.",
+        {"moved_bytes": moved, "bandwidth_gb_per_s": bandwidth, "step_s": step_s},
+    )
+
+
+def bytes_per_step(workload: Workload, batch_size: int) -> int:
+    """Bytes that a float32 step without fusing and caches reads and writes."""
+    outputs = (one for one in layer_shapes(workload) if not isinstance(one.layer, Flatten))
+    activations = batch_size * sum(math.prod(one.output) for one in outputs)
+    parameters = parameter_count(workload)
+    return FLOAT_BYTES * (ACTIVATION_PASSES * activations + PARAMETER_PASSES * parameters)
+
+
+def fixed_cost(evidence: Evidence) -> Iterator[Said]:
+    """What a step costs however small its batch is, from a sweep."""
+    point = _in_sweep(evidence)
+    if evidence.sweep is None or point is None:
+        return
+    smallest = evidence.sweep.points[0]
+    if not smallest.is_valid or 2 * smallest.batch_size > point.batch_size:
+        return
+    small_ms, ms = smallest.step_ms, point.step_ms
+    fixed_ms = (small_ms * point.batch_size - ms * smallest.batch_size) / (
+        point.batch_size - smallest.batch_size
+    )
+    share = fixed_ms / ms
+    if share < FIXED_SHARE:
+        return
+    yield Said(
+        f"About {percent(min(share, 1.0))} of a step does not depend on the batch: at batch "
+        f"{smallest.batch_size} a step takes {milliseconds(small_ms / 1e3)}, at "
+        f"{point.batch_size} {milliseconds(ms / 1e3)}. Dispatch, the optimizer and the like take "
+        "that, not the images.",
+        {"smallest_batch": smallest.batch_size, "smallest_step_ms": small_ms,
+         "batch": point.batch_size, "step_ms": ms},
+        "larger batches spread it over more images (a variant: it learns something else)",
+    )  # fmt: skip
+
+
+def fuller_batch(evidence: Evidence) -> Iterator[Said]:
+    """A batch size at which the device does far more, from a sweep."""
+    point = _in_sweep(evidence)
+    if evidence.sweep is None or point is None:
+        return
+    valid = [one for one in evidence.sweep.points if one.is_valid]
+    best = max(valid, key=lambda one: one.images_per_s.median)
+    here, most = point.images_per_s.median, best.images_per_s.median
+    if most < FULLER * here:
+        return
+    yield Said(
+        f"Batch {point.batch_size} does not fill the device: at {best.batch_size} it trains "
+        f"{most:,.0f} images a second, here {here:,.0f}.",
+        {"batch": point.batch_size, "images_per_s": here, "best_batch": best.batch_size,
+         "best_images_per_s": most},
+        "this workload at this batch size measures how fast a device starts small work, not how "
+        "much it can do",
+    )  # fmt: skip
+
+
+def _in_sweep(evidence: Evidence) -> BatchPoint | None:
+    """The valid run of the sweep with this run's batch size."""
+    batch_size = evidence.record.workload.batch_size
+    points = evidence.sweep.points if evidence.sweep else ()
+    return next((p for p in points if p.batch_size == batch_size and p.is_valid), None)
+
+
+def _bandwidth(evidence: Evidence) -> float | None:
+    """Of the memory in GB/s, as the record has it, else as it is known now."""
+    kept = evidence.record.limits
+    if kept is not None and kept.triad_gb_per_s is not None:
+        return kept.triad_gb_per_s
+    now = evidence.limits.bandwidth() if evidence.limits else None
+    return now.median if now else None
+
+
+RULES = (
+    Rule(
+        name="dispatch",
+        question="limit",
+        needs="time",
+        says_when=(
+            f"dispatch takes at least {percent(DISPATCH_SHARE)} of a step: the engine's latency (a "
+            f"scalar addition, and waiting for it) once, or for eager engines "
+            f"{operations_per_step(MNIST_CNN)} times; from {percent(DISPATCH_RULES)} on the "
+            "sentence "
+            "says that the device is not ranked"
+        ),
+        reason=(
+            f"{operations_per_step(MNIST_CNN)} is the fewest operations of a step when bias, "
+            "activation and optimizer are fused; real eager steps have several times that, but do "
+            "not wait for each, so this is an estimate"
+        ),
+        apply=dispatch,
+    ),
+    Rule(
+        name="memory",
+        question="limit",
+        needs="time",
+        says_when=(
+            "on the CPU, moving everything through memory would take at least "
+            f"{percent(MEMORY_SHARE)} of a step at the triad's bandwidth"
+        ),
+        reason=(
+            f"activations {ACTIVATION_PASSES} times and weights {PARAMETER_PASSES} times (forward, "
+            "backward, Adam), as without caches and fusing: an upper bound, hence 'may'"
+        ),
+        apply=memory,
+    ),
+    Rule(
+        name="fixed-cost",
+        question="limit",
+        needs="time",
+        says_when=(
+            f"in a batch sweep, at least {percent(FIXED_SHARE)} of this step remains when the line "
+            "through the smallest batch and this one is drawn to batch 0"
+        ),
+        reason="a step whose time does not grow with its images is not bound by arithmetic",
+        apply=fixed_cost,
+    ),
+    Rule(
+        name="fuller-batch",
+        question="limit",
+        needs="time",
+        says_when=(
+            f"in a batch sweep, another batch size trains {FULLER} times as many images a second"
+        ),
+        reason="less is within reach of a better schedule; more shows a device that waits for work",
+        apply=fuller_batch,
+    ),
+)

@@ -1,0 +1,76 @@
+"""What could be explained if it had been measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from epochmark.report.explanations._rule import Evidence, Rule, Said
+
+
+def no_limits(evidence: Evidence) -> Iterator[Said]:
+    """No peak of this machine."""
+    known = evidence.limits is not None and evidence.limits.processor is not None
+    if known or evidence.record.limits is not None or not evidence.on_cpu:
+        return
+    yield Said(
+        "What this machine can do at most has not been measured here, so nobody can say how much "
+        "of it the training gets.",
+        {},
+        "run 'epochmark limits' on it, then explain again",
+    )
+
+
+def no_engine_limits(evidence: Evidence) -> Iterator[Said]:
+    """No limits of this engine, or of other versions of it."""
+    if evidence.engine_limits is not None:
+        return
+    engine, device = evidence.record.engine.name, evidence.device
+    other = evidence.limits.of_engine(engine, device) if evidence.limits else None
+    why = "have not been measured"
+    if other is not None:
+        why = "were measured with other versions of it than the run had"
+    yield Said(
+        f"The limits of {engine} on {device} {why}: matrix product, convolution and dispatch.",
+        {"engine": engine, "device": device},
+        f"run 'epochmark limits {engine}', then explain again",
+    )
+
+
+def no_sweep(evidence: Evidence) -> Iterator[Said]:
+    """Another device than the CPU, and no sweep."""
+    if evidence.on_cpu or evidence.sweep is not None:
+        return
+    engine, device = evidence.record.engine.name, evidence.device
+    yield Said(
+        f"Whether batch {evidence.record.workload.batch_size} fills this device is not known.",
+        {"batch": evidence.record.workload.batch_size},
+        f"run 'epochmark run {engine} --device {device.split(':')[0]} --sweep-batch'",
+    )
+
+
+RULES = (
+    Rule(
+        name="no-limits",
+        question="unknown",
+        needs="time",
+        says_when="a run on the CPU, and no limits of its machine are known",
+        reason="without the peak no share of it can be told",
+        apply=no_limits,
+    ),
+    Rule(
+        name="no-engine-limits",
+        question="unknown",
+        needs="time",
+        says_when="no limits of this engine on this device are known, or only with other versions",
+        reason="another version may have another matrix library",
+        apply=no_engine_limits,
+    ),
+    Rule(
+        name="no-sweep",
+        question="unknown",
+        needs="time",
+        says_when="a run on another device than the CPU, without a batch sweep",
+        reason="GPUs and TPUs are easily too large for batch 128 of small images",
+        apply=no_sweep,
+    ),
+)

@@ -1,0 +1,433 @@
+"""``epochmark explain``: each rule speaks when it should, with its figures, and is silent else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from epochmark.cli import app
+from epochmark.report.explanation_text import explanation_document, explanation_lines
+from epochmark.report.explanations import all_rules, explain, gather
+from epochmark.report.explanations.steps import bytes_per_step, operations_per_step
+from epochmark.results.findings import MEANING, FindingCode
+from epochmark.results.limits import (
+    EngineLimits,
+    Limits,
+    MultiplyAdds,
+    ProcessorLimits,
+    Product,
+    Timed,
+    Triad,
+    save_limits,
+)
+from epochmark.results.record import Calm, Lap, Record, RunLimits, WatchingCost
+from epochmark.results.store import ResultFiles
+from epochmark.workloads import MNIST_CNN
+from tests.report.samples import failed, finished, machine, sample
+
+WHEN = "2026-11-24T12:00:00Z"
+FLOP_A_RUN = 71.56e6 * 60_000
+"""Of an epoch: 4,294 GFLOP."""
+SIZES = (32, 64, 128, 256, 512)
+replace = msgspec.structs.replace
+
+
+def steady(
+    epoch_s: float = 20.0,
+    *,
+    first_step_s: float | None = None,
+    beginning_s: float = 0.0,
+    startup_s: float = 0.5,
+    settings: dict[str, str] | None = None,
+    busy_cpus: float | None = None,
+    **fields: Any,
+) -> Record:
+    """A run of ten even epochs. ``first_step_s``: the first step is a lap of its own that long;
+    ``beginning_s``: the first epoch takes so much longer."""
+    record = sample(**fields)
+    per_epoch = -(-60_000 // record.workload.batch_size)
+    late_s = beginning_s + (first_step_s or 0.0)
+    laps = [
+        Lap(epoch=n, steps=per_epoch, end_ns=round((late_s + n * epoch_s) * 1e9))
+        for n in range(1, 11)
+    ]
+    if first_step_s is not None:
+        first = Lap(epoch=1, steps=1, end_ns=round(first_step_s * 1e9))
+        laps = [first, replace(laps[0], steps=per_epoch - 1), *laps[1:]]
+    timing = replace(record.timing, laps=laps, fit_ns=laps[-1].end_ns, startup_s=startup_s)
+    engine = record.engine
+    if settings is not None:
+        engine = replace(engine, settings=settings)
+    calm = record.calm if busy_cpus is None else watched(laps[-1].end_ns / 1e9, busy_cpus)
+    return finished(replace(record, timing=timing, engine=engine, calm=calm))
+
+
+def watched(lasted_s: float, busy_cpus: float) -> Calm:
+    """A calm machine of two CPUs, of which the worker kept so many busy."""
+    return Calm(
+        source="/proc",
+        cpus=2,
+        end_s=[lasted_s],
+        foreign_cpu_s=[0.0],
+        own_cpu_s=[busy_cpus * lasted_s],
+        idle_cpu_s=[(2 - busy_cpus) * lasted_s],
+        steal_cpu_s=[0.0],
+        memory_stall_s=[0.0],
+        swap_in_bytes=None,
+        quota_throttled_s=None,
+        suspended_s=[0.0],
+        runnable=[2.0],
+        worker_cpu_s=busy_cpus * lasted_s,
+        involuntary_switches=0,
+        cost=WatchingCost(sampler_cpu_s=0.0, parent_cpu_s=0.0, reporting_cpu_s=0.0),
+    )
+
+
+def timed(per_s: float) -> Timed:
+    """So many 1e9 a second."""
+    return Timed(work=1e9, seconds=[1 / per_s])
+
+
+def limits(
+    record: Record,
+    peak: float = 490.0,
+    product: float | None = None,
+    convolution: float | None = None,
+    latency_s: float | None = None,
+    bandwidth: float = 30.0,
+    versions: dict[str, str] | None = None,
+) -> Limits:
+    """Those of the record's machine and engine."""
+    sets = (("avx512", peak), ("avx2", peak / 2), ("portable", peak / 20))
+    processor = ProcessorLimits(
+        measured=WHEN,
+        epochmark_version="0",
+        multiply_adds=[
+            MultiplyAdds(instruction_set=name, precision="float32", threads=2, timed=timed(rate))
+            for name, rate in sets
+        ],
+        triads=[
+            Triad(threads=2, array_bytes=1 << 28, cache_bytes=None, timed=timed(bandwidth)),
+        ],
+    )
+    engine = EngineLimits(
+        measured=WHEN,
+        epochmark_version="0",
+        engine=record.engine.name,
+        device=record.device.resolved or "cpu",
+        versions=record.engine.versions if versions is None else versions,
+        product=None if product is None else Product(size=1024, timed=timed(product)),
+        convolution=None if convolution is None else timed(convolution),
+        dispatch=None if latency_s is None else Timed(work=1, seconds=[latency_s]),
+    )
+    return Limits(format=1, machine=record.machine, processor=processor, engines=[engine])
+
+
+def said(
+    record: Record, known: Limits | None = None, records: Sequence[Record] = ()
+) -> dict[str, str]:
+    """Sentences by rule."""
+    return {one.rule.name: one.said.sentence for one in explain(gather(record, records, known))}
+
+
+def sweep(*epochs_s: float, **fields: Any) -> list[Record]:
+    """Valid quick runs at the first ``SIZES``."""
+    return [
+        steady(seconds, number=number, batch_size=size, variant=["quick"], **fields)
+        for number, (size, seconds) in enumerate(zip(SIZES, epochs_s, strict=False), start=1)
+    ]
+
+
+def test_the_whole_time_is_told_apart() -> None:
+    text = said(steady(20.0, startup_s=0.5))["whole-time"]
+    assert "A whole run takes 200.5 s" in text
+    assert "start-up 0.500 s (0.2%)" in text
+    assert "10 epochs at steady speed 200.0 s (100%)" in text
+
+
+def test_start_up_and_compilation_speak_where_they_matter() -> None:
+    assert not {"start-up", "compilation"} & set(said(steady(20.0)))
+    assert "60% of that" in said(steady(1.0, startup_s=15.0))["start-up"]
+    text = said(steady(2.0, first_step_s=8.0))["compilation"]
+    # a step takes 2 s / 469; the first one that long
+    assert "The first step took 8.00 s, 1,876 times a steady one" in text
+    assert "costs 5.00 s" in said(steady(2.0, beginning_s=5.0))["compilation"]
+
+
+def test_from_how_many_epochs_on_compilation_does_not_matter() -> None:
+    found = explain(gather(steady(2.0, beginning_s=5.0)))
+    (advice,) = [one.said.advice for one in found if one.rule.name == "compilation"]
+    # 5 / (5 + 2 n) falls below 5 % at n = 48
+    assert advice is not None
+    assert "from 48 epochs on" in advice
+
+
+def test_a_slow_blas_is_named_with_the_instruction_set_that_explains_it() -> None:
+    record = steady(engine="torch")
+    text = said(record, limits(record, product=230))["slow-product"]
+    assert text == (
+        "This torch multiplies matrices at 230 of this processor's 490 GFLOP/s (47%); that is no "
+        "more than avx2 multiply-adds give (245), so its library seems to use nothing better on "
+        "this processor."
+    )
+    assert "avx2" not in said(record, limits(record, product=280))["slow-product"]
+    assert "slow-product" not in said(record, limits(record, product=400))
+
+
+def test_near_the_peak_nothing_holds_it_back() -> None:
+    record = steady(FLOP_A_RUN / 142e9)
+    found = said(record, limits(record, peak=169))
+    assert found["near-peak"].startswith("Nothing holds it back: it trains at 142 GFLOP/s")
+    assert "84% of the 169 GFLOP/s of avx512 multiply-adds, 2 threads." in found["near-peak"]
+    assert "below-peak" not in found
+    beyond = said(record, limits(record, peak=100))["near-peak"]
+    assert "142% of" in beyond
+    assert "saves multiplications" in beyond
+    below = said(record, limits(record, peak=490))
+    assert "29% of the 490 GFLOP/s" in below["below-peak"]
+    assert "near-peak" not in below
+
+
+def test_a_record_with_limits_of_its_own_is_held_against_those() -> None:
+    record = steady(FLOP_A_RUN / 142e9)
+    kept = RunLimits(measured=WHEN, float32_gflop_per_s=150.0, float32_source="avx2 then")
+    record = replace(record, limits=kept)
+    assert "95% of the 150 GFLOP/s of avx2 then" in said(record)["near-peak"]
+    assert "no-limits" not in said(record)
+
+
+def test_on_a_gpu_the_yardstick_is_its_own_product() -> None:
+    record = steady(1.0, engine="torch", device="gpu:0")
+    found = said(record, limits(record, product=9000, convolution=6000))
+    assert "48% of the 9,000 GFLOP/s of its own matrix product on gpu:0" in found["below-peak"]
+    assert not {"slow-product", "memory", "no-limits"} & set(found)
+
+
+def test_slow_convolutions_and_gradients() -> None:
+    record = steady(320.0, engine="jax")  # 690 ms a step
+    found = said(record, limits(record, product=90, convolution=80))
+    assert "would take 113 ms; a step takes 682 ms" in found["beyond-forward"]
+    assert not {"slow-convolution", "step-arithmetic"} & set(found)
+    found = said(record, limits(record, product=90, convolution=15))
+    assert "convolution reaches 15 GFLOP/s, its matrix product 90" in found["slow-convolution"]
+    assert "step-arithmetic" in found
+
+
+def test_limits_of_stock_settings_say_nothing_about_the_steps_of_a_tuned_run() -> None:
+    record = steady(320.0, engine="jax", tuning="tuned")
+    found = said(record, limits(record, product=90, convolution=80))
+    assert not {"beyond-forward", "step-arithmetic"} & set(found)
+
+
+@pytest.mark.parametrize(
+    ("execution", "latency_s", "words"),
+    [
+        ("eager", 40e-6, "64% of a step: one call takes 0.04 ms"),
+        ("eager", 40e-6, "does not rank the arithmetic of the device"),
+        ("eager", 10e-6, "16 operations one by one."),
+        ("one jitted step", 600e-6, "a step as a whole: this figure does not rank"),
+        ("eager", 5e-6, None),
+        ("one jitted step", 40e-6, None),
+    ],
+)
+def test_dispatch(execution: str, latency_s: float, words: str | None) -> None:
+    settings = {"execution": execution}
+    record = steady(0.469, engine="torch", device="gpu:0", settings=settings)  # 1 ms a step
+    sentence = said(record, limits(record, latency_s=latency_s)).get("dispatch")
+    assert (sentence is None) if words is None else (words in (sentence or ""))
+
+
+def test_memory_may_hold_it_back() -> None:
+    record = steady(4.69)  # 10 ms a step; 212 MB are 7 ms at 30 GB/s
+    text = said(record, limits(record, bandwidth=30.0))["memory"]
+    assert "a step moves 212 MB, 7.07 ms at this memory's 30 GB/s; a step takes 10 ms" in text
+    assert "memory" not in said(record, limits(record, bandwidth=100.0))
+
+
+def test_operations_and_bytes_are_counted_from_the_layers() -> None:
+    # forwards 5 layers and the loss; backwards the loss, pooling, 4 kernels, 3 inputs; Adam
+    assert operations_per_step(MNIST_CNN) == 6 + 9 + 1
+    activations = 26 * 26 * 32 + 24 * 24 * 64 + 12 * 12 * 64 + 128 + 10
+    assert bytes_per_step(MNIST_CNN, 2) == 4 * (5 * 2 * activations + 8 * 1_199_882)
+
+
+def test_a_sweep_shows_what_does_not_depend_on_the_batch() -> None:
+    records = sweep(37.5, 20.0, 11.0, 6.5, 4.5)  # 20 ms a step at 32, 23.5 ms at 128
+    found = said(records[2], None, records)
+    assert "About 80% of a step does not depend on the batch" in found["fixed-cost"]
+    assert "at batch 32 a step takes 20 ms, at 128 23.5 ms" in found["fixed-cost"]
+    assert "at 512 it trains 13,333 images a second, here 5,455" in found["fuller-batch"]
+    whole = steady(11.0, number=9)  # not quick: the sweep tells about its steps all the same
+    assert "fixed-cost" in said(whole, None, records)
+
+
+def test_a_sweep_of_another_device_or_a_full_device_says_nothing() -> None:
+    records = sweep(12.0, 11.5, 11.0, 11.0, 11.0)
+    assert not {"fixed-cost", "fuller-batch"} & set(said(records[2], None, records))
+    gpu = sweep(37.5, 20.0, 11.0, 6.5, device="gpu:0")
+    assert not {"fixed-cost", "fuller-batch"} & set(said(steady(11.0), None, gpu))
+    assert "batch 128 fills this device" in said(steady(11.0, device="gpu:0"))["no-sweep"]
+    assert "no-sweep" not in said(gpu[2], None, gpu)
+
+
+def test_threads_and_cores() -> None:
+    one = steady(engine="torch", settings={"threads": "1"})
+    assert said(one)["few-threads"] == "It used 1 thread of 2 cores."
+    for threads in ("2", "TensorFlow's default", "²", "", "9" * 50):
+        assert "few-threads" not in said(steady(engine="torch", settings={"threads": threads}))
+    lazy = steady(engine="torch", settings={}, busy_cpus=1.1)
+    assert "kept 1.1 of 2 cores busy" in said(lazy)["idle-cores"]
+    assert "idle-cores" not in said(steady(engine="torch", settings={}, busy_cpus=1.9))
+    assert "idle-cores" not in said(steady(settings={"threads": "1"}, busy_cpus=0.99))
+
+
+def test_a_lesser_instruction_set() -> None:
+    record = steady(settings={"instruction_set": "avx2", "kernel_version": "1"})
+    assert "avx512 reaches 490" in said(record, limits(record))["lesser-instruction-set"]
+    best = steady(settings={"instruction_set": "avx512", "kernel_version": "1"})
+    assert "lesser-instruction-set" not in said(best, limits(best))
+
+
+def test_power() -> None:
+    portable = replace(machine(), power_source="battery", cpu_governor="powersave")
+    found = said(steady(on=portable))
+    assert "battery" in found
+    assert "on some processors" in found["governor"]
+    desktop = replace(machine(), power_source="mains", cpu_governor="performance")
+    assert not {"battery", "governor"} & set(said(steady(on=desktop)))
+
+
+def test_what_is_not_known_is_told_with_the_command_that_finds_out() -> None:
+    record = steady(engine="torch")
+    lines = "\n".join(explanation_lines(record, explain(gather(record))))
+    assert "run 'epochmark limits' on it" in lines
+    assert "run 'epochmark limits torch'" in lines
+    known = limits(record, product=400, convolution=400)
+    assert not {"no-limits", "no-engine-limits"} & set(said(record, known))
+    other = limits(record, product=400, versions={"torch": "0.1"})
+    found = said(record, other)
+    assert "were measured with other versions" in found["no-engine-limits"]
+    assert "slow-product" not in said(record, replace(other, engines=[]))
+
+
+def test_limits_of_another_machine_are_none() -> None:
+    record = steady()
+    elsewhere = replace(limits(record), machine=machine("Another"))
+    assert "no-limits" in said(record, elsewhere)
+    assert "below-peak" not in said(record, elsewhere)
+
+
+@pytest.mark.parametrize("code", list(FindingCode))
+def test_what_limits_trust_comes_first_and_a_worthless_time_is_not_explained(
+    code: FindingCode,
+) -> None:
+    record = steady(findings=[code])
+    found = explain(gather(record, (), limits(record)))
+    assert found[0].rule.name == "findings"
+    assert found[0].said.advice == f"{code.value}: {MEANING[code].remedy}"
+    speaks_of_time = any(one.rule.needs == "time" for one in found)
+    assert speaks_of_time is (MEANING[code].validity == "partial")
+    assert (found[1].rule.name == "time-unexplained") is not speaks_of_time
+
+
+def test_a_partial_run_may_be_disturbed_as_well() -> None:
+    record = steady(findings=[FindingCode.FOREIGN_LOAD, FindingCode.STEPS_LIMITED])
+    assert record.headline.validity == "partial"
+    assert list(said(record)) == ["findings", "time-unexplained"]
+
+
+def test_a_run_that_failed_is_explained_by_its_finding_only() -> None:
+    assert list(said(failed(1))) == ["findings", "time-unexplained"]
+
+
+def test_every_sentence_is_tied_to_a_rule_and_its_figures() -> None:
+    record = steady(40.0, beginning_s=90.0)
+    found = explain(gather(record, (), limits(record, product=100, convolution=40)))
+    document = json.loads(msgspec.json.encode(explanation_document(record, found)))
+    assert document["id"] == record.id
+    names = {rule.name for rule in all_rules()}
+    assert {one["rule"] for one in document["explanations"]} <= names
+    assert all(one["sentence"].endswith(".") for one in document["explanations"])
+    by_rule = {one["rule"]: one["figures"] for one in document["explanations"]}
+    assert by_rule["slow-convolution"] == {
+        "convolution_gflop_per_s": pytest.approx(40),
+        "product_gflop_per_s": pytest.approx(100),
+    }
+    assert len(names) == len(all_rules())
+
+
+@pytest.fixture
+def stored(results: ResultFiles) -> ResultFiles:
+    for number, engine in ((1, "native"), (2, "torch"), (3, "native")):
+        results.save(steady(20.0, number=number, engine=engine))
+    results.save(failed(0x10, engine="jax"))
+    return results
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["explain", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("named", "record_id"),
+    [
+        ((), "0003"),
+        (("0002",), "0002"),
+        (("native",), "0003"),
+        (("torch",), "0002"),
+        (("jax",), "0010"),
+    ],
+)
+def test_a_run_is_named_by_id_or_engine(
+    stored: ResultFiles, named: tuple[str, ...], record_id: str
+) -> None:
+    if not named:
+        stored.remove(stored.find("0010"))
+    done = invoke(*named)
+    assert done.exit_code == 0, done.stderr
+    assert f"(record {record_id}" in done.stdout.splitlines()[0]
+
+
+def test_a_run_is_named_by_file(stored: ResultFiles, tmp_path: Path) -> None:
+    elsewhere = ResultFiles(tmp_path / "elsewhere").save(steady(9.0, number=0x77))
+    document = json.loads(invoke(str(elsewhere), "--json").stdout)
+    assert document["id"].startswith("0077")
+    assert document["explanations"][0]["rule"] == "whole-time"
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("ffff", "no result has an id that begins with 'ffff'"),
+        ("00", "4 results have an id that begins with '00'"),
+        ("tinygrad", "there is no run of tinygrad"),
+        ("missing.json", "cannot be read as a record"),
+        ("", "no result has an id"),
+    ],
+)
+def test_what_names_no_run_is_refused(stored: ResultFiles, named: str, message: str) -> None:
+    done = invoke(named)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_without_any_run_it_says_how_to_make_one(results: ResultFiles) -> None:
+    done = invoke()
+    assert done.exit_code == 2
+    assert "'epochmark run' makes the first" in done.stderr
+
+
+def test_stored_limits_are_used_and_a_broken_file_is_told_of(stored: ResultFiles) -> None:
+    save_limits(stored.folder, limits(steady(), product=230))
+    assert "What holds it back" in invoke("native").stdout
+    (stored.folder / "machine-limits").write_bytes(b"{}")
+    done = invoke("native")
+    assert done.exit_code == 0
+    assert "cannot be read" in done.stderr
+    assert "Where the time goes" in done.stdout
