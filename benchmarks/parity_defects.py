@@ -1,6 +1,6 @@
 """Measure how far correct and deliberately wrong training departs from the golden losses.
 
-    python benchmarks/parity_defects.py FOLDER_WITH_THE_FOUR_MNIST_FILES
+    python benchmarks/parity_defects.py FOLDER_WITH_THE_FOUR_MNIST_FILES [--version N]
 
 Needs PyTorch (any CPU build) beside epochmark. Prints the table of docs/parity.md: for each variant
 the relative error of the loss after some of the ten steps (the larger of both forms of Adam), then
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -35,6 +36,7 @@ from epochmark.workloads.spec import Adam
 
 Parameters = dict[str, Tensor]
 Batches = list[tuple[Tensor, Tensor]]
+Weights = Mapping[str, npt.NDArray[np.float32]]
 CONVOLUTIONS = ("conv_1", "conv_2")
 SHOWN_STEPS = (1, 2, 3, 5, 10)
 TRAINED = (*CONVOLUTIONS, "dense_1", "dense_2")
@@ -52,6 +54,7 @@ class Variant:
     swap_form: bool = False
     torch_optimizer: bool = False
     average_pooling: bool = False
+    ties: str = ""
     label_shift: int = 0
     channels_first_flatten: bool = False
     transposed_kernels: bool = False
@@ -115,14 +118,30 @@ def compute_logits(variant: Variant, parameters: Parameters, images: Tensor) -> 
     for name in CONVOLUTIONS:
         values = multiply(variant, values, parameters[f"{name}.kernel"])
         values = functional.relu(values + parameters[f"{name}.bias"][:, None, None])
-    pool = functional.avg_pool2d if variant.average_pooling else functional.max_pool2d
-    values = pool(values, 2)
+    values = pool(variant, values)
     if not variant.channels_first_flatten:
         values = values.permute(0, 2, 3, 1)
     values = values.flatten(1)
     hidden = multiply(variant, values, parameters["dense_1.kernel"]) + parameters["dense_1.bias"]
     values = functional.relu(hidden)
     return multiply(variant, values, parameters["dense_2.kernel"]) + parameters["dense_2.bias"]
+
+
+def pool(variant: Variant, values: Tensor) -> Tensor:
+    """(n, channels, height, width) to half of both. ``ties`` says what equal maxima of a window
+    get: the first all of the gradient (""), all an equal share ("divided"), or each all of it
+    ("each")."""
+    if variant.average_pooling:
+        return functional.avg_pool2d(values, 2)
+    if not variant.ties:
+        return functional.max_pool2d(values, 2)
+    n, channels, height, width = values.shape
+    windows = values.reshape(n, channels, height // 2, 2, width // 2, 2)
+    maxima = windows.amax(dim=(3, 5))  # PyTorch divides this one's gradient
+    if variant.ties == "each":
+        equal = (windows == maxima[:, :, :, None, :, None]).sum(dim=(3, 5))
+        maxima.register_hook(lambda gradient: gradient * equal)
+    return maxima
 
 
 class HandWrittenAdam:
@@ -152,9 +171,9 @@ class HandWrittenAdam:
             value.data.addcdiv_(self.first[name], root, value=-adam.learning_rate / correction_1)
 
 
-def make_parameters(variant: Variant) -> Parameters:
+def make_parameters(variant: Variant, weights: Weights) -> Parameters:
     parameters: Parameters = {}
-    for name, array in parity.replay_weights(MNIST_CNN).items():
+    for name, array in weights.items():
         value = torch.from_numpy(array.copy()).to(variant.dtype)
         if value.dim() == 4:
             order = (3, 2, 1, 0) if variant.transposed_kernels else (3, 2, 0, 1)
@@ -178,11 +197,11 @@ def edit_gradients(variant: Variant, parameters: Parameters) -> None:
         value.grad.mul_(variant.gradient_scale.get(name, 1.0))
 
 
-def train(variant: Variant, batches: Batches, form: str) -> list[float]:
+def train(variant: Variant, weights: Weights, batches: Batches, form: str) -> list[float]:
     """Losses of the ten replay steps with the optimizer of ``form``, or the variant's own."""
     torch.set_num_threads(variant.threads)
     torch.manual_seed(variant.noise_seed)
-    parameters = make_parameters(variant)
+    parameters = make_parameters(variant, weights)
     if variant.swap_form:
         (form,) = set(ADAM_FORMS) - {form}
     optimizer: Any = HandWrittenAdam(parameters, variant, form)
@@ -266,16 +285,20 @@ def list_variants() -> list[Variant]:
         Variant(f"{name} kernel gradient x 1.01", gradient_scale={f"{name}.kernel": 1.01})
         for name in TRAINED
     ]
+    defects += [
+        Variant("equal maxima share the gradient", ties="divided"),
+        Variant("equal maxima get it each", ties="each"),
+    ]
     return correct + reduced + defects
 
 
-def format_row(title: str, verdicts: Mapping[str, parity.Verdict]) -> str:
+def format_row(title: str, verdicts: Mapping[str, parity.Verdict], version: int) -> str:
     """A line of the table: errors of the worse form of Adam, then what is made of them per form."""
     errors = [
         max(steps) for steps in zip(*(verdict.errors for verdict in verdicts.values()), strict=True)
     ]
     shown = " | ".join(f"{errors[step - 1]:.1e}" for step in SHOWN_STEPS)
-    limits = parity.TOLERANCES["float32"].steps
+    limits = parity.TOLERANCES[version]["float32"]
     shares = " / ".join(
         f"{max(error / limit for error, limit in zip(verdict.errors, limits, strict=True)):.2g}"
         for verdict in verdicts.values()
@@ -284,27 +307,40 @@ def format_row(title: str, verdicts: Mapping[str, parity.Verdict]) -> str:
     return f"| {title} | {shown} | {shares} | {' / '.join(classes)} |"
 
 
+def read_batches(folder: Path, version: int) -> Batches:
+    """The replay's batches as tensors, pixels and labels uint8."""
+    verify_folder(folder)
+    images, labels, _, _ = read_idx_folder(folder)
+    return [
+        (torch.from_numpy(pixels.copy()), torch.from_numpy(targets.copy()))
+        for pixels, targets in parity.take_replay_batches(MNIST_CNN, images, labels, version)
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder with the four MNIST files (IDX)")
-    folder = parser.parse_args().folder
-    verify_folder(folder)
-    images, labels, _, _ = read_idx_folder(folder)
-    batches = [
-        (torch.from_numpy(pixels.copy()), torch.from_numpy(targets.copy()))
-        for pixels, targets in parity.replay_batches(images, labels)
-    ]
-    print(f"PyTorch {torch.__version__}, NumPy {np.__version__}, {platform.machine()}\n")
+    parser.add_argument(
+        "--version", type=int, default=parity.REPLAY_VERSION, choices=sorted(parity.REPLAYS)
+    )
+    options = parser.parse_args()
+    batches = read_batches(options.folder, options.version)
+    weights = parity.replay_weights(MNIST_CNN, options.version)
+    print(
+        f"replay version {options.version}, PyTorch {torch.__version__}, NumPy {np.__version__}, "
+        f"{platform.machine()}\n"
+    )
     steps = " | ".join(f"step {step}" for step in SHOWN_STEPS)
     print(f"| variant | {steps} | x tolerance | class |")
     print("|---" * (len(SHOWN_STEPS) + 3) + "|")
     for variant in list_variants():
         forms = ("algorithm_1",) if variant.torch_optimizer else ADAM_FORMS
-        verdicts = {
-            form: parity.judge(train(variant, batches, form), parity.golden_losses(MNIST_CNN, form))
-            for form in forms
-        }
-        print(format_row(variant.title, verdicts), flush=True)
+        verdicts = {}
+        for form in forms:
+            golden = parity.golden_losses(MNIST_CNN, form, options.version)
+            losses = train(variant, weights, batches, form)
+            verdicts[form] = parity.judge(losses, golden, options.version)
+        print(format_row(variant.title, verdicts, options.version), flush=True)
 
 
 if __name__ == "__main__":

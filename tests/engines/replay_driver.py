@@ -1,6 +1,6 @@
 """Run by an engine's interpreter: the losses of its parity replay.
 
-    python replay_driver.py ENGINE PRECISION FOLDER_WITH_THE_FOUR_MNIST_FILES
+    python replay_driver.py ENGINE PRECISION FOLDER_WITH_THE_FOUR_MNIST_FILES [VERSION [STEPS]]
 
 Prints them as JSON. A worker's run would also evaluate 10,000 test images, which CPUs without
 bfloat16 do very slowly.
@@ -16,14 +16,19 @@ from epochmark.workloads import MNIST_CNN, parity
 from epochmark.workloads.mnist_files import read_idx_folder
 
 
-def main(name: str, precision: str, folder: str) -> None:
+def main(
+    name: str,
+    precision: str,
+    folder: str,
+    version: str = str(parity.REPLAY_VERSION),
+    steps: str = str(parity.REPLAY_STEPS),
+) -> None:
     images, labels, _, _ = read_idx_folder(folder)
     engine = get_engine(name)
     engine.open(Settings(MNIST_CNN, "cpu", precision, "stock", seed=1, epochs=1, batch_size=128))
-    losses = engine.replay(
-        parity.replay_weights(MNIST_CNN), parity.replay_batches(images, labels, MNIST_CNN)
-    )
-    print(json.dumps(losses))
+    weights = parity.replay_weights(MNIST_CNN, int(version))
+    batches = parity.replay_batches(images, labels, MNIST_CNN, int(version))
+    print(json.dumps(engine.replay(weights, batches[: int(steps)])))
 
 
 if __name__ == "__main__":

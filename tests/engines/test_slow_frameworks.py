@@ -1,4 +1,4 @@
-"""What is special to tinygrad, MLX and PlaidML, each in a real worker with the real framework."""
+"""What is special to tinygrad, MLX and PlaidML, each with the real framework."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 import epochmark.engines
 from epochmark.bench.interpreter import Interpreter
 from epochmark.errors import EpochmarkError
-from tests.engines.conftest import Run, interpreter_of
+from epochmark.workloads import MNIST_CNN, parity
+from tests.engines.conftest import Run, answer_of, interpreter_of
+from tests.engines.test_contract import REPLAY
 from tests.engines.test_defects import INJECTED, codes
 
 
@@ -32,11 +34,34 @@ def test_tinygrad_says_what_its_cpu_device_lacks(run_engine: Run, tmp_path: Path
     assert raised.value.exit_code == 2
 
 
+def test_tinygrad_trains_as_a_gpu_on_opencl(run_engine: Run) -> None:
+    """Without a GPU's driver, through PoCL, which offers the processor as an OpenCL device."""
+    interpreter = with_environment("tinygrad", DEV="CL")
+    record = run_engine("tinygrad", interpreter, device="gpu", max_steps=3).record
+    assert record.failure is None, record.failure
+    assert record.device.resolved == "gpu:0"
+    assert record.device.observed == ["gpu:0"]
+    assert str(record.device.resolved_description).startswith("CL, ")
+    assert record.headline.validity == "partial", record.findings
+    assert record.precision.observed == "float32"
+
+
 def test_mlx_without_bias_correction_fails_parity(run_engine: Run) -> None:
     interpreter = with_environment("mlx", PYTHONPATH=str(INJECTED))
     record = run_engine("uncorrected-mlx", interpreter, max_steps=1).record
     assert record.failure is None
     assert "parity-failed" in codes(record), record.replay
+
+
+def test_plaidml_gives_every_equal_maximum_the_gradient(tmp_path: Path, mnist_folder: Path) -> None:
+    """Seen with MNIST's images as they are, where pooling windows have equal inputs: the first
+    version of the replay. Its first loss is that of a right forward pass, its second is not."""
+    losses = answer_of(REPLAY, tmp_path, "plaidml-keras", "float32", str(mnist_folder), "1", "2")
+    golden = parity.golden_losses(MNIST_CNN, "epsilon_hat", version=1)
+    first, second = parity.judge(losses, golden[:2], version=1).errors
+    tolerance = parity.TOLERANCES[1]["float32"]
+    assert first < tolerance[0]
+    assert second > 10 * tolerance[1]
 
 
 def test_plaidml_refuses_the_device_it_was_not_asked_for(run_engine: Run) -> None:

@@ -20,6 +20,7 @@ from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
 from epochmark.environments.store import Environment
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import describe_machine
+from epochmark.report.answer import answer_lines
 from epochmark.worker.protocol import Phase, Report
 
 FAKE, TORCH = get_engine("fake").info, get_engine("torch").info
@@ -121,6 +122,24 @@ def test_another_interpreter_is_measured_as_it_is(
     assert record.outcome == "completed"
     assert record.engine.interpreter == "foreign"
     assert sorted(packages.iterdir()) == before
+
+
+def test_a_framework_for_a_newer_python_is_told_with_the_version(
+    with_numpy: Path, mnist_folder: Path
+) -> None:
+    """Found, so not refused beforehand: only its import shows that it does not fit."""
+    (packages,) = with_numpy.parent.parent.glob("lib/python*/site-packages")
+    (packages / "torch").mkdir()
+    (packages / "torch" / "__init__.py").write_text("from __future__ import braces_of_tomorrow\n")
+    record = measure(
+        RunRequest(engine="torch", max_steps=1), mnist_folder, describe_machine(None), ignore,
+        interpreter=choose_interpreter(TORCH, str(with_numpy)),
+    ).record  # fmt: skip
+    assert record.failure is not None
+    assert record.failure.exception == "SyntaxError"
+    text = "\n".join(answer_lines(record))
+    assert "braces_of_tomorrow is not defined" in text
+    assert f"Python {record.engine.python}" in text
 
 
 def ignore(report: Report) -> None:

@@ -107,7 +107,10 @@ def sample(
             ],
             test_accuracy=round(noise.uniform(0.986, 0.991), 4),
         ),
-        replay=Replay(losses=list(parity.golden_losses(MNIST_CNN, real.engine.adam_form))),
+        replay=Replay(
+            version=parity.REPLAY_VERSION,
+            losses=list(parity.golden_losses(MNIST_CNN, real.engine.adam_form)),
+        ),
         machine=on or machine(),
     )
     return finished(record)

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import typer.main
 
+from epochmark.bench.request import public_engines
 from epochmark.cli import app
+from epochmark.engines import get_engine
 from tools import write_docs
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +82,22 @@ def test_every_field_of_the_record_is_documented() -> None:
     parts = write_docs.record_schema()["$defs"].items()
     missing = [f"{part}.{name}" for part, spec in parts for name in spec["properties"]]
     assert [name for name in missing if name.split(".")[1] not in named] == []
+
+
+def test_every_device_of_every_engine_is_documented() -> None:
+    """With a word on whether it has been seen; a device that is not offered says so."""
+    page = (DOCS / "engines.md").read_text("utf-8")
+    table = page.split("| engine | device | through | seen |")[1].split("\n\n")[0]
+    documented: dict[str, set[str]] = {}
+    engine = ""
+    for line in table.splitlines()[2:]:
+        name, device, through, seen = (cell.strip() for cell in line.strip("|").split("|"))
+        engine = name or engine
+        if not through.startswith("not offered"):
+            assert seen, line
+            documented.setdefault(engine, set()).add(device)
+    infos = [get_engine(name).info for name in public_engines() if name != "native"]
+    assert documented == {info.name: set(info.device_kinds) for info in infos}
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md")), ids=str)

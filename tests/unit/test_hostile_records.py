@@ -163,6 +163,7 @@ def test_what_is_no_record_is_refused_with_a_reason(content: bytes, reason: str)
         ({"machine__memory_bytes": -1}, "memory_bytes"),
         ({"learning__test_accuracy": 1.5}, "test_accuracy"),
         ({"engine__adam_form": "adamw"}, "adam_form"),
+        ({"schema": 2, "replay__version": 99}, "version 99 of the replay.*upgrade epochmark"),
         ({"findings": [{"code": "all-is-well", "detail": ""}]}, "unknown finding"),
         ({"outcome": "failed"}, "contradict"),
         ({"timing__laps": [LAP, LAP]}, "do not follow one another"),

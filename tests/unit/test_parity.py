@@ -17,6 +17,7 @@ from epochmark.workloads import MNIST_CNN, parity, reference
 
 Mnist = tuple[npt.NDArray[np.uint8], ...]
 GOLDEN = parity.golden_losses(MNIST_CNN, "epsilon_hat")
+TOLERANCES = parity.TOLERANCES[parity.REPLAY_VERSION]
 
 
 def with_errors(*errors: float) -> list[float | None]:
@@ -32,11 +33,39 @@ def test_weights_are_those_of_the_golden_losses_with_biases() -> None:
             assert 0.0 < np.abs(array).max() <= np.float32(parity.REPLAY_BIAS_RANGE)
 
 
-def test_batches_are_the_first_training_images(mnist: Mnist) -> None:
+def test_batches_are_the_first_training_images_with_drawn_lowest_bits(mnist: Mnist) -> None:
     batches = parity.replay_batches(mnist[0], mnist[1])
     assert len(batches) == parity.REPLAY_STEPS
-    assert np.array_equal(np.concatenate([images for images, _ in batches]), mnist[0][:1280])
+    images = np.concatenate([images for images, _ in batches])
+    assert np.array_equal(images >> 4, mnist[0][:1280] >> 4)
+    assert np.bincount(images.ravel() & 15).min() > 0.99 * images.size / 16
     assert np.array_equal(np.concatenate([labels for _, labels in batches]), mnist[1][:1280])
+
+
+def test_the_first_version_had_the_images_as_they_are(mnist: Mnist) -> None:
+    batches = parity.replay_batches(mnist[0], mnist[1], version=1)
+    assert np.array_equal(np.concatenate([images for images, _ in batches]), mnist[0][:1280])
+
+
+@pytest.mark.parametrize(("version", "ties"), [(1, True), (2, False)])
+def test_only_the_first_version_has_equal_maxima(mnist: Mnist, version: int, ties: bool) -> None:
+    """Windows of the pooling in which two or more inputs have the maximum, above ReLU's zero, in
+    the first batch."""
+    images, _ = parity.replay_batches(mnist[0], mnist[1], version=version)[0]
+    weights = parity.replay_weights(MNIST_CNN, version)
+    values = reference.scale_pixels(MNIST_CNN, images)
+    for name in ("conv_1", "conv_2"):
+        kernel = weights[f"{name}.kernel"].astype(np.float64)
+        values = reference.relu(
+            reference.convolve(values, kernel, weights[f"{name}.bias"].astype(np.float64))
+        )
+    windows = values.reshape(len(values), 12, 2, 12, 2, 64).transpose(0, 1, 3, 5, 2, 4)
+    flat = windows.reshape(-1, 4)
+    highest = flat.max(axis=1, keepdims=True)
+    close = (flat >= highest - 1e-13).sum(axis=1)
+    shared = (close > 1) & (highest[:, 0] > 0)
+    assert (shared.mean() > 0.05) == ties
+    assert (shared.sum() > 0) == ties
 
 
 def test_other_images_are_refused(mnist: Mnist) -> None:
@@ -48,17 +77,19 @@ def test_other_images_are_refused(mnist: Mnist) -> None:
 
 def test_a_single_changed_pixel_is_noticed(mnist: Mnist) -> None:
     images = mnist[0].copy()
-    images[1279, 27, 27] ^= 1
+    images[1279, 27, 27] ^= 0x10  # the lowest four bits are drawn anyway
     with pytest.raises(ValueError, match="golden"):
         parity.replay_batches(images, mnist[1])
 
 
+@pytest.mark.parametrize("version", parity.REPLAYS)
 @pytest.mark.parametrize("form", reference.ADAM_FORMS)
-def test_stored_losses_are_those_of_the_reference(mnist: Mnist, form: str) -> None:
+def test_stored_losses_are_those_of_the_reference(mnist: Mnist, form: str, version: int) -> None:
     # Two steps; all ten come from the same code (benchmarks/make_golden_losses.py).
-    batches = parity.replay_batches(mnist[0], mnist[1])[:2]
-    losses, _ = reference.train(MNIST_CNN, parity.replay_weights(MNIST_CNN), batches, form)
-    assert losses == pytest.approx(parity.golden_losses(MNIST_CNN, form)[:2], rel=1e-12)
+    batches = parity.replay_batches(mnist[0], mnist[1], version=version)[:2]
+    weights = parity.replay_weights(MNIST_CNN, version)
+    losses, _ = reference.train(MNIST_CNN, weights, batches, form)
+    assert losses == pytest.approx(parity.golden_losses(MNIST_CNN, form, version)[:2], rel=1e-12)
 
 
 def test_the_forms_of_adam_differ_from_the_second_step_on() -> None:
@@ -69,12 +100,20 @@ def test_the_forms_of_adam_differ_from_the_second_step_on() -> None:
     assert parity.judge(GOLDEN, other).precision is None
 
 
-def test_golden_losses_say_where_they_come_from() -> None:
+@pytest.mark.parametrize("version", parity.REPLAYS)
+def test_golden_losses_say_where_they_come_from(version: int) -> None:
     stored = json.loads(parity.golden_path(MNIST_CNN).read_text("utf-8"))
     assert stored["workload"] == MNIST_CNN.name
-    assert set(stored["losses"]) == set(reference.ADAM_FORMS)
-    assert {"script", "method", "weights", "batches", "numpy", "date"} <= set(stored["provenance"])
-    assert f"seed={parity.REPLAY_SEED}," in stored["provenance"]["weights"]
+    golden = stored["replays"][str(version)]
+    assert set(golden["losses"]) == set(reference.ADAM_FORMS)
+    assert {"script", "method", "weights", "batches", "numpy", "date"} <= set(golden["provenance"])
+    seed = parity.REPLAYS[version].weights_seed
+    assert f"seed={seed}," in golden["provenance"]["weights"]
+
+
+def test_a_version_that_is_not_there_has_no_golden_losses() -> None:
+    with pytest.raises(ValueError, match="version 99 of the replay"):
+        parity.golden_losses(MNIST_CNN, "epsilon_hat", 99)
 
 
 def test_another_workload_has_no_golden_losses() -> None:
@@ -116,9 +155,12 @@ def test_a_wrong_number_of_losses_meets_no_precision(losses: list[float]) -> Non
     assert verdict.max_error == math.inf
 
 
-def test_tolerances_widen_with_step_and_with_precision() -> None:
-    profiles = [tolerance.steps for tolerance in parity.TOLERANCES.values()]
-    assert list(parity.TOLERANCES) == ["float32", "tf32", "float16", "bfloat16"]
+@pytest.mark.parametrize("tolerances", parity.TOLERANCES.values(), ids=["first", "second"])
+def test_tolerances_widen_with_step_and_with_precision(
+    tolerances: dict[str, tuple[float, ...]],
+) -> None:
+    profiles = list(tolerances.values())
+    assert list(tolerances) == ["float32", "tf32", "float16", "bfloat16"]
     for profile in profiles:
         assert len(profile) == parity.REPLAY_STEPS
         assert list(profile) == sorted(profile)
@@ -126,9 +168,9 @@ def test_tolerances_widen_with_step_and_with_precision() -> None:
         assert all(a <= b for a, b in zip(tighter, wider, strict=True))
 
 
-@pytest.mark.parametrize("precision", parity.TOLERANCES)
+@pytest.mark.parametrize("precision", TOLERANCES)
 def test_each_class_takes_what_is_just_inside_its_tolerance(precision: str) -> None:
-    limits = parity.TOLERANCES[precision].steps
+    limits = TOLERANCES[precision]
     inside = parity.judge(with_errors(*(0.99 * limit for limit in limits)), GOLDEN)
     assert precision in inside.met
     assert inside.precision == ("tf32" if precision == "float16" else precision)
@@ -139,7 +181,7 @@ def test_each_class_takes_what_is_just_inside_its_tolerance(precision: str) -> N
 @pytest.mark.parametrize("step", range(10))
 def test_one_step_outside_is_enough(step: int) -> None:
     errors = [0.0] * 10
-    errors[step] = 1.01 * parity.TOLERANCES["float32"].steps[step]
+    errors[step] = 1.01 * TOLERANCES["float32"][step]
     assert "float32" not in parity.judge(with_errors(*errors), GOLDEN).met
 
 

@@ -131,7 +131,6 @@ def _record_of(
     checked = outcome.last(protocol.Checked)
     fitted = outcome.last(protocol.Fitted)
     finished = outcome.last(protocol.Finished)
-    replayed = outcome.last(protocol.Replayed)
     record = Record(
         schema=SCHEMA_VERSION,
         id=secrets.token_hex(6),
@@ -181,7 +180,7 @@ def _record_of(
             test_loss=checked.test_loss if checked else None,
             test_accuracy=checked.test_accuracy if checked else None,
         ),
-        replay=parts.Replay(losses=replayed.losses) if replayed else None,
+        replay=_replay_of(outcome),
         calm=outcome.calm,
         sensors=outcome.sensors,
         failure=_failure_of(outcome),
@@ -227,6 +226,13 @@ def _engine_of(
         python=hello.python if hello else "unknown",
         interpreter=interpreter.kind,
     )
+
+
+def _replay_of(outcome: WorkerOutcome) -> parts.Replay | None:
+    replayed = outcome.last(protocol.Replayed)
+    if replayed is None:
+        return None
+    return parts.Replay(version=parity.REPLAY_VERSION, losses=replayed.losses)
 
 
 def _failure_of(outcome: WorkerOutcome) -> parts.Failure | None:

@@ -7,9 +7,10 @@ epoch's loss and accuracy off the device there anyway.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from abc import abstractmethod
-from typing import Any, ClassVar, Dict, List, Sequence, Tuple
+from typing import Any, ClassVar, ContextManager, Dict, List, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,7 @@ class KerasEngine(Engine):
     def observed_devices(self) -> List[str]:
         """Where the weights, the optimizer's step counter and the outputs for one image are."""
         model = self._model
-        outputs = model(np.zeros((1, 28, 28, 1), np.float32))
+        outputs = self._call(model, np.zeros((1, 28, 28, 1), np.float32))
         variables = [*model.weights, model.optimizer.iterations]
         return sorted({self._device_of(tensor) for tensor in (*variables, outputs)})
 
@@ -97,9 +98,18 @@ class KerasEngine(Engine):
         }
 
     def _new_model(self, weights: Weights) -> Any:
-        model = make_model(self._keras, self._settings.workload.optimizer)
-        model.set_weights([weights[name] for name in parameter_shapes(self._settings.workload)])
+        with self._scope():
+            model = make_model(self._keras, self._settings.workload.optimizer)
+            model.set_weights([weights[name] for name in parameter_shapes(self._settings.workload)])
         return model
+
+    def _scope(self) -> ContextManager[Any]:
+        """Where a back end wants models to be made in a context of its own."""
+        return contextlib.nullcontext()
+
+    def _call(self, model: Any, images: npt.NDArray[np.float32]) -> Any:
+        """The model's outputs, where it computes them."""
+        return model(images)
 
     def _set_seed(self, seed: int) -> None:
         """Only the order of the images is left to chance: the weights are given."""

@@ -97,6 +97,15 @@ TENSORFLOW: Tuple[Requirements, ...] = (
         download_mb=700,
         installed_mb=2500,
     ),
+    # with libtpu, from Google's own page
+    Requirements(
+        pip=("tensorflow-tpu>=2.19,<2.21", _KERAS),
+        accelerators=("tpu",),
+        find_links=("https://storage.googleapis.com/libtpu-tf-releases/index.html",),
+        newest_python=(3, 12),
+        download_mb=700,
+        installed_mb=2500,
+    ),
     # the plug-in 1.2 was made for TensorFlow 2.18
     Requirements(
         pip=("tensorflow>=2.18,<2.19", "tensorflow-metal==1.2.0", _KERAS),

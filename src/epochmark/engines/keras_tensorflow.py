@@ -1,11 +1,15 @@
 """Keras on TensorFlow, as the original script of 2021 runs it: CPU with hidden GPUs, or one GPU.
 
+A TPU is one core of the machine it is attached to (a Cloud TPU VM), through ``TPUStrategy``.
 Works with Keras 3 and with the Keras 2 inside TensorFlow 2.8 to 2.15, which vendors' plug-ins need.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, ContextManager, Dict, List
+
+import numpy as np
+import numpy.typing as npt
 
 from epochmark.engines._contract import Device, EngineInfo, Settings
 from epochmark.engines._devices import choose_device, refuse_precision
@@ -22,12 +26,13 @@ class KerasTensorFlowEngine(KerasEngine):
         summary="Keras on TensorFlow, as the original script",
         family="keras-tensorflow",
         adam_form="epsilon_hat",
-        device_kinds=("cpu", "gpu"),
+        device_kinds=("cpu", "gpu", "tpu"),
         modules=("tensorflow",),
         distributions=(
             "tensorflow",
             "tensorflow-cpu",
             "tensorflow-rocm",
+            "tensorflow-tpu",
             "tensorflow-macos",
             "tensorflow-metal",
             "tensorflow-directml-plugin",
@@ -44,7 +49,12 @@ class KerasTensorFlowEngine(KerasEngine):
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
-        return [CPU] + [Device(f"gpu:{index}", _gpu_name(gpu)) for index, gpu in enumerate(gpus)]
+        tpus = tf.config.list_physical_devices("TPU")
+        return [
+            CPU,
+            *(Device(f"gpu:{index}", _gpu_name(gpu)) for index, gpu in enumerate(gpus)),
+            *(Device(f"tpu:{index}", tpu.name) for index, tpu in enumerate(tpus)),
+        ]
 
     def _open_backend(self, settings: Settings) -> Device:
         """Hide all GPUs but the one asked for, and let its memory grow, as the script does."""
@@ -61,7 +71,25 @@ class KerasTensorFlowEngine(KerasEngine):
             tf.config.threading.set_inter_op_parallelism_threads(settings.threads)
         self._set_precision(settings.precision, device, visible)
         self._opened = device
+        self._strategy = self._make_strategy(device)
         return device
+
+    def _make_strategy(self, device: Device) -> Any:
+        """``TPUStrategy`` on the one core that was opened; None on CPU and GPU, where the script
+        has none."""
+        return make_tpu_strategy(int(device.id.split(":")[1])) if device.kind == "tpu" else None
+
+    def _scope(self) -> ContextManager[Any]:
+        scope: ContextManager[Any] = self._strategy.scope() if self._strategy else super()._scope()
+        return scope
+
+    def _call(self, model: Any, images: npt.NDArray[np.float32]) -> Any:
+        """Under a strategy only a compiled function runs on its device."""
+        import tensorflow as tf
+
+        if self._strategy is None:
+            return model(images)
+        return self._strategy.run(tf.function(model), args=(images,))
 
     def _set_precision(self, precision: str, device: Device, gpu: Any) -> None:
         import tensorflow as tf
@@ -70,7 +98,7 @@ class KerasTensorFlowEngine(KerasEngine):
             details = tf.config.experimental.get_device_details(gpu) if gpu else {}
             if details.get("compute_capability", (0, 0)) < (8, 0):
                 refuse_precision("TensorFlow", precision, device, "float32 or bfloat16")
-        if precision == "float16" and device == CPU:
+        if precision == "float16" and device.kind != "gpu":
             refuse_precision("TensorFlow", precision, device, "float32 or bfloat16")
         if precision in ("float32", "tf32"):
             tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
@@ -85,10 +113,13 @@ class KerasTensorFlowEngine(KerasEngine):
         is a global seed, gives the *same* order in every epoch (seen with Keras 3.15)."""
 
     def _synchronise(self) -> None:
-        """On the CPU a train step is done when its call returns."""
+        """On the CPU a train step is done when its call returns; reading what a TPU's last step
+        wrote waits for it."""
         import tensorflow as tf
 
-        if self._opened != CPU:
+        if self._opened.kind == "tpu":
+            self._model.optimizer.iterations.numpy()
+        elif self._opened != CPU:
             tf.test.experimental.sync_devices()
 
     def _device_of(self, tensor: Any) -> str:
@@ -100,6 +131,8 @@ class KerasTensorFlowEngine(KerasEngine):
         if place.device_type == "GPU":
             visible = tf.config.get_visible_devices("GPU")[place.device_index]
             return f"gpu:{tf.config.list_physical_devices('GPU').index(visible)}"
+        if place.device_type == "TPU":
+            return f"tpu:{place.device_index}"
         return str(place.device_type).lower()
 
     def effective_settings(self) -> Dict[str, Any]:
@@ -108,10 +141,27 @@ class KerasTensorFlowEngine(KerasEngine):
         threading = tf.config.threading
         return {
             **super().effective_settings(),
+            "strategy": type(self._strategy).__name__ if self._strategy else "none",
             "threads": threading.get_intra_op_parallelism_threads() or "TensorFlow's default",
             "inter_op_threads": threading.get_inter_op_parallelism_threads()
             or "TensorFlow's default",
         }
+
+
+def make_tpu_strategy(core: int) -> Any:
+    """TensorFlow's strategy for training on one core of the TPUs attached to this machine.
+
+    By default it would split every batch among all cores; one core is one device here, as in every
+    other engine.
+    """
+    import tensorflow as tf
+
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
+    tf.config.experimental_connect_to_cluster(resolver)
+    topology = tf.tpu.experimental.initialize_tpu_system(resolver)
+    place = topology.device_coordinates[0][core]
+    alone = tf.tpu.experimental.DeviceAssignment(topology, [[place]])
+    return tf.distribute.TPUStrategy(resolver, experimental_device_assignment=alone)
 
 
 def _gpu_name(gpu: Any) -> str:

@@ -4,7 +4,8 @@ Both ended in 2020; what they need on a newer Python is given to them here, befo
 
 PlaidML's max pooling hands its gradient to *every* input that equals the maximum, where other
 frameworks hand it to one of them, or divide it. On MNIST's black background all four inputs of a
-window are equal, so there the convolutions get gradients up to four times as large.
+window are equal, so there the convolutions get gradients up to four times as large. The images of
+the replay have no such windows (docs/parity.md).
 """
 
 from __future__ import annotations

@@ -100,8 +100,10 @@ def _steady(run: WorkloadRun, laps: Sequence[Lap]) -> SteadyEpoch | None:
 
 
 def replay_verdict(record: Record) -> parity.Verdict | None:
-    """The record's replayed losses against the golden losses of its engine's form of Adam."""
+    """The record's replayed losses against the golden losses of that replay and form of Adam."""
     if record.replay is None:
         return None
-    golden = parity.golden_losses(WORKLOADS[record.workload.name], record.engine.adam_form)
-    return parity.judge(record.replay.losses, golden)
+    golden = parity.golden_losses(
+        WORKLOADS[record.workload.name], record.engine.adam_form, record.replay.version
+    )
+    return parity.judge(record.replay.losses, golden, record.replay.version)

@@ -155,8 +155,12 @@ class Learning(_Part, frozen=True, kw_only=True):
 
 
 class Replay(_Part, frozen=True, kw_only=True):
-    """Losses of the parity replay, before each update; None where the engine gave NaN."""
+    """Losses of the parity replay, before each update; None where the engine gave NaN.
 
+    ``version`` is that of the replay: which weights and images it trained on.
+    """
+
+    version: PositiveCount
     losses: Annotated[list[float | None], Meta(max_length=1000)]
 
 

@@ -14,13 +14,18 @@ from epochmark.results.headline import headline_of
 from epochmark.results.quantities import QUANTITIES, implausible
 from epochmark.results.record import SCHEMA_VERSION, Record, SensorLog
 from epochmark.workloads import WORKLOADS
+from epochmark.workloads.parity import REPLAYS
 
 MAX_RECORD_BYTES = 16 << 20
 """A full run in quarter-second laps for an hour takes about 1 MiB."""
 
 
 def _from_1(fields: dict[str, Any]) -> dict[str, Any]:
-    """Schema 2 only adds fields that may be absent."""
+    """Schema 2 names the version of the replay, of which there was one, and adds fields that may
+    be absent."""
+    replay = fields.get("replay")
+    if isinstance(replay, dict):
+        fields = {**fields, "replay": {**replay, "version": 1}}
     return fields
 
 
@@ -84,6 +89,11 @@ def _check_meaning(record: Record) -> None:
     """What the types alone cannot say."""
     if record.workload.name not in WORKLOADS:
         raise RecordError(f"it is of an unknown workload, {record.workload.name!r}")
+    if record.replay is not None and record.replay.version not in REPLAYS:
+        raise RecordError(
+            f"it has version {record.replay.version} of the replay, this version of epochmark "
+            f"knows up to {max(REPLAYS)}: upgrade epochmark to read it"
+        )
     known = {code.value for code in FindingCode}
     unknown = [finding.code for finding in record.findings if finding.code not in known]
     if unknown:
