@@ -10,9 +10,11 @@ struct utilisation { unsigned gpu, memory; };
 struct process { unsigned pid; unsigned long long used; unsigned instance, compute; };
 
 static int lost = 0;
+static unsigned other_process = 0;
 static char gpu;
 
 void lose_gpu(void) { lost = 1; }
+void let_compute(unsigned pid) { other_process = pid; }
 
 int nvmlInitWithFlags(unsigned flags) { return SUCCESS; }
 int nvmlInit_v2(void) { return SUCCESS; }
@@ -56,6 +58,6 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, struc
   }
   *count = 2;
   found[0] = (struct process){(unsigned)getpid(), 512ull << 20, 0, 0};
-  found[1] = (struct process){1, 1ull << 30, 0, 0};
+  found[1] = (struct process){other_process, 1ull << 30, 0, 0};
   return SUCCESS;
 }

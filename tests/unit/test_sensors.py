@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -230,7 +231,16 @@ def nvml(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return ctypes.CDLL(str(library))
 
 
-def test_an_nvidia_gpu_through_nvidias_own_binding(nvml: ctypes.CDLL) -> None:
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """A living process of another session than ours."""
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        yield process.pid
+        process.kill()
+
+
+def test_an_nvidia_gpu_through_nvidias_own_binding(nvml: ctypes.CDLL, stranger: int) -> None:
+    nvml.let_compute(stranger)
     sensor = opened("nvidia-gpu", Path("/"), worker=os.getsid(0))
     assert {scope for _, scope in channels(sensor)} == {"GPU 0 Stand-In 3000"}
     quantities = [quantity for quantity, _ in channels(sensor)]
@@ -244,8 +254,7 @@ def test_an_nvidia_gpu_through_nvidias_own_binding(nvml: ctypes.CDLL) -> None:
         "throttle_level": 1,
         "memory": 512 << 20,
     }
-    stranger = opened("nvidia-gpu", Path("/"), worker=2**22)
-    assert stranger.read()[-1] is None
+    assert opened("nvidia-gpu", Path("/"), worker=2**22).read()[-1] is None
     nvml.lose_gpu()
     with pytest.raises(Exception, match="GPU is lost"):
         sensor.read()

@@ -96,7 +96,8 @@ def _steady(run: WorkloadRun, laps: Sequence[Lap]) -> SteadyEpoch | None:
     steady = steady_epoch(recent, steps_per_epoch(run))
     if steady is None:
         return None
-    return replace(steady, warm_up_s=steady.warm_up_s + start_ns / NANOSECONDS)
+    warm_up_s = steady.warm_up_s + start_ns / NANOSECONDS
+    return replace(steady, warm_up_s=warm_up_s, warm_up_excess_s=0.0)
 
 
 def replay_verdict(record: Record) -> parity.Verdict | None:
