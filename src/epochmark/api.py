@@ -15,7 +15,7 @@ from epochmark.bench.check import Checked, check_record
 from epochmark.errors import EpochmarkError
 from epochmark.report.long_table import long_rows
 from epochmark.results.bundle import MAX_BUNDLE_BYTES, documents_in, encode_bundle
-from epochmark.results.record import Record
+from epochmark.results.record import Machine, Record
 from epochmark.results.store import ResultFiles, write_atomically
 from epochmark.results.upgrades import RecordError, decode_record
 
@@ -97,6 +97,7 @@ def run(
             on_report,
             open_counters=open_counters if is_real else None,
             sensors=all_sensors() if is_real else None,
+            limits=_known_limits(files.folder, machine),
         )
     if save:
         files.save(measured.record, measured.stderr)
@@ -148,12 +149,13 @@ def subject(records: Sequence[Record]) -> Subject:
     return subject_of(records, load_references(), own, _known_limits(folder))
 
 
-def _known_limits(folder: Path) -> Limits | None:
-    """The limits stored beside the results; a file that cannot be read is warned of."""
+def _known_limits(folder: Path, machine: Machine | None = None) -> Limits | None:
+    """The limits stored beside the results, with ``machine`` only its own; a file that cannot be
+    read is warned of."""
     from epochmark.results.limits import read_limits
 
     try:
-        return read_limits(folder)
+        return read_limits(folder, machine)
     except EpochmarkError as error:
         warnings.warn(str(error), stacklevel=3)
         return None

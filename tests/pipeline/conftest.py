@@ -16,6 +16,7 @@ from epochmark.bench.session import Measured, measure
 from epochmark.bench.watch import OpenCounters
 from epochmark.hardware.machine import describe_machine
 from epochmark.hardware.sensors import OpenSensor
+from epochmark.results.limits import Limits
 from epochmark.worker.protocol import Report
 from tests.pipeline.program import SAMPLES, Program
 
@@ -33,6 +34,7 @@ class MeasureFake(Protocol):
         patience_s: float | None = None,
         open_counters: OpenCounters | None = None,
         sensors: Mapping[str, OpenSensor] | None = None,
+        limits: Limits | None = None,
         **departures: Any,
     ) -> Measured: ...
 
@@ -46,6 +48,7 @@ def measure_fake(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Measure
         patience_s: float | None = None,
         open_counters: OpenCounters | None = None,
         sensors: Mapping[str, OpenSensor] | None = None,
+        limits: Limits | None = None,
         **departures: Any,
     ) -> Measured:
         monkeypatch.setenv("EPOCHMARK_FAKE", json.dumps(script or {}))
@@ -59,6 +62,7 @@ def measure_fake(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Measure
             patience_s,
             open_counters=open_counters,
             sensors=sensors,
+            limits=limits,
         )
 
     return run

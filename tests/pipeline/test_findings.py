@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from epochmark.errors import EpochmarkError
+from epochmark.hardware.machine import describe_machine
+from epochmark.results.limits import Limits, MultiplyAdds, ProcessorLimits, Timed, save_limits
 from epochmark.results.record import Record
 from tests.pipeline.conftest import MeasureFake
+from tests.pipeline.program import Program
 
 
 def codes(record: Record) -> list[str]:
@@ -50,6 +53,40 @@ def test_wrong_work_is_invalid(
     record = measure_fake(script).record
     assert code in codes(record)
     assert record.headline.validity == "invalid"
+
+
+def stored_limits(gflop_per_s: float) -> Limits:
+    """Those of this machine, as 'epochmark limits' stores them."""
+    when, version = "2026-11-24T12:00:00Z", "0"
+    peak = MultiplyAdds(
+        instruction_set="avx512",
+        precision="float32",
+        threads=2,
+        timed=Timed(work=1e9, seconds=[1 / gflop_per_s]),
+    )
+    processor = ProcessorLimits(measured=when, epochmark_version=version, multiply_adds=[peak])
+    return Limits(format=1, machine=describe_machine(None), processor=processor)
+
+
+def test_faster_than_the_processor_can_compute_is_invalid(measure_fake: MeasureFake) -> None:
+    record = measure_fake({"step_s": 0.0001}, epochs=2, limits=stored_limits(100.0)).record
+    assert codes(record) == ["implausible"]
+    assert record.headline.validity == "invalid"
+    assert record.limits is not None
+    assert record.limits.float32_gflop_per_s == pytest.approx(100.0)
+
+
+def test_of_a_gpu_no_limits_are_known(measure_fake: MeasureFake) -> None:
+    record = measure_fake(device="gpu", limits=stored_limits(100.0)).record
+    assert record.limits is None
+    assert codes(record) == []
+
+
+def test_the_limits_of_this_machine_are_found_beside_the_results(program: Program) -> None:
+    save_limits(program.results, stored_limits(100.0))
+    done = program.run("run", "fake", "--epochs", "2")
+    assert done.returncode == 1
+    assert "implausible: it was faster than this processor can compute" in done.stdout
 
 
 def test_work_after_the_last_lap_disturbs_the_time(measure_fake: MeasureFake) -> None:

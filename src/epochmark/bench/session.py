@@ -27,6 +27,7 @@ from epochmark.hardware.sensors import OpenSensor
 from epochmark.results import record as parts
 from epochmark.results.digest import sealed
 from epochmark.results.headline import headline_of, replay_verdict
+from epochmark.results.limits import Limits
 from epochmark.results.record import SCHEMA_VERSION, Machine, Record
 from epochmark.worker import protocol
 from epochmark.worker.protocol import Job, Report
@@ -56,11 +57,12 @@ def measure(
     interpreter: Interpreter | None = None,
     open_counters: OpenCounters | None = None,
     sensors: Mapping[str, OpenSensor] | None = None,
+    limits: Limits | None = None,
 ) -> Measured:
     """Run ``request`` in a fresh worker process and return its record.
 
     The worker is started by ``interpreter``, by default our own. ``open_counters`` and ``sensors``
-    watch the machine meanwhile.
+    watch the machine meanwhile. ``limits`` are those of the machine; a run on its CPU keeps a few.
 
     Raises ``EpochmarkError`` when the engine says that the request cannot be met here, as with a
     device that does not exist; everything else that goes wrong is a record of a failed run.
@@ -109,7 +111,7 @@ def measure(
     failed = outcome.last(protocol.Failed)
     if outcome.ending == "failed" and failed is not None and failed.usage:
         raise EpochmarkError(failed.message, exit_code=2)
-    record = _record_of(request, machine, interpreter, outcome)
+    record = _record_of(request, machine, interpreter, outcome, limits)
     return Measured(record, outcome.stderr)
 
 
@@ -124,7 +126,11 @@ def _stop_of(request: RunRequest, watch: Watch) -> Callable[[Report], bool]:
 
 
 def _record_of(
-    request: RunRequest, machine: Machine, interpreter: Interpreter, outcome: WorkerOutcome
+    request: RunRequest,
+    machine: Machine,
+    interpreter: Interpreter,
+    outcome: WorkerOutcome,
+    limits: Limits | None,
 ) -> Record:
     """What the worker reported as a record, judged."""
     opened = outcome.last(protocol.Opened)
@@ -182,6 +188,7 @@ def _record_of(
         ),
         replay=_replay_of(outcome),
         calm=outcome.calm,
+        limits=limits.for_run() if limits and opened and opened.device == "cpu" else None,
         sensors=outcome.sensors,
         failure=_failure_of(outcome),
         machine=machine,

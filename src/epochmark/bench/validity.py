@@ -6,10 +6,17 @@ import math
 from collections.abc import Iterator
 
 from epochmark.bench.disturbances import disturbances
+from epochmark.results.arithmetic import (
+    MINIMAL_FILTERING,
+    ceiling_of,
+    direct_gflop_per_s,
+    most_images_per_s,
+)
 from epochmark.results.findings import FindingCode, make_finding
 from epochmark.results.headline import (
     ends_by_itself,
     expected_steps,
+    headline_of,
     replay_verdict,
     steps_in,
     steps_per_epoch,
@@ -53,7 +60,10 @@ def judge(record: Record) -> list[Finding]:
         failure = record.failure
         code = FindingCode.OUT_OF_MEMORY if _lacked_memory(failure) else _FAILURES[failure.kind]
         return [make_finding(code, f"while {failure.phase}: {failure.message}")]
-    checks = (_device, _work, _loss, _parity, _precision, _learning, _clock, disturbances, _limited)
+    checks = (
+        _device, _work, _loss, _parity, _precision, _learning, _plausible, _clock, disturbances,
+        _limited,
+    )  # fmt: skip
     return [finding for check in checks for finding in check(record)]
 
 
@@ -186,6 +196,20 @@ def _learning(record: Record) -> Iterator[Finding]:
         return
     for problem in learning_band.judge(losses, record.learning.test_accuracy):
         yield make_finding(FindingCode.LEARNING_OUT_OF_BAND, problem)
+
+
+def _plausible(record: Record) -> Iterator[Finding]:
+    """No faster than the processor's measured peak allows, minimal filtering granted."""
+    most, ceiling = most_images_per_s(record), ceiling_of(record)
+    images_per_s = headline_of(record).images_per_s
+    if most is None or ceiling is None or images_per_s is None or images_per_s <= most:
+        return
+    yield make_finding(
+        FindingCode.IMPLAUSIBLE,
+        f"{images_per_s:,.0f} images/s are {direct_gflop_per_s(record, images_per_s):,.0f} GFLOP/s "
+        f"of direct arithmetic; {ceiling.gflop_per_s:,.0f} GFLOP/s ({ceiling.source}) allow "
+        f"{most:,.0f} images/s, convolutions {MINIMAL_FILTERING} times as fast granted",
+    )
 
 
 def _clock(record: Record) -> Iterator[Finding]:

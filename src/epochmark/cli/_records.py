@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from epochmark.results.limits import Limits
-    from epochmark.results.record import Record
+    from epochmark.results.record import Machine, Record
 
 IdsArgument = Annotated[
     list[str] | None,
@@ -86,15 +86,16 @@ def newest_run(records: Sequence[Record]) -> Record:
     return records[-1]
 
 
-def known_limits() -> Limits | None:
-    """The limits of this machine; a file that cannot be read is told of and left out."""
+def known_limits(machine: Machine | None = None) -> Limits | None:
+    """The stored limits, with ``machine`` only its own; a file that cannot be read is told of and
+    left out."""
     from epochmark.cli._guard import complain
     from epochmark.errors import EpochmarkError
     from epochmark.results.limits import read_limits
     from epochmark.results.store import ResultFiles
 
     try:
-        return read_limits(ResultFiles.of_user().folder)
+        return read_limits(ResultFiles.of_user().folder, machine)
     except EpochmarkError as error:
         complain(error)
         return None

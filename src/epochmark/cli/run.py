@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from epochmark.bench.plan import LeftOut, Plan, PlannedRun
     from epochmark.bench.request import RunRequest
     from epochmark.bench.session import Measured
+    from epochmark.results.limits import Limits
     from epochmark.results.record import Machine
     from epochmark.results.store import ResultFiles
 
@@ -25,7 +26,6 @@ NATIVE_HINT = (
     "  epochmark engines install keras-tensorflow    (once)",
     "  epochmark run keras-tensorflow",
 )
-
 
 MAX_REPEATS = 100
 
@@ -135,6 +135,7 @@ def run(
     from epochmark.bench.repeats import balanced
     from epochmark.bench.request import RunRequest
     from epochmark.cli._progress import transfer_progress
+    from epochmark.cli._records import known_limits
     from epochmark.datasets import get_mnist
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.results.store import ResultFiles
@@ -163,7 +164,8 @@ def run(
     with transfer_progress() as progress:
         folder = get_mnist(data, progress)
     machine = describe_machine(None if no_save else machine_id(files.folder))
-    job = _Job(folder, machine, patience, None if no_save else files, json, anyway)
+    limits = known_limits(machine)
+    job = _Job(folder, machine, limits, patience, None if no_save else files, json, anyway)
     measured, left_out = _measure(plan, job)
     records = [one.record for one in measured]
     if sweeping:
@@ -187,6 +189,7 @@ class _Job:
 
     data_folder: Path
     machine: Machine
+    limits: Limits | None
     patience_s: float | None
     files: ResultFiles | None
     quiet: bool
@@ -284,6 +287,7 @@ def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measu
             planned.interpreter,
             open_counters if is_measured(request) else None,
             all_sensors() if is_measured(request) else None,
+            job.limits,
         )
 
 

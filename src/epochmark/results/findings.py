@@ -33,6 +33,7 @@ class FindingCode(Enum):
     PRECISION_MISMATCH = "precision-mismatch"
     DEVICE_MISMATCH = "device-mismatch"
     WORK_INCOMPLETE = "work-incomplete"
+    IMPLAUSIBLE = "implausible"
     LAPS_UNSYNCHRONISED = "laps-unsynchronised"
     FOREIGN_LOAD = "foreign-load"
     STEAL_TIME = "steal-time"
@@ -124,6 +125,12 @@ MEANING: dict[FindingCode, _Meaning] = {
         "invalid",
         "fewer or other steps were reported than the workload has",
         "the engine file is at fault: report it",
+    ),
+    FindingCode.IMPLAUSIBLE: _Meaning(
+        "invalid",
+        "it was faster than this processor can compute",
+        "the engine leaves work out or ends laps too early: report it; if the processor was "
+        "slower when 'epochmark limits' measured it, measure its limits again and run again",
     ),
     FindingCode.LAPS_UNSYNCHRONISED: _Meaning(
         "disturbed",

@@ -1,0 +1,132 @@
+"""Direct arithmetic against the machine's peak: what is shown, and what cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from epochmark.bench.check import check_record
+from epochmark.bench.validity import judge
+from epochmark.results.arithmetic import (
+    ceiling_of,
+    direct_gflop_per_s,
+    most_images_per_s,
+    share_of_peak,
+)
+from epochmark.results.record import Record, RunLimits
+from epochmark.results.upgrades import encode_record
+from tests.report.samples import finished, sample
+
+TRAINING = 71_565_312
+"""FLOP of an image: three times the forward pass but the first layer's input gradient."""
+CONVOLUTIONS = 64_479_744
+"""The part of it in convolutions: 2 passes of 26x26x9x32, 3 of 24x24x288x64, two FLOP each."""
+replace = msgspec.structs.replace
+
+
+def limits(float32: float, bfloat16: float | None = None) -> RunLimits:
+    return RunLimits(
+        measured="2026-11-24T12:00:00Z",
+        float32_gflop_per_s=float32,
+        float32_source="avx512 multiply-adds, 2 threads",
+        bfloat16_gflop_per_s=bfloat16,
+    )
+
+
+def run(
+    known: RunLimits | None,
+    *,
+    requested: str = "stock",
+    observed: str | None = "float32",
+    **fields: Any,
+) -> Record:
+    """A run at about 5,000 images/s, or 360 GFLOP/s of direct arithmetic."""
+    record = sample(1, **fields)
+    precision = replace(record.precision, requested=requested, observed=observed)
+    return finished(replace(record, limits=known, precision=precision))
+
+
+def is_implausible(record: Record) -> bool:
+    return "implausible" in [finding.code for finding in judge(record)]
+
+
+def test_a_speed_is_given_as_direct_arithmetic() -> None:
+    assert direct_gflop_per_s(run(None), 1000.0) == pytest.approx(TRAINING * 1000 / 1e9)
+    assert direct_gflop_per_s(run(None), None) is None
+
+
+def test_the_share_of_the_peak_may_exceed_it() -> None:
+    record = run(limits(200.0))
+    images = record.headline.images_per_s
+    assert images is not None
+    assert share_of_peak(record) == pytest.approx(images * TRAINING / 200e9)
+    assert (share_of_peak(record) or 0) > 1
+    assert share_of_peak(run(None)) is None
+
+
+def test_convolutions_may_be_filtered_and_nothing_else() -> None:
+    most = most_images_per_s(run(limits(100.0)))
+    assert most == pytest.approx(100e9 / (CONVOLUTIONS / 5.1 + TRAINING - CONVOLUTIONS))
+    assert most is not None
+    # 3.6 times the peak as direct arithmetic
+    assert most * TRAINING / 100e9 == pytest.approx(3.63, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("requested", "observed", "device", "bfloat16", "peak"),
+    [
+        ("stock", "float32", "cpu", None, 100.0),
+        ("float32", "float32", "cpu", 300.0, 100.0),
+        ("stock", "bfloat16", "cpu", 300.0, 300.0),
+        ("bfloat16", "float32", "cpu", 300.0, 300.0),
+        ("bfloat16", "bfloat16", "cpu", 50.0, 100.0),
+        # nobody measured that precision, or that device
+        ("stock", "bfloat16", "cpu", None, None),
+        ("bfloat16", "float32", "cpu", None, None),
+        ("stock", "tf32", "cpu", 300.0, None),
+        ("float16", "tf32", "cpu", 300.0, None),
+        ("stock", None, "cpu", 300.0, None),
+        ("stock", "float32", "gpu:0", 300.0, None),
+    ],
+)
+def test_the_peak_is_that_of_the_precision(
+    requested: str, observed: str | None, device: str, bfloat16: float | None, peak: float | None
+) -> None:
+    record = run(limits(100.0, bfloat16), requested=requested, observed=observed, device=device)
+    ceiling = ceiling_of(record)
+    assert (ceiling.gflop_per_s if ceiling else None) == peak
+
+
+def test_faster_than_the_processor_is_implausible() -> None:
+    images = run(None).headline.images_per_s
+    assert images is not None
+    just = images * TRAINING / 1e9 / 3.63
+    assert is_implausible(run(limits(0.98 * just)))
+    assert not is_implausible(run(limits(1.02 * just)))
+    assert not is_implausible(run(None))
+
+
+def test_the_finding_tells_the_figures_and_makes_the_run_invalid() -> None:
+    record = run(limits(50.0))
+    (found,) = judge(record)
+    assert "50 GFLOP/s (avx512 multiply-adds, 2 threads) allow" in found.detail
+    assert finished(replace(record, findings=[found])).headline.validity == "invalid"
+
+
+def test_a_step_counts_without_a_steady_epoch_too() -> None:
+    record = run(limits(50.0))
+    laps = record.timing.laps[:2]
+    workload = replace(record.workload, max_steps=sum(lap.steps for lap in laps))
+    short = replace(record, workload=workload, timing=replace(record.timing, laps=laps))
+    assert finished(short).headline.steady_epoch_s is None
+    assert is_implausible(short)
+
+
+def test_check_derives_it_again_from_the_record() -> None:
+    honest = finished(replace(run(limits(50.0)), findings=judge(run(limits(50.0)))))
+    assert check_record(encode_record(honest)).problems == ()
+    silent = finished(replace(honest, findings=[]))
+    problems = check_record(encode_record(silent)).problems
+    assert any("finding implausible is missing" in problem for problem in problems)
