@@ -90,7 +90,9 @@ def main() -> None:
     missed = sum(code not in [one.code for one in record.findings] for record in loud)
     watching = statistics.median(seen_of(record).watching_share or 0.0 for record in quiet)
     print(f"quiet runs found disturbed: {sum(disturbed)} of {QUIET_RUNS} (at most {ALLOWED_FALSE})")
-    print(f"of those with a steady control (under {STEADY_CONTROL:.0%}): {sum(calm)} of {len(calm)}")
+    print(
+        f"of those with a steady control (under {STEADY_CONTROL:.0%}): {sum(calm)} of {len(calm)}"
+    )
     print(f"busy loops missed: {missed} of {LOUD_RUNS} (none)")
     print(f"watching, median of the quiet runs: {watching:.2%} (under {WATCHING_LIMIT:.1%})")
     if sum(disturbed) > ALLOWED_FALSE or missed or watching >= WATCHING_LIMIT:
