@@ -19,7 +19,7 @@ struct AdamStep {
 
 // Parameters and their moments. When `gradient` is not null the gradient is stored there and
 // nothing is updated (how tests see gradients). All arrays have the layout of layout.h, except
-// that dense_1's kernel is held in panels (see kernels/dense.cpp).
+// that dense_1's kernel is held in panels (see kernels/dense_1.cpp).
 struct Parameters {
     float* value;
     float* first_moment;
@@ -40,6 +40,8 @@ struct ThreadScratch {
     alignas(64) float bias_2_gradient[kChannels2];
     alignas(64) float kernel_1_gradient[kTaps * kChannels1];
     alignas(64) float bias_1_gradient[kChannels1];
+    alignas(64) float dense_2_by_unit[kHidden * kClassesPadded];  // dense_2's kernel, padded
+    alignas(64) float dense_2_by_class[kClasses * kHidden];
     alignas(64) float dense_2_gradient[kHidden * kClassesPadded];
     alignas(64) float dense_2_bias_gradient[kClassesPadded];
     alignas(64) float dense_1_bias_gradient[kHidden];
@@ -81,6 +83,11 @@ struct Kernels {
                              const float* hidden_gradient, const float* hidden_gradient_panels,
                              float* packed_features, const Parameters* parameters,
                              const AdamStep* adam, ThreadScratch* scratch);
+
+    void (*dense_2_begin)(const float* kernel, ThreadScratch* scratch);
+    void (*dense_2)(const float* hidden, const float* bias, int label, float scale,
+                    float* hidden_gradient, float* hidden_gradient_panels,
+                    std::int64_t panel_stride, ThreadScratch* scratch);
 
     void (*adam)(float* value, float* first_moment, float* second_moment, const float* gradient,
                  std::int64_t count, const AdamStep* step);

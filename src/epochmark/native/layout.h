@@ -11,6 +11,7 @@ constexpr int kTaps = 9;  // of a 3x3 kernel
 
 constexpr int kSide1 = 26;  // conv_1 output: 26 x 26 x 32
 constexpr int kChannels1 = 32;
+constexpr int kChannelGroup = 16;  // of conv_2's inputs whose kernels one thread transforms together
 constexpr int kPlane1 = kSide1 * kSide1;
 
 constexpr int kChannels2 = 64;  // conv_2 output: 24 x 24 x 64, pooled to 12 x 12 x 64

@@ -74,16 +74,17 @@ void Network::arrange(const float* from, float* to, bool to_panels) const {
     }
 }
 
-void Network::transform_kernel(int channel_begin, int channel_end) {
-    kernels_.conv_2_transform_kernel(parameters_.value + kConv2Kernel, channel_begin, channel_end,
-                                     kernel_2_.get());
+void Network::transform_kernel(int thread) {
+    const Range groups = share(kChannels1 / kChannelGroup, thread, pool_.size());
+    kernels_.conv_2_transform_kernel(parameters_.value + kConv2Kernel, groups.begin * kChannelGroup,
+                                     groups.end * kChannelGroup, kernel_2_.get());
 }
 
 void Network::set_parameters(const float* from) {
     arrange(from, parameters_.value, true);
     std::memset(parameters_.first_moment, 0, 2 * kParameters * sizeof(float));
     steps_ = 0;
-    transform_kernel(0, kChannels1);
+    for (int thread = 0; thread < pool_.size(); ++thread) transform_kernel(thread);
 }
 
 void Network::get_parameters(float* to) const { arrange(parameters_.value, to, false); }
@@ -138,53 +139,21 @@ void Network::sum_hidden(int row, float* hidden) const {
     }
 }
 
-// For this thread's images: the output of dense_1, then dense_2, softmax and cross-entropy,
-// and their gradients down to the output of dense_1. Less than a thousandth of the arithmetic:
-// plain loops.
+// For this thread's images: the output of dense_1, then dense_2, softmax and cross-entropy, and
+// their gradients down to the output of dense_1.
 void Network::classify(const Step& step, int thread) {
     if (thread >= step.parts) return;
     const Range rows = share(step.count, thread, step.parts);
     ThreadScratch& scratch = scratch_.get()[thread];
-    const float* kernel = parameters_.value + kDense2Kernel;
-    const float* bias = parameters_.value + kDense2Bias;
-    const int panel = kernels_.panel;
-    const float scale = 1.0f / float(step.count);
-    scratch.loss_sum = 0.0;
-    scratch.correct = 0;
-    std::memset(scratch.dense_2_gradient, 0, sizeof scratch.dense_2_gradient);
-    std::memset(scratch.dense_2_bias_gradient, 0, sizeof scratch.dense_2_bias_gradient);
-    std::memset(scratch.dense_1_bias_gradient, 0, sizeof scratch.dense_1_bias_gradient);
+    const float* value = parameters_.value;
+    kernels_.dense_2_begin(value + kDense2Kernel, &scratch);
     for (int row = rows.begin; row < rows.end; ++row) {
         float hidden[kHidden];
         sum_hidden(row, hidden);
-        float logits[kClasses];
-        for (int c = 0; c < kClasses; ++c) logits[c] = bias[c];
-        for (int unit = 0; unit < kHidden; ++unit)
-            for (int c = 0; c < kClasses; ++c) logits[c] += hidden[unit] * kernel[unit * kClasses + c];
-
-        const int label = step.labels[step.order[row]];
-        const int best = int(std::max_element(logits, logits + kClasses) - logits);
-        float exponentials[kClasses], total = 0.0f;
-        for (int c = 0; c < kClasses; ++c) total += exponentials[c] = std::exp(logits[c] - logits[best]);
-        scratch.loss_sum += double(std::log(total) - (logits[label] - logits[best]));
-        scratch.correct += best == label;
-
-        float delta[kClasses];
-        for (int c = 0; c < kClasses; ++c)
-            delta[c] = (exponentials[c] / total - (c == label ? 1.0f : 0.0f)) * scale;
-        for (int c = 0; c < kClasses; ++c) scratch.dense_2_bias_gradient[c] += delta[c];
-        float* gradient = hidden_gradient_.get() + std::size_t(row) * kHidden;
-        for (int unit = 0; unit < kHidden; ++unit) {
-            float sum = 0.0f;
-            for (int c = 0; c < kClasses; ++c) {
-                sum += delta[c] * kernel[unit * kClasses + c];
-                scratch.dense_2_gradient[unit * kClasses + c] += hidden[unit] * delta[c];
-            }
-            gradient[unit] = hidden[unit] > 0.0f ? sum : 0.0f;
-            scratch.dense_1_bias_gradient[unit] += gradient[unit];
-            hidden_gradient_panels_.get()[(std::size_t(unit / panel) * step.count + row) * panel +
-                                          unit % panel] = gradient[unit];
-        }
+        kernels_.dense_2(hidden, value + kDense2Bias, step.labels[step.order[row]],
+                         1.0f / float(step.count), hidden_gradient_.get() + std::size_t(row) * kHidden,
+                         hidden_gradient_panels_.get() + std::size_t(row) * kernels_.panel,
+                         std::int64_t(step.count) * kernels_.panel, &scratch);
     }
 }
 
@@ -247,6 +216,8 @@ void Network::update_small_dense(const Step& step) {
     add_parts(parts_, step.parts, &ThreadScratch::dense_1_bias_gradient, sum);
     update(step, kDense1Bias, kHidden, sum);
     add_parts(parts_, step.parts, &ThreadScratch::dense_2_gradient, sum);
+    for (int unit = 1; unit < kHidden; ++unit)  // without the padding
+        std::memmove(sum + unit * kClasses, sum + unit * kClassesPadded, kClasses * sizeof(float));
     update(step, kDense2Kernel, kHidden * kClasses, sum);
     add_parts(parts_, step.parts, &ThreadScratch::dense_2_bias_gradient, sum);
     update(step, kDense2Bias, kClasses, sum);
@@ -263,7 +234,6 @@ void Network::update_convolutions(const Step& step, int thread) {
             update(step, kConv2Kernel + begin,
                    std::size_t(channels.end - channels.begin) * kChannels2, gradient + begin);
         }
-        if (!step.parameters.gradient) transform_kernel(channels.begin, channels.end);
     }
     if (thread != 0) return;
     float sum[kTaps * kChannels1];
@@ -286,6 +256,8 @@ void Network::run_step(void* context, int thread) {
     network.convolution_backward(step, thread);
     network.pool_.barrier();
     network.update_convolutions(step, thread);
+    network.pool_.barrier();
+    network.transform_kernel(thread);
 }
 
 void Network::run_forward(void* context, int thread) {

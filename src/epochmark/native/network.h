@@ -60,7 +60,7 @@ class Network {
     void update_small_dense(const Step& step);
     void update_convolutions(const Step& step, int thread);
     void update(const Step& step, std::size_t offset, std::size_t count, const float* gradient);
-    void transform_kernel(int channel_begin, int channel_end);
+    void transform_kernel(int thread);
     void arrange(const float* from, float* to, bool to_panels) const;
     BatchResult collect(int parts) const;
 

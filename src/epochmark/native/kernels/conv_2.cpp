@@ -13,6 +13,7 @@
 #include "../kernels.h"
 #include "gemm.h"
 #include "simd.h"
+#include "transpose.h"
 #include "winograd.h"
 
 namespace epochmark {
@@ -164,7 +165,7 @@ void transform_pooled_gradient(const float* pooled_gradient, const uint32_t* cho
 
 }  // namespace
 
-// kernel [3][3][32][64] -> both orders, for the given input channels
+// kernel [3][3][32][64] -> both orders, for the given input channels (whole vectors of them)
 void conv_2_transform_kernel(const float* kernel, int channel_begin, int channel_end,
                              TransformedKernel* transformed) {
     for (int in = channel_begin; in < channel_end; ++in) {
@@ -180,14 +181,22 @@ void conv_2_transform_kernel(const float* kernel, int channel_begin, int channel
                 Vec g[3], u[6];
                 for (int x = 0; x < 3; ++x) g[x] = half[x][y];
                 transform_kernel(g, u);
-                for (int x = 0; x < 6; ++x) {
-                    const int position = (y * 6 + x) * kPositionKernel;
-                    store(transformed->forward + position + in * kChannels2 + out, u[x]);
-                    for (int lane = 0; lane < kLanes; ++lane)
-                        transformed->backward[position + (out + lane) * kChannels1 + in] = u[x][lane];
-                }
+                for (int x = 0; x < 6; ++x)
+                    store(transformed->forward + (y * 6 + x) * kPositionKernel + in * kChannels2 + out,
+                          u[x]);
             }
         }
+    }
+    for (int position = 0; position < kPositions; ++position) {
+        const float* from = transformed->forward + position * kPositionKernel;
+        float* to = transformed->backward + position * kPositionKernel;
+        for (int in = channel_begin; in < channel_end; in += kLanes)
+            for (int out = 0; out < kChannels2; out += kLanes) {
+                Vec square[kLanes];
+                for (int i = 0; i < kLanes; ++i) square[i] = load(from + (in + i) * kChannels2 + out);
+                transpose(square);
+                for (int i = 0; i < kLanes; ++i) store(to + (out + i) * kChannels1 + in, square[i]);
+            }
     }
 }
 

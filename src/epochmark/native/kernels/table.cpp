@@ -19,6 +19,8 @@ void conv_2_reduce_gradient(const ThreadScratch* const*, int, int, int, float*);
 void dense_1_forward(const float*, int, int, int, const float*, float*);
 void dense_1_backward(float*, int, int, const float*, const float*, float*, const Parameters*,
                       const AdamStep*, ThreadScratch*);
+void dense_2_begin(const float*, ThreadScratch*);
+void dense_2(const float*, const float*, int, float, float*, float*, int64_t, ThreadScratch*);
 void adam(float*, float*, float*, const float*, int64_t, const AdamStep*);
 double multiply_add_peak(int64_t);
 
@@ -35,6 +37,8 @@ const Kernels& kernels() {
         conv_2_reduce_gradient,
         dense_1_forward,
         dense_1_backward,
+        dense_2_begin,
+        dense_2,
         adam,
         multiply_add_peak,
     };

@@ -14,6 +14,7 @@
 #include "../kernels.h"
 #include "gemm.h"
 #include "simd.h"
+#include "transpose.h"
 
 namespace epochmark {
 namespace EPOCHMARK_ISA {
@@ -31,8 +32,13 @@ void transpose_kernel(const float* kernel, int feature, float* transposed) {
     for (int panel = 0; panel < kHidden / kPanel; ++panel) {
         const float* from = kernel + (panel * kFeatures + feature) * kPanel;
         float* to = transposed + panel * kPanel * kPanel;
-        for (int i = 0; i < kPanel; ++i)
-            for (int j = 0; j < kPanel; ++j) to[i * kPanel + j] = from[j * kPanel + i];
+        for (int i = 0; i < kPanel; i += kLanes)
+            for (int j = 0; j < kPanel; j += kLanes) {
+                Vec square[kLanes];
+                for (int k = 0; k < kLanes; ++k) square[k] = load(from + (j + k) * kPanel + i);
+                transpose(square);
+                for (int k = 0; k < kLanes; ++k) store(to + (i + k) * kPanel + j, square[k]);
+            }
     }
 }
 
