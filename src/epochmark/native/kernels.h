@@ -57,6 +57,10 @@ struct TransformedKernel {
     alignas(64) float backward[kPositions * kPositionKernel];  // [position][channel_2][channel_1]
 };
 
+// The square matrices of product.cpp: rows, and those that one thread takes at a time.
+constexpr int kProductSize = 1536;
+constexpr int kProductRows = 48;
+
 struct Kernels {
     const char* name;
     int panel;  // columns of dense_1's kernel that lie together
@@ -93,6 +97,11 @@ struct Kernels {
                  std::int64_t count, const AdamStep* step);
 
     double (*multiply_add_peak)(std::int64_t rounds);  // floating-point operations done
+
+    // b [kProductSize][kProductSize] -> the given ones of its kProductSize / panel panels
+    void (*product_pack)(const float* b, int panel_begin, int panel_end, float* panels);
+    // kProductRows rows of c from those of a; tiles holds as many floats as those rows.
+    void (*product_rows)(const float* a, const float* panels, float* tiles, float* c);
 };
 
 namespace portable { const Kernels& kernels(); }

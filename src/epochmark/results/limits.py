@@ -81,7 +81,8 @@ class MultiplyAdds(_Part, frozen=True, kw_only=True):
     """Independent multiply-adds in registers: the arithmetic peak. ``timed.work`` in FLOP.
 
     ``instruction_set`` is one of the native engine's (``avx512``, ``avx2``, ``portable``), or for
-    bfloat16 ``avx512_bf16`` (dot product) or ``bfmmla`` (Arm's matrix multiply-accumulate).
+    bfloat16 ``amx_bf16`` (matrix unit), ``avx512_bf16`` (dot product) or ``bfmmla`` (Arm's matrix
+    multiply-accumulate).
     """
 
     instruction_set: ShortText

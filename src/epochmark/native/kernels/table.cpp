@@ -23,6 +23,8 @@ void dense_2_begin(const float*, ThreadScratch*);
 void dense_2(const float*, const float*, int, float, float*, float*, int64_t, ThreadScratch*);
 void adam(float*, float*, float*, const float*, int64_t, const AdamStep*);
 double multiply_add_peak(int64_t);
+void product_pack(const float*, int, int, float*);
+void product_rows(const float*, const float*, float*, float*);
 
 const Kernels& kernels() {
     static const Kernels table = {
@@ -41,6 +43,8 @@ const Kernels& kernels() {
         dense_2,
         adam,
         multiply_add_peak,
+        product_pack,
+        product_rows,
     };
     return table;
 }
