@@ -20,10 +20,10 @@ from epochmark.results.statistics import (
     QUICK_PRECISION,
     Floats,
     count_outliers,
-    drift,
     median_interval,
     warm_up_length,
 )
+from epochmark.results.trend import drift
 
 SERIES = 1000
 BOOTSTRAP_SERIES = 300

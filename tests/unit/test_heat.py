@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -14,11 +15,11 @@ from epochmark.bench.validity import judge
 from epochmark.report.answer import answer_lines
 from epochmark.results.record import Record, SensorLog
 from epochmark.results.sensed import Energy, energy_of, on_battery
-from epochmark.results.settling import LIMIT_S, MIN_S, settled
+from epochmark.results.settling import LIMIT_S, MIN_S, WINDOW_S, settled
 from epochmark.results.upgrades import decode_record, encode_record
 from epochmark.worker import protocol
 from tests.unit import traces
-from tests.unit.traces import STEPS, approach, desktop, fanless_laptop, log, run
+from tests.unit.traces import STEPS, Curve, approach, desktop, fanless_laptop, log, run
 
 
 def codes(record: Record) -> list[str]:
@@ -210,6 +211,36 @@ def test_a_machine_that_keeps_its_speed_settles_once_it_is_warm() -> None:
     found = settled(cut(record, end_s).timing.laps, STEPS)
     assert found is not None
     assert found.ratio == pytest.approx(1, abs=0.01)
+
+
+def fluctuating(epoch_s: Curve) -> Curve:
+    """The same on a host that gives now more, now less: by 6 %, in half a minute and faster."""
+    return lambda at_s: (
+        epoch_s(at_s) * (1 + 0.04 * math.sin(at_s / 3.7) + 0.02 * math.sin(at_s / 5.3 + 1))
+    )
+
+
+def test_a_machine_that_only_fluctuates_settles_and_is_not_waited_for_in_vain() -> None:
+    record = run(fluctuating(lambda at_s: 4.0), lasted_s=1300, settle=True)
+    end_s = stopped_after(record)
+    assert 2 * WINDOW_S <= end_s < LIMIT_S / 3
+    assert "unsettled" not in codes(cut(record, end_s))
+
+
+def test_a_trend_beneath_fluctuation_is_waited_for() -> None:
+    record = run(fluctuating(approach(5, 8, 150)), lasted_s=1300, settle=True)
+    end_s = stopped_after(record)
+    assert 400 < end_s < LIMIT_S
+    found = settled(cut(record, end_s).timing.laps, STEPS)
+    assert found is not None
+    assert found.settled.interval.median == pytest.approx(8, rel=0.04)
+
+
+def test_fluctuation_that_would_hide_anything_is_not_steady() -> None:
+    wild = run(lambda at_s: 6 + 3 * math.sin(at_s / 30), lasted_s=1300, settle=True)
+    end_s = stopped_after(wild)
+    assert end_s == pytest.approx(LIMIT_S, abs=10)
+    assert "unsettled" in codes(cut(wild, end_s))
 
 
 def test_heat_that_still_rises_is_waited_for_though_the_speed_is_steady() -> None:

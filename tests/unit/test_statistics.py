@@ -12,13 +12,13 @@ from epochmark.results.record import Lap
 from epochmark.results.statistics import (
     Interval,
     count_outliers,
-    drift,
     effective_count,
     epoch_seconds,
     median_interval,
     steady_epoch,
     warm_up_length,
 )
+from epochmark.results.trend import drift
 
 SCATTERED = [1.02, 0.97, 1.04, 0.99, 1.01, 0.96, 1.03, 0.98, 1.0]
 """Nine values around 1 in an order without autocorrelation."""
@@ -135,6 +135,19 @@ def test_one_outlier_is_no_drift() -> None:
     found = drift([float(second) for second in range(9)], [*SCATTERED[:8], 5.0])
     assert found is not None
     assert abs(found.z) < 1.96
+
+
+@pytest.mark.parametrize("count", [9, 64])
+def test_the_interval_of_a_change_holds_zero_where_there_is_no_trend(count: int) -> None:
+    ends = [float(second) for second in range(count)]
+    level = (SCATTERED * 8)[:count]
+    flat = drift(ends, level)
+    rising = drift(ends, [value + 0.3 * n / count for n, value in enumerate(level)])
+    assert flat is not None
+    assert rising is not None
+    assert flat.low < 0 < flat.high
+    assert 0 < rising.low < rising.change < rising.high
+    assert rising.high - rising.low < 0.3
 
 
 def test_few_values_have_no_drift() -> None:

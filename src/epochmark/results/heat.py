@@ -6,7 +6,7 @@ import statistics
 
 from epochmark.results.record import Record
 from epochmark.results.sensed import Series, series_of, warm_span
-from epochmark.results.statistics import drift
+from epochmark.results.trend import drift
 
 RISE_C = 5.0
 """From the first tenth of a run to the median of its second half: well over what a sensor

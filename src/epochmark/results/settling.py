@@ -7,16 +7,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from epochmark.results.record import Lap
-from epochmark.results.statistics import NANOSECONDS, SteadyEpoch, drift, steady_epoch
+from epochmark.results.statistics import NANOSECONDS, SteadyEpoch, steady_epoch
+from epochmark.results.trend import Drift, drift
 
 WINDOW_S = 120.0
-"""Over so long nothing may change. What still cools down or heats up with a time constant of five
-minutes, a laptop's chassis for example, is within three times the limits of its end then."""
+"""Over so long speed and temperature may not change. What still cools down or heats up with a time
+constant of five minutes, a laptop's chassis for example, has then twice the change to go."""
 MIN_S = 180.0
 """Shorter runs are not steady, whatever they look like."""
 LIMIT_S = 1200.0
 """Then it ends, steady or not."""
-SPEED_CHANGE = 0.01
+SPEED_CHANGE = 0.015
+"""A change that is known to be smaller than this (80 % interval) is none, trend or not."""
+LONG_WINDOW_S = 2 * WINDOW_S
+FLUCTUATION = 0.1
+"""Where the speed fluctuates, it changes by chance: no trend may show in either window then, and
+one of this size must be ruled out by the long one."""
 TEMPERATURE_CHANGE_C = 1.0
 BURST_S = 60.0
 """The beginning that a short benchmark sees."""
@@ -42,16 +48,39 @@ class Settled:
 def is_steady(
     laps: Sequence[Lap], steps_per_epoch: int, temperatures: Iterable[Readings] = ()
 ) -> bool:
-    """Whether over the last ``WINDOW_S`` neither speed nor any temperature changed."""
+    """Whether neither speed nor any temperature changes any more."""
     if not laps or laps[-1].end_ns < MIN_S * NANOSECONDS:
         return False
     end_s = laps[-1].end_ns / NANOSECONDS
-    recent = steady_epoch(window(laps)[0], steps_per_epoch)
-    if recent is None or recent.drift is None or abs(recent.drift.change) > SPEED_CHANGE:
-        return False
-    return all(
+    return _keeps_its_speed(laps, steps_per_epoch) and all(
         abs(_change_c(at_s, values, end_s)) <= TEMPERATURE_CHANGE_C for at_s, values in temperatures
     )
+
+
+def _keeps_its_speed(laps: Sequence[Lap], steps_per_epoch: int) -> bool:
+    """Either the last ``WINDOW_S`` show that it changes by less than ``SPEED_CHANGE``; or neither
+    they nor the last ``LONG_WINDOW_S`` show a trend, which one of ``FLUCTUATION`` would."""
+    recent = _trend(laps, steps_per_epoch, WINDOW_S)
+    if recent is None:
+        return False
+    if _within(recent, SPEED_CHANGE):
+        return True
+    longer = _trend(laps, steps_per_epoch, LONG_WINDOW_S)
+    return (
+        longer is not None
+        and laps[-1].end_ns >= LONG_WINDOW_S * NANOSECONDS
+        and all(trend.low <= 0 <= trend.high for trend in (recent, longer))
+        and _within(longer, FLUCTUATION)
+    )
+
+
+def _trend(laps: Sequence[Lap], steps_per_epoch: int, lasting_s: float) -> Drift | None:
+    steady = steady_epoch(window(laps, lasting_s)[0], steps_per_epoch)
+    return steady.drift if steady else None
+
+
+def _within(trend: Drift, limit: float) -> bool:
+    return -limit <= trend.low and trend.high <= limit
 
 
 def _change_c(at_s: Sequence[float], values: Sequence[float], end_s: float) -> float:
@@ -66,10 +95,11 @@ def _change_c(at_s: Sequence[float], values: Sequence[float], end_s: float) -> f
     return 0.0 if trend is None else trend.change * statistics.median(readings)
 
 
-def window(laps: Sequence[Lap]) -> tuple[list[Lap], int]:
-    """The laps of the last ``WINDOW_S`` with a clock that starts with them, and where on the clock
-    of the fit that is, nanoseconds."""
-    start_ns = laps[-1].end_ns - round(WINDOW_S * NANOSECONDS) if laps else 0
+def window(laps: Sequence[Lap], lasting_s: float | None = None) -> tuple[list[Lap], int]:
+    """The laps of the last ``lasting_s`` (else ``WINDOW_S``) with a clock that starts with them,
+    and where on the clock of the fit that is, nanoseconds."""
+    lasting_ns = round((WINDOW_S if lasting_s is None else lasting_s) * NANOSECONDS)
+    start_ns = laps[-1].end_ns - lasting_ns if laps else 0
     before = [lap.end_ns for lap in laps if lap.end_ns <= start_ns]
     start_ns = before[-1] if before else 0
     moved = [

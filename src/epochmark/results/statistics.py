@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.results.record import Lap
+from epochmark.results.trend import Drift, drift
 
 NANOSECONDS = 1e9
 
@@ -45,10 +46,6 @@ MAX_UNITS = 200
 MIN_COLD_UNITS = 2
 """So few laps may all be warm-up: no figure is taken from them."""
 
-MIN_DRIFT_UNITS = 6
-DRIFT_STRETCHES = 8
-"""Means of so many equal stretches are scored where a series is long: neighbours in it go together,
-stretches hardly do."""
 MAX_AUTOCORRELATION = 0.95
 MIN_BLOCKS = 10
 """Blocking stops while so many blocks are left to take an autocorrelation of."""
@@ -64,15 +61,6 @@ class Interval:
     low: float
     high: float
     count: int
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How much a series changed from its first to its last value, as a share of its median, by the
-    Theil-Sen slope; ``z`` is the Mann-Kendall score, normal when there is no trend."""
-
-    change: float
-    z: float
 
 
 @dataclass(frozen=True)
@@ -217,36 +205,6 @@ def _spread(values: Sequence[float]) -> float:
     level = statistics.median(values)
     mad = statistics.median(abs(value - level) for value in values)
     return max(MAD_TO_SIGMA * mad, RESOLUTION * level)
-
-
-def drift(ends_s: Sequence[float], values: Sequence[float]) -> Drift | None:
-    """Trend of positive ``values`` over their times; None for fewer than ``MIN_DRIFT_UNITS``.
-
-    Slope: median over all pairs (Theil 1950, Sen 1968). Score: Mann-Kendall, of the means of
-    ``DRIFT_STRETCHES`` equal stretches where there are two values for each: a variance widened for
-    autocorrelation instead (Hamed and Rao 1998) takes the bend of a machine that slows down to its
-    limit for autocorrelation, and does not see it.
-    """
-    count = len(values)
-    if count < MIN_DRIFT_UNITS:
-        return None
-    times, series = np.asarray(ends_s, np.float64), np.asarray(values, np.float64)
-    earlier, later = np.triu_indices(count, 1)
-    rises = series[later] - series[earlier]
-    slope = float(np.median(rises / (times[later] - times[earlier])))
-    change = slope * float(times[-1] - times[0]) / statistics.median(values)
-    return Drift(change, _mann_kendall(series))
-
-
-def _mann_kendall(series: Floats) -> float:
-    """The score of a trend up or down, normal when there is none."""
-    if len(series) >= 2 * DRIFT_STRETCHES:
-        series = np.array([part.mean() for part in np.array_split(series, DRIFT_STRETCHES)])
-    count = len(series)
-    earlier, later = np.triu_indices(count, 1)
-    score = float(np.sign(series[later] - series[earlier]).sum())
-    sigma = math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
-    return math.copysign(max(abs(score) - 1, 0.0), score) / sigma
 
 
 def steady_epoch(laps: Sequence[Lap], steps_per_epoch: int) -> SteadyEpoch | None:
