@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
                     k.conv_2_transform_kernel(value + kConv2Kernel, 0, kChannels1, kernel_2.get());
                 }), 0, 0);
     report.line("conv_2 forward, relu, pool", fastest(n, each([&](int i) {
-                    k.conv_2_forward(kernel_2.get(), value + kConv2Bias, scratch,
+                    k.conv_2_forward(kernel_2.get(), value + kConv2Bias, i & 1, true, scratch,
                                      features.get() + i * kFeatureStride,
                                      choices.get() + i * kChoices);
                 })), conv_2, direct_2);

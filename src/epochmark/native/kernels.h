@@ -33,7 +33,7 @@ struct ThreadScratch {
     alignas(64) float pixels[kPixels];
     alignas(64) float activation_1[kPlane1 * kChannels1];
     alignas(64) float gradient_1[kPlane1 * kChannels1];
-    alignas(64) float input[kPositions * kPositionInput];          // transformed activation_1
+    alignas(64) float input[2][kPositions * kPositionInput];       // transformed activation_1
     alignas(64) float input_gradient[kPositions * kPositionInput];
     alignas(64) float output[kPositions * kPositionOutput];        // products, or their gradient
     alignas(64) float kernel_2_gradient[kPositions * kPositionKernel];  // transformed
@@ -74,7 +74,8 @@ struct Kernels {
 
     void (*conv_2_transform_kernel)(const float* kernel, int channel_begin, int channel_end,
                                     TransformedKernel* transformed);
-    void (*conv_2_forward)(const TransformedKernel* kernel, const float* bias,
+    void (*conv_2_begin)(int slot, ThreadScratch* scratch);
+    void (*conv_2_forward)(const TransformedKernel* kernel, const float* bias, int slot, bool next,
                            ThreadScratch* scratch, float* pooled, std::uint32_t* choice);
     void (*conv_2_backward)(const TransformedKernel* kernel, const float* pooled_gradient,
                             const std::uint32_t* choice, bool first, ThreadScratch* scratch);

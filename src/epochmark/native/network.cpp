@@ -97,18 +97,26 @@ void Network::forward(const Step& step, int thread) {
     classify(step, thread);
 }
 
-// conv_1, conv_2 and pooling for this thread's images.
+// The output of conv_1 for one image.
+void Network::convolution_1(const Step& step, int row, ThreadScratch& scratch) const {
+    const float* value = parameters_.value;
+    kernels_.scale_pixels(step.images + std::size_t(step.order[row]) * kPixels, scratch.pixels);
+    kernels_.conv_1_forward(scratch.pixels, value + kConv1Kernel, value + kConv1Bias,
+                            scratch.activation_1);
+}
+
+// conv_1, conv_2 and pooling for this thread's images. conv_1 is one image ahead.
 void Network::convolution_forward(const Step& step, int thread) {
     if (thread >= step.parts) return;
     const Range rows = share(step.count, thread, step.parts);
     ThreadScratch& scratch = scratch_.get()[thread];
-    const float* value = parameters_.value;
+    convolution_1(step, rows.begin, scratch);
+    kernels_.conv_2_begin(rows.begin & 1, &scratch);
     for (int row = rows.begin; row < rows.end; ++row) {
-        kernels_.scale_pixels(step.images + std::size_t(step.order[row]) * kPixels, scratch.pixels);
-        kernels_.conv_1_forward(scratch.pixels, value + kConv1Kernel, value + kConv1Bias,
-                                scratch.activation_1);
-        kernels_.conv_2_forward(kernel_2_.get(), value + kConv2Bias, &scratch,
-                                features_.get() + std::size_t(row) * kFeatureStride,
+        const bool next = row + 1 < rows.end;
+        if (next) convolution_1(step, row + 1, scratch);
+        kernels_.conv_2_forward(kernel_2_.get(), parameters_.value + kConv2Bias, row & 1, next,
+                                &scratch, features_.get() + std::size_t(row) * kFeatureStride,
                                 choices_.get() + std::size_t(row) * kChoices);
     }
 }
@@ -176,11 +184,8 @@ void Network::convolution_backward(const Step& step, int thread) {
     std::memset(scratch.bias_2_gradient, 0, sizeof scratch.bias_2_gradient);
     std::memset(scratch.kernel_1_gradient, 0, sizeof scratch.kernel_1_gradient);
     std::memset(scratch.bias_1_gradient, 0, sizeof scratch.bias_1_gradient);
-    const float* value = parameters_.value;
     for (int row = rows.begin; row < rows.end; ++row) {
-        kernels_.scale_pixels(step.images + std::size_t(step.order[row]) * kPixels, scratch.pixels);
-        kernels_.conv_1_forward(scratch.pixels, value + kConv1Kernel, value + kConv1Bias,
-                                scratch.activation_1);
+        convolution_1(step, row, scratch);
         kernels_.conv_2_backward(kernel_2_.get(), features_.get() + std::size_t(row) * kFeatureStride,
                                  choices_.get() + std::size_t(row) * kChoices, row == rows.begin,
                                  &scratch);

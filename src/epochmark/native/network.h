@@ -50,6 +50,7 @@ class Network {
     static void run_forward(void* step, int thread);
 
     void forward(const Step& step, int thread);
+    void convolution_1(const Step& step, int row, ThreadScratch& scratch) const;
     void convolution_forward(const Step& step, int thread);
     void dense_forward(const Step& step, int thread);
     void classify(const Step& step, int thread);

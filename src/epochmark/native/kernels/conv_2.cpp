@@ -23,53 +23,75 @@ namespace {
 
 constexpr int kNoChoice = 4;
 
+// The transforms come in units of one tile and one vector of channels.
+constexpr int kUnits1 = kTiles * kChannels1 / kLanes;
+
+// Deals out units evenly over the columns of a product. The transforms store to L2, which takes
+// twice as long as their arithmetic; between the products' tiles the store buffer does it meanwhile.
+class Meanwhile {
+  public:
+    Meanwhile(int units, int columns) : units_(units), columns_(columns) {}
+    // After each column: how many units to do now, each with the number next() gives.
+    int due() { return units_ * ++column_ / columns_ - unit_; }
+    int next() { return unit_++; }
+
+  private:
+    const int units_, columns_;
+    int column_ = 0, unit_ = 0;
+};
+
+struct Place {
+    int tile, channel;
+};
+EPOCHMARK_INLINE Place place(int unit, int channels) {
+    const int vectors = channels / kLanes;
+    return {unit / vectors, unit % vectors * kLanes};
+}
+
 // activation [26][26][32] -> [position][tile][channel]
-void transform_input(const float* activation, float* transformed) {
-    for (int tile = 0; tile < kTiles; ++tile) {
-        const int top = tile / kTilesPerSide * 4, left = tile % kTilesPerSide * 4;
-        for (int channel = 0; channel < kChannels1; channel += kLanes) {
-            const float* from = activation + (top * kSide1 + left) * kChannels1 + channel;
-            float* to = transformed + tile * kChannels1 + channel;
-            Vec half[6][6];  // [column][row transformed]
-            for (int x = 0; x < 6; ++x) {
-                Vec d[6];
-                for (int y = 0; y < 6; ++y) d[y] = load(from + (y * kSide1 + x) * kChannels1);
-                transform_data(d, half[x]);
-            }
-            for (int y = 0; y < 6; ++y) {
-                Vec d[6], v[6];
-                for (int x = 0; x < 6; ++x) d[x] = half[x][y];
-                transform_data(d, v);
-                for (int x = 0; x < 6; ++x) store(to + (y * 6 + x) * kPositionInput, v[x]);
-            }
-        }
+EPOCHMARK_INLINE void transform_input(const float* activation, float* transformed, int unit) {
+    const Place at = place(unit, kChannels1);
+    const int top = at.tile / kTilesPerSide * 4, left = at.tile % kTilesPerSide * 4;
+    const float* from = activation + (top * kSide1 + left) * kChannels1 + at.channel;
+    float* to = transformed + at.tile * kChannels1 + at.channel;
+    Vec half[6][6];  // [column][row transformed]
+    for (int x = 0; x < 6; ++x) {
+        Vec d[6];
+        for (int y = 0; y < 6; ++y) d[y] = load(from + (y * kSide1 + x) * kChannels1);
+        transform_data(d, half[x]);
+    }
+    for (int y = 0; y < 6; ++y) {
+        Vec d[6], v[6];
+        for (int x = 0; x < 6; ++x) d[x] = half[x][y];
+        transform_data(d, v);
+        for (int x = 0; x < 6; ++x) store(to + (y * 6 + x) * kPositionInput, v[x]);
     }
 }
 
-// [position][tile][channel] -> gradient [26][26][32], overlapping patches added
-void transform_input_back(const float* transformed, float* gradient) {
-    for (int i = 0; i < kPlane1 * kChannels1; i += kLanes) store(gradient + i, zero());
-    for (int tile = 0; tile < kTiles; ++tile) {
-        const int top = tile / kTilesPerSide * 4, left = tile % kTilesPerSide * 4;
-        for (int channel = 0; channel < kChannels1; channel += kLanes) {
-            const float* from = transformed + tile * kChannels1 + channel;
-            float* to = gradient + (top * kSide1 + left) * kChannels1 + channel;
-            Vec half[6][6];
-            for (int x = 0; x < 6; ++x) {
-                Vec v[6];
-                for (int y = 0; y < 6; ++y) v[y] = load(from + (y * 6 + x) * kPositionInput);
-                transform_data_back(v, half[x]);
-            }
-            for (int y = 0; y < 6; ++y) {
-                Vec v[6], d[6];
-                for (int x = 0; x < 6; ++x) v[x] = half[x][y];
-                transform_data_back(v, d);
-                for (int x = 0; x < 6; ++x) {
-                    float* cell = to + (y * kSide1 + x) * kChannels1;
-                    store(cell, load(cell) + d[x]);
-                }
-            }
+// [position][tile][channel] -> gradient [26][26][32], overlapping patches added. Units in order: a
+// cell is stored by its first tile and added to by later ones.
+EPOCHMARK_INLINE void transform_input_back(const float* transformed, float* gradient, int unit) {
+    const Place at = place(unit, kChannels1);
+    const int top = at.tile / kTilesPerSide * 4, left = at.tile % kTilesPerSide * 4;
+    const float* from = transformed + at.tile * kChannels1 + at.channel;
+    float* to = gradient + (top * kSide1 + left) * kChannels1 + at.channel;
+    Vec half[6][6];
+    for (int x = 0; x < 6; ++x) {
+        Vec v[6];
+        for (int y = 0; y < 6; ++y) v[y] = load(from + (y * 6 + x) * kPositionInput);
+        transform_data_back(v, half[x]);
+    }
+    for (int y = 0; y < 6; ++y) {
+        Vec v[6], d[6];
+        for (int x = 0; x < 6; ++x) v[x] = half[x][y];
+        transform_data_back(v, d);
+        float* cell = to + y * kSide1 * kChannels1;
+        if (y < 2 && top > 0) {
+            for (int x = 0; x < 6; ++x) d[x] += load(cell + x * kChannels1);
+        } else if (left > 0) {
+            for (int x = 0; x < 2; ++x) d[x] += load(cell + x * kChannels1);
         }
+        for (int x = 0; x < 6; ++x) store(cell + x * kChannels1, d[x]);
     }
 }
 
@@ -200,16 +222,27 @@ void conv_2_transform_kernel(const float* kernel, int channel_begin, int channel
     }
 }
 
-void conv_2_forward(const TransformedKernel* kernel, const float* bias, ThreadScratch* scratch,
-                    float* pooled, uint32_t* choice) {
-    transform_input(scratch->activation_1, scratch->input);
+// The input of the first of several images, from activation_1; see conv_2_forward.
+void conv_2_begin(int slot, ThreadScratch* scratch) {
+    for (int unit = 0; unit < kUnits1; ++unit)
+        transform_input(scratch->activation_1, scratch->input[slot], unit);
+}
+
+// The image whose transformed input is in `slot`. When there is a next one, its activation_1 is
+// transformed into the other slot meanwhile.
+void conv_2_forward(const TransformedKernel* kernel, const float* bias, int slot, bool next,
+                    ThreadScratch* scratch, float* pooled, uint32_t* choice) {
+    Meanwhile units(next ? kUnits1 : 0, kPositions * (kChannels2 / kPanel));
     for (int position = 0; position < kPositions; ++position) {
-        const float* a = scratch->input + position * kPositionInput;
+        const float* a = scratch->input[slot] + position * kPositionInput;
         const float* b = kernel->forward + position * kPositionKernel;
         float* c = scratch->output + position * kPositionOutput;
-        for (int column = 0; column < kChannels2; column += kPanel)
+        for (int column = 0; column < kChannels2; column += kPanel) {
             gemm_column<kTileVectors, kChannels1, 1, kChannels2, kChannels2>(
                 kTiles, kChannels1, a, b + column, c + column, false);
+            for (int left = units.due(); left > 0; --left)
+                transform_input(scratch->activation_1, scratch->input[!slot], units.next());
+        }
     }
     transform_output_and_pool(scratch->output, bias, pooled, choice);
 }
@@ -218,22 +251,31 @@ void conv_2_forward(const TransformedKernel* kernel, const float* bias, ThreadSc
 // gradient_1 and adds to (or, for the first image, starts) the kernel's transformed gradient.
 void conv_2_backward(const TransformedKernel* kernel, const float* pooled_gradient,
                      const uint32_t* choice, bool first, ThreadScratch* scratch) {
-    transform_input(scratch->activation_1, scratch->input);
     transform_pooled_gradient(pooled_gradient, choice, scratch->output, scratch->bias_2_gradient);
+    float* input = scratch->input[0];
+    Meanwhile inputs(kUnits1, kPositions * (kChannels1 / kPanel));
     for (int position = 0; position < kPositions; ++position) {
-        const float* input = scratch->input + position * kPositionInput;
-        const float* output = scratch->output + position * kPositionOutput;
-        float* input_gradient = scratch->input_gradient + position * kPositionInput;
-        float* kernel_gradient = scratch->kernel_2_gradient + position * kPositionKernel;
-        const float* back = kernel->backward + position * kPositionKernel;
-        for (int column = 0; column < kChannels1; column += kPanel)
+        for (int column = 0; column < kChannels1; column += kPanel) {
             gemm_column<kTileVectors, kChannels2, 1, kChannels1, kChannels1>(
-                kTiles, kChannels2, output, back + column, input_gradient + column, false);
-        for (int column = 0; column < kChannels2; column += kPanel)
-            gemm_column<kTileVectors, 1, kChannels1, kChannels2, kChannels2>(
-                kChannels1, kTiles, input, output + column, kernel_gradient + column, !first);
+                kTiles, kChannels2, scratch->output + position * kPositionOutput,
+                kernel->backward + position * kPositionKernel + column,
+                scratch->input_gradient + position * kPositionInput + column, false);
+            for (int left = inputs.due(); left > 0; --left)
+                transform_input(scratch->activation_1, input, inputs.next());
+        }
     }
-    transform_input_back(scratch->input_gradient, scratch->gradient_1);
+    Meanwhile gradients(kUnits1, kPositions * (kChannels2 / kPanel));
+    for (int position = 0; position < kPositions; ++position) {
+        for (int column = 0; column < kChannels2; column += kPanel) {
+            gemm_column<kTileVectors, 1, kChannels1, kChannels2, kChannels2>(
+                kChannels1, kTiles, input + position * kPositionInput,
+                scratch->output + position * kPositionOutput + column,
+                scratch->kernel_2_gradient + position * kPositionKernel + column, !first);
+            for (int left = gradients.due(); left > 0; --left)
+                transform_input_back(scratch->input_gradient, scratch->gradient_1,
+                                     gradients.next());
+        }
+    }
 }
 
 // Sums the threads' transformed kernel gradients in the order of the threads and transforms the

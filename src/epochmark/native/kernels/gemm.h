@@ -49,6 +49,7 @@ static EPOCHMARK_INLINE void gemm_column(int rows, int depth, const float* a, co
         gemm_tile<(count), kVectors, kRowA, kStepA, kStepB, kRowC>(                      \
             depth, a + row * kRowA, b, c + row * kRowC, accumulate);
     EPOCHMARK_ROWS(kTileRows)
+    if (kTileRows > 8) EPOCHMARK_ROWS(8)
     if (kTileRows > 6) EPOCHMARK_ROWS(6)
     EPOCHMARK_ROWS(4)
     EPOCHMARK_ROWS(2)

@@ -13,7 +13,9 @@ void scale_pixels(const uint8_t*, float*);
 void conv_1_forward(const float*, const float*, const float*, float*);
 void conv_1_backward(const float*, const float*, const float*, float*, float*);
 void conv_2_transform_kernel(const float*, int, int, TransformedKernel*);
-void conv_2_forward(const TransformedKernel*, const float*, ThreadScratch*, float*, uint32_t*);
+void conv_2_begin(int, ThreadScratch*);
+void conv_2_forward(const TransformedKernel*, const float*, int, bool, ThreadScratch*, float*,
+                    uint32_t*);
 void conv_2_backward(const TransformedKernel*, const float*, const uint32_t*, bool, ThreadScratch*);
 void conv_2_reduce_gradient(const ThreadScratch* const*, int, int, int, float*);
 void dense_1_forward(const float*, int, int, int, const float*, float*);
@@ -34,6 +36,7 @@ const Kernels& kernels() {
         conv_1_forward,
         conv_1_backward,
         conv_2_transform_kernel,
+        conv_2_begin,
         conv_2_forward,
         conv_2_backward,
         conv_2_reduce_gradient,
