@@ -112,10 +112,18 @@ class Meter {
         kernels_.conv_2_transform_kernel(kernel, 0, kChannels1, transformed_.get());
         on_all(pool_, [&](int thread) {
             ThreadScratch& scratch = scratch_.get()[thread];
+            const std::int64_t begin = share(count, thread, pool_.size());
             const std::int64_t end = share(count, thread + 1, pool_.size());
-            for (std::int64_t image = share(count, thread, pool_.size()); image < end; ++image) {
+            const auto take = [&](std::int64_t image) {
                 std::memcpy(scratch.activation_1, input + image * kInput, kInput * sizeof(float));
-                kernels_.conv_2_forward(transformed_.get(), bias, &scratch,
+            };
+            if (begin == end) return;
+            take(begin);
+            kernels_.conv_2_begin(begin & 1, &scratch);
+            for (std::int64_t image = begin; image < end; ++image) {
+                const bool next = image + 1 < end;
+                if (next) take(image + 1);
+                kernels_.conv_2_forward(transformed_.get(), bias, image & 1, next, &scratch,
                                         pooled + image * kFeatures,
                                         choices_.get() + std::size_t(kChoices) * thread);
             }
