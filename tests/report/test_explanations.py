@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from epochmark.cli import app
 from epochmark.report.explanation_text import explanation_document, explanation_lines
 from epochmark.report.explanations import all_rules, explain, gather
-from epochmark.report.explanations.steps import bytes_per_step, operations_per_step
+from epochmark.report.explanations.steps import operations_per_step
 from epochmark.results.findings import MEANING, FindingCode
 from epochmark.results.limits import (
     EngineLimits,
@@ -29,6 +29,7 @@ from epochmark.results.limits import (
 from epochmark.results.record import Calm, Lap, Record, RunLimits, WatchingCost
 from epochmark.results.store import ResultFiles
 from epochmark.workloads import MNIST_CNN
+from epochmark.workloads.memory_traffic import bytes_per_step
 from tests.report.samples import failed, finished, machine, sample
 
 WHEN = "2026-11-24T12:00:00Z"

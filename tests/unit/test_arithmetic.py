@@ -9,6 +9,10 @@ import pytest
 
 from epochmark.bench.check import check_record
 from epochmark.bench.validity import judge
+from epochmark.report.answer import answer_lines
+from epochmark.report.long_table import long_rows, long_section
+from epochmark.report.page import report_page
+from epochmark.report.subject import subject_of
 from epochmark.results.arithmetic import (
     ceiling_of,
     direct_gflop_per_s,
@@ -17,7 +21,7 @@ from epochmark.results.arithmetic import (
 )
 from epochmark.results.record import Record, RunLimits
 from epochmark.results.upgrades import encode_record
-from tests.report.samples import finished, sample
+from tests.report.samples import failed, finished, sample
 
 TRAINING = 71_565_312
 """FLOP of an image: three times the forward pass but the first layer's input gradient."""
@@ -130,3 +134,50 @@ def test_check_derives_it_again_from_the_record() -> None:
     silent = finished(replace(honest, findings=[]))
     problems = check_record(encode_record(silent)).problems
     assert any("finding implausible is missing" in problem for problem in problems)
+
+
+def shown(record: Record) -> str:
+    """The line of the answer about arithmetic."""
+    (line,) = [line for line in answer_lines(record) if line.split()[:1] == ["arithmetic"]]
+    return line.split(maxsplit=1)[1]
+
+
+def at(gflop_per_s: float, known: RunLimits | None) -> Record:
+    """A run of exactly this speed."""
+    record = run(known)
+    images = gflop_per_s * 1e9 / TRAINING
+    return replace(record, headline=replace(record.headline, images_per_s=images))
+
+
+def test_the_answer_tells_the_share_of_the_peak() -> None:
+    assert shown(at(142, None)) == "142 GFLOP/s, counted as direct arithmetic"
+    peak = "(avx512 multiply-adds, 2 threads)"
+    below, above = shown(at(142, limits(169.0))), shown(at(240, limits(200.0)))
+    assert below.endswith(f"arithmetic: 84% of the peak, 169 GFLOP/s {peak}")
+    assert above.endswith(f": 120% of the peak (direct-arithmetic equivalent), 200 GFLOP/s {peak}")
+
+
+def test_a_run_without_a_speed_tells_none() -> None:
+    record = failed(1)
+    timing = replace(record.timing, laps=record.timing.laps[:1])
+    record = finished(replace(record, timing=timing, limits=limits(100.0)))
+    assert not [line for line in answer_lines(record) if "arithmetic" in line]
+    (row,) = long_rows([record], ())
+    assert (row["gflop_per_s"], row["percent_of_peak"]) == (None, None)
+
+
+def test_tables_and_report_hold_it() -> None:
+    records = [at(142, limits(169.0)), at(100, None)]
+    known, unknown = long_rows(records, ())
+    assert known["gflop_per_s"] == pytest.approx(142)
+    assert known["percent_of_peak"] == pytest.approx(100 * 142 / 169)
+    assert (unknown["gflop_per_s"], unknown["percent_of_peak"]) == (pytest.approx(100), None)
+    section = long_section([known, unknown])
+    places = [section.header.index(name) for name in ("GFLOP/s", "of peak")]
+    assert [[row[place] for place in places] for row in section.rows] == [
+        ["142", "84%"],
+        ["100", "-"],
+    ]
+    page = report_page(subject_of(records[:1], (), None))
+    assert "84% of the peak, 169 GFLOP/s" in page
+    assert '<td data-n="142">142</td><td data-n="84.0237">84%</td>' in page

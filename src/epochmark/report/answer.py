@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from epochmark.report.figures import (
     accuracy_text,
+    arithmetic_text,
     device_id,
     energy_text,
     findings_text,
@@ -92,6 +93,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     facts += _clock_facts(clocks_of(record))
     if headline.images_per_s is not None:
         facts.append(("images/s", images_text(record)))
+        facts.append(("arithmetic", arithmetic_text(record)))
     if headline.test_accuracy is not None:
         facts.append(("test accuracy", accuracy_text(record)))
     if record.peak_memory_bytes is not None:

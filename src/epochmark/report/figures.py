@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from epochmark.results.arithmetic import ceiling_of, direct_gflop_per_s, share_of_peak
 from epochmark.results.record import Record
 from epochmark.results.sensed import Energy
 
@@ -13,7 +14,7 @@ LONGEST_NAME = 40
 
 _FIGURES = (
     "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU",
-    "batch", "ms/step",
+    "batch", "ms/step", "GFLOP/s", "of peak",
 )  # fmt: skip
 
 
@@ -56,6 +57,33 @@ def energy_text(energy: Energy) -> str:
     return (
         f"{joules:,.10g} J per epoch: {energy.scope}, {energy.watts:.3g} W "
         f"({energy.source}, {energy.lasted_s:.0f} s)"
+    )
+
+
+def percent(share: float) -> str:
+    """``84%``; below one percent with a digit more."""
+    return f"{share:.0%}" if share >= 0.01 or not share else f"{share:.1%}"
+
+
+def rate(gflop_per_s: float) -> str:
+    """GFLOP/s with two or three digits, without the unit."""
+    return f"{gflop_per_s:,.0f}" if gflop_per_s >= 10 else f"{gflop_per_s:.2g}"
+
+
+def arithmetic_text(record: Record) -> str:
+    """The speed as direct arithmetic, and its share of the processor's peak where that is known;
+    empty without a speed."""
+    reached = direct_gflop_per_s(record, record.headline.images_per_s)
+    if reached is None:
+        return ""
+    text = f"{rate(reached)} GFLOP/s, counted as direct arithmetic"
+    ceiling, share = ceiling_of(record), share_of_peak(record)
+    if ceiling is None or share is None:
+        return text
+    over = " (direct-arithmetic equivalent)" if share > 1 else ""
+    return (
+        f"{text}: {percent(share)} of the peak{over}, {rate(ceiling.gflop_per_s)} GFLOP/s "
+        f"({ceiling.source})"
     )
 
 

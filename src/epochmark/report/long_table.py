@@ -14,10 +14,13 @@ from epochmark.report.figures import (
     device_name,
     findings_text,
     machine_name,
+    percent,
+    rate,
 )
 from epochmark.report.plain_text import plain
 from epochmark.report.references_table import footnotes
 from epochmark.report.sections import Section
+from epochmark.results.arithmetic import direct_gflop_per_s, share_of_peak
 from epochmark.results.comparability import key_of
 from epochmark.results.record import Record
 from epochmark.results.references import Reference
@@ -25,7 +28,8 @@ from epochmark.results.references import Reference
 COLUMNS = (
     "origin", "id", "machine", "device", "device_kind", "engine", "engine_family", "workload",
     "variant", "precision", "tuning", "validity", "findings", "steady_epoch_s",
-    "steady_epoch_low_s", "steady_epoch_high_s", "elapsed_s", "images_per_s", "test_accuracy",
+    "steady_epoch_low_s", "steady_epoch_high_s", "elapsed_s", "images_per_s", "gflop_per_s",
+    "percent_of_peak", "test_accuracy",
     "measured", "notes", "source",
 )  # fmt: skip
 
@@ -37,7 +41,7 @@ def long_rows(records: Sequence[Record], references: Sequence[Reference]) -> lis
 
 LONG_HEADER = (
     "machine", "device", "engine", "tuning", "precision", "variant", "s/epoch", "interval",
-    "images/s", "accuracy", "validity", "measured",
+    "images/s", "GFLOP/s", "of peak", "accuracy", "validity", "measured",
 )  # fmt: skip
 
 
@@ -54,6 +58,15 @@ def seconds_of(row: dict[str, Any]) -> tuple[str, str]:
     return value, NONE if low == NONE else f"{low} to {high}"
 
 
+def arithmetic_of(row: dict[str, Any]) -> tuple[str, str]:
+    """GFLOP/s of direct arithmetic, and their share of the processor's peak, as text."""
+    reached, share = row["gflop_per_s"], row["percent_of_peak"]
+    return (
+        NONE if reached is None else rate(reached),
+        NONE if share is None else percent(share / 100),
+    )
+
+
 def _text_row(row: dict[str, Any]) -> tuple[str, ...]:
     seconds, interval = seconds_of(row)
     images, accuracy = row["images_per_s"], row["test_accuracy"]
@@ -67,6 +80,7 @@ def _text_row(row: dict[str, Any]) -> tuple[str, ...]:
         seconds,
         interval,
         NONE if images is None else f"{images:,.0f}",
+        *arithmetic_of(row),
         NONE if accuracy is None else f"{accuracy:.2%}",
         f"{row['validity']} ({row['findings']})" if row["findings"] else row["validity"],
         row["measured"][:10] or NONE,
@@ -94,7 +108,7 @@ def _csv_cell(value: object) -> object:
 
 
 def _of_record(record: Record) -> dict[str, Any]:
-    key, headline = key_of(record), record.headline
+    key, headline, share = key_of(record), record.headline, share_of_peak(record)
     return {
         "origin": "measured",
         "id": record.id,
@@ -114,6 +128,8 @@ def _of_record(record: Record) -> dict[str, Any]:
         "steady_epoch_high_s": headline.steady_epoch_high_s,
         "elapsed_s": headline.elapsed_s,
         "images_per_s": headline.images_per_s,
+        "gflop_per_s": direct_gflop_per_s(record, headline.images_per_s),
+        "percent_of_peak": None if share is None else 100 * share,
         "test_accuracy": headline.test_accuracy,
         "measured": record.created,
         "notes": "",
@@ -142,6 +158,8 @@ def _of_reference(reference: Reference) -> dict[str, Any]:
         "steady_epoch_high_s": reference.high_s,
         "elapsed_s": None,
         "images_per_s": None,
+        "gflop_per_s": None,
+        "percent_of_peak": None,
         "test_accuracy": None,
         "measured": "",
         "notes": "; ".join(footnotes(reference)),

@@ -90,16 +90,6 @@ class Rule:
     apply: Callable[[Evidence], Iterator[Said]] = field(repr=False)
 
 
-def percent(share: float) -> str:
-    """``84%``; below one percent with a digit more."""
-    return f"{share:.0%}" if share >= 0.01 or not share else f"{share:.1%}"
-
-
-def rate(gflop_per_s: float) -> str:
-    """GFLOP/s with two or three digits, without the unit."""
-    return f"{gflop_per_s:,.0f}" if gflop_per_s >= 10 else f"{gflop_per_s:.2g}"
-
-
 def milliseconds(seconds: float) -> str:
     """``45.0 ms`` with three digits."""
     ms = 1e3 * seconds

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from epochmark.report.explanations._rule import Evidence, Rule, Said, percent
-from epochmark.report.figures import seconds_text
+from epochmark.report.explanations._rule import Evidence, Rule, Said
+from epochmark.report.figures import percent, seconds_text
 from epochmark.report.run_table import compiles_again
 
 LARGE_SHARE = 0.05

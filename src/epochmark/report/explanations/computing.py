@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from epochmark.report.explanations._rule import Evidence, Rule, Said, milliseconds, percent, rate
+import msgspec
+
+from epochmark.report.explanations._rule import Evidence, Rule, Said, milliseconds
+from epochmark.report.figures import percent, rate
+from epochmark.results.arithmetic import (
+    GIGA,
+    Ceiling,
+    direct_gflop_per_s,
+    flops_of,
+)
+from epochmark.results.arithmetic import ceiling_of as peak_of
 from epochmark.workloads import WORKLOADS
-from epochmark.workloads.flops import count_flops
 
 NEAR_PEAK = 0.7
 """Of the peak: the best hand-written kernels stay between 70 and 90 % on whole steps."""
@@ -21,35 +29,25 @@ SAME_RATE = 1.05
 """Two rates this close are one: they repeat to a few percent."""
 FASTER_SET = 1.3
 """So much faster another instruction set must be to matter."""
-GIGA = 1e9
-
-
-@dataclass(frozen=True)
-class Ceiling:
-    """The most that could be reached, in GFLOP/s, and what did reach it."""
-
-    gflop_per_s: float
-    source: str
 
 
 def ceiling_of(evidence: Evidence) -> Ceiling | None:
-    """On the processor its arithmetic peak, as the record has it, else as it is known now; on other
-    devices, whose peak nobody measured, the engine's own matrix product."""
-    kept = evidence.record.limits
-    if evidence.on_cpu and kept is not None:
-        return Ceiling(kept.float32_gflop_per_s, kept.float32_source)
+    """On the processor the peak of the run's precision, as the record has it, else as it is known
+    now; on other devices, whose peak nobody measured, the engine's own matrix product."""
+    record, known = evidence.record, evidence.limits
     if evidence.on_cpu:
-        peak = evidence.limits.peak() if evidence.limits else None
-        return Ceiling(peak.gflop_per_s.median, peak.source) if peak else None
+        kept = record.limits or (known.for_run() if known else None)
+        return peak_of(msgspec.structs.replace(record, limits=kept))
     product = _product_rate(evidence)
     return Ceiling(product, f"its own matrix product on {evidence.device}") if product else None
 
 
 def achieved(evidence: Evidence) -> float:
-    """GFLOP/s of the steady epoch, counted as direct arithmetic (``workloads.flops``)."""
+    """GFLOP/s of the steady epoch, counted as direct arithmetic."""
     workload = WORKLOADS[evidence.record.workload.name]
-    images_per_s = workload.train_images / evidence.epoch_s
-    return count_flops(workload).training * images_per_s / GIGA
+    reached = direct_gflop_per_s(evidence.record, workload.train_images / evidence.epoch_s)
+    assert reached is not None, "there is a steady epoch"
+    return reached
 
 
 def is_near_peak(evidence: Evidence) -> bool:
@@ -90,6 +88,8 @@ def slow_product(evidence: Evidence) -> Iterator[Said]:
     """A BLAS that does not use the processor."""
     ceiling, product = ceiling_of(evidence), _product_rate(evidence)
     if not evidence.on_cpu or ceiling is None or product is None or is_near_peak(evidence):
+        return
+    if evidence.record.precision.observed != "float32":  # the product is one, the peak is not
         return
     if product >= SLOW_PRODUCT * ceiling.gflop_per_s:
         return
@@ -184,7 +184,7 @@ def _forward_share(evidence: Evidence) -> float | None:
     if product is None or convolution is None or evidence.record.engine.tuning != "stock":
         return None
     workload = WORKLOADS[evidence.record.workload.name]
-    flops = count_flops(workload)
+    flops = flops_of(evidence.record)
     per_image_s = (flops.training_convolutions / convolution + flops.training_rest / product) / GIGA
     return per_image_s * workload.train_images / evidence.epoch_s
 
@@ -235,7 +235,7 @@ RULES = (
         question="limit",
         needs="time",
         says_when=(
-            "on the CPU, the engine's own matrix product reaches less than "
+            "on the CPU in float32, the engine's own matrix product reaches less than "
             f"{percent(SLOW_PRODUCT)} of "
             "the peak; an instruction set is named where the product reaches no more than its "
             f"multiply-adds (and {percent(SAME_RATE - 1)}), and the peak is {FASTER_SET} times that"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from epochmark.report.explanations._rule import Evidence, Rule, Said, rate
+from epochmark.report.explanations._rule import Evidence, Rule, Said
+from epochmark.report.figures import rate
 from epochmark.results.calm import calmness
 
 IDLE_SHARE = 0.6

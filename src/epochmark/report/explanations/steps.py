@@ -3,13 +3,19 @@ batch."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
-from epochmark.report.explanations._rule import Evidence, Rule, Said, milliseconds, percent
+from epochmark.report.explanations._rule import Evidence, Rule, Said, milliseconds
+from epochmark.report.figures import percent
+from epochmark.results.arithmetic import GIGA
 from epochmark.results.sweep import BatchPoint
 from epochmark.workloads import MNIST_CNN, WORKLOADS, Workload
-from epochmark.workloads.shapes import layer_shapes, parameter_count
+from epochmark.workloads.memory_traffic import (
+    ACTIVATION_PASSES,
+    PARAMETER_PASSES,
+    bytes_per_step,
+)
+from epochmark.workloads.shapes import layer_shapes
 from epochmark.workloads.spec import Flatten
 
 DISPATCH_SHARE = 0.1
@@ -18,13 +24,7 @@ DISPATCH_RULES = 0.5
 MEMORY_SHARE = 0.3
 FIXED_SHARE = 0.3
 FULLER = 1.5
-FLOAT_BYTES = 4
-ACTIVATION_PASSES = 5
-"""Written forwards; read by the next layer and the backward pass; their gradient written, read."""
-PARAMETER_PASSES = 8
-"""The gradient written; Adam reads weight, gradient and two moments and writes three of them."""
 EAGER = "eager"
-GIGA = 1e9
 
 
 def dispatch(evidence: Evidence) -> Iterator[Said]:
@@ -76,14 +76,6 @@ def memory(evidence: Evidence) -> Iterator[Said]:
         f"GB/s; a step takes {milliseconds(step_s)}.",
         {"moved_bytes": moved, "bandwidth_gb_per_s": bandwidth, "step_s": step_s},
     )
-
-
-def bytes_per_step(workload: Workload, batch_size: int) -> int:
-    """Bytes that a float32 step without fusing and caches reads and writes."""
-    outputs = (one for one in layer_shapes(workload) if not isinstance(one.layer, Flatten))
-    activations = batch_size * sum(math.prod(one.output) for one in outputs)
-    parameters = parameter_count(workload)
-    return FLOAT_BYTES * (ACTIVATION_PASSES * activations + PARAMETER_PASSES * parameters)
 
 
 def fixed_cost(evidence: Evidence) -> Iterator[Said]:

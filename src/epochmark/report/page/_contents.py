@@ -11,6 +11,7 @@ from epochmark.report.explanations import explain, gather
 from epochmark.report.figures import (
     NONE,
     accuracy_text,
+    arithmetic_text,
     bare_seconds,
     device_id,
     device_name,
@@ -18,7 +19,7 @@ from epochmark.report.figures import (
     images_text,
     seconds_text,
 )
-from epochmark.report.long_table import long_rows, seconds_of
+from epochmark.report.long_table import arithmetic_of, long_rows, seconds_of
 from epochmark.report.subject import Subject, figures_of
 from epochmark.results.comparability import key_of
 from epochmark.results.findings import MEANING, FindingCode
@@ -125,7 +126,8 @@ def explained(subject: Subject) -> list[tuple[str, tuple[str, ...]]]:
 
 
 TABLE_HEADER = (
-    "machine", "device", "engine", "s/epoch", "interval", "validity", "images/s", "accuracy",
+    "machine", "device", "engine", "s/epoch", "interval", "validity", "images/s", "GFLOP/s",
+    "of peak", "accuracy",
     "elapsed (s)", "tuning", "precision", "variant", "date", "id",
 )  # fmt: skip
 
@@ -138,6 +140,7 @@ def table_of(subject: Subject) -> list[list[Cell]]:
 
 def _row(row: dict[str, Any]) -> list[Cell]:
     seconds, interval = seconds_of(row)
+    reached, share = arithmetic_of(row)
     low, high = row["steady_epoch_low_s"], row["steady_epoch_high_s"]
     findings = f" ({row['findings']})" if row["findings"] else ""
     accuracy, images, elapsed = row["test_accuracy"], row["images_per_s"], row["elapsed_s"]
@@ -149,6 +152,8 @@ def _row(row: dict[str, Any]) -> list[Cell]:
         Cell("" if interval == NONE else interval, None if low is None else high - low),
         Cell(row["validity"] + findings),
         Cell("" if images is None else f"{images:,.0f}", images),
+        Cell("" if reached == NONE else reached, row["gflop_per_s"]),
+        Cell("" if share == NONE else share, row["percent_of_peak"]),
         Cell("" if accuracy is None else f"{accuracy:.2%}", accuracy),
         Cell("" if elapsed is None else bare_seconds(elapsed), elapsed),
         Cell(row["tuning"]),
@@ -206,6 +211,7 @@ def method_of(subject: Subject) -> list[tuple[str, str]]:
         ("precision", f"asked for {record.precision.requested}, "
          f"observed {record.precision.observed or 'none'}{_replay(record)}"),
         ("steady epoch", _steady(record)),
+        ("arithmetic", arithmetic_text(record)),
         ("machine", f"{machine.model or machine.cpu}, {machine.usable_cores} usable cores, "
          f"{machine.memory_bytes / 2**30:.0f} GiB, {machine.os} {machine.os_version}{virtual}"),
         ("energy", _energy(record)),
