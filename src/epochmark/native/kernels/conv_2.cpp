@@ -49,7 +49,7 @@ EPOCHMARK_INLINE Place place(int unit, int channels) {
 }
 
 // activation [26][26][32] -> [position][tile][channel]
-EPOCHMARK_INLINE void transform_input(const float* activation, float* transformed, int unit) {
+EPOCHMARK_APART void transform_input(const float* activation, float* transformed, int unit) {
     const Place at = place(unit, kChannels1);
     const int top = at.tile / kTilesPerSide * 4, left = at.tile % kTilesPerSide * 4;
     const float* from = activation + (top * kSide1 + left) * kChannels1 + at.channel;
@@ -70,7 +70,7 @@ EPOCHMARK_INLINE void transform_input(const float* activation, float* transforme
 
 // [position][tile][channel] -> gradient [26][26][32], overlapping patches added. Units in order: a
 // cell is stored by its first tile and added to by later ones.
-EPOCHMARK_INLINE void transform_input_back(const float* transformed, float* gradient, int unit) {
+EPOCHMARK_APART void transform_input_back(const float* transformed, float* gradient, int unit) {
     const Place at = place(unit, kChannels1);
     const int top = at.tile / kTilesPerSide * 4, left = at.tile % kTilesPerSide * 4;
     const float* from = transformed + at.tile * kChannels1 + at.channel;
