@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from epochmark.cli import app
 from epochmark.report import look as looks
 from epochmark.report.charts import Chart, Drawing, all_charts
+from epochmark.report.charts._chart import legend
 from epochmark.report.look import Look
 from epochmark.report.render import specification, to_png, to_svg
 from epochmark.report.subject import Subject, subject_of
@@ -23,7 +25,8 @@ from epochmark.results.findings import FindingCode
 from epochmark.results.record import Record
 from epochmark.results.references import load_references
 from epochmark.results.store import ResultFiles
-from tests.report.samples import failed, machine, mixed_records, sample
+from tests.report.samples import failed, finished, machine, mixed_records, sample
+from tests.report.test_explanations import watched
 from tests.unit import traces
 
 CHARTS = {chart.name: chart for chart in all_charts()}
@@ -160,6 +163,15 @@ def test_bars_begin_at_zero_and_a_wide_span_becomes_logarithmic(slowest: float, 
     assert (scale["domain"][0] == 0) is (kind == "linear")
 
 
+@pytest.mark.parametrize(("step_s", "tick"), [(0.0005, "0.2"), (0.1, "40"), (3.0, "1,000")])
+def test_axes_are_labelled_with_plain_numbers(step_s: float, tick: str) -> None:
+    subject = about([sample(1, step_s=step_s), sample(2, on=machine("Other"), step_s=step_s)])
+    svg = to_svg(drawn("machines", subject), looks.light(720))
+    shown = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
+    assert tick in shown
+    assert not [text for text in shown if re.search(r"\de[+-]?\d", text)]
+
+
 def test_the_doubtful_is_hollow() -> None:
     subject = about([sample(1), sample(2, engine="jax", findings=[FindingCode.UNSTEADY])])
     filled = {
@@ -190,6 +202,59 @@ def test_laps_beyond_what_a_screen_shows_are_drawn_in_groups() -> None:
     )
     assert 200 < len(points) <= 300
     assert points[-1]["end_s"] == record.timing.laps[-1].end_ns / 1e9
+
+
+def disturbed_run() -> Record:
+    """A run that slowed down by a fifth, while another program ran from 40 to 60 s."""
+    replace = msgspec.structs.replace
+    record = sample(1, step_s=0.04, findings=[FindingCode.DRIFTING])
+    end_ns = record.timing.laps[-1].end_ns
+    laps = [
+        replace(lap, end_ns=int(lap.end_ns * (1 + 0.1 * lap.end_ns / end_ns)))
+        for lap in record.timing.laps
+    ]
+    timing = replace(record.timing, laps=laps, fit_ns=laps[-1].end_ns + 1_000_000)
+    calm = replace(
+        watched(200.0, busy_cpus=1.0),
+        end_s=[40.0, 60.0, 200.0],
+        foreign_cpu_s=[0.0, 15.0, 0.0],
+        steal_cpu_s=None,
+    )
+    return finished(replace(record, timing=timing, calm=calm))
+
+
+def test_drift_and_disturbance_are_shaded_in_the_speed_of_a_run() -> None:
+    shades = [
+        layer["data"]["values"]
+        for layer in drawn("speed", about([disturbed_run()])).spec["layer"]
+        if layer["mark"].get("color") == looks.light(720).doubtful
+    ]
+    spans = [span for values in shades for span in values if "start" in span]
+    assert {(span["start"], span["end"]) for span in spans} == {(40.0, 60.0)}
+    trend = next(values for values in shades if "trend" in values[0])
+    assert trend[0]["trend"] > trend[0]["steady"] == trend[1]["steady"] > trend[1]["trend"]
+    assert "drift" not in says(drawn("speed", about([sample(1)])))
+
+
+def test_a_chart_that_stands_alone_names_the_run_or_the_machine() -> None:
+    tuned = sample(1, engine="torch", tuning="tuned", findings=[FindingCode.UNSTEADY])
+    assert drawn("speed", about([tuned])).about == (
+        "torch on cpu, tuned, AMD EPYC, disturbed (unsteady)"
+    )
+    for name in ("learning", "clocks"):
+        drawing = drawn(name, about([tuned]))
+        assert drawing.about == "AMD EPYC"
+        alone = specification(drawing, looks.light(720), CHARTS[name])
+        assert "AMD EPYC" in alone["title"]["subtitle"]
+
+
+def test_a_legend_has_room_for_the_letters_of_another_font() -> None:
+    names = ["keras-tensorflow on cpu (0008)"] * 3
+    for width in (860, 720, 290):
+        made = legend(names, looks.light(width))
+        entry = 30 + 8 * len(names[0])
+        assert made["columns"] == 1 or made["columns"] * entry <= width
+        assert made["columnPadding"] >= 0.25 * 6 * len(names[0])
 
 
 def test_heat_and_power_are_shown_where_they_were_measured() -> None:

@@ -34,6 +34,8 @@ def bare_seconds(seconds: float | None) -> str:
         return NONE
     if seconds >= 1000:
         return f"{seconds:,.0f}"
+    if seconds < 0.01:
+        return f"{seconds:.3g}" if seconds > 1e-6 else "0"
     decimals = 1 if seconds >= 100 else 2 if seconds >= 1 else 3
     return f"{seconds:.{decimals}f}"
 
@@ -108,6 +110,15 @@ def validity_text(record: Record) -> str:
 def machine_name(record: Record) -> str:
     """What the user calls the machine or the run, else its model, else its processor."""
     return record.label or record.machine.model or record.machine.cpu
+
+
+def run_in_words(record: Record) -> str:
+    """Which run, by what sets it apart (``torch on cpu, tuned, AMD EPYC``), and whether it is to be
+    doubted."""
+    tuning = [record.engine.tuning] if record.engine.tuning != "stock" else []
+    parts = [f"{record.engine.name} on {device_id(record)}", *tuning, *record.workload.variant]
+    doubt = [validity_text(record)] if record.headline.validity != "valid" else []
+    return ", ".join([*parts, shortened(device_name(record)), *doubt])
 
 
 def device_name(record: Record) -> str:

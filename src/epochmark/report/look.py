@@ -130,7 +130,7 @@ def config(look: Look) -> dict[str, Any]:
             "title": None,
             "direction": "horizontal",
             "labelLimit": max(120, look.width - 60),
-            "columns": 1 if look.width < 400 else 3,
+            "columns": 3,
         },
         "text": {"color": look.ink, "fontSize": 12},
     }

@@ -36,10 +36,12 @@ def specification(drawing: Drawing, look: Look, heading: Chart | None = None) ->
     drawn = _plain(drawing.spec)
     spec: Spec = {**drawn, "config": config(look)}
     if heading is not None:
+        made = f"training mnist-cnn, epochmark {epochmark.__version__}"
         spec = {"vconcat": [drawn], "config": config(look)}
         spec["title"] = {
             "text": heading.title,
-            "subtitle": f"epochmark {epochmark.__version__}: training mnist-cnn",
+            "subtitle": plain(", ".join(part for part in (drawing.about, made) if part)),
+            "limit": look.width,
             "fontSize": 18,
             "offset": 18,
         }

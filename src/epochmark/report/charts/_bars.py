@@ -58,7 +58,7 @@ def bars_panel(
         "axis": {
             "title": f"{axis}, logarithmic" if logarithmic else axis,
             "tickCount": 4 if look.width < 400 else 8,
-            "format": "~g",
+            "format": "~g" if logarithmic else ",~f",
             "domain": False,
             **({"values": log_ticks(low, scale["domain"][1])} if logarithmic else {}),
         },

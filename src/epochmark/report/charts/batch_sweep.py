@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from epochmark.report.charts._chart import Chart, Drawing, Spec
+from epochmark.report.charts._chart import Chart, Drawing, Spec, legend
+from epochmark.report.figures import shortened
 from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 from epochmark.results.sweep import BatchPoint, BatchSweep, batch_sweeps
@@ -24,7 +25,8 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
         for name, sweep in zip(names, sweeps, strict=True)
         for point in sweep.points
     ]
-    return Drawing(_spec(values, names, look), "; ".join(str(value["says"]) for value in values))
+    spoken = "; ".join(str(value["says"]) for value in values)
+    return Drawing(_spec(values, names, look), spoken, shortened(subject.own[0].machine.cpu))
 
 
 def _names(sweeps: list[BatchSweep]) -> list[str]:
@@ -64,13 +66,16 @@ def _spec(values: list[Spec], names: list[str], look: Look) -> Spec:
         "scale": {"type": "log", "base": 2, "nice": False, "padding": 12},
         "axis": {"title": "batch size, logarithmic", "values": batches, "grid": False},
     }  # fmt: skip
+    top = 1.05 * max(value["high"] for value in values)
     y: Spec = {
-        "field": "images_per_s", "type": "quantitative", "scale": {"domainMin": 0},
+        "field": "images_per_s", "type": "quantitative",
+        "scale": {"domain": [0, top], "nice": False},
         "axis": {"title": "images per second", "tickCount": 5, "format": ",.0f"},
     }  # fmt: skip
     colours = {"domain": names, "range": list(look.series[: len(names)])}
     shapes = {"domain": names, "range": list(SHAPES[: len(names)])}
-    colour: Spec = {"field": "run", "type": "nominal", "scale": colours}
+    key = legend(names, look)
+    colour: Spec = {"field": "run", "type": "nominal", "scale": colours, "legend": key}
     return {
         "width": look.width,
         "height": HEIGHT,
@@ -86,7 +91,7 @@ def _spec(values: list[Spec], names: list[str], look: Look) -> Spec:
                 "mark": {"type": "point", "size": 70, "strokeWidth": 2, "opacity": 1},
                 "encoding": {
                     "y": y,
-                    "shape": {"field": "run", "type": "nominal", "scale": shapes},
+                    "shape": {"field": "run", "type": "nominal", "scale": shapes, "legend": key},
                     "fill": colour,
                     "fillOpacity": {"field": "filled", "type": "quantitative", "scale": None},
                     "description": {"field": "says"},

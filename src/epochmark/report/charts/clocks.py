@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from epochmark.report.charts._bars import ROW_HEIGHT
 from epochmark.report.charts._chart import Chart, Drawing, Spec
-from epochmark.report.figures import bare_seconds, device_id
+from epochmark.report.figures import bare_seconds, device_id, shortened
 from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 from epochmark.results.comparability import key_of
@@ -36,7 +36,8 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
             )  # fmt: skip
             start += part
         spoken.append(f"{label}: {figure}")
-    return Drawing(_spec(values, len(stacks), look), "; ".join(spoken))
+    about = shortened(stacks[0][0].machine.cpu)
+    return Drawing(_spec(values, len(stacks), look), "; ".join(spoken), about)
 
 
 def clocks_of(record: Record) -> tuple[float, float, float] | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from epochmark.report.charts._bars import log_ticks
-from epochmark.report.charts._chart import Chart, Drawing, Spec
-from epochmark.report.figures import device_id
+from epochmark.report.charts._chart import Chart, Drawing, Spec, legend
+from epochmark.report.figures import device_id, shortened
 from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 from epochmark.results.record import Record
@@ -34,7 +34,8 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
         _panel(accuracies, "training accuracy", look, colours),
     ]
     spoken = [_said(name, record) for name, record in zip(names, records, strict=True)]
-    return Drawing({"vconcat": panels, "spacing": 24}, "; ".join(spoken))
+    about = shortened(subject.focus.machine.cpu)
+    return Drawing({"vconcat": panels, "spacing": 24}, "; ".join(spoken), about)
 
 
 def _said(name: str, record: Record) -> str:
@@ -105,7 +106,8 @@ def _panel(
             "axis": {"title": title, "tickCount": 5, "format": "~g" if logarithmic else ".1%",
                      **ticks},
         },
-        "color": {"field": "run", "type": "nominal", "scale": colours},
+        "color": {"field": "run", "type": "nominal", "scale": colours,
+                  "legend": legend(colours["domain"], look)},
     }  # fmt: skip
     return {
         "width": look.width,
@@ -119,7 +121,8 @@ def _panel(
                 "encoding": {
                     **encoding,
                     "shape": {"field": "run", "type": "nominal",
-                              "scale": {"domain": colours["domain"]}},
+                              "scale": {"domain": colours["domain"]},
+                              "legend": legend(colours["domain"], look)},
                     "description": {"field": "says"},
                 },
             },

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from epochmark.report.charts._chart import Chart, Drawing, Spec
+from epochmark.report.figures import run_in_words
 from epochmark.report.look import Look
 from epochmark.report.subject import Subject
+from epochmark.results.findings import FindingCode
 from epochmark.results.headline import images_in, steady_of
 from epochmark.results.record import Lap, Record
 from epochmark.results.statistics import NANOSECONDS
@@ -14,6 +16,7 @@ from epochmark.results.statistics import NANOSECONDS
 HEIGHT = 220
 TAKEN_CPUS = 0.1
 """So much of a CPU, used by others, can slow an engine that waits for its slowest thread."""
+DRIFTED = (FindingCode.DRIFTING.value, FindingCode.THROTTLED.value)
 MOST_POINTS = 300
 """Laps beyond that are drawn in groups: a screen shows no more."""
 
@@ -29,6 +32,7 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
         _below(points, look),
         _speed(points, look),
         *_median(record, look),
+        *_drift(record, look),
         *_disturbance(record, look),
     ]
     spec: Spec = {"width": look.width, "height": HEIGHT, "layer": layers}
@@ -37,7 +41,7 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
         f"{record.engine.name}: images per second over {points[-1]['end_s']:.1f} s of training, "
         f"between {min(speeds):,.0f} and {max(speeds):,.0f}"
     )
-    return Drawing(spec, alt)
+    return Drawing(spec, alt, run_in_words(record))
 
 
 def lap_speeds(record: Record, most: int) -> list[dict[str, float]]:
@@ -77,11 +81,11 @@ def _warm_up(record: Record, look: Look) -> list[Spec]:
     return [_shade([{"start": 0, "end": steady.warm_up_s, "says": says}], look.shade), words]
 
 
-def _shade(spans: list[Spec], colour: str) -> Spec:
+def _shade(spans: list[Spec], colour: str, opacity: float = 1.0) -> Spec:
     """Rectangles from ``start`` to ``end`` seconds over the whole height."""
     return {
         "data": {"values": spans},
-        "mark": {"type": "rect", "color": colour, "opacity": 1},
+        "mark": {"type": "rect", "color": colour, "opacity": opacity},
         "encoding": {
             "x": {"field": "start", "type": "quantitative"},
             "x2": {"field": "end"},
@@ -91,7 +95,7 @@ def _shade(spans: list[Spec], colour: str) -> Spec:
 
 
 def _disturbance(record: Record, look: Look) -> list[Spec]:
-    """Marks along the top where other programs or the host took processor time."""
+    """A shade with a mark at its top where other programs or the host took processor time."""
     calm = record.calm
     if calm is None:
         return []
@@ -107,10 +111,10 @@ def _disturbance(record: Record, look: Look) -> list[Spec]:
             spans.append({"start": start_s, "end": end_s, "says": says})
     if not spans:
         return []
-    layer = _shade(spans, look.doubtful)
-    layer["encoding"]["y"] = {"value": 0}
-    layer["encoding"]["y2"] = {"value": 7}
-    return [layer]
+    shade, mark = _shade(spans, look.doubtful, 0.16), _shade(spans, look.doubtful)
+    mark["encoding"]["y"] = {"value": 0}
+    mark["encoding"]["y2"] = {"value": 7}
+    return [shade, mark]
 
 
 def _below(points: Sequence[dict[str, float]], look: Look) -> Spec:
@@ -176,12 +180,38 @@ def _median(record: Record, look: Look) -> list[Spec]:
     ]  # fmt: skip
 
 
+def _drift(record: Record, look: Look) -> list[Spec]:
+    """The trend of a run that drifted, from its warm part's beginning to its end, and a shade
+    between it and the steady speed."""
+    steady, images_per_s = steady_of(record), record.headline.images_per_s
+    drifted = any(finding.code in DRIFTED for finding in record.findings)
+    if not drifted or images_per_s is None or steady is None or steady.drift is None:
+        return []
+    half = max(-0.9, min(0.9, steady.drift.change / 2))
+    trend = [
+        {"at_s": steady.warm_up_s, "trend": images_per_s / (1 - half), "steady": images_per_s},
+        {"at_s": steady.warm_up_s + steady.warm_s, "trend": images_per_s / (1 + half),
+         "steady": images_per_s},
+    ]  # fmt: skip
+    says = f"drift: {abs(steady.drift.change):.1%} {'slower' if half > 0 else 'faster'} in the end"
+    x: Spec = {"field": "at_s", "type": "quantitative"}
+    y: Spec = {"field": "trend", "type": "quantitative"}
+    shade = {"type": "area", "color": look.doubtful, "opacity": 0.3, "description": says}
+    line = {"type": "line", "color": look.doubtful, "strokeWidth": 2, "aria": False}
+    return [
+        {"data": {"values": trend}, "mark": shade,
+         "encoding": {"x": x, "y": y, "y2": {"field": "steady"}}},
+        {"data": {"values": trend}, "mark": line, "encoding": {"x": x, "y": y}},
+    ]  # fmt: skip
+
+
 CHART = Chart(
     name="speed",
     title="Speed over the run",
     reading="Each stroke is a lap: how long it lasted and how many images a second it trained. A "
     "level line is a calm machine; a slope is heat or drift, a dip is something else that ran. "
-    "Dashed: the steady speed. Marks along the top: other programs took processor time.",
+    "Dashed: the steady speed. Shaded from a mark at the top down: other programs took processor "
+    "time. A wedge beside the dashed line: the machine drifted.",
     place=30,
     draw=draw,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from epochmark.report.charts._chart import Chart, Drawing, Spec
+from epochmark.report.charts._chart import Chart, Drawing, Spec, legend
+from epochmark.report.figures import run_in_words
 from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 from epochmark.results.record import Quantity, Record
@@ -41,7 +42,7 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
         "spacing": 24,
         "resolve": {"scale": {"color": "independent"}},
     }
-    return Drawing(spec, "; ".join(spoken))
+    return Drawing(spec, "; ".join(spoken), run_in_words(record))
 
 
 def _lines(record: Record, quantities: tuple[Quantity, ...]) -> list[Series]:
@@ -88,6 +89,7 @@ def _panel(title: str, lines: list[Series], end_s: float, look: Look) -> Spec:
             "color": {
                 "field": "scope", "type": "nominal",
                 "scale": {"domain": scopes, "range": list(look.series[: len(scopes)])},
+                "legend": legend(scopes, look),
             },
             "description": {"field": "says"},
         },

@@ -101,18 +101,19 @@ def _verbatim(text: str) -> Markup:
     return Markup(text)
 
 
-def _figures(subject: Subject) -> list[dict[str, Chart | Markup]]:
+def _figures(subject: Subject) -> list[dict[str, Chart | Markup | str]]:
     """Each chart that has something to show, drawn for wide and for narrow screens."""
     if not can_draw():
         return []
-    figures: list[dict[str, Chart | Markup]] = []
+    figures: list[dict[str, Chart | Markup | str]] = []
     for chart in all_charts():
-        figure: dict[str, Chart | Markup] = {"chart": chart}
+        figure: dict[str, Chart | Markup | str] = {"chart": chart}
         for place, width in (("wide", WIDE), ("narrow", NARROW)):
             look = page(width)
             drawing = chart.draw(subject, look)
             if drawing is not None:
                 figure[place] = _verbatim(to_svg(drawing, look))
+                figure["about"] = drawing.about
         if "wide" in figure:
             figures.append(figure)
     return figures
