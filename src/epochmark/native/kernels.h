@@ -45,7 +45,7 @@ struct ThreadScratch {
     alignas(64) float dense_2_gradient[kHidden * kClassesPadded];
     alignas(64) float dense_2_bias_gradient[kClassesPadded];
     alignas(64) float dense_1_bias_gradient[kHidden];
-    alignas(64) float block_gradient[kFeatureBlock * 32];
+    alignas(64) float tile_gradient[12 * 32];  // of dense_1, at most
     alignas(64) float transposed_kernel[kHidden * 32];
     double loss_sum;
     std::int64_t correct;

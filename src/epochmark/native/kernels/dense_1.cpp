@@ -5,7 +5,8 @@
 // kernel gradient updates. Forward blocks the features by 192 (one panel's block in L1). Backward
 // takes 96 features at a time through all three steps while their weights are in cache: gradient of
 // the features (with the old weights), gradient of the weights, Adam. The weights' gradient never
-// exists as a whole, and the moments are fetched ahead while the product runs.
+// exists as a whole: Adam follows every tile of it, so that its divisions and square roots overlap the
+// next tile's products, and the next tile's moments are fetched meanwhile.
 //
 // Threads share the features, not the images, in both directions: a weight and its moments are then
 // touched by one core only. Shared by images forward, every store of Adam waited for the other
@@ -79,21 +80,22 @@ void dense_1_backward(float* features, int rows, int feature_begin, const float*
             features + feature_begin + i, false);
     }
 
-    const int count = kFeatureBlock * kPanel;
+    constexpr int kCount = kTileRows * kPanel;
     for (int panel = 0; panel < kHidden / kPanel; ++panel) {
-        const ptrdiff_t offset =
-            kDense1Kernel + (ptrdiff_t(panel) * kFeatures + feature_begin) * kPanel;
-        float* gradient =
-            parameters->gradient ? parameters->gradient + offset : scratch->block_gradient;
-        prefetch(parameters->first_moment + offset, count);
-        prefetch(parameters->second_moment + offset, count);
-        for (int i = 0; i < kFeatureBlock; i += kTileRows)
+        const float* right = hidden_gradient_panels + ptrdiff_t(panel) * rows * kPanel;
+        for (int i = 0; i < kFeatureBlock; i += kTileRows) {
+            const ptrdiff_t offset =
+                kDense1Kernel + (ptrdiff_t(panel) * kFeatures + feature_begin + i) * kPanel;
+            float* gradient =
+                parameters->gradient ? parameters->gradient + offset : scratch->tile_gradient;
+            prefetch(parameters->first_moment + offset + kCount, kCount);
+            prefetch(parameters->second_moment + offset + kCount, kCount);
             gemm_tile<kTileRows, kTileVectors, 1, kFeatureBlock, kPanel, kPanel>(
-                rows, packed_features + i, hidden_gradient_panels + ptrdiff_t(panel) * rows * kPanel,
-                gradient + i * kPanel, false);
-        if (!parameters->gradient)
-            adam(parameters->value + offset, parameters->first_moment + offset,
-                 parameters->second_moment + offset, gradient, count, step);
+                rows, packed_features + i, right, gradient, false);
+            if (!parameters->gradient)
+                adam(parameters->value + offset, parameters->first_moment + offset,
+                     parameters->second_moment + offset, gradient, kCount, step);
+        }
     }
 }
 
