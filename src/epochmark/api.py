@@ -239,8 +239,12 @@ def _documents(file: Path) -> tuple[list[bytes], bool]:
 
 
 def write_file(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file that others may read, whole or not at all. What is no regular file, such as
+    ``/dev/stdout``, is written to; a link keeps leading to the file."""
     try:
-        write_atomically(file, content)
+        if file.exists() and not file.is_file() and not file.is_dir():
+            file.write_bytes(content)
+        else:
+            write_atomically(file.resolve(), content, 0o666)
     except OSError as error:
         raise EpochmarkError(f"{file} cannot be written: {error.strerror}", exit_code=2) from error

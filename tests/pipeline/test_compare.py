@@ -39,8 +39,8 @@ def test_what_is_not_there_is_a_usage_error(program: Program) -> None:
     for name, message in (
         ("native", "none of the 0 results of native"),
         ("123456", "no result has an id that begins with '123456'"),
-        (str(program.folder / "missing.json"), "cannot be read as a record"),
-        (str(program.folder / "broken.json"), "it has no schema number"),
+        (str(program.folder / "missing.json"), "cannot be read"),
+        (str(program.folder / "broken.json"), "neither a bundle nor a record"),
     ):
         done = program.run("compare", name, "gtx-1080-ti")
         assert done.returncode == 2

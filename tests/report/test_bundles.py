@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 import epochmark
+from epochmark.cli import app
 from epochmark.results.bundle import sum_of_records
 from epochmark.results.digest import digest_of
 from epochmark.results.store import ResultFiles
 from epochmark.results.upgrades import encode_record
-from tests.report.samples import failed, finished, sample
+from tests.report.samples import failed, finished, machine, sample
 from tests.report.test_check import judged
 
 
@@ -141,9 +146,13 @@ def test_a_bundle_has_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_newer_bundle_is_refused_with_advice(tmp_path: Path) -> None:
     file = tmp_path / "bundle.json"
-    file.write_bytes(bundle_of([]).replace(b'"epochmark_bundle": 1', b'"epochmark_bundle": 2'))
-    with pytest.raises(epochmark.EpochmarkError, match="upgrade epochmark"):
-        epochmark.load_results(file)
+    for document in (
+        bundle_of([]).replace(b'"epochmark_bundle": 1', b'"epochmark_bundle": 2'),
+        b'{"epochmark_bundle": 2, "what": "version 1 does not know"}',
+    ):
+        file.write_bytes(document)
+        with pytest.raises(epochmark.EpochmarkError, match="upgrade epochmark"):
+            epochmark.load_results(file)
 
 
 def test_a_bundle_that_is_not_whole_is_not_loaded(tmp_path: Path) -> None:
@@ -154,3 +163,72 @@ def test_a_bundle_that_is_not_whole_is_not_loaded(tmp_path: Path) -> None:
     file.write_text(json.dumps(document))
     with pytest.raises(epochmark.EpochmarkError, match="not as it was written"):
         epochmark.load_results(file)
+
+
+def invoke(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, list(arguments))
+    return done.exit_code, done.output
+
+
+def test_a_run_of_a_bundle_is_compared_without_importing_it(
+    results: ResultFiles, tmp_path: Path
+) -> None:
+    results.save(sample(1, step_s=0.02))
+    one, several = str(tmp_path / "one.json"), str(tmp_path / "several.json")
+    there = sample(2, step_s=0.04, on=machine("Another"))
+    epochmark.export_results([there], one)
+    epochmark.export_results([there, sample(3)], several)
+    for arguments in (("native", one), ("native", "0002", "--with", several)):
+        code, said = invoke("compare", *arguments)
+        assert code == 0, said
+        assert "times as fast" in said
+    assert "0002" in invoke("explain", one)[1]
+    for arguments, reason in (
+        (("native", several), "holds 2 records, not one (00020000, 00030000"),
+        (("native", "00", "--with", several), "2 records have an id that begins with '00'"),
+        (("native", "0009", "--with", several), "no result has an id"),
+    ):
+        code, said = invoke("compare", *arguments)
+        assert code == 2
+        assert reason in said
+    assert len(list(results.folder.glob("*.json"))) == 1
+
+
+def test_nothing_to_export_and_nothing_new_are_told(results: ResultFiles, tmp_path: Path) -> None:
+    file = tmp_path / "bundle.json"
+    code, said = invoke("results", "export", str(file))
+    assert code == 2
+    assert "epochmark run" in said
+    assert not file.exists()
+    epochmark.export_results([sample(1)], file)
+    assert invoke("results", "import", str(file)) == (0, "1 record imported\n")
+    assert "here already" in invoke("results", "import", str(file))[1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_what_is_written_to_be_shared_can_be_read_by_others_and_follows_links(
+    results: ResultFiles, tmp_path: Path
+) -> None:
+    file, link = tmp_path / "bundle.json", tmp_path / "link.json"
+    link.symlink_to(file)
+    before = os.umask(0o027)
+    try:
+        epochmark.export_results([sample(1)], link)
+    finally:
+        os.umask(before)
+    assert link.is_symlink()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert stat.S_IMODE(results.save(sample(1)).stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes like these")
+def test_a_bundle_can_be_written_into_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    epochmark.export_results([sample(1)], pipe)
+    reader.join()
+    assert json.loads(read[0])["epochmark_bundle"] == 1
+    assert pipe.is_fifo()

@@ -80,11 +80,26 @@ def test_sorting_puts_missing_values_last(column: str) -> None:
     assert len(set(present)) == 2
 
 
-@pytest.mark.parametrize("options", [("--filter", "colour=red"), ("--sort", "colour")])
-def test_what_does_not_exist_is_named_with_what_does(options: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "there_is"),
+    [
+        (("--filter", "colour=red"), "engine"),
+        (("--sort", "colour"), "engine"),
+        (("--filter", "validity=vald"), "disturbed"),
+    ],
+)
+def test_what_does_not_exist_is_named_with_what_does(
+    options: tuple[str, str], there_is: str
+) -> None:
     done = CliRunner().invoke(app, ["table", *options])
     assert done.exit_code == 2
-    assert "engine" in done.stderr
+    assert there_is in done.stderr
+
+
+def test_a_filter_that_nothing_meets_is_told() -> None:
+    done = CliRunner().invoke(app, ["table", "--format", "json", "--filter", "engine=nothing"])
+    assert (done.exit_code, json.loads(done.stdout)) == (0, [])
+    assert "no run and no published figure" in done.stderr
 
 
 def test_the_long_layout_has_one_row_a_run() -> None:

@@ -61,8 +61,9 @@ def test_images_of_laps_count_the_smaller_last_batch() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (None, "-"), (0.0, "0 s"), (0.0005374, "0.000537 s"), (0.0123, "0.012 s"), (1.0, "1.00 s"), (45.678, "45.68 s"),
-        (123.456, "123.5 s"), (1234.5, "1,234 s"), (54321.0, "54,321 s"),
+        (None, "-"), (0.0, "0 s"), (0.0005374, "0.000537 s"), (0.0123, "0.012 s"),
+        (1.0, "1.00 s"), (45.678, "45.68 s"), (123.456, "123.5 s"), (1234.5, "1,234 s"),
+        (54321.0, "54,321 s"),
     ],
 )  # fmt: skip
 def test_seconds_have_the_digits_they_carry(seconds: float | None, text: str) -> None:

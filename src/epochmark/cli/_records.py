@@ -57,11 +57,11 @@ def recorded_run(named: str, records: Sequence[Record]) -> Record:
     """
     from epochmark.engines import engine_names
     from epochmark.errors import EpochmarkError
-    from epochmark.results.store import ResultFiles, read_record
+    from epochmark.results.store import ResultFiles
 
     files = ResultFiles.of_user()
     if named.endswith(".json"):
-        return read_record(Path(named))
+        return record_of_file(Path(named))
     if named not in engine_names():
         return files.find(named).record
     of_engine = [record for record in records if record.engine.name == named]
@@ -71,6 +71,39 @@ def recorded_run(named: str, records: Sequence[Record]) -> Record:
             exit_code=2,
         )
     return of_engine[-1]
+
+
+def record_of_file(file: Path) -> Record:
+    """The record in a file of one, which may be a bundle. Raises ``EpochmarkError``."""
+    from epochmark.api import load_results
+    from epochmark.errors import EpochmarkError
+
+    records = [] if file.is_dir() else load_results(file)
+    if len(records) != 1:
+        ids = ", ".join(record.id[:8] for record in records[:5])
+        raise EpochmarkError(
+            f"{file} holds {len(records)} records, not one"
+            + (f" ({ids}, ...); 'epochmark results import' takes them among yours" if ids else ""),
+            exit_code=2,
+        )
+    return records[0]
+
+
+def record_of_bundles(id_start: str, bundles: Sequence[Path]) -> Record | None:
+    """The one record in these files whose id begins so, None without any. Raises
+    ``EpochmarkError`` for several."""
+    from epochmark.api import load_results
+    from epochmark.errors import EpochmarkError
+
+    records = {record.id: record for bundle in bundles for record in load_results(bundle)}
+    matches = [id_ for id_ in sorted(records) if id_start and id_.startswith(id_start)]
+    if len(matches) > 1:
+        raise EpochmarkError(
+            f"{len(matches)} records have an id that begins with {id_start!r}: "
+            f"{', '.join(matches[:5])}; give more of it",
+            exit_code=2,
+        )
+    return records[matches[0]] if matches else None
 
 
 def newest_run(records: Sequence[Record]) -> Record:

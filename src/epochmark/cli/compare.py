@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from epochmark.cli._records import WithOption
 
 if TYPE_CHECKING:
     from epochmark.results.comparison import Side
@@ -22,6 +25,7 @@ SideArgument = Annotated[
 def compare(
     a: SideArgument,
     b: SideArgument,
+    bundles: WithOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Tell how many times as fast A is as B, with an interval, or why that cannot be told.
@@ -33,7 +37,7 @@ def compare(
     from epochmark.report.comparison_text import comparison_lines, verdict_text
     from epochmark.results.comparison import compare as compare_sides
 
-    comparison = compare_sides(_side(a), _side(b))
+    comparison = compare_sides(*(_side(named, bundles or []) for named in (a, b)))
     if json:
         print_json(
             {
@@ -50,23 +54,25 @@ def compare(
     say(*comparison_lines(comparison))
 
 
-def _side(named: str) -> Side:
-    """What the user named, tried as a file, an engine, a published machine and a record's id."""
+def _side(named: str, bundles: Sequence[Path]) -> Side:
+    """What the user named, tried as a file, an engine, a published machine and a record's id, in
+    the bundles first."""
+    from epochmark.cli._records import record_of_bundles, record_of_file
     from epochmark.engines import engine_names
     from epochmark.results.comparison import side_of_record, side_of_reference
     from epochmark.results.references import load_references
-    from epochmark.results.store import ResultFiles, read_record
+    from epochmark.results.store import ResultFiles
 
     if named.endswith(".json"):
         file = Path(named)
-        return side_of_record(read_record(file), file.stem)
+        return side_of_record(record_of_file(file), file.stem)
     if named in engine_names():
         record = _newest_valid(named)
         return side_of_record(record, f"{named} ({record.id[:8]})")
     for reference in load_references():
         if reference.id == named:
             return side_of_reference(reference)
-    record = ResultFiles.of_user().find(named).record
+    record = record_of_bundles(named, bundles) or ResultFiles.of_user().find(named).record
     return side_of_record(record, f"{record.engine.name} ({record.id[:8]})")
 
 

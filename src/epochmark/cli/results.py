@@ -86,8 +86,13 @@ def export_records(
     from epochmark.api import export_results
     from epochmark.cli._console import say
     from epochmark.cli._records import chosen_records
+    from epochmark.errors import EpochmarkError
 
     records = chosen_records(ids)
+    if not records:
+        raise EpochmarkError(
+            "there are no results to export yet: 'epochmark run' makes the first", exit_code=2
+        )
     export_results(records, file, keep_machine_ids=machine_id)
     say(f"{len(records)} record{'' if len(records) == 1 else 's'} exported: {file}")
 
@@ -114,7 +119,8 @@ def import_records(
             }
         )
     else:
-        say(f"{len(added)} record{'' if len(added) == 1 else 's'} imported")
+        all_here = "" if added or refused else ": all of them are here already"
+        say(f"{len(added)} record{'' if len(added) == 1 else 's'} imported{all_here}")
     if refused:
         raise typer.Exit(EXIT_FAILED)
 

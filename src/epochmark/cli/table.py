@@ -46,7 +46,7 @@ def table(
     first. Published figures of other engines stand beside them unranked; csv and json hold one row
     for each run and each published figure.
     """
-    from epochmark.cli._console import print_json, write
+    from epochmark.cli._console import print_json, remark, write
     from epochmark.cli._tables import print_sections, warn_unreadable
     from epochmark.report.html_tables import to_html
     from epochmark.report.long_table import long_rows, long_section, to_csv
@@ -76,4 +76,6 @@ def table(
             write(to_csv(rows))
         case TableFormat.JSON:
             print_json(rows)
+    if not rows:
+        remark("epochmark: no run and no published figure meets these filters")
     warn_unreadable(unreadable)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from epochmark.errors import EpochmarkError
 from epochmark.report.figures import device_id, device_name, machine_name
 from epochmark.report.long_table import COLUMNS
-from epochmark.results.record import Record
+from epochmark.results.record import Record, Validity
 from epochmark.results.references import Reference
 
+VALIDITIES = (*get_args(Validity), "published")
 FIELDS = ("chip", "engine", "device", "validity")
 
 Test = Callable[[Record | Reference], bool]
@@ -23,7 +24,8 @@ def chosen(
 
     ``chip`` is met when machine or device have the value in their name, ``engine`` by its name or
     family, ``device`` by its id or kind (``gpu``), ``validity`` by the word; published figures have
-    the validity ``published``. Case does not matter. Raises ``EpochmarkError`` for another field.
+    the validity ``published``. Case does not matter. Raises ``EpochmarkError`` for another field
+    or validity.
     """
     tests = [_test(text) for text in filters]
     return (
@@ -40,6 +42,10 @@ def _test(text: str) -> Test:
             exit_code=2,
         )
     wanted = value.lower()
+    if field == "validity" and wanted not in VALIDITIES:
+        raise EpochmarkError(
+            f"there is no validity {value!r}; there are: {', '.join(VALIDITIES)}", exit_code=2
+        )
 
     def meets(one: Record | Reference) -> bool:
         names = [name.lower() for name in _names(one)[field]]

@@ -31,6 +31,12 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.sha256 == sum_of_records([msgspec.json.decode(raw) for raw in self.records])
 
 
+class _Version(msgspec.Struct):
+    """Of a bundle of any version, whatever else later ones hold."""
+
+    epochmark_bundle: int
+
+
 def encode_bundle(records: Sequence[Record], keep_machine_ids: bool = False) -> bytes:
     """A bundle of these records, without their machine ids unless asked for, as compact JSON."""
     fields = [msgspec.to_builtins(record) for record in records]
@@ -54,15 +60,15 @@ def decode_bundle(document: bytes) -> Bundle:
     if len(document) > MAX_BUNDLE_BYTES:
         raise RecordError(f"it is larger than {MAX_BUNDLE_BYTES >> 20} MiB")
     try:
-        bundle = msgspec.json.decode(document, type=Bundle)
+        version = msgspec.json.decode(document, type=_Version).epochmark_bundle
+        if version > BUNDLE_VERSION:
+            raise RecordError(
+                f"it is a bundle of version {version}, this version of epochmark knows up to "
+                f"{BUNDLE_VERSION}: upgrade epochmark to read it"
+            )
+        return msgspec.json.decode(document, type=Bundle)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise RecordError(f"it is no bundle of records: {error}") from error
-    if bundle.epochmark_bundle > BUNDLE_VERSION:
-        raise RecordError(
-            f"it is a bundle of version {bundle.epochmark_bundle}, this version of epochmark knows "
-            f"up to {BUNDLE_VERSION}: upgrade epochmark to read it"
-        )
-    return bundle
 
 
 def documents_in(document: bytes) -> tuple[list[bytes], bool]:

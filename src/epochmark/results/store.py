@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -137,15 +138,6 @@ class ResultFiles:
             yield from sorted(self.folder.glob("*.json"))
 
 
-def read_record(file: Path) -> Record:
-    """The record in a file that the user named. Raises ``EpochmarkError`` when there is none."""
-    try:
-        return decode_record(_read_bounded(file))
-    except (RecordError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise EpochmarkError(f"{file} cannot be read as a record: {reason}", exit_code=2) from error
-
-
 def _read_bounded(file: Path) -> bytes:
     """A regular file's bytes, never more than a record may have."""
     if not file.is_file():
@@ -154,17 +146,20 @@ def _read_bounded(file: Path) -> bytes:
         return stream.read(MAX_RECORD_BYTES + 1)
 
 
-def write_atomically(file: Path, content: bytes) -> None:
-    """Replace ``file`` by one with this content, on disk before it gets its name."""
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:40]}-")
+def write_atomically(file: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace ``file`` by one with this content, on disk before it gets its name.
+
+    ``mode``: its permissions, less what the user's umask takes away.
+    """
+    temporary = file.parent / f".{file.name[:40]}-{secrets.token_hex(4)}"
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).replace(file)
+        temporary.replace(file)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     with contextlib.suppress(OSError):  # not every file system can sync a folder
         folder = os.open(file.parent, os.O_RDONLY)
