@@ -1,4 +1,5 @@
-"""Write the generated parts of docs/: the record's JSON Schema, findings, rules, requirements.
+"""Write the generated parts of docs/: the record's JSON Schema, findings, rules, requirements,
+tunables.
 
 ``python tools/write_docs.py`` (``make docs``); ``tests/unit/test_docs.py`` holds them up to date.
 """
@@ -24,9 +25,11 @@ BEGIN = "<!-- findings: written by tools/write_docs.py -->\n"
 END = "<!-- end of findings -->\n"
 RULES_BEGIN = "<!-- rules: written by tools/write_docs.py -->\n"
 RULES_END = "<!-- end of rules -->\n"
-REQUIREMENTS_FILE = DOCS / "engines.md"
+ENGINES_FILE = DOCS / "engines.md"
 REQUIREMENTS_BEGIN = "<!-- requirements: written by tools/write_docs.py -->\n"
 REQUIREMENTS_END = "<!-- end of requirements -->\n"
+TUNABLES_BEGIN = "<!-- tunables: written by tools/write_docs.py -->\n"
+TUNABLES_END = "<!-- end of tunables -->\n"
 
 
 def record_schema() -> dict[str, Any]:
@@ -116,12 +119,35 @@ def with_requirements(page: str) -> str:
     return f"{before}{REQUIREMENTS_BEGIN}{requirements_table()}{REQUIREMENTS_END}{after}"
 
 
+def tunables_table() -> str:
+    """Every setting that tuned mode may change, engine by engine, in the order of the search."""
+    rows = [
+        "| engine | setting | values, stock first | devices | what it is |",
+        "|---|---|---|---|---|",
+    ]
+    for name in public_engines():
+        info = get_engine(name).info
+        for one in info.tunables:
+            values = ", ".join(f"`{value}`" for value in one.values)
+            devices = ", ".join(one.device_kinds or info.device_kinds)
+            rows.append(f"| {name} | {one.name} | {values} | {devices} | {one.summary} |")
+    return "\n".join([*rows, ""])
+
+
+def with_tunables(page: str) -> str:
+    """The page with the table of tunables between its marks."""
+    before, rest = page.split(TUNABLES_BEGIN)
+    _, after = rest.split(TUNABLES_END)
+    return f"{before}{TUNABLES_BEGIN}{tunables_table()}{TUNABLES_END}{after}"
+
+
 def main() -> None:
     """Write all of them."""
     SCHEMA_FILE.write_text(schema_text(), "utf-8")
     page = FINDINGS_FILE.read_text("utf-8")
     FINDINGS_FILE.write_text(with_rules(with_findings(page)), "utf-8")
-    REQUIREMENTS_FILE.write_text(with_requirements(REQUIREMENTS_FILE.read_text("utf-8")), "utf-8")
+    page = ENGINES_FILE.read_text("utf-8")
+    ENGINES_FILE.write_text(with_tunables(with_requirements(page)), "utf-8")
 
 
 if __name__ == "__main__":

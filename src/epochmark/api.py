@@ -61,9 +61,12 @@ def run(
     of the worker (``epochmark.worker.protocol``), laps included. A run that fails is a record too:
     look at ``record.headline.validity``. Raises ``EpochmarkError`` for what cannot be run here.
     """
+    from epochmark.bench.interpreter import Interpreter
     from epochmark.bench.lock import measuring_alone
+    from epochmark.bench.plan import PlannedRun
     from epochmark.bench.request import RunRequest, public_engines
     from epochmark.bench.session import measure
+    from epochmark.bench.tuning import Workshop, with_settings
     from epochmark.datasets import get_mnist
     from epochmark.hardware.counters import open_counters
     from epochmark.hardware.machine import describe_machine, machine_id
@@ -88,10 +91,14 @@ def run(
         files.check_writable()
     folder = get_mnist(data, lambda what, done, total: None)
     machine = describe_machine(machine_id(files.folder) if save else None)
+    planned = PlannedRun(request, Interpreter.own())
     with measuring_alone(lambda holder: None):
+        if tuning == "tuned":
+            workshop = Workshop(folder, machine, files.folder, saves=save)
+            planned = with_settings(planned, workshop.tuned(planned, lambda doing: None))
         is_real = engine in public_engines()
         measured = measure(
-            request,
+            planned.request,
             folder,
             machine,
             on_report,

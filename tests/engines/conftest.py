@@ -26,8 +26,16 @@ from epochmark.engines import get_engine
 from epochmark.hardware.machine import describe_machine
 
 ENGINES = public_engines()
+TUNED = [name for name in ENGINES if get_engine(name).info.tunables_on("cpu")]
 
 Run = Callable[..., Measured]
+
+
+def tuned_settings(engine: str) -> dict[str, str]:
+    """The furthest from stock that an engine's tuned mode goes on a CPU; threads as they are, since
+    asking for what is there anyway is refused."""
+    tunables = get_engine(engine).info.tunables_on("cpu")
+    return {one.name: one.values[-1] for one in tunables if one.name != "threads"}
 
 
 def _listed(variable: str) -> list[str]:

@@ -2,9 +2,9 @@
 
     python order_driver.py ENGINE JOB
 
-``JOB`` is JSON: ``samples``, ``epochs``, ``batch_size``, and ``stop_after_laps`` or null. The index
-of a sample is written in its first two pixels. Prints JSON: ``steps``, the indices of each step,
-``laps`` and ``epochs``, the steps of each.
+``JOB`` is JSON: ``samples``, ``epochs``, ``batch_size``, ``tuned_settings``, and
+``stop_after_laps`` or null. The index of a sample is written in its first two pixels. Prints JSON:
+``steps``, the indices of each step, ``laps`` and ``epochs``, the steps of each.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def main(name: str, job: Any) -> None:
             workload=MNIST_CNN,
             device="cpu",
             precision="stock",
-            tuning="stock",
+            tuning="tuned" if job["tuned_settings"] else "stock",
+            tuned_settings=job["tuned_settings"],
             seed=1,
             epochs=job["epochs"],
             batch_size=job["batch_size"],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines.conftest import ENGINES, answer_of
+from tests.engines.conftest import ENGINES, TUNED, answer_of, tuned_settings
 
 DRIVER = Path(__file__).with_name("order_driver.py")
 
@@ -20,14 +20,22 @@ SAMPLES, BATCH = 20, 8
 
 
 def drive(engine: str, folder: Path, **job: Any) -> dict[str, Any]:
-    settings = {"samples": SAMPLES, "batch_size": BATCH, "epochs": 2, "stop_after_laps": None}
-    answer: dict[str, Any] = answer_of(DRIVER, folder, engine, json.dumps({**settings, **job}))
+    defaults: dict[str, Any] = {
+        "samples": SAMPLES, "batch_size": BATCH, "epochs": 2, "stop_after_laps": None,
+        "tuned_settings": {},
+    }  # fmt: skip
+    answer: dict[str, Any] = answer_of(DRIVER, folder, engine, json.dumps({**defaults, **job}))
     return answer
 
 
-@pytest.mark.parametrize("engine", PLAIN)
-def test_every_sample_once_an_epoch_in_a_new_order(engine: str, tmp_path: Path) -> None:
-    seen = drive(engine, tmp_path)
+@pytest.mark.parametrize(
+    ("engine", "tuned_settings"),
+    [*((name, {}) for name in PLAIN), *((name, tuned_settings(name)) for name in TUNED)],
+)
+def test_every_sample_once_an_epoch_in_a_new_order(
+    engine: str, tuned_settings: dict[str, str], tmp_path: Path
+) -> None:
+    seen = drive(engine, tmp_path, tuned_settings=tuned_settings)
     assert [len(step) for step in seen["steps"]] == [8, 8, 4] * 2
     order = [index for step in seen["steps"] for index in step]
     first, second = order[:SAMPLES], order[SAMPLES:]

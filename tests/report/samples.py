@@ -83,6 +83,7 @@ def sample(
             name=engine,
             family=engine,
             tuning=tuning,
+            tuned_settings={} if tuning == "tuned" else None,
             settings={"threads": "2", "kernel_version": kernels} if engine == "native" else {},
         ),
         device=replace(

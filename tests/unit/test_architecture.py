@@ -141,6 +141,7 @@ TIMES_OF_DAY = {
     "bench/check.py": "a record from the future",
     "bench/preflight.py": "how long a process has been there",
     "bench/session.py": "when a record was made",
+    "bench/tuning.py": "when settings were searched",
     "environments/install.py": "when an environment was made",
     "report/page/__init__.py": "when a report was made",
 }

@@ -75,6 +75,11 @@ def test_the_table_of_rules_is_that_of_the_code() -> None:
     assert page == write_docs.with_rules(page), "run: make docs"
 
 
+def test_the_table_of_tunables_is_that_of_the_code() -> None:
+    page = write_docs.ENGINES_FILE.read_text("utf-8")
+    assert page == write_docs.with_tunables(page), "run: make docs"
+
+
 def test_every_field_of_the_record_is_documented() -> None:
     page = (DOCS / "record-format.md").read_text("utf-8")
     named = {word for name in re.findall(r"`([a-z0-9_.\[\]]+)`", page) for word in name.split(".")}

@@ -17,7 +17,7 @@ from epochmark.errors import EpochmarkError
     [
         ({"device": "gpu"}, "native runs on: cpu; not on gpu"),
         ({"precision": "bfloat16"}, "native has no precision 'bfloat16', only: stock, float32"),
-        ({"tuning": "tuned"}, "native is not tuned yet; it runs as: stock"),
+        ({"tuning": "tuned"}, "native has no tuned mode on cpu; leave --tuning out"),
     ],
 )
 def test_what_an_engine_lacks_is_refused(departures: dict[str, Any], message: str) -> None:

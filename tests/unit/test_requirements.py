@@ -165,5 +165,5 @@ def test_pip_gets_the_users_settings_but_nothing_that_leads_it_elsewhere() -> No
 
 
 def test_the_table_in_the_docs_is_that_of_the_code() -> None:
-    page = write_docs.REQUIREMENTS_FILE.read_text("utf-8")
+    page = write_docs.ENGINES_FILE.read_text("utf-8")
     assert write_docs.with_requirements(page) == page, "run: make docs"

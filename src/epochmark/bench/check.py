@@ -146,6 +146,10 @@ def _labels(record: Record) -> Iterator[str]:
     if named != set(asked.variant()):
         wanted = ", ".join(asked.variant()) or "no variant"
         yield f"it is labelled {', '.join(sorted(named)) or 'no variant'}, its fields say {wanted}"
+    tuned = record.engine.tuned_settings is not None
+    if tuned != (record.engine.tuning == "tuned"):
+        has = "has" if tuned else "lacks"
+        yield f"it is labelled {record.engine.tuning}, and {has} tuned settings"
 
 
 def _precision(record: Record) -> Iterator[str]:

@@ -79,6 +79,16 @@ def plan_all(asked: RunRequest, on_engine: Callable[[str], None]) -> Plan:
     return Plan(tuple(runs), tuple(left_out), everything=True)
 
 
+def beside_stock(plan: Plan) -> Plan:
+    """Each tuned run of the plan with the stock run of the same before it."""
+    runs = tuple(
+        replace(planned, request=replace(planned.request, tuning=tuning))
+        for planned in plan.runs
+        for tuning in ("stock", "tuned")
+    )
+    return replace(plan, runs=runs)
+
+
 def _checked(request: RunRequest) -> RunRequest:
     """The request, if its engine offers it; with the device ``all``, as far as can be told."""
     if request.device == ALL and request.engine in engine_names():

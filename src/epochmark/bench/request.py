@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-from epochmark.engines import engine_names, get_engine
+from epochmark.engines import EngineInfo, engine_names, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import usable_cores
 from epochmark.results.record import MAX_EPOCHS
@@ -20,13 +21,15 @@ class RunRequest:
     """One run. None leaves a value as the workload, or the engine, has it.
 
     A ``quick`` run ends as soon as it knows its steady epoch, one to ``settle`` as soon as the
-    machine is thermally steady.
+    machine is thermally steady. ``tuned_settings`` are what a tuned run changes, by name
+    (``bench.tuning`` finds them).
     """
 
     engine: str
     device: str = "cpu"
     precision: str = "stock"
     tuning: Literal["stock", "tuned"] = "stock"
+    tuned_settings: Mapping[str, str] = field(default_factory=dict)
     epochs: int | None = None
     max_steps: int | None = None
     quick: bool = False
@@ -48,6 +51,11 @@ class RunRequest:
         if self.settle:
             return MAX_EPOCHS
         return self.workload.epochs
+
+    @property
+    def run_precision(self) -> str:
+        """Precision of this run: tuned is float32, also where stock is something faster."""
+        return "float32" if self.tuning == "tuned" else self.precision
 
     @property
     def run_batch_size(self) -> int:
@@ -106,10 +114,18 @@ class RunRequest:
                 f"{self.engine} has no precision {self.precision!r}, only: "
                 f"{', '.join(info.precisions)}"
             )
-        if self.tuning not in info.tunings:
-            _refuse(f"{self.engine} is not tuned yet; it runs as: {', '.join(info.tunings)}")
+        if self.tuning == "tuned":
+            self._check_tunable(info)
         if self.threads is not None and not info.sets_threads:
             _refuse(f"{self.engine} lets nobody set its threads; leave --threads out")
+
+    def _check_tunable(self, info: EngineInfo) -> None:
+        if not info.tunables_on(self.device):
+            _refuse(f"{self.engine} has no tuned mode on {self.device}; leave --tuning out")
+        if self.precision not in ("stock", "float32"):
+            _refuse(f"tuned is float32 with its fastest settings; not {self.precision}")
+        if self.threads is not None:
+            _refuse("--tuning tuned finds the best number of threads itself; leave --threads out")
 
 
 def public_engines() -> list[str]:

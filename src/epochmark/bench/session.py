@@ -58,11 +58,13 @@ def measure(
     open_counters: OpenCounters | None = None,
     sensors: Mapping[str, OpenSensor] | None = None,
     limits: Limits | None = None,
+    trial: Callable[[Report], bool] | None = None,
 ) -> Measured:
     """Run ``request`` in a fresh worker process and return its record.
 
     The worker is started by ``interpreter``, by default our own. ``open_counters`` and ``sensors``
     watch the machine meanwhile. ``limits`` are those of the machine; a run on its CPU keeps a few.
+    A ``trial`` says itself when to stop, and leaves the test set out.
 
     Raises ``EpochmarkError`` when the engine says that the request cannot be met here, as with a
     device that does not exist; everything else that goes wrong is a record of a failed run.
@@ -78,7 +80,7 @@ def measure(
                 engine=request.engine,
                 workload=request.workload.name,
                 device=request.device,
-                precision=request.precision,
+                precision=request.run_precision,
                 tuning=request.tuning,
                 seed=request.seed,
                 epochs=request.run_epochs,
@@ -90,6 +92,8 @@ def measure(
                 replay_weights_file=str(replay),
                 spawned_ns=spawned_ns,
                 quick=request.quick or request.settle,
+                tuned_settings=dict(request.tuned_settings),
+                trial=trial is not None,
             )
 
         watch = Watch(open_counters, sensors)
@@ -102,7 +106,7 @@ def measure(
                     on_report,
                     patience_s,
                     watch,
-                    _stop_of(request, watch),
+                    trial or _stop_of(request, watch),
                 )
         except OSError as error:
             raise EpochmarkError(
@@ -164,7 +168,7 @@ def _record_of(
             resolved_description=opened.description if opened else None,
             observed=checked.observed_devices if checked else [],
         ),
-        precision=parts.PrecisionRun(requested=request.precision, observed=None),
+        precision=parts.PrecisionRun(requested=request.run_precision, observed=None),
         timing=parts.Timing(
             startup_s=fitted.startup_s if fitted else None,
             fit_ns=fitted.fit_ns if fitted else None,
@@ -228,6 +232,7 @@ def _engine_of(
         title=info.title,
         adam_form=info.adam_form,
         tuning=request.tuning,
+        tuned_settings=dict(request.tuned_settings) if request.tuning == "tuned" else None,
         versions=hello.versions if hello else {},
         settings=settings,
         python=hello.python if hello else "unknown",

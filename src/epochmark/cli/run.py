@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from epochmark.cli._console import print_json, remark, say
+from epochmark.cli._answers import print_answer, print_table
+from epochmark.cli._console import print_json, remark
 from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain
 from epochmark.cli._sweep import print_sweep
+from epochmark.cli._tuning import check_tuning, find_settings
 from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
     from epochmark.bench.plan import LeftOut, Plan, PlannedRun
     from epochmark.bench.request import RunRequest
     from epochmark.bench.session import Measured
+    from epochmark.bench.tuning import Workshop
     from epochmark.results.limits import Limits
     from epochmark.results.record import Machine
     from epochmark.results.store import ResultFiles
-
-NATIVE_HINT = (
-    "The native engine is epochmark's own. A figure comparable with the published ones:",
-    "  epochmark engines install keras-tensorflow    (once)",
-    "  epochmark run keras-tensorflow",
-)
+    from epochmark.results.tuning import Tuned
 
 MAX_REPEATS = 100
 
@@ -54,6 +52,17 @@ def run(
             help="Arithmetic to ask the engine for; stock: what it does by itself.",
         ),
     ] = "stock",
+    tuning: Annotated[
+        str,
+        typer.Option(
+            metavar="stock|tuned|both",
+            help="As users of the engine write it, or float32 with its fastest settings, searched "
+            "once on this machine.",
+        ),
+    ] = "stock",
+    retune: Annotated[
+        bool, typer.Option("--retune", help="Search for those settings anew.")
+    ] = False,
     python: Annotated[
         str | None,
         typer.Option(
@@ -132,18 +141,24 @@ def run(
     A full run is 10 epochs over MNIST at batch 128, as in the original script. Exit code 0: the
     run is sound; 1: it failed or is invalid; 2: the command was wrong.
     """
+    from epochmark.bench.plan import beside_stock
     from epochmark.bench.repeats import balanced
     from epochmark.bench.request import RunRequest
+    from epochmark.bench.tuning import Workshop
+    from epochmark.cli._calm import is_measured
     from epochmark.cli._progress import transfer_progress
     from epochmark.cli._records import known_limits
     from epochmark.datasets import get_mnist
+    from epochmark.hardware.counters import open_counters
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.results.store import ResultFiles
 
+    check_tuning(tuning, retune)
     asked = RunRequest(
         engine="native",
         device=device,
         precision=precision,
+        tuning="stock" if tuning == "stock" else "tuned",
         epochs=epochs,
         max_steps=steps,
         quick=quick,
@@ -155,6 +170,8 @@ def run(
     )
     sweeping = sweep_batch or batches is not None
     plan = _plan(engines, all_engines, asked, python)
+    if tuning == "both":
+        plan = beside_stock(plan)
     if sweeping:
         plan = _swept(plan, batches)
     plan = replace(plan, runs=balanced(plan.runs, repeat))
@@ -165,15 +182,22 @@ def run(
         folder = get_mnist(data, progress)
     machine = describe_machine(None if no_save else machine_id(files.folder))
     limits = known_limits(machine)
-    job = _Job(folder, machine, limits, patience, None if no_save else files, json, anyway)
-    measured, left_out = _measure(plan, job)
+    workshop = Workshop(
+        folder, machine, files.folder, saves=not no_save, retune=retune,
+        open_counters=open_counters if any(is_measured(one.request) for one in plan.runs) else None,
+    )  # fmt: skip
+    saved_in = None if no_save else files
+    job = _Job(folder, machine, limits, patience, saved_in, json, anyway, workshop)
+    measured, left_out, tuned = _measure(plan, job)
     records = [one.record for one in measured]
     if sweeping:
         print_sweep(records, json)
+    elif json and tuning == "both":
+        print_json({"records": records, "tuned": tuned})
     elif json:
         print_json(records[0] if len(plan.runs) == 1 else records)
     elif len(plan.runs) > 1:
-        _print_table(measured)
+        print_table(records)
     for one in left_out:
         remark(f"{one.engine} on {one.device} left out: {one.reason}")
     if any(one.interrupted for one in measured):
@@ -194,6 +218,7 @@ class _Job:
     files: ResultFiles | None
     quiet: bool
     anyway: bool
+    workshop: Workshop
 
 
 def _plan(
@@ -220,8 +245,9 @@ def _swept(plan: Plan, batches: str | None) -> Plan:
     return swept(plan, DEFAULT_BATCH_SIZES if batches is None else parse_batch_sizes(batches))
 
 
-def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut]]:
-    """Carry out the runs, one at a time; one that cannot be run does not stop the others."""
+def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut], list[Tuned]]:
+    """Carry out the runs, one at a time; one that cannot be run does not stop the others. Before
+    the first, the settings of tuned ones are found."""
     from epochmark.bench.interrupts import interrupts_later
     from epochmark.bench.lock import measuring_alone
     from epochmark.bench.plan import LeftOut
@@ -234,14 +260,15 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut]]:
         )
 
     measured: list[Measured] = []
-    left_out = list(plan.left_out)
     with measuring_alone(tell_waiting):
         if not job.anyway and any(is_measured(planned.request) for planned in plan.runs):
             await_calm()
-        for number, planned in enumerate(plan.runs, start=1):
+        runs, unsearched, tuned = find_settings(plan, job.workshop, not job.quiet)
+        left_out = [*plan.left_out, *unsearched]
+        for number, planned in enumerate(runs, start=1):
             with interrupts_later():
                 try:
-                    one = _run_one(planned, job, (number, len(plan.runs)))
+                    one = _run_one(planned, job, (number, len(runs)))
                 except EpochmarkError as error:
                     if len(plan.runs) == 1:
                         raise
@@ -251,10 +278,10 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut]]:
                 measured.append(one)
                 saved = None if job.files is None else _save(one, job.files)
                 if not job.quiet:
-                    _print_answer(one, saved, job.files, short=len(plan.runs) > 1)
+                    print_answer(one, saved, job.files, short=len(plan.runs) > 1)
             if one.interrupted:
                 break
-    return measured, left_out
+    return measured, left_out, tuned
 
 
 def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measured:
@@ -269,7 +296,8 @@ def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measu
     per_epoch = request.workload.steps_per_epoch(request.run_batch_size)
     steps = min(per_epoch * request.run_epochs, request.max_steps or per_epoch * request.run_epochs)
     batch = "" if request.batch_size is None else f", batch {request.batch_size}"
-    title = f"{request.engine} on {request.device}{batch}"
+    tuned = " tuned" if request.tuning == "tuned" else ""
+    title = f"{request.engine}{tuned} on {request.device}{batch}"
     with RunProgress(
         title,
         request.run_epochs,
@@ -310,40 +338,3 @@ def _save(measured: Measured, files: ResultFiles) -> Path:
     except EpochmarkError as error:
         document = encode_record(measured.record).decode()
         raise EpochmarkError(f"{error}\nThis is the record:\n{document}") from error
-
-
-def _print_answer(
-    measured: Measured, saved: Path | None, files: ResultFiles | None, short: bool
-) -> None:
-    """The answer to one run; ``short``: a line, since a table of all follows."""
-    from epochmark.cli._charts import print_charts
-    from epochmark.cli._tables import print_sections
-    from epochmark.report.answer import answer_lines, short_answer
-    from epochmark.report.sections import beside_references
-    from epochmark.results.references import load_references
-
-    record = measured.record
-    if short:
-        say(short_answer(record))
-        return
-    say(*answer_lines(record))
-    print_charts(record, files)
-    if record.outcome == "completed":
-        say("")
-        print_sections(beside_references(record, load_references()))
-    if record.engine.name == "native":
-        say("", *NATIVE_HINT)
-    if saved is not None:
-        say("", f"record {record.id[:8]} saved: {saved}")
-
-
-def _print_table(measured: list[Measured]) -> None:
-    from epochmark.cli._tables import print_rows
-    from epochmark.report.run_table import RUN_COLUMNS, run_notes, run_rows
-    from epochmark.report.spread_text import spread_lines
-
-    records = [one.record for one in measured]
-    if records:
-        say("")
-        print_rows(RUN_COLUMNS, run_rows(records))
-        say("", *run_notes(records), *spread_lines(records))

@@ -15,6 +15,7 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Tunable,
     UnavailableError,
     Weights,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Requirements",
     "Settings",
     "Stopwatch",
+    "Tunable",
     "UnavailableError",
     "Weights",
     "engine_names",

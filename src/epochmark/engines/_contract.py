@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, ClassVar, Literal, Mapping, Optional, Protocol, Sequence
 
@@ -32,14 +32,29 @@ class DeviceUnavailableError(UnavailableError):
 
 
 @dataclass(frozen=True)
+class Tunable:
+    """A setting that tuned mode may change without changing the mathematics.
+
+    ``values``: the first is what stock does; the search tries the others in this order.
+    ``device_kinds`` are those it makes sense on, none for all. ``summary`` is for docs/engines.md.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    summary: str
+    device_kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class EngineInfo:
     """What is known of an engine before its framework is imported.
 
     ``family`` enters the comparability key. ``adam_form`` is ``epsilon_hat`` (Keras) or
     ``algorithm_1`` (PyTorch, optax, tinygrad, MLX). ``modules`` must be importable for the
     engine to be ready; ``distributions`` are those whose versions the record names.
-    ``precisions`` and ``tunings`` are those that can be asked for, ``sets_threads`` says whether
-    ``Settings.threads`` can; all else is refused before a worker is started.
+    ``precisions`` are those that can be asked for, ``sets_threads`` says whether
+    ``Settings.threads`` can; all else is refused before a worker is started. ``tunables`` are what
+    tuned mode may change, the most promising first; without any the engine has no tuned mode.
     """
 
     name: str
@@ -52,8 +67,24 @@ class EngineInfo:
     distributions: tuple[str, ...] = ()
     requirements: tuple[Requirements, ...] = ()
     precisions: tuple[str, ...] = ("stock", "float32")
-    tunings: tuple[str, ...] = ("stock",)
+    tunables: tuple[Tunable, ...] = ()
     sets_threads: bool = True
+
+    def tunables_on(self, device: str) -> tuple[Tunable, ...]:
+        """What tuned mode may change on a device (``gpu:1``)."""
+        kind = device.split(":", maxsplit=1)[0]
+        return tuple(t for t in self.tunables if not t.device_kinds or kind in t.device_kinds)
+
+    def all_settings(self, device: str, tuned_settings: Mapping[str, str]) -> dict[str, str]:
+        """Every tunable's value on a device: that of ``tuned_settings``, else the stock one.
+
+        Raises ``ValueError`` for a name or value that is not declared.
+        """
+        offered = {tunable.name: tunable.values for tunable in self.tunables_on(device)}
+        for name, value in tuned_settings.items():
+            if value not in offered.get(name, ()):
+                raise ValueError(f"{self.name} has no setting {name}={value} on {device}")
+        return {**{name: values[0] for name, values in offered.items()}, **tuned_settings}
 
 
 @dataclass(frozen=True)
@@ -75,7 +106,8 @@ class Settings:
     ``epochs`` and ``batch_size`` are those of this run, which may depart from the workload's;
     ``max_steps`` ends the run after so many optimizer steps in all. ``quick`` allows laps inside
     epochs to engines that end only whole epochs in a full run (Keras), so that a quick run can
-    stop between them.
+    stop between them. ``tuned_settings`` are the tunables that depart from stock, by name
+    (``EngineInfo.all_settings``).
     """
 
     workload: Workload
@@ -88,6 +120,7 @@ class Settings:
     threads: Optional[int] = None
     max_steps: Optional[int] = None
     quick: bool = False
+    tuned_settings: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stopwatch(Protocol):

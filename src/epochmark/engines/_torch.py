@@ -1,13 +1,18 @@
-"""Devices, waiting and TF32 of PyTorch, for the engines on it."""
+"""Devices, waiting, precision, compiler and threads of PyTorch, for the engines on it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, List, Tuple
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
 
-from epochmark.engines._contract import Device
+from epochmark.engines._contract import Device, UnavailableError
+from epochmark.engines._devices import refuse_precision
 
 if TYPE_CHECKING:
     import torch
+
+Forward = Callable[["torch.Tensor", "torch.Tensor"], Tuple["torch.Tensor", "torch.Tensor"]]
 
 
 def list_places() -> List[Tuple[Device, str]]:
@@ -82,3 +87,49 @@ def allow_tf32(allowed: bool) -> None:
     else:
         torch.backends.cuda.matmul.allow_tf32 = allowed
         torch.backends.cudnn.allow_tf32 = allowed
+
+
+def set_precision(precision: str, opened: Device, device: torch.device) -> Optional[torch.dtype]:
+    """Set PyTorch up for ``precision`` and return autocast's type, None for float32.
+
+    ``stock`` leaves everything as PyTorch has it: on recent NVIDIA GPUs TF32 in convolutions, not
+    in matrix products. Raises ``UnavailableError`` where the device has no such precision.
+    """
+    import torch
+
+    if precision == "tf32" and not has_tf32(device):
+        refuse_precision("PyTorch", precision, opened, "float32 or bfloat16")
+    if precision in ("float32", "tf32"):
+        allow_tf32(precision == "tf32")
+    if precision == "bfloat16":
+        if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+            refuse_precision("PyTorch", precision, opened, "float32 or float16")
+        return torch.bfloat16
+    if precision == "float16":
+        if device.type not in ("cpu", "cuda", "xpu") or not hasattr(torch.amp, "GradScaler"):
+            refuse_precision("PyTorch", precision, opened, "float32 or bfloat16")
+        return torch.float16
+    return None
+
+
+def compiled(forward: Forward, mode: str) -> Forward:
+    """``forward`` by ``torch.compile``: once for each shape of batch, the last one being smaller.
+
+    It keeps what it compiled in the worker's own temporary folder: a run starts cold.
+    """
+    import torch
+
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path("inductor-cache").absolute())
+    fast: Forward = torch.compile(forward, mode=mode, dynamic=False)
+    return fast
+
+
+def use_all_cpus() -> None:
+    """A thread for each CPU that this process may use. Raises ``UnavailableError`` where PyTorch
+    has as many by itself."""
+    import torch
+
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if usable == torch.get_num_threads():
+        raise UnavailableError(f"PyTorch takes all {usable} CPUs by itself")
+    torch.set_num_threads(usable or 1)

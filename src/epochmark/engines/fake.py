@@ -29,6 +29,7 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Tunable,
     Weights,
 )
 from epochmark.workloads import parity
@@ -44,6 +45,10 @@ DEFAULTS: Dict[str, Any] = {
     "test_accuracy": 0.99,
     # relative error of the replayed losses; "nan", or "short" for one step too few
     "replay": 0.0,
+    # by tuned setting ("gear=high"): how many times as fast it makes a step, what else of this
+    # script it changes
+    "speedups": {},
+    "changes": {},
     # device the tensors claim to be on; None for the resolved one
     "observed_device": None,
     # steps left out of the last epoch's report
@@ -89,7 +94,10 @@ class FakeEngine(Engine):
         adam_form="epsilon_hat",
         device_kinds=("cpu", "gpu"),
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
-        tunings=("stock", "tuned"),
+        tunables=(
+            Tunable("gear", ("low", "high", "reverse", "none"), "what the script says of it"),
+            Tunable("brake", ("on", "off"), "what the script says of it"),
+        ),
     )
 
     def list_devices(self) -> List[Device]:
@@ -100,6 +108,7 @@ class FakeEngine(Engine):
     def open(self, settings: Settings) -> Device:
         self._settings = settings
         self._script = _read_script()
+        self._shift_gears(settings)
         if self._script["ignore_sigterm"]:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if self._script["leave_child"]:
@@ -115,6 +124,13 @@ class FakeEngine(Engine):
                 self._device = device
                 return device
         raise DeviceUnavailableError(f"fake has no {settings.device}; it has cpu, gpu:0")
+
+    def _shift_gears(self, settings: Settings) -> None:
+        """What the tuned settings do, by the script."""
+        chosen = self.info.all_settings(settings.device, settings.tuned_settings)
+        for setting in map("=".join, chosen.items()):
+            self._script["step_s"] /= self._script["speedups"].get(setting, 1.0)
+            self._script.update(self._script["changes"].get(setting, {}))
 
     def load(self, images: Pixels, labels: Labels) -> int:
         self._fail("load")

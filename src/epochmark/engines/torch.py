@@ -10,7 +10,17 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, ContextManager, Dict, List, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ContextManager,
+    Dict,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from epochmark.engines._batches import timed_batches
 from epochmark.engines._contract import (
@@ -22,17 +32,20 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Tunable,
     Weights,
 )
-from epochmark.engines._devices import choose_device, refuse_precision
+from epochmark.engines._devices import choose_device
 from epochmark.engines._layouts import nchw_weights
 from epochmark.engines._requirements import TORCH
 from epochmark.engines._torch import (
-    allow_tf32,
+    Forward,
+    compiled,
     device_id,
-    has_tf32,
     list_places,
+    set_precision,
     synchronise,
+    use_all_cpus,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +68,44 @@ class TorchEngine(Engine):
         distributions=("torch", "torch-xla", "numpy"),
         requirements=TORCH,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+        tunables=(
+            Tunable(
+                "memory_format",
+                ("contiguous", "channels_last"),
+                "order of the model's and the images' values in memory: NCHW or NHWC",
+                ("cpu", "gpu"),
+            ),
+            Tunable(
+                "adam",
+                ("default", "fused"),
+                "`fused=True`: all of Adam in one kernel",
+                ("cpu", "gpu"),
+            ),
+            Tunable(
+                "data",
+                ("host", "device"),
+                "all images on the device before the first step",
+                ("gpu", "tpu"),
+            ),
+            Tunable(
+                "compile",
+                ("off", "default", "reduce-overhead"),
+                "`torch.compile` of forward pass and loss, in that mode; needs a C++ compiler",
+                ("gpu",),
+            ),
+            Tunable(
+                "compile",
+                ("off", "default"),
+                "`torch.compile` of forward pass and loss, in that mode; needs a C++ compiler",
+                ("cpu",),
+            ),
+            Tunable(
+                "threads",
+                ("default", "all"),
+                "one thread for each usable CPU, where PyTorch takes fewer (hyper-threads)",
+                ("cpu",),
+            ),
+        ),
     )
 
     def list_devices(self) -> List[Device]:
@@ -70,6 +121,9 @@ class TorchEngine(Engine):
         self._device = torch.device(dict(places)[device])
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
+        self._tuned = self.info.all_settings(device.id, settings.tuned_settings)
+        if self._tuned.get("threads") == "all":
+            use_all_cpus()
         torch.manual_seed(settings.seed)
         self._low_precision = set_precision(settings.precision, device, self._device)
         return device
@@ -89,10 +143,12 @@ class TorchEngine(Engine):
 
         images, labels = data
         training, device = self._training, self._device
+        if self._tuned.get("data") == "device":
+            images, labels = images.to(device), labels.to(device)
         for batch in timed_batches(
             self._settings, len(labels), stopwatch, self._synchronise, training.take_sums
         ):
-            index = torch.from_numpy(batch)
+            index = torch.from_numpy(batch).to(images.device)
             training.step(images[index].to(device), labels[index].to(device))
 
     def observed_devices(self) -> List[str]:
@@ -135,9 +191,11 @@ class TorchEngine(Engine):
         import torch
 
         settings = {
-            "execution": "eager" if self._device.type != "xla" else "lazy, one graph a step",
-            "layout": "NCHW",
-            "data": "index gather from host memory, each batch moved to the device",
+            "execution": self._execution(),
+            "layout": "NHWC" if self._tuned.get("memory_format") == "channels_last" else "NCHW",
+            "data": "index gather on the device"
+            if self._tuned.get("data") == "device"
+            else "index gather from host memory, each batch moved to the device",
             "autocast": str(self._low_precision or "none").replace("torch.", ""),
         }
         if self._device.type == "cpu":
@@ -151,8 +209,14 @@ class TorchEngine(Engine):
             )
         return settings
 
+    def _execution(self) -> str:
+        if self._device.type == "xla":
+            return "lazy, one graph a step"
+        mode = self._tuned.get("compile", "off")
+        return "eager" if mode == "off" else f"compiled, mode {mode}"
+
     def _new_training(self, weights: Weights) -> Training:
-        return Training(self._settings, weights, self._device, self._low_precision)
+        return Training(self._settings, weights, self._device, self._low_precision, self._tuned)
 
     def _synchronise(self) -> None:
         synchronise(self._device)
@@ -181,7 +245,7 @@ class Training:
     """Model, optimizer and the epoch's sums, all on one device.
 
     ``low_precision`` is the type of autocast, None for float32. float16 comes with PyTorch's
-    gradient scaler, as its users train it.
+    gradient scaler, as its users train it. ``tuned`` are the values of the engine's tunables.
     """
 
     def __init__(
@@ -190,12 +254,16 @@ class Training:
         weights: Weights,
         device: torch.device,
         low_precision: Optional[torch.dtype],
+        tuned: Mapping[str, str],
     ) -> None:
         import torch
 
         arrays = nchw_weights(settings.workload, weights)
         self.model = make_model()
         self.model.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
+        self._channels_last = tuned.get("memory_format") == "channels_last"
+        if self._channels_last:
+            self.model.to(memory_format=torch.channels_last)
         self.model.to(device)
         self.criterion = torch.nn.CrossEntropyLoss()
         adam = settings.workload.optimizer
@@ -204,7 +272,11 @@ class Training:
             lr=adam.learning_rate,
             betas=(adam.beta_1, adam.beta_2),
             eps=adam.epsilon,
+            fused=True if tuned.get("adam") == "fused" else None,
         )
+        self._compiled_forward: Forward = self.forward
+        if tuned.get("compile", "off") != "off":
+            self._compiled_forward = compiled(self.forward, tuned["compile"])
         self._device = device
         self._low_precision = low_precision
         self._scaler = torch.amp.GradScaler(device.type) if low_precision is torch.float16 else None
@@ -212,8 +284,12 @@ class Training:
 
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """One step of training; the mean loss before it, still on the device."""
+        import torch
+
         self.optimizer.zero_grad()
-        logits, loss = self.forward(images, labels)
+        if self._channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        logits, loss = self._compiled_forward(images, labels)
         if self._scaler is None:
             loss.backward()
             self.optimizer.step()
@@ -260,29 +336,6 @@ class Training:
             return contextlib.nullcontext()
         autocast: ContextManager[Any] = torch.autocast(self._device.type, dtype=self._low_precision)
         return autocast
-
-
-def set_precision(precision: str, opened: Device, device: torch.device) -> Optional[torch.dtype]:
-    """Set PyTorch up for ``precision`` and return autocast's type, None for float32.
-
-    ``stock`` leaves everything as PyTorch has it: on recent NVIDIA GPUs TF32 in convolutions, not
-    in matrix products. Raises ``UnavailableError`` where the device has no such precision.
-    """
-    import torch
-
-    if precision == "tf32" and not has_tf32(device):
-        refuse_precision("PyTorch", precision, opened, "float32 or bfloat16")
-    if precision in ("float32", "tf32"):
-        allow_tf32(precision == "tf32")
-    if precision == "bfloat16":
-        if device.type == "cuda" and not torch.cuda.is_bf16_supported():
-            refuse_precision("PyTorch", precision, opened, "float32 or float16")
-        return torch.bfloat16
-    if precision == "float16":
-        if device.type not in ("cpu", "cuda", "xpu") or not hasattr(torch.amp, "GradScaler"):
-            refuse_precision("PyTorch", precision, opened, "float32 or bfloat16")
-        return torch.float16
-    return None
 
 
 ENGINE = TorchEngine()

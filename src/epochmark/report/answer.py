@@ -10,6 +10,7 @@ from epochmark.report.figures import (
     arithmetic_text,
     device_id,
     energy_text,
+    engine_text,
     findings_text,
     images_text,
     seconds_text,
@@ -35,6 +36,7 @@ from epochmark.results.sensed import (
 )
 from epochmark.results.settling import BURST_S, WINDOW_S, settled
 from epochmark.results.statistics import MIN_INTERVAL_VALUES, QUICK_PRECISION
+from epochmark.results.tuning import settings_text
 
 _LABEL_WIDTH = 14
 
@@ -57,7 +59,7 @@ def answer_lines(record: Record) -> list[str]:
 def short_answer(record: Record) -> str:
     """The same in one line."""
     variant = "".join(f", {departure}" for departure in record.workload.variant)
-    name = f"{record.engine.name} on {device_id(record)}{variant}"
+    name = f"{engine_text(record)} on {device_id(record)}{variant}"
     steady = record.headline.steady_epoch_s
     speed = "" if steady is None else f"{seconds_text(steady)} per epoch, "
     return f"{name}: {speed}{validity_text(record)}"
@@ -72,7 +74,7 @@ def _title(record: Record) -> str:
         count = engine.settings["threads"]
         settings.insert(0, f"{count} thread{'s' if count != '1' else ''}")
     detail = ", ".join([record.machine.cpu if where == "cpu" else where, *settings])
-    return f"{run.name} v{run.version}{variant}: {engine.name} on {where} ({detail})"
+    return f"{run.name} v{run.version}{variant}: {engine_text(record)} on {where} ({detail})"
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
@@ -99,6 +101,8 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     if record.peak_memory_bytes is not None:
         facts.append(("peak memory", f"{record.peak_memory_bytes / 2**20:,.0f} MiB"))
     facts += _power_facts(record)
+    if record.engine.tuned_settings is not None:
+        facts.append(("tuned settings", settings_text(record.engine.tuned_settings)))
     if record.failure is not None:
         facts.append(("versions", _versions_text(record)))
     facts.append(("validity", _validity_text(record)))

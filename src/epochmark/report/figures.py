@@ -129,6 +129,12 @@ def device_name(record: Record) -> str:
     return device.resolved_description or device_id(record)
 
 
+def engine_text(record: Record) -> str:
+    """The engine, and whether it was tuned."""
+    name = record.engine.name
+    return name if record.engine.tuning == "stock" else f"{name} {record.engine.tuning}"
+
+
 def device_id(record: Record) -> str:
     """The resolved device, or the requested one where the run did not come so far."""
     return record.device.resolved or record.device.requested

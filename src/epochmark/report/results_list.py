@@ -9,6 +9,7 @@ from epochmark.report.figures import (
     accuracy_text,
     bare_seconds,
     device_id,
+    engine_text,
     images_text,
     seconds_text,
     shortened,
@@ -31,7 +32,7 @@ def _row(record: Record) -> tuple[str, ...]:
     return (
         record.id[:8],
         record.created.replace("T", " ")[:16],
-        record.engine.name,
+        engine_text(record),
         device_id(record),
         ", ".join(record.workload.variant) or NONE,
         bare_seconds(record.headline.steady_epoch_s),

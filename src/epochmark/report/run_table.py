@@ -9,6 +9,7 @@ from epochmark.report.figures import (
     accuracy_text,
     bare_seconds,
     device_id,
+    engine_text,
     images_text,
     seconds_text,
     validity_text,
@@ -43,7 +44,7 @@ def _row(record: Record, fastest_s: float | None) -> tuple[str, ...]:
     clocks, steady = clocks_of(record), _ranked_s(record)
     ratio = NONE if steady is None or fastest_s is None else f"{steady / fastest_s:.2f}"
     return (
-        record.engine.name,
+        engine_text(record),
         device_id(record),
         seconds_text(clocks.startup_s),
         first_step_text(clocks),
@@ -90,12 +91,12 @@ def run_notes(records: Sequence[Record]) -> list[str]:
     for record, one in zip(records, clocks, strict=True):
         if compiles_again(one):
             lines.append(
-                f"{record.engine.name} on {device_id(record)}: the first smaller batch took "
+                f"{engine_text(record)} on {device_id(record)}: the first smaller batch took "
                 f"{seconds_text(one.smaller_batch_s)} more than the second: compiled again."
             )
     for record in records:
         lines.extend(
-            f"{record.engine.name} on {device_id(record)}: {finding.code}: {finding.detail}"
+            f"{engine_text(record)} on {device_id(record)}: {finding.code}: {finding.detail}"
             for finding in record.findings
         )
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from epochmark.report.figures import device_id, seconds_text
+from epochmark.report.figures import device_id, engine_text, seconds_text
 from epochmark.results.comparability import ComparabilityKey, key_of
 from epochmark.results.headline import steady_of
 from epochmark.results.record import Record
@@ -18,7 +18,7 @@ def spread_lines(records: Sequence[Record]) -> list[str]:
     """A line for each engine and device that ran more than once. Only valid runs count."""
     ways: dict[Way, list[Record]] = {}
     for record in records:
-        way = (record.engine.name, device_id(record), key_of(record))
+        way = (engine_text(record), device_id(record), key_of(record))
         ways.setdefault(way, []).append(record)
     return [_line(way, members) for way, members in ways.items() if len(members) > 1]
 

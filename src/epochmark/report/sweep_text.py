@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from epochmark.report.figures import NONE, device_id, images_text, seconds_text, validity_text
+from epochmark.report.figures import (
+    NONE,
+    device_id,
+    engine_text,
+    images_text,
+    seconds_text,
+    validity_text,
+)
 from epochmark.report.run_table import steady_text
 from epochmark.results.headline import steps_per_epoch
 from epochmark.results.record import Record
@@ -31,7 +38,7 @@ def sweep_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
     )
     return [
         (
-            record.engine.name,
+            engine_text(record),
             device_id(record),
             str(record.workload.batch_size),
             steady_text(record),

@@ -176,6 +176,7 @@ def _context(record: Record) -> dict[str, str]:
     known = {
         **engine.versions,
         **engine.settings,
+        **(engine.tuned_settings or {}),
         "Python": engine.python,
         "power": machine.power_source,
         "CPU governor": machine.cpu_governor,

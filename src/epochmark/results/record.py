@@ -89,7 +89,11 @@ class WorkloadRun(_Part, frozen=True, kw_only=True):
 
 
 class EngineRun(_Part, frozen=True, kw_only=True):
-    """Who trained, and with which settings."""
+    """Who trained, and with which settings.
+
+    ``tuned_settings`` are those in which a tuned run departs from stock, by name; None in a
+    stock run.
+    """
 
     name: EngineName
     family: ShortText
@@ -100,6 +104,7 @@ class EngineRun(_Part, frozen=True, kw_only=True):
     settings: ShortMap
     python: ShortText
     interpreter: Literal["own", "managed", "foreign"]
+    tuned_settings: ShortMap | None = None
 
 
 class DeviceRun(_Part, frozen=True, kw_only=True):

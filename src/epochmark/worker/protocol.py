@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Dict, List, Optional, Type, Union
 
 MAX_LINE_BYTES = 1 << 20
@@ -22,7 +22,8 @@ class Job:
     """One run as the launcher asks for it. ``spawned_ns`` is ``time.monotonic_ns`` at the spawn.
 
     The job is the first line of the worker's standard input. Any byte after it asks the fit to end
-    at its next lap, which the launcher may do in a ``quick`` run.
+    at its next lap, which the launcher may do in a ``quick`` run. A ``trial`` of tuned settings
+    leaves the test set out.
     """
 
     engine: str
@@ -40,6 +41,8 @@ class Job:
     replay_weights_file: str
     spawned_ns: int
     quick: bool = False
+    tuned_settings: Dict[str, str] = field(default_factory=dict)
+    trial: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 import threading
@@ -77,13 +78,14 @@ class Run:
         pipe.send(_fitted(startup_s, fit_ns, before, stopwatch.reporting_ns))
 
         self._enter("checking")
-        test_loss, test_accuracy = engine.evaluate(test_images, test_labels)
+        nan = (math.nan, math.nan)
+        loss, accuracy = nan if job.trial else engine.evaluate(test_images, test_labels)
         pipe.send(
             Checked(
                 observed_devices=list(engine.observed_devices()),
                 settings={key: str(value) for key, value in engine.effective_settings().items()},
-                test_loss=finite(test_loss),
-                test_accuracy=finite(test_accuracy),
+                test_loss=finite(loss),
+                test_accuracy=finite(accuracy),
             )
         )
         losses = engine.replay(
@@ -130,6 +132,7 @@ def _settings(job: Job) -> Settings:
         threads=job.threads,
         max_steps=job.max_steps,
         quick=job.quick,
+        tuned_settings=job.tuned_settings,
     )
 
 

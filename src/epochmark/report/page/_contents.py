@@ -26,6 +26,7 @@ from epochmark.results.findings import MEANING, FindingCode
 from epochmark.results.headline import replay_verdict, steady_of
 from epochmark.results.record import Record
 from epochmark.results.sensed import energy_of, why_no_energy
+from epochmark.results.tuning import settings_text
 
 LONGEST = 80
 MOST_NAMED = 6
@@ -198,6 +199,7 @@ def method_of(subject: Subject) -> list[tuple[str, str]]:
     run, engine, machine = record.workload, record.engine, record.machine
     versions = ", ".join(f"{name} {version}" for name, version in sorted(engine.versions.items()))
     settings = ", ".join(f"{name} {value}" for name, value in sorted(engine.settings.items()))
+    tuned = "" if engine.tuned_settings is None else settings_text(engine.tuned_settings)
     environment = ", ".join(f"{name}={v}" for name, v in sorted(record.environment.items()))
     work = f"{run.max_steps} steps" if run.max_steps else f"{run.epochs} epochs"
     virtual = ", virtual machine" if machine.virtualized else ""
@@ -205,6 +207,7 @@ def method_of(subject: Subject) -> list[tuple[str, str]]:
         ("workload", f"{run.name} version {run.version}: {work} at batch {run.batch_size}, "
          f"seed {run.seed}"),
         ("engine", f"{engine.title}, {engine.tuning}; {versions or 'no framework'}"),
+        ("tuned settings", tuned),
         ("settings", settings),
         ("device", f"asked for {record.device.requested}, opened {record.device.resolved}, "
          f"tensors seen on {', '.join(record.device.observed) or 'nothing'}"),

@@ -1,0 +1,74 @@
+"""Tuned runs: find the settings first, tell them, and set them beside stock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from epochmark.cli._console import say
+from epochmark.errors import EpochmarkError
+
+if TYPE_CHECKING:
+    from epochmark.bench.plan import LeftOut, Plan, PlannedRun
+    from epochmark.bench.tuning import Workshop
+    from epochmark.results.tuning import Tuned
+
+TUNINGS = ("stock", "tuned", "both")
+
+
+def check_tuning(tuning: str, retune: bool) -> None:
+    """Raise ``EpochmarkError`` (exit code 2) for what is no tuning."""
+    if tuning not in TUNINGS:
+        raise EpochmarkError(
+            f"{tuning!r} is no tuning; there are: {', '.join(TUNINGS)}", exit_code=2
+        )
+    if retune and tuning == "stock":
+        raise EpochmarkError("--retune goes with --tuning tuned or both", exit_code=2)
+
+
+def find_settings(
+    plan: Plan, workshop: Workshop, prints: bool
+) -> tuple[list[PlannedRun], list[LeftOut], list[Tuned]]:
+    """The plan's runs, the tuned ones with the settings found for them; engines that cannot be
+    searched, unless there is only one; and what was found.
+
+    ``prints`` the settings on standard output, and everything that was tried where stock is
+    measured as well.
+    """
+    from epochmark.bench.plan import LeftOut
+    from epochmark.bench.tuning import with_settings
+    from epochmark.cli._probing import activity
+
+    beside_stock = {one.request.tuning for one in plan.runs} == {"stock", "tuned"}
+    found: dict[tuple[str, str], Tuned | None] = {}
+    runs: list[PlannedRun] = []
+    left_out: list[LeftOut] = []
+    for planned in plan.runs:
+        request = planned.request
+        way = (request.engine, request.device)
+        if request.tuning == "tuned" and way not in found:
+            found[way] = None
+            try:
+                with activity(f"tuning {request.engine} on {request.device}") as tell:
+                    tuned = found[way] = workshop.tuned(planned, tell)
+            except EpochmarkError as error:
+                if len(plan.runs) == 1:
+                    raise
+                left_out.append(LeftOut(*way, str(error)))
+            else:
+                if prints:
+                    _print_found(tuned, beside_stock)
+        if request.tuning == "stock":
+            runs.append(planned)
+        elif (settings := found[way]) is not None:
+            runs.append(with_settings(planned, settings))
+    return runs, left_out, [one for one in found.values() if one is not None]
+
+
+def _print_found(tuned: Tuned, shows_all: bool) -> None:
+    from epochmark.cli._tables import print_rows
+    from epochmark.report.tuning_table import TUNING_COLUMNS, tuning_lines, tuning_rows
+
+    say(*tuning_lines(tuned))
+    if shows_all and tuned.tried:
+        print_rows(TUNING_COLUMNS, tuning_rows(tuned))
+    say("")

@@ -1,0 +1,34 @@
+"""Tuned engines do the same work: the replay in float32, whatever the settings."""
+
+from __future__ import annotations
+
+import pytest
+
+from epochmark.engines import get_engine
+from tests.engines.conftest import TUNED, Run, tuned_settings
+from tests.engines.test_contract import steps_of
+
+
+@pytest.mark.parametrize("engine", TUNED)
+def test_the_work_is_that_of_the_stock_engine(engine: str, run_engine: Run) -> None:
+    measured = run_engine(
+        engine, tuning="tuned", tuned_settings=tuned_settings(engine), max_steps=steps_of(engine)
+    )
+    record = measured.record
+    assert record.failure is None, measured.stderr.decode(errors="replace")
+    assert record.headline.validity == "partial", record.findings
+    assert (record.precision.requested, record.precision.observed) == ("float32", "float32")
+    assert record.device.observed == ["cpu"]
+    assert sum(lap.steps for lap in record.timing.laps) == steps_of(engine)
+    assert record.engine.tuned_settings == tuned_settings(engine)
+
+
+@pytest.mark.parametrize("engine", TUNED)
+def test_a_setting_that_is_not_offered_is_refused(engine: str) -> None:
+    with pytest.raises(ValueError, match="has no setting colour=red on cpu"):
+        get_engine(engine).info.all_settings("cpu", {"colour": "red"})
+
+
+@pytest.mark.parametrize("engine", TUNED)
+def test_tuned_is_float32_so_it_can_be_asked_for(engine: str) -> None:
+    assert "float32" in get_engine(engine).info.precisions
