@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,6 +14,14 @@ from epochmark.engines.fake import TYPICAL_LOSSES
 from epochmark.results.digest import sealed
 from epochmark.results.findings import FindingCode
 from epochmark.results.headline import headline_of
+from epochmark.results.limits import (
+    EngineLimits,
+    Limits,
+    MultiplyAdds,
+    ProcessorLimits,
+    Timed,
+    Triad,
+)
 from epochmark.results.record import Epoch, Failure, Finding, Lap, Machine, Record, Replay
 from epochmark.results.upgrades import decode_record
 from epochmark.workloads import MNIST_CNN, parity
@@ -37,6 +45,42 @@ def machine(cpu: str = "AMD EPYC", machine_id: str | None = None) -> Machine:
     real = real_record().machine
     own = "0" * 16 if cpu == "AMD EPYC" else hashlib.sha256(cpu.encode()).hexdigest()[:16]
     return msgspec.structs.replace(real, cpu=cpu, machine_id=machine_id or own)
+
+
+def timed(per_s: float) -> Timed:
+    """So many 1e9 a second."""
+    return Timed(work=1e9, seconds=[1 / per_s])
+
+
+def machine_limits(
+    on: Machine,
+    *engines: EngineLimits,
+    peak: float = 490.0,
+    bfloat16: float | None = None,
+    bandwidth: float | None = 30.0,
+) -> Limits:
+    """What 'epochmark limits' might have measured on a machine."""
+    rates: list[tuple[str, Literal["float32", "bfloat16"], float]] = [
+        ("avx512", "float32", peak),
+        ("avx2", "float32", peak / 2),
+        ("portable", "float32", peak / 20),
+    ]
+    if bfloat16 is not None:
+        rates.append(("avx512_bf16", "bfloat16", bfloat16))
+    processor = ProcessorLimits(
+        measured="2026-11-24T12:00:00Z",
+        epochmark_version="0",
+        multiply_adds=[
+            MultiplyAdds(instruction_set=name, precision=precision, threads=2, timed=timed(rate))
+            for name, precision, rate in rates
+        ],
+        triads=[
+            Triad(threads=2, array_bytes=1 << 28, cache_bytes=None, timed=timed(per_s))
+            for per_s in [bandwidth]
+            if per_s is not None
+        ],
+    )
+    return Limits(format=1, machine=on, processor=processor, engines=list(engines))
 
 
 def sample(

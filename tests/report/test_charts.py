@@ -22,10 +22,18 @@ from epochmark.report.look import Look
 from epochmark.report.render import specification, to_png, to_svg
 from epochmark.report.subject import Subject, subject_of
 from epochmark.results.findings import FindingCode
-from epochmark.results.record import Record
+from epochmark.results.limits import Limits, save_limits
+from epochmark.results.record import Record, RunLimits
 from epochmark.results.references import load_references
 from epochmark.results.store import ResultFiles
-from tests.report.samples import failed, finished, machine, mixed_records, sample
+from tests.report.samples import (
+    failed,
+    finished,
+    machine,
+    machine_limits,
+    mixed_records,
+    sample,
+)
 from tests.report.test_explanations import watched
 from tests.unit import traces
 
@@ -35,7 +43,7 @@ HOSTILE = '</svg><script>alert("1")</script>'
 
 
 def about(records: Sequence[Record]) -> Subject:
-    return subject_of(records, load_references(), "0" * 16)
+    return subject_of(records, load_references(), "0" * 16, machine_limits(machine()))
 
 
 def with_sensors(record: Record) -> Record:
@@ -266,6 +274,73 @@ def test_heat_and_power_are_shown_where_they_were_measured() -> None:
     assert watts == {"CPU packages": 120, "DRAM": 6, "GPU 0 a card": 25}
 
 
+def roofline(limits: Limits | None, *records: Record) -> Drawing | None:
+    return CHARTS["roofline"].draw(subject_of(records, (), "0" * 16, limits), looks.light(720))
+
+
+def test_the_roofline_has_the_lines_of_the_machine_and_a_point_for_each_engine() -> None:
+    disturbed = sample(3, engine="jax", findings=[FindingCode.UNSTEADY])
+    known = machine_limits(machine(), bfloat16=980.0)
+    on_gpu = sample(4, engine="torch", device="gpu:0")
+    drawing = roofline(known, sample(1), sample(2, engine="torch"), disturbed, on_gpu)
+    assert drawing is not None
+    memory_and_roofs = "avx512_bf16: at most 980 GFLOP/s; avx512: at most 490 GFLOP/s; avx2: at"
+    assert drawing.alt.startswith(memory_and_roofs)
+    assert "memory: 30 GB/s" in drawing.alt
+    points = drawing.spec["layer"][-1]["data"]["values"]
+    assert len(points) == 3
+    for point, record in zip(points, (sample(1), sample(2), disturbed), strict=False):
+        assert point["y"] == pytest.approx(
+            71_565_312 * (record.headline.images_per_s or 0) / 1e9, rel=0.02
+        )
+    # 9.16 GFLOP and 212 MB a step; the others stand beside the first
+    assert sorted(point["x"] for point in points)[1] == pytest.approx(43.2, abs=0.1)
+    assert len({point["x"] for point in points}) == 3
+    assert [point["filled"] for point in points if "jax" in point["run"]] == [0.0]
+    # of the peak of their own precision
+    assert all("(7" in point["run"] for point in points)
+
+
+def test_the_slope_meets_the_highest_line_and_is_left_out_where_memory_was_not_measured() -> None:
+    drawing = roofline(machine_limits(machine()), sample(1))
+    assert drawing is not None
+    slope, highest, *_ = drawing.spec["layer"][0]["data"]["values"]
+    assert slope["x_end"] == pytest.approx(490 / 30)
+    assert slope["y_end"] == highest["y"] == pytest.approx(490)
+    assert slope["y"] / slope["x"] == pytest.approx(30)
+    drawing = roofline(machine_limits(machine(), bandwidth=None), sample(1))
+    assert drawing is not None
+    altair.Chart.from_dict(specification(drawing, looks.light(720)), validate=True)
+    assert to_png(drawing, looks.light(720)).startswith(b"\x89PNG")
+    assert "memory" not in drawing.alt
+
+
+def test_a_record_from_elsewhere_brings_its_own_roofline() -> None:
+    kept = RunLimits(
+        measured="2026-11-24T12:00:00Z",
+        float32_gflop_per_s=800.0,
+        float32_source="avx2 multiply-adds, 8 threads",
+        triad_gb_per_s=50.0,
+    )
+    there = msgspec.structs.replace(sample(1, on=machine("Elsewhere")), limits=kept)
+    drawing = roofline(machine_limits(machine()), there)
+    assert drawing is not None
+    assert drawing.alt.startswith("avx2: at most 800 GFLOP/s; memory: 50 GB/s; native stock:")
+
+
+def test_without_limits_of_this_machine_there_is_no_roofline() -> None:
+    assert roofline(None, sample(1)) is None
+    assert roofline(machine_limits(machine("Another")), sample(1)) is None
+    assert roofline(machine_limits(machine()), sample(1, device="gpu:0")) is None
+
+
+def test_plot_says_what_a_roofline_needs(results: ResultFiles, tmp_path: Path) -> None:
+    results.save(sample(1))
+    done = CliRunner().invoke(app, ["plot", "roofline", "-o", str(tmp_path / "roof.svg")])
+    assert done.exit_code == 1
+    assert "the limits of this machine: 'epochmark limits'" in done.stderr
+
+
 def test_every_colour_has_a_variable_of_the_page() -> None:
     variables = {f"var(--{name})" for name in looks.style_variables(looks.light(1))}
     page = looks.page(1)
@@ -278,6 +353,7 @@ def test_plot_writes_each_chart_and_names_what_it_cannot(
 ) -> None:
     for record in everything().records:
         results.save(record)
+    save_limits(results.folder, machine_limits(machine()))
     listed = CliRunner().invoke(app, ["plot", "--list"]).stdout
     for name in CHARTS:
         assert name in listed

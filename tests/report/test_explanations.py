@@ -16,21 +16,12 @@ from epochmark.report.explanation_text import explanation_document, explanation_
 from epochmark.report.explanations import all_rules, explain, gather
 from epochmark.report.explanations.steps import operations_per_step
 from epochmark.results.findings import MEANING, FindingCode
-from epochmark.results.limits import (
-    EngineLimits,
-    Limits,
-    MultiplyAdds,
-    ProcessorLimits,
-    Product,
-    Timed,
-    Triad,
-    save_limits,
-)
+from epochmark.results.limits import EngineLimits, Limits, Product, Timed, save_limits
 from epochmark.results.record import Calm, Lap, Record, RunLimits, WatchingCost
 from epochmark.results.store import ResultFiles
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads.memory_traffic import bytes_per_step
-from tests.report.samples import failed, finished, machine, sample
+from tests.report.samples import failed, finished, machine, machine_limits, sample, timed
 
 WHEN = "2026-11-24T12:00:00Z"
 FLOP_A_RUN = 71.56e6 * 60_000
@@ -90,11 +81,6 @@ def watched(lasted_s: float, busy_cpus: float) -> Calm:
     )
 
 
-def timed(per_s: float) -> Timed:
-    """So many 1e9 a second."""
-    return Timed(work=1e9, seconds=[1 / per_s])
-
-
 def limits(
     record: Record,
     peak: float = 490.0,
@@ -105,18 +91,6 @@ def limits(
     versions: dict[str, str] | None = None,
 ) -> Limits:
     """Those of the record's machine and engine."""
-    sets = (("avx512", peak), ("avx2", peak / 2), ("portable", peak / 20))
-    processor = ProcessorLimits(
-        measured=WHEN,
-        epochmark_version="0",
-        multiply_adds=[
-            MultiplyAdds(instruction_set=name, precision="float32", threads=2, timed=timed(rate))
-            for name, rate in sets
-        ],
-        triads=[
-            Triad(threads=2, array_bytes=1 << 28, cache_bytes=None, timed=timed(bandwidth)),
-        ],
-    )
     engine = EngineLimits(
         measured=WHEN,
         epochmark_version="0",
@@ -127,7 +101,7 @@ def limits(
         convolution=None if convolution is None else timed(convolution),
         dispatch=None if latency_s is None else Timed(work=1, seconds=[latency_s]),
     )
-    return Limits(format=1, machine=record.machine, processor=processor, engines=[engine])
+    return machine_limits(record.machine, engine, peak=peak, bandwidth=bandwidth)
 
 
 def said(
@@ -201,6 +175,18 @@ def test_a_record_with_limits_of_its_own_is_held_against_those() -> None:
     record = replace(record, limits=kept)
     assert "95% of the 150 GFLOP/s of avx2 then" in said(record)["near-peak"]
     assert "no-limits" not in said(record)
+
+
+def test_a_bfloat16_run_is_held_against_the_bfloat16_peak() -> None:
+    record = steady(FLOP_A_RUN / 142e9, engine="torch")
+    precision = replace(record.precision, requested="bfloat16", observed="bfloat16")
+    record = replace(record, precision=precision)
+    known = machine_limits(record.machine, *limits(record, product=60).engines, bfloat16=980.0)
+    found = said(record, known)
+    assert "14% of the 980 GFLOP/s of bfloat16 multiply-adds" in found["below-peak"]
+    # its product was measured in float32
+    assert "slow-product" not in found
+    assert not {"below-peak", "near-peak"} & set(said(record, machine_limits(record.machine)))
 
 
 def test_on_a_gpu_the_yardstick_is_its_own_product() -> None:

@@ -24,13 +24,21 @@ from epochmark.results.findings import MEANING, FindingCode
 from epochmark.results.record import Record
 from epochmark.results.references import load_references
 from epochmark.results.store import ResultFiles
-from tests.report.samples import failed, machine, mixed_records, sample
+from tests.report.samples import failed, machine, machine_limits, mixed_records, sample
 
 HOSTILE = "</script></svg><img src=x onerror=alert(1)>\"'&amp;{{7*7}}"
 
 
 def page_of(records: Sequence[Record]) -> str:
     return report_page(subject_of(records, load_references(), "0" * 16))
+
+
+def test_what_a_missing_chart_needs_is_told() -> None:
+    assert "Not drawn: it takes a run on the CPU, and the limits of this machine" in " ".join(
+        Outline(page_of([sample(1)])).text.split()
+    )
+    known = subject_of([sample(1)], (), "0" * 16, machine_limits(machine()))
+    assert "Not drawn" not in report_page(known)
 
 
 class Outline(HTMLParser):

@@ -56,7 +56,8 @@ def plot(
     chart, look = charts[name], looks.dark(WIDTH) if dark else looks.light(WIDTH)
     drawing = chart.draw(subject(chosen_records(ids, bundles)), look)
     if drawing is None:
-        raise EpochmarkError(f"these records have nothing to show in the chart {name!r}")
+        needs = f": {chart.needs}" if chart.needs else ""
+        raise EpochmarkError(f"these records have nothing to show in the chart {name!r}{needs}")
     if output.suffix == ".svg":
         write_file(output, to_svg(drawing, look, chart).encode())
     else:

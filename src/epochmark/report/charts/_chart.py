@@ -31,6 +31,7 @@ class Chart:
     """One kind of chart. ``draw`` gives None where the records have nothing to show in it.
 
     ``reading`` tells in a sentence or two how to read it; ``place`` orders charts in the report.
+    ``needs`` says what more must be measured for it, where that is not just another run.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Chart:
     reading: str
     place: int
     draw: Callable[[Subject, Look], Drawing | None]
+    needs: str = ""
 
 
 def legend(names: Sequence[str], look: Look) -> Spec:

@@ -102,7 +102,8 @@ def _verbatim(text: str) -> Markup:
 
 
 def _figures(subject: Subject) -> list[dict[str, Chart | Markup | str]]:
-    """Each chart that has something to show, drawn for wide and for narrow screens."""
+    """Each chart that has something to show, drawn for wide and for narrow screens; and undrawn
+    those of which the page says what more must be measured."""
     if not can_draw():
         return []
     figures: list[dict[str, Chart | Markup | str]] = []
@@ -114,7 +115,7 @@ def _figures(subject: Subject) -> list[dict[str, Chart | Markup | str]]:
             if drawing is not None:
                 figure[place] = _verbatim(to_svg(drawing, look))
                 figure["about"] = drawing.about
-        if "wide" in figure:
+        if "wide" in figure or (chart.needs and subject.own):
             figures.append(figure)
     return figures
 

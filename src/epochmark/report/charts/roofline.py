@@ -1,0 +1,281 @@
+"""What this machine's processor can do at most, and how near to it each engine comes.
+
+After Williams, Waterman and Patterson, Roofline, Communications of the ACM 52 (2009). How bytes and
+operations are counted: ``workloads.memory_traffic`` and ``workloads.flops``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from epochmark.report.charts._bars import log_ticks
+from epochmark.report.charts._chart import Chart, Drawing, Spec, legend
+from epochmark.report.figures import device_id, percent, rate, shortened
+from epochmark.report.look import Look
+from epochmark.report.subject import Subject
+from epochmark.results.arithmetic import ceiling_of, direct_gflop_per_s
+from epochmark.results.limits import Limits
+from epochmark.results.record import Record, RunLimits
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads.memory_traffic import arithmetic_intensity
+
+MOST_POINTS = 12
+HEIGHT = 320
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+"""So that engines can be told apart without their colours."""
+COVERED = 1.2
+SHIFTS = (0, 14, -14, 28, -28)
+"""Points nearer than this cover each other; they stand side by side, in pixels."""
+SAME_LINE = 1.25
+"""Names of lines nearer than this go one above its line, one below."""
+
+
+@dataclass(frozen=True)
+class _Roof:
+    """A rate of arithmetic that the processor cannot exceed, in GFLOP/s, and what reached it."""
+
+    name: str
+    gflop_per_s: float
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """Highest roof first; ``limits`` are what a record of a run on it would keep."""
+
+    roofs: tuple[_Roof, ...]
+    limits: RunLimits
+
+    @property
+    def bandwidth(self) -> float | None:
+        """Of the memory in GB/s, None where it was not measured."""
+        return self.limits.triad_gb_per_s
+
+
+@dataclass(frozen=True)
+class _Point:
+    """An engine's run. ``shift`` moves it aside, in pixels, from one that it would cover."""
+
+    name: str
+    intensity: float
+    gflop_per_s: float
+    is_valid: bool
+    shift: int = 0
+
+
+def draw(subject: Subject, look: Look) -> Drawing | None:
+    """A point for each engine that trained on the processor; None without any, or without limits
+    of this machine."""
+    machine = _machine(subject)
+    points = _points(subject, machine.limits) if machine else []
+    if machine is None or not points:
+        return None
+    said = [f"{roof.name}: at most {rate(roof.gflop_per_s)} GFLOP/s" for roof in machine.roofs]
+    if machine.bandwidth is not None:
+        said.append(f"memory: {machine.bandwidth:.3g} GB/s")
+    said += [point.name for point in points]
+    about = shortened(subject.own[0].machine.cpu)
+    return Drawing(_spec(machine, points, look), "; ".join(said), about)
+
+
+def _machine(subject: Subject) -> _Machine | None:
+    """From the stored limits if they are this machine's, else as its newest record has them."""
+    focus, limits = subject.focus, subject.limits
+    if focus is not None and limits is not None and limits.fits(focus.machine):
+        now = limits.for_run()
+        if now is not None:
+            return _Machine(_stored_roofs(limits), now)
+    kept = [record.limits for record in subject.own if record.limits is not None]
+    return _Machine(_kept_roofs(kept[-1]), kept[-1]) if kept else None
+
+
+def _stored_roofs(limits: Limits) -> tuple[_Roof, ...]:
+    """The best of each instruction set; and what exceeds them all, such as a matrix unit."""
+    best: dict[str, float] = {}
+    for one in limits.processor.multiply_adds if limits.processor else []:
+        reached = one.timed.per_s.median
+        best[one.instruction_set] = max(best.get(one.instruction_set, 0.0), reached)
+    peak = limits.peak()
+    if peak is not None and peak.gflop_per_s.median > max(best.values(), default=0.0):
+        best[peak.source] = peak.gflop_per_s.median
+    return _highest_first(best)
+
+
+def _kept_roofs(limits: RunLimits) -> tuple[_Roof, ...]:
+    best = {limits.float32_source.split(" multiply-adds")[0]: limits.float32_gflop_per_s}
+    if limits.bfloat16_gflop_per_s is not None:
+        best["bfloat16"] = limits.bfloat16_gflop_per_s
+    return _highest_first(best)
+
+
+def _highest_first(best: dict[str, float]) -> tuple[_Roof, ...]:
+    roofs = (_Roof(name, reached) for name, reached in best.items())
+    return tuple(sorted(roofs, key=lambda roof: -roof.gflop_per_s))
+
+
+def _points(subject: Subject, limits: RunLimits) -> list[_Point]:
+    """Of the newest comparable run of each engine, the fastest first."""
+    points = []
+    for record in subject.newest_own():
+        reached = direct_gflop_per_s(record, record.headline.images_per_s)
+        if reached is not None and device_id(record) == "cpu":
+            points.append(_point(msgspec.structs.replace(record, limits=limits), reached))
+    points.sort(key=lambda point: -point.gflop_per_s)
+    return _apart(points[:MOST_POINTS])
+
+
+def _point(record: Record, reached: float) -> _Point:
+    run, ceiling = record.workload, ceiling_of(record)
+    share = f" ({percent(reached / ceiling.gflop_per_s)})" if ceiling else ""
+    is_valid = record.headline.validity == "valid"
+    name = f"{record.engine.name} {record.engine.tuning}"
+    if record.precision.observed != "float32":
+        name += f" {record.precision.observed}"
+    return _Point(
+        name=f"{name}: {rate(reached)}{share}{'' if is_valid else ', disturbed'}",
+        intensity=arithmetic_intensity(WORKLOADS[run.name], run.batch_size),
+        gflop_per_s=reached,
+        is_valid=is_valid,
+    )
+
+
+def _apart(points: Sequence[_Point]) -> list[_Point]:
+    """The points, fastest first, with names and places of their own."""
+    placed: list[_Point] = []
+    for point in points:
+        near = [one for one in placed if one.gflop_per_s < COVERED * point.gflop_per_s]
+        name = point.name
+        if any(name == other.name for other in placed):
+            name = f"{name} [{len(placed) + 1}]"
+        placed.append(replace(point, name=name, shift=SHIFTS[len(near) % len(SHIFTS)]))
+    return placed
+
+
+def _spec(machine: _Machine, points: Sequence[_Point], look: Look) -> Spec:
+    rates = [
+        *(point.gflop_per_s for point in points), *(roof.gflop_per_s for roof in machine.roofs)
+    ]  # fmt: skip
+    intensities = [point.intensity for point in points]
+    low_y, high_y = min(rates) / 3, 1.6 * max(rates)
+    low_x, high_x = min(intensities) / 8, 8 * max(intensities)
+    if machine.bandwidth is not None:
+        low_x = min(low_x, low_y / machine.bandwidth)
+        high_x = max(high_x, 3 * machine.roofs[0].gflop_per_s / machine.bandwidth)
+    x = _log_axis("x", (low_x, high_x), "FLOP of direct arithmetic per byte moved, logarithmic")
+    y = _log_axis("y", (low_y, high_y), "GFLOP/s, logarithmic")
+    return {
+        "width": look.width,
+        "height": HEIGHT,
+        "encoding": {"x": x, "y": y},
+        "layer": [
+            _lines(machine, (low_x, low_y), high_x, look),
+            *_line_names(machine, low_y, high_x, look),
+            _marks(points, look, (high_x / low_x) ** (1 / look.width)),
+        ],
+    }
+
+
+def _log_axis(field: str, domain: tuple[float, float], title: str) -> Spec:
+    return {
+        "field": field, "type": "quantitative",
+        "scale": {"type": "log", "domain": list(domain), "nice": False},
+        "axis": {"title": title, "values": log_ticks(*domain), "format": "~g", "grid": False},
+    }  # fmt: skip
+
+
+def _lines(machine: _Machine, low: tuple[float, float], high_x: float, look: Look) -> Spec:
+    """The slope of the memory and a level for each roof, from the slope on; ``low`` is the corner
+    of the chart."""
+    bandwidth, highest = machine.bandwidth, machine.roofs[0].gflop_per_s
+    lines = [
+        {
+            "x": low[0] if bandwidth is None else roof.gflop_per_s / bandwidth,
+            "y": roof.gflop_per_s,
+            "x_end": high_x,
+            "y_end": roof.gflop_per_s,
+        }
+        for roof in machine.roofs
+    ]
+    if bandwidth is not None:
+        ridge = highest / bandwidth
+        slope = {"x": low[1] / bandwidth, "y": low[1], "x_end": ridge, "y_end": highest}
+        lines.insert(0, slope)
+    return {
+        "data": {"values": lines},
+        "mark": {"type": "rule", "strokeWidth": 1.6, "color": look.muted, "aria": False},
+        "encoding": {"x2": {"field": "x_end"}, "y2": {"field": "y_end"}},
+    }
+
+
+def _line_names(machine: _Machine, low_y: float, high_x: float, look: Look) -> list[Spec]:
+    """Roofs at the right end of their lines, the memory at the lower end of its slope."""
+    names: dict[int, list[Spec]] = {-7: [], 9: []}
+    above = float("inf")
+    for roof in machine.roofs:
+        offset = -7 if above > SAME_LINE * roof.gflop_per_s else 9
+        text = f"{roof.name}: {rate(roof.gflop_per_s)}"
+        names[offset].append({"x": high_x, "y": roof.gflop_per_s, "text": text})
+        above = roof.gflop_per_s
+    layers = [
+        _names(values, look, align="right", dy=offset) for offset, values in names.items() if values
+    ]
+    if machine.bandwidth is not None:
+        foot = 1.25 * low_y
+        text = f"memory: {machine.bandwidth:.3g} GB/s"
+        values = [{"x": foot / machine.bandwidth, "y": foot, "text": text}]
+        layers.append(_names(values, look, align="left", dx=9))
+    return layers
+
+
+def _names(values: list[Spec], look: Look, **place: object) -> Spec:
+    mark = {
+        "type": "text", "baseline": "middle", "color": look.muted, "limit": 0.6 * look.width,
+        "aria": False, **place,
+    }  # fmt: skip
+    return {"data": {"values": values}, "mark": mark, "encoding": {"text": {"field": "text"}}}
+
+
+def _marks(points: Sequence[_Point], look: Look, pixel: float) -> Spec:
+    """``pixel``: by what factor x grows from one to the next."""
+    names = [point.name for point in points]
+    places = range(len(points))
+    colours = [look.series[place % len(look.series)] for place in places]
+    shapes = [SHAPES[(place + place // len(SHAPES)) % len(SHAPES)] for place in places]
+    key: Spec = {**legend(names, look), "symbolSize": 80, "labelLimit": look.width - 20}
+    run: Spec = {"field": "run", "type": "nominal", "legend": key}
+    colour: Spec = {**run, "scale": {"domain": names, "range": colours}}
+    return {
+        "data": {
+            "values": [
+                {
+                    "run": point.name, "x": point.intensity * pixel**point.shift,
+                    "y": point.gflop_per_s, "filled": 1.0 if point.is_valid else 0.0,
+                }
+                for point in points
+            ]
+        },
+        "mark": {"type": "point", "size": 80, "strokeWidth": 2, "opacity": 1},
+        "encoding": {
+            "color": colour,
+            "shape": {**run, "scale": {"domain": names, "range": shapes}},
+            "fill": colour,
+            "fillOpacity": {"field": "filled", "type": "quantitative", "scale": None},
+            "description": {"field": "run"},
+        },
+    }  # fmt: skip
+
+
+CHART = Chart(
+    name="roofline",
+    title="Roofline of this processor",
+    reading="A level line is the most that one instruction set can do in GFLOP/s, the slope what "
+    "memory can feed; percentages are of the peak of the run's precision. Direct arithmetic is "
+    "counted, so an engine that saves multiplications may stand above a line. Bytes are counted as "
+    "if nothing were fused or stayed in caches. Points that would cover each other stand side by "
+    "side. A hollow point was disturbed.",
+    place=25,
+    draw=draw,
+    needs="it takes a run on the CPU, and the limits of this machine: 'epochmark limits'",
+)
