@@ -35,8 +35,10 @@ class Program:
         self.environment["EPOCHMARK_FAKE"] = json.dumps(script)
 
     def command(self, *arguments: str) -> list[str]:
-        """The words of the command line; a run does not wait until other programs are done."""
-        anyway = ["--anyway"] if arguments[:1] == ("run",) else []
+        """The words of the command line; what measures does not wait until other programs are
+        done."""
+        measures = arguments[:1] in (("run",), ("limits",)) and "--show" not in arguments
+        anyway = ["--anyway"] if measures else []
         return [*COMMAND, *arguments, *anyway]
 
     def variables(self, changes: Mapping[str, str | None]) -> dict[str, str]:

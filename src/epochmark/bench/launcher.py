@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import selectors
 import signal
@@ -12,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -24,7 +23,16 @@ from epochmark.bench.patience import Patience
 from epochmark.bench.reports import ReportError, ReportReader
 from epochmark.bench.watch import Watch
 from epochmark.results.record import Calm, SensorLog
-from epochmark.worker.protocol import Failed, Finished, Fitted, Job, Lap, Phase, Report
+from epochmark.worker.protocol import (
+    AnyJob,
+    Failed,
+    Finished,
+    Fitted,
+    Lap,
+    Phase,
+    Report,
+    encode_job,
+)
 
 KILL_GRACE_S = 3.0
 SILENCE_CHECK_S = 5.0
@@ -60,7 +68,7 @@ class WorkerOutcome:
 
 
 def launch(
-    make_job: Callable[[int], Job],
+    make_job: Callable[[int], AnyJob],
     python: Path,
     environment: Mapping[str, str],
     on_report: Callable[[Report], None],
@@ -120,7 +128,7 @@ class _Worker:
 
 @contextlib.contextmanager
 def _spawn(
-    make_job: Callable[[int], Job], python: Path, environment: Mapping[str, str], folder: Path
+    make_job: Callable[[int], AnyJob], python: Path, environment: Mapping[str, str], folder: Path
 ) -> Iterator[_Worker]:
     """The worker process, in a session of its own so that Ctrl-C reaches only us.
 
@@ -148,7 +156,7 @@ def _spawn(
         assert process.stdin is not None
         descriptors.callback(_close_quietly, process.stdin)
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(asdict(make_job(spawned_ns))).encode() + b"\n")
+            process.stdin.write(encode_job(make_job(spawned_ns)))
             process.stdin.flush()
         waiter = threading.Thread(target=_signal_exit, args=(process, exited_write), daemon=True)
         waiter.start()

@@ -258,13 +258,13 @@ def _failure_of(outcome: WorkerOutcome) -> parts.Failure | None:
         kind="killed" if killed else outcome.ending,
         phase=phase.name if phase else "starting",
         exception=failed.exception if failed else None,
-        message=_scrubbed(outcome.detail or "ended without a word"),
+        message=scrubbed(outcome.detail or "ended without a word"),
         exit_status=status if status is not None and status >= 0 else None,
         signal=signal_name(status) if status is not None and status < 0 else None,
     )
 
 
-def _scrubbed(message: str) -> str:
+def scrubbed(message: str) -> str:
     """A message fit for a record: no home folder, no unprintable character, not too long."""
     message = message.replace(str(Path.home()), "~")
     return "".join(c if c.isprintable() else " " for c in message)[:1500]

@@ -11,6 +11,7 @@ from epochmark.cli import (
     data,
     engines,
     explain,
+    limits,
     machine,
     plot,
     report,
@@ -50,6 +51,7 @@ def _options(
 
 app.command("run")(guarded(run.run))
 app.command("machine")(guarded(machine.machine))
+app.command("limits")(guarded(limits.limits))
 app.add_typer(engines.app, name="engines")
 app.add_typer(results.app, name="results")
 app.command("table")(guarded(table.table))

@@ -15,8 +15,25 @@ def is_measured(request: RunRequest) -> bool:
     return request.engine in public_engines()
 
 
-def await_calm() -> None:
-    """Wait a little for other busy programs to end; then go on, since the run itself is watched."""
+BUSY_RUN = (
+    "The machine is still busy. The run starts, but will probably be marked as disturbed; "
+    "close other programs and run it again for a figure that can be ranked."
+)
+
+
+def tell_waiting(holder: str) -> None:
+    """Another measurement holds the lock."""
+    from epochmark.cli._console import remark
+
+    remark(
+        f"another epochmark run (process {holder}) is measuring; waiting for it to end, "
+        "since two at once would measure each other (Ctrl-C gives up)"
+    )
+
+
+def await_calm(still_busy: str = BUSY_RUN) -> bool:
+    """Wait a little for other busy programs to end; then go on, having told what ``still_busy``
+    says. Whether the machine is calm now."""
     from epochmark.bench.preflight import WAIT_S, Busy, wait_for_calm
     from epochmark.cli._console import printable, remark
     from epochmark.hardware.counters import open_counters
@@ -27,8 +44,7 @@ def await_calm() -> None:
             "falsify the time (--anyway does not wait)."
         )
 
-    if not wait_for_calm(open_counters, tell):
-        remark(
-            "The machine is still busy. The run starts, but will probably be marked as disturbed; "
-            "close other programs and run it again for a figure that can be ranked."
-        )
+    calm = wait_for_calm(open_counters, tell)
+    if not calm:
+        remark(still_busy)
+    return calm

@@ -251,13 +251,7 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut], list
     from epochmark.bench.interrupts import interrupts_later
     from epochmark.bench.lock import measuring_alone
     from epochmark.bench.plan import LeftOut
-    from epochmark.cli._calm import await_calm, is_measured
-
-    def tell_waiting(holder: str) -> None:
-        remark(
-            f"another epochmark run (process {holder}) is measuring; waiting for it to end, "
-            "since two at once would measure each other (Ctrl-C gives up)"
-        )
+    from epochmark.cli._calm import await_calm, is_measured, tell_waiting
 
     measured: list[Measured] = []
     with measuring_alone(tell_waiting):

@@ -1,11 +1,11 @@
-"""What an engine is: metadata readable without its framework, and the seven things it can do."""
+"""What an engine is: metadata readable without its framework, and the things it can do."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any, ClassVar, Literal, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, ClassVar, Literal, Mapping, Optional, Protocol, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -141,6 +141,31 @@ class Stopwatch(Protocol):
         and accuracy, weighted by samples. False asks the engine to stop."""
 
 
+@dataclass(frozen=True)
+class Operations:
+    """A framework's own float32 operations on the opened device, as a user writes them.
+
+    Arrays are the framework's; ``put`` brings one of NumPy's to the device, ``get`` one back.
+    ``multiply`` is the product of two square matrices of ``product_size`` rows. ``convolve`` is a
+    convolution without padding of images and a kernel, whose axes lie as ``image_axes`` (n, height,
+    width, channels) and ``kernel_axes`` (height, width, in, out) say; with ``pools``, ReLU and
+    pooling by 2 x 2 come with it. ``add`` is the sum of two arrays without dimensions. All of them
+    may return before the device has computed anything; ``wait`` returns when it has computed this
+    result and all before it.
+    """
+
+    put: Callable[[npt.NDArray[np.float32]], Any]
+    get: Callable[[Any], npt.NDArray[np.float32]]
+    multiply: Callable[[Any, Any], Any]
+    convolve: Callable[[Any, Any], Any]
+    add: Callable[[Any, Any], Any]
+    wait: Callable[[Any], Any]
+    image_axes: str = "NHWC"
+    kernel_axes: str = "HWIO"
+    product_size: int = 2048
+    pools: bool = False
+
+
 class Engine(ABC):
     """One framework on one back end. The worker calls the methods in the order they stand here."""
 
@@ -197,3 +222,8 @@ class Engine(ABC):
     def effective_settings(self) -> dict[str, Any]:
         """What the run really used and a record should name: threads, instruction set, layout."""
         return {}
+
+    def operations(self) -> Optional[Operations]:
+        """What ``epochmark limits`` times, after ``open`` and ``build``; None where this engine
+        does not offer it."""
+        return None

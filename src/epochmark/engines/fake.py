@@ -18,6 +18,7 @@ import warnings
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
+import numpy.typing as npt
 
 from epochmark.engines._contract import (
     Batch,
@@ -26,13 +27,14 @@ from epochmark.engines._contract import (
     Engine,
     EngineInfo,
     Labels,
+    Operations,
     Pixels,
     Settings,
     Stopwatch,
     Tunable,
     Weights,
 )
-from epochmark.workloads import parity
+from epochmark.workloads import parity, reference
 
 TYPICAL_LOSSES = (0.158, 0.0431, 0.0267, 0.0183, 0.0128, 0.0096, 0.0074, 0.0065, 0.0054, 0.0049)
 """Mean training loss of epochs 1 to 10, the centre of the measured learning band."""
@@ -61,7 +63,8 @@ DEFAULTS: Dict[str, Any] = {
     # warnings given while training, and bytes of memory asked for when the model is built
     "warnings": 0,
     "allocate_bytes": 0,
-    # in which method to fail ("list", "open", "load", "build", "fit", "evaluate", "replay"), how
+    # in which method to fail ("list", "open", "load", "build", "fit", "evaluate", "replay",
+    # "operations"), how
     # ("raise", "lack" a module, "exit", "kill", "hang", "spin", "garbage", "flood"), and in fit
     # after which step
     "fail_in": None,
@@ -73,6 +76,8 @@ DEFAULTS: Dict[str, Any] = {
     "fork": False,
     "ignore_sigterm": False,
 }
+
+Floats = npt.NDArray[np.float32]
 
 DEVICES = (Device("cpu", "no device at all"), Device("gpu:0", "no device either"))
 
@@ -195,6 +200,27 @@ class FakeEngine(Engine):
         if self._script["replay"] == "short":
             return list(golden[:-1])
         return [loss * (1 + self._script["replay"]) for loss in golden]
+
+    def operations(self) -> Operations:
+        """NumPy's own, the convolution of one image only; the matrix product is too small by the
+        error of the replay's losses."""
+        self._fail("operations")
+        error = self._script["replay"]
+
+        def convolve(images: Floats, kernel: Floats) -> Floats:
+            one = images[:1].astype(np.float64), kernel.astype(np.float64)
+            result = reference.convolve(*one, np.zeros(kernel.shape[-1]))
+            return np.repeat(result.astype(np.float32), len(images), axis=0)
+
+        return Operations(
+            put=lambda array: array,
+            get=lambda array: array,
+            multiply=lambda a, b: (a @ b) * np.float32(1 - error),
+            convolve=convolve,
+            add=lambda a, b: a + b,
+            wait=lambda result: None,
+            product_size=64,
+        )
 
     def _fail(self, method: str, step: Optional[int] = None) -> None:
         """Fail as scripted, if this is the place."""

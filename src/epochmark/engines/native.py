@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
+import numpy.typing as npt
 
 from epochmark import native
 from epochmark.engines._contract import (
@@ -18,15 +19,18 @@ from epochmark.engines._contract import (
     Engine,
     EngineInfo,
     Labels,
+    Operations,
     Pixels,
     Settings,
     Stopwatch,
     Weights,
 )
+from epochmark.native.meter import POOLED_SHAPE, Meter, product_size
 
 CPU = Device("cpu", "the processor")
 
 Data = Tuple[Pixels, Labels]
+Floats = npt.NDArray[np.float32]
 
 
 class NativeEngine(Engine):
@@ -111,6 +115,35 @@ class NativeEngine(Engine):
             "instruction_set": network.instruction_set,
             "kernel_version": native.kernel_version(),
         }
+
+    def operations(self) -> Operations:
+        """Where a framework dispatches an operation, the kernels wake their threads."""
+        meter = Meter(self._built().instruction_set, self._built().threads)
+
+        def multiply(a: Floats, b: Floats) -> Floats:
+            product = np.empty_like(a)
+            meter.product(a, b, product)
+            return product
+
+        def convolve(images: Floats, kernel: Floats) -> Floats:
+            pooled = np.empty((len(images), *POOLED_SHAPE), np.float32)
+            meter.convolution(images, kernel, np.zeros(kernel.shape[-1], np.float32), pooled)
+            return pooled
+
+        def add(a: Floats, b: Floats) -> Floats:
+            meter.dispatch()
+            return a + b
+
+        return Operations(
+            put=lambda array: array,
+            get=lambda array: array,
+            multiply=multiply,
+            convolve=convolve,
+            add=add,
+            wait=lambda result: None,
+            product_size=product_size(),
+            pools=True,
+        )
 
     def _new_network(self, weights: Weights, batch_size: Optional[int] = None) -> native.Network:
         settings = self._settings

@@ -1,4 +1,4 @@
-"""The control group (version 2) that limits our CPU time, as that of a container does."""
+"""The control group (version 2) that limits our CPU time and memory, as a container's does."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ def cpu_quota(cgroups: Path) -> float | None:
     """The least CPUs' worth of time that a group around us allows; None where none limits it."""
     quotas = [quota for group in _groups(cgroups) if (quota := _quota(group)) is not None]
     return min(quotas, default=None)
+
+
+def memory_limit(cgroups: Path) -> int | None:
+    """The least bytes of memory that a group around us allows; None where none limits them."""
+    limits = []
+    for group in _groups(cgroups):
+        with contextlib.suppress(OSError, ValueError):
+            limits.append(int((group / "memory.max").read_text("ascii")))  # or "max"
+    return min(limits, default=None)
 
 
 def _limiting_group(cgroups: Path) -> Path | None:

@@ -195,6 +195,14 @@ class Limits(_Part, frozen=True, kw_only=True):
         found = (e for e in self.engines if (e.engine, e.device) == (engine, device))
         return next(found, None)
 
+    def with_engine(self, measured: EngineLimits) -> Limits:
+        """These, with what was measured now in place of what there was of that engine and
+        device."""
+        now = (measured.engine, measured.device)
+        others = [one for one in self.engines if (one.engine, one.device) != now]
+        engines = sorted([*others, measured], key=lambda one: (one.engine, one.device))
+        return msgspec.structs.replace(self, engines=engines)
+
     def fits(self, machine: Machine) -> bool:
         """Whether these are limits of this machine as it is now: the same id (where both have
         one), processor and usable cores."""

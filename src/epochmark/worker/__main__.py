@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
 import traceback
 
-from epochmark.worker.protocol import Job, ReportPipe
+from epochmark.worker.limits import LimitsRun
+from epochmark.worker.protocol import LimitsJob, ReportPipe, decode_job
 from epochmark.worker.train import Run, failure_of
 
 
@@ -23,11 +23,11 @@ def _listen_to_parent(stop: threading.Event) -> None:
 
 def main() -> int:
     """Exit status 0 when the run was reported to its end, 1 when the engine raised."""
-    job = Job(**json.loads(sys.stdin.buffer.readline()))
+    job = decode_job(sys.stdin.buffer.readline())
     pipe = ReportPipe(int(sys.argv[1]))
     stop = threading.Event()
     threading.Thread(target=_listen_to_parent, args=(stop,), daemon=True).start()
-    run = Run(job, pipe, stop)
+    run = LimitsRun(job, pipe) if isinstance(job, LimitsJob) else Run(job, pipe, stop)
     try:
         run.carry_out()
     except Exception as error:

@@ -46,6 +46,35 @@ class Job:
 
 
 @dataclass(frozen=True)
+class LimitsJob:
+    """What to measure for ``epochmark limits``: an engine's own operations on a device, or without
+    one the processor, by the native kernels.
+
+    ``triad_array_bytes`` is the size of each of the three arrays that bandwidth is measured with.
+    """
+
+    engine: Optional[str]
+    device: str
+    workload: str
+    triad_array_bytes: int
+
+
+AnyJob = Union[Job, LimitsJob]
+JOBS: Dict[str, Type[AnyJob]] = {kind.__name__: kind for kind in (Job, LimitsJob)}
+
+
+def encode_job(job: AnyJob) -> bytes:
+    """A job as the worker's first line."""
+    return json.dumps({"job": type(job).__name__, **asdict(job)}).encode() + b"\n"
+
+
+def decode_job(line: bytes) -> AnyJob:
+    """The job that ``encode_job`` wrote."""
+    fields = json.loads(line)
+    return JOBS[fields.pop("job")](**fields)
+
+
+@dataclass(frozen=True)
 class Hello:
     """The worker lives. ``versions`` are those of the engine's distributions."""
 
@@ -123,6 +152,32 @@ class Replayed:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A piece of work, timed for ``epochmark limits``: ``what`` (``multiply_adds``, ``product``,
+    ``triad``, ``convolution``, ``dispatch``), the ``facts`` that tell it from others, how much
+    ``work`` one call does, and the ``seconds`` of each repetition, per call."""
+
+    what: str
+    facts: Dict[str, Union[str, int]]
+    work: float
+    seconds: List[float]
+
+
+@dataclass(frozen=True)
+class UsedSettings:
+    """The settings an engine really used."""
+
+    settings: Dict[str, str]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that could not be measured, and why, in a sentence; all else goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """The engine raised. ``usage`` is true when the request cannot be met (no such device)."""
 
@@ -139,11 +194,15 @@ class Finished:
     peak_memory_bytes: Optional[int]
 
 
-Report = Union[Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Replayed, Failed, Finished]
+Report = Union[
+    Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Replayed, Figure, UsedSettings, Trouble,
+    Failed, Finished,
+]  # fmt: skip
 REPORTS: Dict[str, Type[Report]] = {
     kind.__name__: kind
     for kind in (
-        Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Replayed, Failed, Finished
+        Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Replayed, Figure, UsedSettings,
+        Trouble, Failed, Finished,
     )
 }  # fmt: skip
 
