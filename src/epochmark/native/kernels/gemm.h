@@ -39,15 +39,23 @@ static EPOCHMARK_INLINE void gemm_tile(int depth, const float* a, const float* b
         for (int j = 0; j < kVectors; ++j) store(c + i * kRowC + j * kLanes, sum[i][j]);
 }
 
-// A column of tiles: any number of rows of C, kVectors vectors wide.
-template <int kVectors, ptrdiff_t kRowA, ptrdiff_t kStepA, ptrdiff_t kStepB, ptrdiff_t kRowC>
+struct Nothing {
+    EPOCHMARK_INLINE void operator()(int) const {}
+};
+
+// A column of tiles: any number of rows of C, kVectors vectors wide. after(count) is called after
+// each tile of that many rows.
+template <int kVectors, ptrdiff_t kRowA, ptrdiff_t kStepA, ptrdiff_t kStepB, ptrdiff_t kRowC,
+          typename After = Nothing>
 static EPOCHMARK_INLINE void gemm_column(int rows, int depth, const float* a, const float* b,
-                                         float* c, bool accumulate) {
+                                         float* c, bool accumulate, After after = {}) {
     int row = 0;
 #define EPOCHMARK_ROWS(count)                                                            \
-    for (; row + (count) <= rows; row += (count))                                        \
+    for (; row + (count) <= rows; row += (count)) {                                      \
         gemm_tile<(count), kVectors, kRowA, kStepA, kStepB, kRowC>(                      \
-            depth, a + row * kRowA, b, c + row * kRowC, accumulate);
+            depth, a + row * kRowA, b, c + row * kRowC, accumulate);                     \
+        after(count);                                                                    \
+    }
     EPOCHMARK_ROWS(kTileRows)
     if (kTileRows > 8) EPOCHMARK_ROWS(8)
     if (kTileRows > 6) EPOCHMARK_ROWS(6)
