@@ -61,12 +61,18 @@ def interpreter_of(engine: str) -> Interpreter:
     pytest.skip(message)
 
 
-def answer_of(driver: Path, folder: Path, engine: str, *arguments: str) -> Any:
+def answer_of(
+    driver: Path,
+    folder: Path,
+    engine: str,
+    *arguments: str,
+    interpreter: Interpreter | None = None,
+) -> Any:
     """What a script prints last, as JSON, run in an engine's interpreter as a worker would be.
 
     ``folder`` is an empty one, for the link that makes our package importable there.
     """
-    interpreter = interpreter_of(engine)
+    interpreter = interpreter or interpreter_of(engine)
     done = subprocess.run(
         [str(interpreter.python), str(driver), engine, *arguments],
         env=with_our_package(folder, interpreter.environment),

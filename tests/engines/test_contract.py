@@ -11,12 +11,13 @@ import pytest
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.results.record import Record
+from epochmark.worker.train import FEW_TEST_IMAGES
 from epochmark.workloads import MNIST_CNN, parity
 from tests.engines.conftest import ENGINES, Run, answer_of
 
 REPLAY = Path(__file__).with_name("replay_driver.py")
 
-STEPS = {"mlx": 5, "plaidml-keras": 4}
+STEPS = {"mlx": 4, "plaidml-keras": 4, "tinygrad": 5}
 """Engines that take seconds a step on a CPU make fewer."""
 DEFAULT_STEPS = 12
 
@@ -67,6 +68,13 @@ def test_the_loss_falls(record: Record) -> None:
     loss = record.timing.laps[-1].loss
     assert loss is not None
     assert loss < 0.97 * GUESSING, "the mean of the first steps is below guessing"
+
+
+def test_a_short_run_is_evaluated_on_few_test_images(record: Record) -> None:
+    accuracy = record.headline.test_accuracy
+    assert accuracy is not None
+    right = accuracy * FEW_TEST_IMAGES
+    assert right == pytest.approx(round(right), abs=1e-3)
 
 
 def test_versions_and_settings_are_named(record: Record) -> None:
