@@ -112,6 +112,13 @@ def test_faster_than_the_processor_is_implausible() -> None:
     assert not is_implausible(run(None))
 
 
+def test_a_peak_measured_on_a_busy_machine_bounds_nothing_and_is_marked() -> None:
+    record = run(replace(limits(50.0), steady=False))
+    assert not is_implausible(record)
+    assert share_of_peak(record) is not None
+    assert shown(record).endswith("(avx512 multiply-adds, 2 threads; measured while it was busy)")
+
+
 def test_the_finding_tells_the_figures_and_makes_the_run_invalid() -> None:
     record = run(limits(50.0))
     (found,) = judge(record)

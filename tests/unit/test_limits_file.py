@@ -79,6 +79,25 @@ def test_the_peak_is_that_of_the_best_instruction_set() -> None:
     assert limits().peak("bfloat16") is None
 
 
+def test_the_fastest_repetition_counts_since_other_load_only_slows_one_down() -> None:
+    disturbed = MultiplyAdds(
+        instruction_set="avx512", precision="float32", threads=2, timed=timed(300.0, 40.0, 50.0)
+    )
+    processor = ProcessorLimits(
+        measured=WHEN,
+        epochmark_version="0",
+        multiply_adds=[multiply_adds("avx2", 2, 160.0), disturbed],
+    )
+    kept = Limits(format=1, machine=MACHINE, processor=processor).for_run()
+    assert kept is not None
+    assert kept.float32_gflop_per_s == pytest.approx(300.0)
+    assert kept.float32_source == "avx512 multiply-adds, 2 threads"
+    assert not kept.steady
+    calm = limits().for_run()
+    assert calm is not None
+    assert calm.steady
+
+
 def test_a_matrix_product_beyond_it_is_the_peak_but_not_one_of_another_device() -> None:
     peak = limits(engine("torch", "cpu", 900.0), engine("torch", "gpu:0", 9000.0)).peak()
     assert peak is not None

@@ -83,9 +83,10 @@ def arithmetic_text(record: Record) -> str:
     if ceiling is None or share is None:
         return text
     over = " (direct-arithmetic equivalent)" if share > 1 else ""
+    busy = "" if record.limits is None or record.limits.steady else "; measured while it was busy"
     return (
         f"{text}: {percent(share)} of the peak{over}, {rate(ceiling.gflop_per_s)} GFLOP/s "
-        f"({ceiling.source})"
+        f"({ceiling.source}{busy})"
     )
 
 

@@ -28,7 +28,8 @@ ENGINES_NOTE = (
 
 
 def limits_sections(limits: Limits) -> list[Section]:
-    """Tables of the processor's and the engines' limits; medians of the repetitions."""
+    """Tables of the processor's and the engines' limits: of peaks and memory the fastest
+    repetition, of all else the median."""
     sections = []
     if limits.processor is not None:
         sections += list(_processor(limits))
@@ -52,7 +53,7 @@ def _processor(limits: Limits) -> Iterator[Section]:
     title = f"{plain(machine.cpu)}, {cores}, measured {processor.measured}"
     peak, low_precision = limits.peak(), limits.peak("bfloat16")
     best = [
-        f"Highest {name} peak: {_rate(found.gflop_per_s)} GFLOP/s ({plain(found.source)})."
+        f"Highest {name} peak: {rate(found.gflop_per_s.high)} GFLOP/s ({plain(found.source)})."
         for name, found in (("float32", peak), ("bfloat16", low_precision))
         if found is not None
     ]
@@ -60,7 +61,7 @@ def _processor(limits: Limits) -> Iterator[Section]:
     if rows:
         yield Section(title, ARITHMETIC_HEADER, rows, (ARITHMETIC_NOTE, *best))
     triads = tuple(
-        (f"3 x {one.array_bytes >> 20} MiB", str(one.threads), _rate(one.timed.per_s))
+        (f"3 x {one.array_bytes >> 20} MiB", str(one.threads), rate(one.timed.per_s.high))
         for one in processor.triads
     )
     problems = tuple(plain(problem) for problem in processor.problems)
@@ -75,7 +76,7 @@ def _arithmetic_rows(processor: ProcessorLimits) -> Iterator[tuple[str, ...]]:
             plain(one.instruction_set),
             one.precision,
             str(one.threads),
-            _rate(one.timed.per_s),
+            rate(one.timed.per_s.high),
             _rate(product.timed.per_s if product else None),
         )
 

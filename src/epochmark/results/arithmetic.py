@@ -70,9 +70,10 @@ def share_of_peak(record: Record) -> float | None:
 
 def most_images_per_s(record: Record) -> float | None:
     """Faster than this no right training can be: the machine's peak for all that is not in
-    convolutions, ``MINIMAL_FILTERING`` times the peak for those. None without a peak."""
+    convolutions, ``MINIMAL_FILTERING`` times the peak for those. None without a peak, or with one
+    that was measured on a busy machine."""
     ceiling = ceiling_of(record)
-    if ceiling is None:
+    if ceiling is None or record.limits is None or not record.limits.steady:
         return None
     flops = flops_of(record)
     least_flop = flops.training_convolutions / MINIMAL_FILTERING + flops.training_rest

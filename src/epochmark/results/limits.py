@@ -34,6 +34,9 @@ FILE_NAME = "machine-limits"
 """JSON, beside ``machine-id`` in the results' folder; without an ending it is no result file."""
 MAX_BYTES = 4 << 20
 GIGA = 1e9
+REPEATED = 0.8
+"""A peak whose median repetition is below this share of the fastest was measured on a busy machine:
+one busy process beside it takes half of a core. Clocks of a calm one vary by a tenth."""
 MAX_RATE = 1e9
 """In 1e9 a second, as in records."""
 
@@ -156,10 +159,19 @@ class EngineLimits(_Part, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Peak:
-    """The highest arithmetic rate known of a processor, and what reached it."""
+    """The highest arithmetic rate known of a processor, and what reached it.
+
+    Its fastest repetition (``high``) counts, not the median: other load only makes one slower, and
+    what is held against the peak may have run when there was none.
+    """
 
     gflop_per_s: Spread
     source: str
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether at least half of the repetitions came near to the fastest."""
+        return self.gflop_per_s.median >= REPEATED * self.gflop_per_s.high
 
 
 class Limits(_Part, frozen=True, kw_only=True):
@@ -174,7 +186,7 @@ class Limits(_Part, frozen=True, kw_only=True):
         """The fastest multiply-adds of any instruction set and thread count; for float32 also an
         engine's matrix product on the CPU, where that is faster: matrix units (Apple's AMX, Arm's
         SME) are out of reach for the native kernels."""
-        return max(self._peaks(precision), key=lambda peak: peak.gflop_per_s.median, default=None)
+        return max(self._peaks(precision), key=lambda peak: peak.gflop_per_s.high, default=None)
 
     def _peaks(self, precision: str) -> Iterator[Peak]:
         for one in self.processor.multiply_adds if self.processor else []:
@@ -186,9 +198,9 @@ class Limits(_Part, frozen=True, kw_only=True):
                 yield Peak(engine.product.timed.per_s, f"matrix product of {engine.engine}")
 
     def bandwidth(self) -> Spread | None:
-        """The fastest triad, in GB/s."""
+        """The fastest triad, in GB/s; ``high`` counts, as for peaks and in STREAM itself."""
         triads = self.processor.triads if self.processor else []
-        return max((t.timed.per_s for t in triads), key=lambda rate: rate.median, default=None)
+        return max((t.timed.per_s for t in triads), key=lambda rate: rate.high, default=None)
 
     def of_engine(self, engine: str, device: str) -> EngineLimits | None:
         """What this engine reached on this device, if it was measured."""
@@ -217,10 +229,11 @@ class Limits(_Part, frozen=True, kw_only=True):
             return None
         return RunLimits(
             measured=self.processor.measured,
-            float32_gflop_per_s=peak.gflop_per_s.median,
+            float32_gflop_per_s=peak.gflop_per_s.high,
             float32_source=peak.source,
-            bfloat16_gflop_per_s=low_precision.gflop_per_s.median if low_precision else None,
-            triad_gb_per_s=bandwidth.median if bandwidth else None,
+            bfloat16_gflop_per_s=low_precision.gflop_per_s.high if low_precision else None,
+            steady=all(one.is_steady for one in (peak, low_precision) if one is not None),
+            triad_gb_per_s=bandwidth.high if bandwidth else None,
         )
 
 

@@ -209,6 +209,7 @@ class RunLimits(_Part, frozen=True, kw_only=True):
 
     Peaks in GFLOP/s, over all instruction sets and thread counts; ``float32_source`` says what
     reached it. ``triad_gb_per_s``: memory bandwidth in GB/s as STREAM counts it. None: unknown.
+    ``steady``: the peaks repeated; else the machine was busy, and may do more than they say.
     """
 
     measured: Date
@@ -216,6 +217,7 @@ class RunLimits(_Part, frozen=True, kw_only=True):
     float32_source: ShortText
     bfloat16_gflop_per_s: Rate | None = None
     triad_gb_per_s: Rate | None = None
+    steady: bool = True
 
 
 class SensorColumn(_Part, frozen=True, kw_only=True):

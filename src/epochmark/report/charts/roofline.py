@@ -95,11 +95,11 @@ def _stored_roofs(limits: Limits) -> tuple[_Roof, ...]:
     """The best of each instruction set; and what exceeds them all, such as a matrix unit."""
     best: dict[str, float] = {}
     for one in limits.processor.multiply_adds if limits.processor else []:
-        reached = one.timed.per_s.median
+        reached = one.timed.per_s.high
         best[one.instruction_set] = max(best.get(one.instruction_set, 0.0), reached)
     peak = limits.peak()
-    if peak is not None and peak.gflop_per_s.median > max(best.values(), default=0.0):
-        best[peak.source] = peak.gflop_per_s.median
+    if peak is not None and peak.gflop_per_s.high > max(best.values(), default=0.0):
+        best[peak.source] = peak.gflop_per_s.high
     return _highest_first(best)
 
 

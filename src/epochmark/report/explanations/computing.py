@@ -199,7 +199,7 @@ def _instruction_set_that_explains(
     for one in processor.multiply_adds if processor else []:
         if one.precision == "float32":
             name = one.instruction_set
-            best[name] = max(best.get(name, 0.0), one.timed.per_s.median)
+            best[name] = max(best.get(name, 0.0), one.timed.per_s.high)
     for name, reached in sorted(best.items(), key=lambda item: item[1]):
         if product <= SAME_RATE * reached:
             is_lesser = reached * FASTER_SET <= ceiling.gflop_per_s

@@ -50,8 +50,8 @@ def lesser_instruction_set(evidence: Evidence) -> Iterator[Said]:
     if used is None or processor is None:
         return
     peaks = {
-        one.instruction_set: one.timed.per_s.median
-        for one in sorted(processor.multiply_adds, key=lambda one: one.timed.per_s.median)
+        one.instruction_set: one.timed.per_s.high
+        for one in sorted(processor.multiply_adds, key=lambda one: one.timed.per_s.high)
         if one.precision == "float32"
     }
     if used not in peaks:

@@ -137,7 +137,7 @@ def _bandwidth(evidence: Evidence) -> float | None:
     if kept is not None and kept.triad_gb_per_s is not None:
         return kept.triad_gb_per_s
     now = evidence.limits.bandwidth() if evidence.limits else None
-    return now.median if now else None
+    return now.high if now else None
 
 
 RULES = (
