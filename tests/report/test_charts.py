@@ -326,6 +326,11 @@ def test_a_record_from_elsewhere_brings_its_own_roofline() -> None:
     drawing = roofline(machine_limits(machine()), there)
     assert drawing is not None
     assert drawing.alt.startswith("avx2: at most 800 GFLOP/s; memory: 50 GB/s; native stock:")
+    assert drawing.about == "Elsewhere"
+    busy = msgspec.structs.replace(there, limits=msgspec.structs.replace(kept, steady=False))
+    drawing = roofline(None, busy)
+    assert drawing is not None
+    assert drawing.about == "Elsewhere (its limits were measured while it was busy)"
 
 
 def test_without_limits_of_this_machine_there_is_no_roofline() -> None:

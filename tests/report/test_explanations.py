@@ -189,6 +189,14 @@ def test_a_bfloat16_run_is_held_against_the_bfloat16_peak() -> None:
     assert not {"below-peak", "near-peak"} & set(said(record, machine_limits(record.machine)))
 
 
+def test_a_peak_of_a_busy_machine_explains_nothing() -> None:
+    kept = RunLimits(measured=WHEN, float32_gflop_per_s=150.0, float32_source="avx2", steady=False)
+    record = replace(steady(FLOP_A_RUN / 142e9), limits=kept)
+    found = said(record)
+    assert "was measured while it was busy" in found["no-limits"]
+    assert not {"near-peak", "below-peak"} & set(found)
+
+
 def test_on_a_gpu_the_yardstick_is_its_own_product() -> None:
     record = steady(1.0, engine="torch", device="gpu:0")
     found = said(record, limits(record, product=9000, convolution=6000))

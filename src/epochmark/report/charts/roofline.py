@@ -77,6 +77,8 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
         said.append(f"memory: {machine.bandwidth:.3g} GB/s")
     said += [point.name for point in points]
     about = shortened(subject.own[0].machine.cpu)
+    if not machine.limits.steady:
+        about = f"{about} (its limits were measured while it was busy)"
     return Drawing(_spec(machine, points, look), "; ".join(said), about)
 
 

@@ -10,7 +10,7 @@ from epochmark.results.clocks import Clocks
 from epochmark.results.findings import MEANING, FindingCode
 from epochmark.results.headline import steps_per_epoch
 from epochmark.results.limits import EngineLimits, Limits
-from epochmark.results.record import Record, Validity
+from epochmark.results.record import Record, RunLimits, Validity
 from epochmark.results.statistics import SteadyEpoch
 from epochmark.results.sweep import BatchSweep
 
@@ -48,6 +48,11 @@ class Evidence:
     def on_cpu(self) -> bool:
         """Whether the processor trained."""
         return self.device == "cpu"
+
+    @property
+    def run_limits(self) -> RunLimits | None:
+        """Peaks and bandwidth of the processor, as the record has them, else as known now."""
+        return self.record.limits or (self.limits.for_run() if self.limits else None)
 
     @property
     def worthless(self) -> Validity | None:

@@ -32,12 +32,13 @@ FASTER_SET = 1.3
 
 
 def ceiling_of(evidence: Evidence) -> Ceiling | None:
-    """On the processor the peak of the run's precision, as the record has it, else as it is known
-    now; on other devices, whose peak nobody measured, the engine's own matrix product."""
-    record, known = evidence.record, evidence.limits
+    """On the processor the peak of the run's precision, unless a busy machine was measured; on
+    other devices, whose peak nobody measured, the engine's own matrix product."""
     if evidence.on_cpu:
-        kept = record.limits or (known.for_run() if known else None)
-        return peak_of(msgspec.structs.replace(record, limits=kept))
+        limits = evidence.run_limits
+        if limits is None or not limits.steady:
+            return None
+        return peak_of(msgspec.structs.replace(evidence.record, limits=limits))
     product = _product_rate(evidence)
     return Ceiling(product, f"its own matrix product on {evidence.device}") if product else None
 

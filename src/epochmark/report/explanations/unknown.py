@@ -8,13 +8,14 @@ from epochmark.report.explanations._rule import Evidence, Rule, Said
 
 
 def no_limits(evidence: Evidence) -> Iterator[Said]:
-    """No peak of this machine."""
-    known = evidence.limits is not None and evidence.limits.processor is not None
-    if known or evidence.record.limits is not None or not evidence.on_cpu:
+    """No peak of this machine, or none that can be trusted."""
+    limits = evidence.run_limits
+    if not evidence.on_cpu or (limits is not None and limits.steady):
         return
+    how = "has not been measured here" if limits is None else "was measured while it was busy"
     yield Said(
-        "What this machine can do at most has not been measured here, so nobody can say how much "
-        "of it the training gets.",
+        f"What this machine can do at most {how}, so nobody can say how much of it the training "
+        "gets.",
         {},
         "run 'epochmark limits' on it, then explain again",
     )
@@ -53,7 +54,8 @@ RULES = (
         name="no-limits",
         question="unknown",
         needs="time",
-        says_when="a run on the CPU, and no limits of its machine are known",
+        says_when="a run on the CPU, and no limits of its machine are known, or its peaks did not "
+        "repeat when they were measured",
         reason="without the peak no share of it can be told",
         apply=no_limits,
     ),
