@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
-from epochmark.engines._contract import Device, Settings, UnavailableError
+import numpy as np
+
+from epochmark.engines._contract import Device, Operations, Settings, UnavailableError
 from epochmark.engines._devices import choose_device, refuse_precision
 
 MATMUL_PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32"}
@@ -50,6 +52,33 @@ def device_id(array: Any) -> str:
     """Id of the device, or the devices, that hold a JAX array."""
     ids = {place: device.id for device, place in list_places()}
     return "+".join(sorted(ids[place] for place in array.devices()))
+
+
+def operations_on(place: Any) -> Operations:
+    """JAX's own operations on this device, one by one, each compiled."""
+    import jax
+    from jax import lax
+
+    def in_order(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """On the CPU calls that need not wait for each other may run side by side, so that the
+        last one says nothing of the others."""
+        compiled: Callable[[Any, Any], Any] = jax.jit(operation)
+        if place.platform != "cpu":
+            return compiled
+        return lambda left, right: jax.block_until_ready(compiled(left, right))
+
+    def convolve(images: Any, kernel: Any) -> Any:
+        layout = ("NHWC", "HWIO", "NHWC")
+        return lax.conv_general_dilated(images, kernel, (1, 1), "VALID", dimension_numbers=layout)
+
+    return Operations(
+        put=lambda array: jax.device_put(array, place),
+        get=np.asarray,
+        multiply=in_order(jax.numpy.matmul),
+        convolve=in_order(convolve),
+        add=in_order(jax.numpy.add),
+        wait=jax.block_until_ready,
+    )
 
 
 def usable_cpus() -> Optional[int]:

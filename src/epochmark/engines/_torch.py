@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
-from epochmark.engines._contract import Device, UnavailableError
+from epochmark.engines._contract import Device, Operations, UnavailableError
 from epochmark.engines._devices import refuse_precision
 
 if TYPE_CHECKING:
@@ -67,6 +67,37 @@ def synchronise(device: torch.device) -> None:
         xla_model.wait_device_ops()
     elif device.type != "cpu":
         getattr(torch, device.type).synchronize()
+
+
+def operations_on(device: torch.device) -> Operations:
+    """PyTorch's own operations on this device, one by one."""
+    import torch
+    from torch.nn.functional import conv2d
+
+    def at_once(operation: Callable[..., Any]) -> Callable[..., Any]:
+        """XLA would leave out what nobody reads; a step each makes it compute."""
+        if device.type != "xla":
+            return operation
+
+        def step(*arguments: Any) -> Any:
+            from torch_xla.core import xla_model
+
+            result = operation(*arguments)
+            xla_model.mark_step()
+            return result
+
+        return step
+
+    return Operations(
+        put=lambda array: torch.from_numpy(array).to(device),
+        get=lambda tensor: tensor.cpu().numpy(),
+        multiply=at_once(torch.mm),
+        convolve=at_once(conv2d),
+        add=at_once(torch.add),
+        wait=lambda result: synchronise(device),
+        image_axes="NCHW",
+        kernel_axes="OIHW",
+    )
 
 
 def has_tf32(device: torch.device) -> bool:

@@ -19,12 +19,13 @@ from epochmark.engines._contract import (
     Engine,
     EngineInfo,
     Labels,
+    Operations,
     Pixels,
     Settings,
     Stopwatch,
     Weights,
 )
-from epochmark.engines._jax import device_id, list_places, open_device, usable_cpus
+from epochmark.engines._jax import device_id, list_places, open_device, operations_on, usable_cpus
 from epochmark.engines._requirements import JAX
 
 Data = Tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
@@ -106,6 +107,9 @@ class JaxEngine(Engine):
         if self._opened.kind == "cpu" and usable_cpus() is not None:
             settings["threads"] = usable_cpus()
         return settings
+
+    def operations(self) -> Operations:
+        return operations_on(self._place)
 
     def _new_training(self, weights: Weights) -> Training:
         return Training(self._settings, weights, self._place)

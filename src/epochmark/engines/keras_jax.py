@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from epochmark.engines._contract import Device, EngineInfo, Settings
+from epochmark.engines._contract import Device, EngineInfo, Operations, Settings
 from epochmark.engines._devices import refuse_precision
-from epochmark.engines._jax import device_id, list_places, open_device, usable_cpus
+from epochmark.engines._jax import device_id, list_places, open_device, operations_on, usable_cpus
 from epochmark.engines._keras import KerasEngine
 from epochmark.engines._requirements import JAX
 
@@ -30,7 +30,7 @@ class KerasJaxEngine(KerasEngine):
         return [device for device, _ in list_places()]
 
     def _open_backend(self, settings: Settings) -> Device:
-        self._opened, _ = open_device(settings)
+        self._opened, self._place = open_device(settings)
         if settings.precision == "float16" and self._opened.kind == "cpu":
             refuse_precision("Keras on JAX", "float16", self._opened, "float32 or bfloat16")
         return self._opened
@@ -55,6 +55,10 @@ class KerasJaxEngine(KerasEngine):
         if self._opened.kind == "cpu" and usable_cpus() is not None:
             settings["threads"] = usable_cpus()
         return settings
+
+    def operations(self) -> Operations:
+        """Those of the back end: Keras's layers call them, inside one compiled step."""
+        return operations_on(self._place)
 
 
 ENGINE = KerasJaxEngine()

@@ -6,12 +6,12 @@ Works with Keras 3 and with the Keras 2 inside TensorFlow 2.8 to 2.15, which ven
 
 from __future__ import annotations
 
-from typing import Any, ContextManager, Dict, List
+from typing import Any, ContextManager, Dict, List, Optional
 
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._contract import Device, EngineInfo, Settings
+from epochmark.engines._contract import Device, EngineInfo, Operations, Settings
 from epochmark.engines._devices import choose_device, refuse_precision
 from epochmark.engines._keras import KerasEngine
 from epochmark.engines._requirements import TENSORFLOW
@@ -146,6 +146,21 @@ class KerasTensorFlowEngine(KerasEngine):
             "inter_op_threads": threading.get_inter_op_parallelism_threads()
             or "TensorFlow's default",
         }
+
+    def operations(self) -> Optional[Operations]:
+        """TensorFlow's own, eagerly; not on a TPU, where only compiled functions run."""
+        import tensorflow as tf
+
+        if self._opened.kind == "tpu":
+            return None
+        return Operations(
+            put=tf.constant,
+            get=lambda tensor: tensor.numpy(),
+            multiply=tf.linalg.matmul,
+            convolve=lambda images, kernel: tf.nn.conv2d(images, kernel, 1, "VALID"),
+            add=tf.add,
+            wait=lambda result: self._synchronise(),
+        )
 
 
 def make_tpu_strategy(core: int) -> Any:

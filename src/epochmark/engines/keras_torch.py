@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List
 
-from epochmark.engines._contract import Device, EngineInfo, Settings
+from epochmark.engines._contract import Device, EngineInfo, Operations, Settings
 from epochmark.engines._devices import choose_device, refuse_precision
 from epochmark.engines._keras import KerasEngine
 from epochmark.engines._requirements import TORCH
-from epochmark.engines._torch import allow_tf32, device_id, has_tf32, list_places, synchronise
+from epochmark.engines._torch import (
+    allow_tf32,
+    device_id,
+    has_tf32,
+    list_places,
+    operations_on,
+    synchronise,
+)
 
 
 class KerasTorchEngine(KerasEngine):
@@ -69,6 +76,10 @@ class KerasTorchEngine(KerasEngine):
         if self._place.type == "cpu":
             settings["threads"] = torch.get_num_threads()
         return settings
+
+    def operations(self) -> Operations:
+        """Those of the back end: Keras's layers call them."""
+        return operations_on(self._place)
 
 
 ENGINE = KerasTorchEngine()

@@ -6,7 +6,7 @@ Its Adam leaves the bias correction out unless asked for it; here it is asked.
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from epochmark.engines._contract import (
     Engine,
     EngineInfo,
     Labels,
+    Operations,
     Pixels,
     Settings,
     Stopwatch,
@@ -149,6 +150,28 @@ class MlxEngine(Engine):
             "execution": "eager",
             "tf32_switch": os.environ.get(TF32_SWITCH, "unset"),
         }
+
+    def operations(self) -> Operations:
+        """MLX only records an operation; each is given to the device at once."""
+        import mlx.core as mx
+
+        def at_once(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+            def run(left: Any, right: Any) -> Any:
+                result = operation(left, right)
+                mx.async_eval(result)
+                return result
+
+            return run
+
+        return Operations(
+            put=mx.array,
+            get=np.array,
+            multiply=at_once(mx.matmul),
+            convolve=at_once(mx.conv2d),
+            add=at_once(mx.add),
+            wait=lambda result: mx.synchronize(),
+            kernel_axes="OHWI",
+        )
 
 
 class _Training:

@@ -19,6 +19,7 @@ from epochmark.engines._contract import (
     Engine,
     EngineInfo,
     Labels,
+    Operations,
     Pixels,
     Settings,
     Stopwatch,
@@ -160,6 +161,22 @@ class TinygradEngine(Engine):
         if self._device == "CPU":
             settings["threads"] = helpers.NUM_CPU_THREADS.value
         return settings
+
+    def operations(self) -> Operations:
+        """Compiled on first use like the training step, with TinyJit."""
+        from tinygrad import Device as Devices
+        from tinygrad import Tensor, TinyJit
+
+        return Operations(
+            put=lambda array: Tensor(array, device=self._device).clone().realize(),
+            get=lambda tensor: tensor.numpy(),
+            multiply=TinyJit(lambda left, right: (left @ right).realize()),
+            convolve=TinyJit(lambda images, kernel: images.conv2d(kernel).realize()),
+            add=TinyJit(lambda left, right: (left + right).realize()),
+            wait=lambda result: Devices[self._device].synchronize(),
+            image_axes="NCHW",
+            kernel_axes="OIHW",
+        )
 
 
 class _Training:

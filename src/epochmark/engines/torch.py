@@ -29,6 +29,7 @@ from epochmark.engines._contract import (
     Engine,
     EngineInfo,
     Labels,
+    Operations,
     Pixels,
     Settings,
     Stopwatch,
@@ -43,6 +44,7 @@ from epochmark.engines._torch import (
     compiled,
     device_id,
     list_places,
+    operations_on,
     set_precision,
     synchronise,
     use_all_cpus,
@@ -214,6 +216,9 @@ class TorchEngine(Engine):
             return "lazy, one graph a step"
         mode = self._tuned.get("compile", "off")
         return "eager" if mode == "off" else f"compiled, mode {mode}"
+
+    def operations(self) -> Operations:
+        return operations_on(self._device)
 
     def _new_training(self, weights: Weights) -> Training:
         return Training(self._settings, weights, self._device, self._low_precision, self._tuned)
