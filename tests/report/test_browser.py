@@ -144,6 +144,22 @@ def test_a_click_on_a_heading_sorts_and_another_turns_it_round(
     page.context.close()
 
 
+@pytest.mark.parametrize("width", [360, 1600])
+def test_the_machine_stays_in_sight_when_the_table_is_moved_sideways(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    page = opened(browser, tmp_path, "several", width=width).page
+    frame = page.locator("#table .scroll")
+    frame.evaluate("element => { element.scrollLeft = element.scrollWidth }")
+    framed, cell = frame.bounding_box(), page.locator("#table td").first.bounding_box()
+    assert framed is not None
+    assert cell is not None
+    assert framed["x"] <= cell["x"] < framed["x"] + 10
+    assert framed["x"] >= 0
+    assert framed["x"] + framed["width"] <= width
+    page.context.close()
+
+
 def test_the_filter_leaves_the_rows_with_every_word(browser: Browser, tmp_path: Path) -> None:
     page = opened(browser, tmp_path, "several").page
     page.get_by_label("Show rows with").fill("torch 0002")

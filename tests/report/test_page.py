@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -24,7 +25,14 @@ from epochmark.results.findings import MEANING, FindingCode
 from epochmark.results.record import Record
 from epochmark.results.references import load_references
 from epochmark.results.store import ResultFiles
-from tests.report.samples import failed, machine, machine_limits, mixed_records, sample
+from tests.report.samples import (
+    failed,
+    finished,
+    machine,
+    machine_limits,
+    mixed_records,
+    sample,
+)
 
 HOSTILE = "</script></svg><img src=x onerror=alert(1)>\"'&amp;{{7*7}}"
 
@@ -150,10 +158,21 @@ def test_the_answer_comes_from_the_newest_valid_run_of_this_machine() -> None:
         ([sample(1, findings=[FindingCode.PARITY_FAILED])], "No figure to believe"),
         ([sample(1, findings=[FindingCode.FOREIGN_LOAD])], "The run is disturbed: foreign-load."),
         ([sample(1, epochs=3)], "mnist-cnn, 3 epochs in"),
+        ([sample(1)], "95 % interval11.89 to 12.46 s"),
+        ([sample(1, tuning="tuned")], "with native (tuned) on cpu."),
     ],
 )
 def test_the_answer_says_when_there_is_a_doubt(records: list[Record], words: str) -> None:
     assert words in Outline(page_of(records)).text
+
+
+def test_of_a_few_epochs_the_answer_gives_all_rather_than_an_interval() -> None:
+    record = sample(1, epochs=3)
+    last = {lap.epoch: lap for lap in record.timing.laps}
+    laps = [msgspec.structs.replace(lap, steps=469) for lap in last.values()]
+    timing = msgspec.structs.replace(record.timing, laps=laps)
+    page = page_of([finished(msgspec.structs.replace(record, timing=timing))])
+    assert "all epochs12.24 to 12.44 s" in Outline(page).text
 
 
 def test_a_disturbed_run_is_answered_with_rather_than_a_newer_invalid_one() -> None:

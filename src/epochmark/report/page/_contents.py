@@ -26,6 +26,7 @@ from epochmark.results.findings import MEANING, FindingCode
 from epochmark.results.headline import replay_verdict, steady_of
 from epochmark.results.record import Record
 from epochmark.results.sensed import energy_of, why_no_energy
+from epochmark.results.statistics import MIN_INTERVAL_VALUES
 from epochmark.results.tuning import settings_text
 
 LONGEST = 80
@@ -71,8 +72,10 @@ def answer_of(subject: Subject) -> Answer:
     if record is None:
         return Answer("No run yet: 'epochmark run' makes the first.", "", "", (), "", "")
     headline, cpu = record.headline, record.machine.cpu
-    where = f"{record.engine.name} on {device_id(record)}"
+    tuned = "" if record.engine.tuning == "stock" else f" ({record.engine.tuning})"
+    where = f"{record.engine.name}{tuned} on {device_id(record)}"
     facts = (
+        *_interval(record),
         ("elapsed", seconds_text(headline.elapsed_s)),
         ("images/s", images_text(record)),
         ("test accuracy", accuracy_text(record)),
@@ -97,6 +100,17 @@ def answer_of(subject: Subject) -> Answer:
         headline.validity,
         _standing(subject, record),
     )
+
+
+def _interval(record: Record) -> list[tuple[str, str]]:
+    """How well the figure is known; nothing of a run without one or with one epoch only."""
+    steady = steady_of(record)
+    if steady is None or steady.interval.count == 1:
+        return []
+    enough = steady.interval.count >= MIN_INTERVAL_VALUES
+    name = "95 % interval" if enough else f"all {steady.unit}s"
+    low, high = bare_seconds(steady.interval.low), bare_seconds(steady.interval.high)
+    return [(name, f"{low} to {high} s")]
 
 
 def _standing(subject: Subject, focus: Record) -> str:
@@ -254,8 +268,9 @@ def _steady(record: Record) -> str:
     steady = steady_of(record)
     if steady is None:
         return ""
+    warm_up = f"the first {seconds_text(steady.warm_up_s)} were warm-up"
     return (
         f"median of {steady.interval.count} warm {steady.unit}s, "
         f"{seconds_text(steady.interval.low)} to {seconds_text(steady.interval.high)}; "
-        f"the first {seconds_text(steady.warm_up_s)} were warm-up"
+        f"{warm_up if steady.warm_up_s else 'no warm-up was found'}"
     )
