@@ -7,7 +7,7 @@ and compiles once more.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Tunable,
     Weights,
 )
 from epochmark.engines._jax import device_id, list_places, open_device, operations_on, usable_cpus
@@ -45,6 +46,31 @@ class JaxEngine(Engine):
         distributions=("jax", "jaxlib", "jax-metal", "optax", "numpy"),
         requirements=JAX,
         precisions=("stock", "float32", "tf32", "bfloat16"),
+        tunables=(
+            Tunable(
+                "convolution",
+                ("xla", "matmul"),
+                "a matrix product over the nine shifted images side by side, instead of XLA's own "
+                "convolution",
+                ("cpu",),
+            ),
+            Tunable(
+                "pooling",
+                ("reduce_window", "reshape"),
+                "largest value of two axes of an array reshaped to windows, instead of "
+                "`reduce_window`",
+            ),
+            Tunable(
+                "data",
+                ("host", "device"),
+                "all images on the device before the first step; each batch is gathered there",
+            ),
+            Tunable(
+                "donate",
+                ("off", "on"),
+                "the step writes parameters and moments where the old ones were",
+            ),
+        ),
     )
 
     def list_devices(self) -> List[Device]:
@@ -53,6 +79,7 @@ class JaxEngine(Engine):
     def open(self, settings: Settings) -> Device:
         self._settings = settings
         self._opened, self._place = open_device(settings)
+        self._tuned = self.info.all_settings(self._opened.id, settings.tuned_settings)
         return self._opened
 
     def load(self, images: Pixels, labels: Labels) -> Data:
@@ -63,8 +90,12 @@ class JaxEngine(Engine):
         self._training = self._new_training(weights)
 
     def fit(self, data: Data, stopwatch: Stopwatch) -> None:
+        import jax
+
         images, labels = data
         training = self._training
+        if self._tuned["data"] == "device":
+            images, labels = jax.device_put((images, labels), self._place)
         for batch in timed_batches(
             self._settings, len(labels), stopwatch, training.synchronise, training.take_sums
         ):
@@ -75,7 +106,7 @@ class JaxEngine(Engine):
         import jax
 
         training = self._training
-        logits = compute_logits(training.parameters, np.zeros((1, 28, 28, 1), np.float32))
+        logits = training.compute_logits(training.parameters, np.zeros((1, 28, 28, 1), np.float32))
         arrays = jax.tree.leaves((training.parameters, training.moments, logits))
         return sorted({device_id(array) for array in arrays})
 
@@ -99,7 +130,9 @@ class JaxEngine(Engine):
         settings = {
             "execution": "one jitted step",
             "layout": "NHWC",
-            "data": "index gather from host memory, each batch handed to the step",
+            "data": "index gather on the device"
+            if self._tuned["data"] == "device"
+            else "index gather from host memory, each batch handed to the step",
             "compute_type": "bfloat16" if self._settings.precision == "bfloat16" else "float32",
             "matmul_precision": jax.config.jax_default_matmul_precision or "JAX's default",
             "platform_version": self._place.client.platform_version.splitlines()[0],
@@ -112,38 +145,77 @@ class JaxEngine(Engine):
         return operations_on(self._place)
 
     def _new_training(self, weights: Weights) -> Training:
-        return Training(self._settings, weights, self._place)
+        return Training(self._settings, weights, self._place, self._tuned)
 
 
-def compute_logits(parameters: Any, images: Any, compute_type: Optional[Any] = None) -> Any:
+def compute_logits(
+    parameters: Any, images: Any, tuned: Mapping[str, str], compute_type: Optional[Any] = None
+) -> Any:
     """Scores before the softmax, float32 ``(n, 10)``, of images ``(n, 28, 28, 1)``.
 
-    ``compute_type`` is what everything in between is computed in; parameters stay as they are.
+    ``tuned`` are the values of the engine's tunables. ``compute_type`` is what everything in
+    between is computed in; parameters stay as they are.
     """
     import jax
     import jax.numpy as jnp
-    from jax import lax
 
+    convolution = convolve_by_matmul if tuned.get("convolution") == "matmul" else convolve_by_xla
+    pool = pool_by_reshape if tuned.get("pooling") == "reshape" else pool_by_windows
     if compute_type is not None:
         parameters, images = jax.tree.map(lambda a: a.astype(compute_type), (parameters, images))
 
     def convolve(values: Any, name: str) -> Any:
-        kernel, bias = parameters[f"{name}.kernel"], parameters[f"{name}.bias"]
-        layout = ("NHWC", "HWIO", "NHWC")
-        return bias + lax.conv_general_dilated(
-            values, kernel, window_strides=(1, 1), padding="VALID", dimension_numbers=layout
-        )
+        return parameters[f"{name}.bias"] + convolution(values, parameters[f"{name}.kernel"])
 
     def dense(values: Any, name: str) -> Any:
         return values @ parameters[f"{name}.kernel"] + parameters[f"{name}.bias"]
 
     values = jax.nn.relu(convolve(images, "conv_1"))
     values = jax.nn.relu(convolve(values, "conv_2"))
-    window = (1, 2, 2, 1)
-    values = lax.reduce_window(values, -jnp.inf, lax.max, window, window, "VALID")
-    values = values.reshape(len(values), -1)
+    values = pool(values).reshape(len(images), -1)
     values = jax.nn.relu(dense(values, "dense_1"))
     return dense(values, "dense_2").astype(jnp.float32)
+
+
+def convolve_by_xla(values: Any, kernel: Any) -> Any:
+    """Values ``(n, h, w, i)``, kernel ``(3, 3, i, o)``: ``(n, h - 2, w - 2, o)``."""
+    from jax import lax
+
+    layout = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(
+        values, kernel, window_strides=(1, 1), padding="VALID", dimension_numbers=layout
+    )
+
+
+def convolve_by_matmul(values: Any, kernel: Any) -> Any:
+    """The same as one matrix product (im2col): on a CPU XLA's convolutions, above all their
+    gradients, take about twice as long as its matrix products."""
+    import jax.numpy as jnp
+
+    rows, columns, inputs, outputs = kernel.shape
+    height, width = values.shape[1] - rows + 1, values.shape[2] - columns + 1
+    shifted = [
+        values[:, row : row + height, column : column + width]
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    patches = jnp.concatenate(shifted, axis=-1).reshape(-1, rows * columns * inputs)
+    return (patches @ kernel.reshape(-1, outputs)).reshape(len(values), height, width, outputs)
+
+
+def pool_by_windows(values: Any) -> Any:
+    """The largest of every 2 by 2 values: ``(n, h, w, c)`` to ``(n, h / 2, w / 2, c)``."""
+    import jax.numpy as jnp
+    from jax import lax
+
+    window = (1, 2, 2, 1)
+    return lax.reduce_window(values, -jnp.inf, lax.max, window, window, "VALID")
+
+
+def pool_by_reshape(values: Any) -> Any:
+    """The same without ``reduce_window``, whose gradient is slow on a CPU."""
+    count, height, width, channels = values.shape
+    return values.reshape(count, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
 
 
 class Training:
@@ -151,7 +223,9 @@ class Training:
 
     _sums_so_far: Any
 
-    def __init__(self, settings: Settings, weights: Weights, place: Any) -> None:
+    def __init__(
+        self, settings: Settings, weights: Weights, place: Any, tuned: Mapping[str, str]
+    ) -> None:
         import jax
         import optax
 
@@ -163,9 +237,15 @@ class Training:
         self.moments = jax.device_put(self._optimizer.init(self.parameters), place)
         self._place = place
         self._compute_type = jax.numpy.bfloat16 if settings.precision == "bfloat16" else None
-        self._train_step = jax.jit(self._compute_step)
+        self._tuned = tuned
+        old_state = (0, 1, 2) if tuned.get("donate") == "on" else ()
+        self._train_step = jax.jit(self._compute_step, donate_argnums=old_state)
         self._evaluate_step = jax.jit(self._sums)
         self._reset_sums()
+
+    def compute_logits(self, parameters: Any, images: Any) -> Any:
+        """Scores before the softmax, ``(n, 10)``."""
+        return compute_logits(parameters, images, self._tuned, self._compute_type)
 
     def step(self, images: Any, labels: Any) -> Any:
         """One step of training; the mean loss before it, still on the device."""
@@ -217,7 +297,7 @@ class Training:
     def _sums(self, parameters: Any, images: Any, labels: Any) -> Any:
         import optax
 
-        logits = compute_logits(parameters, images, self._compute_type)
+        logits = self.compute_logits(parameters, images)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return losses.sum(), (logits.argmax(axis=1) == labels).sum()
 
