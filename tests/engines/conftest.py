@@ -70,7 +70,8 @@ def answer_of(
 ) -> Any:
     """What a script prints last, as JSON, run in an engine's interpreter as a worker would be.
 
-    ``folder`` is an empty one, for the link that makes our package importable there.
+    ``folder`` is an empty one, for the link that makes our package importable there, and to work
+    in.
     """
     interpreter = interpreter or interpreter_of(engine)
     done = subprocess.run(
@@ -78,6 +79,7 @@ def answer_of(
         env=with_our_package(folder, interpreter.environment),
         stdout=subprocess.PIPE,
         check=True,
+        cwd=folder,
     )
     return json.loads(done.stdout.splitlines()[-1])
 
