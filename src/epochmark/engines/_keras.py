@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import abstractmethod
-from typing import Any, ClassVar, ContextManager, Dict, List, Sequence, Tuple
+from typing import Any, ClassVar, ContextManager, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Tunable,
     Weights,
 )
 from epochmark.workloads.shapes import parameter_shapes
@@ -35,6 +36,20 @@ EVALUATION_BATCH = 1000
 POLICIES = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 """Keras's policies for training in reduced precision; all else computes in float32."""
 
+ARRAYS = Tunable(
+    "arrays", ("float64", "float32"), "type of the images given to `fit`, which converts to float32"
+)
+
+
+def layout_on(*device_kinds: str) -> Tunable:
+    """Where NCHW is worth a try."""
+    return Tunable(
+        "layout",
+        ("channels_last", "channels_first"),
+        "order of images and activations, NHWC or NCHW; flattened in one and the same order",
+        device_kinds,
+    )
+
 
 class KerasEngine(Engine):
     """``Sequential.fit`` on one back end of Keras; a subclass knows that back end's devices."""
@@ -45,6 +60,7 @@ class KerasEngine(Engine):
         os.environ["KERAS_BACKEND"] = self.backend
         self._settings = settings
         device = self._open_backend(settings)
+        self._tuned = self.info.all_settings(device.id, settings.tuned_settings)
         keras = self._keras = self._import_keras()
         self._set_seed(settings.seed)
         if settings.precision in POLICIES:
@@ -52,7 +68,10 @@ class KerasEngine(Engine):
         return device
 
     def load(self, images: Pixels, labels: Labels) -> Data:
-        return images[..., np.newaxis] / self._settings.workload.pixel_scale, labels
+        pixels = images[..., np.newaxis] / self._settings.workload.pixel_scale
+        if self._channels_first():
+            pixels = np.moveaxis(pixels, -1, 1)
+        return pixels.astype(self._tuned.get("arrays", "float64"), copy=False), labels
 
     def build(self, weights: Weights) -> None:
         self._model = self._new_model(weights)
@@ -71,7 +90,7 @@ class KerasEngine(Engine):
     def observed_devices(self) -> List[str]:
         """Where the weights, the optimizer's step counter and the outputs for one image are."""
         model = self._model
-        outputs = self._call(model, np.zeros((1, 28, 28, 1), np.float32))
+        outputs = self._call(model, np.zeros((1, *model.input_shape[1:]), np.float32))
         variables = [*model.weights, model.optimizer.iterations]
         return sorted({self._device_of(tensor) for tensor in (*variables, outputs)})
 
@@ -83,9 +102,11 @@ class KerasEngine(Engine):
         return float(loss), float(accuracy)
 
     def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
-        """``train_on_batch`` runs the function that ``fit`` runs once a batch."""
+        """``train_on_batch`` runs the function that ``fit`` runs once a batch. It gets copies:
+        PyTorch's compiler refuses views of NumPy arrays."""
         model = self._new_model(weights)
-        return [float(model.train_on_batch(*self.load(*batch))[0]) for batch in batches]
+        loaded = [map(np.array, self.load(*batch)) for batch in batches]
+        return [float(model.train_on_batch(*arrays)[0]) for arrays in loaded]
 
     def effective_settings(self) -> Dict[str, Any]:
         model = self._model
@@ -93,15 +114,18 @@ class KerasEngine(Engine):
             "execution": "eager" if model.run_eagerly else "compiled train step",
             "jit_compile": getattr(model, "jit_compile", "no such setting"),
             "policy": self._keras.mixed_precision.global_policy().name,
-            "layout": self._keras.backend.image_data_format(),
-            "data": "NumPy float64 arrays to fit",
+            "layout": self._tuned.get("layout", self._keras.backend.image_data_format()),
+            "data": f"NumPy {self._tuned.get('arrays', 'float64')} arrays to fit",
         }
 
     def _new_model(self, weights: Weights) -> Any:
         with self._scope():
-            model = make_model(self._keras, self._settings.workload.optimizer)
+            model = make_model(self._keras, self._settings.workload.optimizer, self._tuned)
             model.set_weights([weights[name] for name in parameter_shapes(self._settings.workload)])
         return model
+
+    def _channels_first(self) -> bool:
+        return self._tuned.get("layout") == "channels_first"
 
     def _scope(self) -> ContextManager[Any]:
         """Where a back end wants models to be made in a context of its own."""
@@ -132,19 +156,22 @@ class KerasEngine(Engine):
         """Id of the device where a variable or an output of the model is."""
 
 
-def make_model(keras: Any, adam: Adam) -> Any:
+def make_model(keras: Any, adam: Adam, tuned: Mapping[str, str]) -> Any:
     """The original script's model, compiled as it does.
 
     Under a mixed policy the last layer computes in float32, as Keras's guide to mixed precision
-    demands of a softmax.
+    demands of a softmax. ``tuned`` are the values of the engine's tunables.
     """
     layers = keras.layers
+    layout = tuned.get("layout")
+    first = layout == "channels_first"
     model = keras.Sequential(
         [
-            keras.Input(shape=(28, 28, 1)),
-            layers.Conv2D(32, (3, 3), activation="relu"),
-            layers.Conv2D(64, (3, 3), activation="relu"),
-            layers.MaxPooling2D((2, 2)),
+            keras.Input(shape=(1, 28, 28) if first else (28, 28, 1)),
+            layers.Conv2D(32, (3, 3), activation="relu", data_format=layout),
+            layers.Conv2D(64, (3, 3), activation="relu", data_format=layout),
+            layers.MaxPooling2D((2, 2), data_format=layout),
+            *([layers.Permute((2, 3, 1))] if first else []),
             layers.Flatten(),
             layers.Dense(128, activation="relu"),
             layers.Dense(10, activation="softmax", dtype="float32"),
@@ -159,6 +186,7 @@ def make_model(keras: Any, adam: Adam) -> Any:
             epsilon=adam.epsilon,
         ),
         metrics=["accuracy"],
+        **({"jit_compile": True} if tuned.get("jit_compile") == "on" else {}),
     )
     return model
 

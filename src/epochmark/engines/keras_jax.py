@@ -7,7 +7,7 @@ from typing import Any, Dict, List
 from epochmark.engines._contract import Device, EngineInfo, Operations, Settings
 from epochmark.engines._devices import refuse_precision
 from epochmark.engines._jax import device_id, list_places, open_device, operations_on, usable_cpus
-from epochmark.engines._keras import KerasEngine
+from epochmark.engines._keras import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._requirements import JAX
 
 
@@ -23,6 +23,7 @@ class KerasJaxEngine(KerasEngine):
         distributions=("keras", "jax", "jaxlib", "jax-metal", "numpy"),
         requirements=JAX,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+        tunables=(ARRAYS, layout_on("cpu", "gpu")),
     )
     backend = "jax"
 

@@ -11,9 +11,9 @@ from typing import Any, ContextManager, Dict, List, Optional
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._contract import Device, EngineInfo, Operations, Settings
+from epochmark.engines._contract import Device, EngineInfo, Operations, Settings, Tunable
 from epochmark.engines._devices import choose_device, refuse_precision
-from epochmark.engines._keras import KerasEngine
+from epochmark.engines._keras import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._requirements import TENSORFLOW
 
 CPU = Device("cpu", "the processor")
@@ -42,6 +42,17 @@ class KerasTensorFlowEngine(KerasEngine):
         ),
         requirements=TENSORFLOW,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+        tunables=(
+            ARRAYS,
+            layout_on("gpu"),
+            Tunable("jit_compile", ("auto", "on"), "the train step compiled by XLA", ("gpu",)),
+            Tunable(
+                "inter_op_threads",
+                ("default", "1"),
+                "operations one after the other, each with all intra-op threads",
+                ("cpu",),
+            ),
+        ),
     )
     backend = "tensorflow"
 
@@ -69,6 +80,8 @@ class KerasTensorFlowEngine(KerasEngine):
         if settings.threads is not None:
             tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
             tf.config.threading.set_inter_op_parallelism_threads(settings.threads)
+        if settings.tuned_settings.get("inter_op_threads") == "1":
+            tf.config.threading.set_inter_op_parallelism_threads(1)
         self._set_precision(settings.precision, device, visible)
         self._opened = device
         self._strategy = self._make_strategy(device)

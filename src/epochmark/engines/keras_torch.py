@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List
 
-from epochmark.engines._contract import Device, EngineInfo, Operations, Settings
+from epochmark.engines._contract import Device, EngineInfo, Operations, Settings, Tunable
 from epochmark.engines._devices import choose_device, refuse_precision
-from epochmark.engines._keras import KerasEngine
+from epochmark.engines._keras import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._requirements import TORCH
 from epochmark.engines._torch import (
     allow_tf32,
@@ -15,7 +15,9 @@ from epochmark.engines._torch import (
     has_tf32,
     list_places,
     operations_on,
+    start_compiler_cold,
     synchronise,
+    use_all_cpus,
 )
 
 
@@ -31,6 +33,21 @@ class KerasTorchEngine(KerasEngine):
         distributions=("keras", "torch", "numpy"),
         requirements=TORCH,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+        tunables=(
+            layout_on("cpu", "gpu"),
+            ARRAYS,
+            Tunable(
+                "jit_compile",
+                ("auto", "on"),
+                "`torch.compile` of forward pass and loss; needs a C++ compiler",
+            ),
+            Tunable(
+                "threads",
+                ("default", "all"),
+                "one thread for each usable CPU, where PyTorch takes fewer (hyper-threads)",
+                ("cpu",),
+            ),
+        ),
     )
     backend = "torch"
 
@@ -47,6 +64,9 @@ class KerasTorchEngine(KerasEngine):
         self._place = torch.device(place)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
+        if settings.tuned_settings.get("threads") == "all":
+            use_all_cpus()
+        start_compiler_cold()
         self._set_precision(settings.precision, device)
         return device
 
