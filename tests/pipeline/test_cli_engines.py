@@ -67,6 +67,7 @@ def test_machine_lists_devices(program: Program) -> None:
         (["engines", "install", "torch", "--accelerator", "abacus"], "with abacus; they are known"),
         (["engines", "install", "torch", "--python", "/nowhere"], "does not exist"),
         (["engines", "remove", "torch"], "no environment was made for torch"),
+        (["engines", "remove", "caffe"], "no engine and no environment 'caffe'; environments: "),
         (["engines", "remove", "../precious"], "is left alone"),
         (["run", "--all", "torch"], "leave their names out"),
         (["run", "--all", "--python", sys.executable], "leave --python out"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -178,7 +179,8 @@ def remove(
 def _environments_of(names: list[str], environments: Environments) -> list[str]:
     """Names of the environments meant, each once.
 
-    Raises ``EpochmarkError`` (exit code 2) for an engine without one, before anything is deleted.
+    Raises ``EpochmarkError`` (exit code 2) for an engine without one and for a name of nothing,
+    before anything is deleted.
     """
     from epochmark.engines import engine_names, get_engine
     from epochmark.environments.requirements import environment_name
@@ -191,6 +193,12 @@ def _environments_of(names: list[str], environments: Environments) -> list[str]:
         if name in engine_names():
             rows = get_engine(name).info.requirements
             wanted = made & {environment_name(row) for row in rows}
+        elif "/" not in name and not os.path.lexists(environments.folder / name):
+            there = ", ".join(sorted(made)) or "none"
+            raise EpochmarkError(
+                f"there is no engine and no environment {name!r}; environments: {there}",
+                exit_code=2,
+            )
         if not wanted:
             raise EpochmarkError(
                 f"no environment was made for {name} in {environments.folder}", exit_code=2
