@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from epochmark.bench.interpreter import choose_interpreter
+from epochmark.bench.interpreter import choose_interpreter, find_interpreter
+from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import measure
+from epochmark.bench.tuning import Workshop, with_settings
 from epochmark.datasets import get_mnist
 from epochmark.engines import get_engine
 from epochmark.hardware.counters import open_counters
-from epochmark.hardware.machine import describe_machine
+from epochmark.hardware.machine import describe_machine, machine_id
 from epochmark.results.headline import steady_of, steps_per_epoch
 from epochmark.results.record import Record
+from epochmark.results.store import ResultFiles
 
 
 def run(request: RunRequest) -> Record:
@@ -27,6 +30,30 @@ def short_run(request: RunRequest, steps: int) -> Record:
     in a full run end whole epochs only. (``request.check`` allows users but one of the two.)"""
     request.check()
     return _carry_out(replace(request, max_steps=steps, quick=True))
+
+
+def is_ready(engine: str) -> bool:
+    """Whether the engine can run here."""
+    return find_interpreter(get_engine(engine).info) is not None
+
+
+def tuned_request(engine: str) -> RunRequest:
+    """The engine with its fastest settings: those remembered on this machine, else searched now."""
+    request = RunRequest(engine, tuning="tuned")
+    request.check()
+    folder = ResultFiles.of_user().folder
+    workshop = Workshop(
+        get_mnist(None, lambda what, done, total: None),
+        describe_machine(machine_id(folder)),
+        folder,
+        open_counters=open_counters,
+    )
+    planned = PlannedRun(request, choose_interpreter(get_engine(engine).info, None))
+
+    def tell(doing: str) -> None:
+        print(f"tuning {engine}: {doing}", file=sys.stderr, flush=True)
+
+    return with_settings(planned, workshop.tuned(planned, tell)).request
 
 
 def step_s(record: Record) -> float:

@@ -2,12 +2,13 @@
 
     python benchmarks/native_targets.py [--pairs 8] [--markdown] [ENGINE...]
 
-Needs a machine that nothing else uses, for about ten minutes. Engines are compared in short runs,
-each in a fresh worker process, native and the other turn about (ABBA), so that a machine whose
-speed drifts hits both alike; the ratio is the median over the pairs with its 95 % interval
+Needs a machine that nothing else uses, for about fifteen minutes. Engines are compared in short
+runs, each in a fresh worker process, native and the other turn about (ABBA), so that a machine
+whose speed drifts hits both alike; the ratio is the median over the pairs with its 95 % interval
 (``results/statistics.py``). A step's time is the median of the laps inside the run, its warm-up
-left out. Beside keras-tensorflow as its users write it stand the other engines that are ready here,
-in their tuned setting where one has been found (``epochmark run ENGINE --tuning tuned``).
+left out. Beside keras-tensorflow as its users write it stand torch, jax and keras-tensorflow
+itself, as far as they are ready here, in their fastest float32 settings: those that ``epochmark
+run ENGINE --tuning tuned`` has found on this machine, else searched first.
 """
 
 from __future__ import annotations
@@ -22,16 +23,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
-from _measuring import run, short_run, step_s
+from _measuring import is_ready, run, short_run, step_s, tuned_request
 
 from epochmark.bench.request import RunRequest
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import usable_cores
 from epochmark.results.record import Record
 from epochmark.results.statistics import Interval, median_interval
+from epochmark.results.tuning import settings_text
 
 NATIVE = RunRequest("native")
 STOCK = "keras-tensorflow"
+TUNED = ("torch", "jax", "keras-tensorflow")
 NATIVE_STEPS, OTHER_STEPS = 150, 60
 SCALING_PAIRS = 6
 
@@ -89,8 +92,12 @@ def main() -> None:
 
 
 def others(named: Sequence[str]) -> list[RunRequest]:
-    """Stock Keras on TensorFlow, and the engines named in their best setting in float32."""
-    return [RunRequest(STOCK), *(RunRequest(name) for name in named or ("torch",))]
+    """Stock Keras on TensorFlow, and the engines named in their best setting in float32; by
+    default those of ``TUNED`` that are ready here."""
+    return [
+        RunRequest(STOCK),
+        *map(tuned_request, named or filter(is_ready, TUNED)),
+    ]
 
 
 def faster_than(requests: Sequence[RunRequest], pairs: int) -> list[Result]:
@@ -99,7 +106,9 @@ def faster_than(requests: Sequence[RunRequest], pairs: int) -> list[Result]:
     for request in requests:
         ratio = paired(partial(step_of, request, OTHER_STEPS), step_of_native, pairs)
         reached = f"{ratio}: {ratio.over_s * 1e3:.1f} ms over {ratio.under_s * 1e3:.1f} ms"
-        target = f"a step of {request.engine} {request.tuning} over one of native"
+        found = settings_text(request.tuned_settings) if request.tuned_settings else ""
+        tuning = f"{request.tuning} ({found})" if found else request.tuning
+        target = f"a step of {request.engine} {tuning} over one of native"
         say(f"{target}: {reached}")
         results.append(Result(target, "3, better 4", reached, ratio.interval.low >= 3))
     return results
