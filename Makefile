@@ -49,9 +49,10 @@ $(VENV)/installed: $(VENV)/created $(SOURCES)
 	  echo "Debian, Ubuntu: apt install g++   Fedora: dnf install gcc-c++   macOS: xcode-select --install" >&2; \
 	  exit 1; }
 	@echo "installing epochmark into $(VENV) and compiling its kernels (about a minute)"
-	$(BIN)/python -m pip install --quiet --only-binary vl-convert-python '.[report]' || { \
+	@# --no-compile: Python compiles what is really imported, pip every file of every package
+	$(BIN)/python -m pip install --quiet --no-compile --only-binary vl-convert-python '.[report]' || { \
 	  echo "trying again without the charts, whose package may not exist for this system" >&2; \
-	  $(BIN)/python -m pip install --quiet .; }
+	  $(BIN)/python -m pip install --quiet --no-compile .; }
 	@touch $@
 
 $(VENV)/developing: $(VENV)/installed

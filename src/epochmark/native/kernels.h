@@ -51,7 +51,7 @@ struct ThreadScratch {
     std::int64_t correct;
 };
 
-// dense_1's kernel in the orders its two products want; see kernels/conv_2.cpp.
+// conv_2's kernel in the orders its two products want; see kernels/conv_2.cpp.
 struct TransformedKernel {
     alignas(64) float forward[kPositions * kPositionKernel];   // [position][channel_1][channel_2]
     alignas(64) float backward[kPositions * kPositionKernel];  // [position][channel_2][channel_1]

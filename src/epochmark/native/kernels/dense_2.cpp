@@ -1,7 +1,7 @@
 // dense_2 (128 -> 10) with softmax and cross-entropy, forward and backward, one image at a time.
-// Less than a thousandth of a step's arithmetic, but as scalar loops it took a twentieth of the
-// time. The ten classes are padded to whole vectors; the kernel is held twice, by units for the
-// logits and its own gradient, by classes for the gradient of the units.
+// Less than a thousandth of a step's arithmetic; over vectors, 0.1 of its 25 ms on one AVX-512 core.
+// The ten classes are padded to whole vectors; the kernel is held twice, by units for the logits and
+// its own gradient, by classes for the gradient of the units.
 
 #include "../kernels.h"
 #include "simd.h"
