@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from epochmark.bench.trial import Reading, warm_step_s
+from epochmark.bench.trial import Reading, TrialStop, warm_step_s
 from epochmark.bench.tuning import BUDGET_S, MAX_PAIRS, is_clearly_faster, search
 from epochmark.engines import Tunable
 from epochmark.errors import EpochmarkError
@@ -25,6 +25,7 @@ from epochmark.results.tuning import (
     save_tuned,
     tuned_file,
 )
+from epochmark.worker import protocol
 from tests.report.samples import sample
 from tests.unit.samples import record
 
@@ -158,7 +159,27 @@ def test_a_trials_reading_is_not_that_of_its_disturbed_laps() -> None:
     ends_s = [3.0, *(3.0 + 0.5 * number for number in range(1, 5)), 9.0, 14.0]
     laps = [Lap(epoch=1, steps=5, end_ns=int(end * 1e9)) for end in ends_s]
     assert warm_step_s(laps) == pytest.approx(0.1)
-    assert warm_step_s(laps[:2]) is None
+    assert warm_step_s(laps[:1]) is None
+
+
+@pytest.mark.parametrize(
+    ("laps", "stops_after"),
+    [
+        ([(1, 9.0)] + [(5, 9.0 + 0.3 * number) for number in range(1, 20)], 9),
+        ([(1, 1.0), (1, 5.0), (1, 9.0), (1, 13.0)], 3),
+        ([(1, 1.0), (1, 11.0), (1, 21.0)], 3),
+        ([(1, 1.0), (32, 11.0), (32, 21.0)], 2),
+    ],
+    ids=["fast", "slow", "very slow", "far ahead of the device"],
+)
+def test_a_trial_ends_when_it_knows_enough(laps: list[tuple[int, float]], stops_after: int) -> None:
+    stop = TrialStop()
+    answers = [
+        stop(protocol.Lap(epoch=1, steps=steps, end_ns=int(end_s * 1e9), loss=None, accuracy=None))
+        for steps, end_s in laps
+    ]
+    assert answers.index(True) + 1 == stops_after
+    assert sum(answers) == 1, "it asks once"
 
 
 MACHINE = msgspec.structs.replace(record().machine, machine_id="0" * 16)

@@ -21,9 +21,10 @@ from epochmark.worker.protocol import Report
 MIN_LAPS = 8
 """Warm laps of a trial; the first lap compiles."""
 MIN_WARM_S = 2.0
-MIN_SLOW_LAPS = 2
+MIN_SLOW_STEPS = 2
 MAX_WARM_S = 8.0
-"""Where a lap takes long, so few are enough after that."""
+"""Where a lap takes long, so few steps are enough after that. JAX, whose calls return before the
+work is done, has laps of dozens of steps on a slow device."""
 MAX_SILENCE_S = 60.0
 """A setting that compiles longer than that, or calls a step that long, is given up."""
 DISTURBANCES = (FindingCode.FOREIGN_LOAD, FindingCode.STEAL_TIME)
@@ -46,7 +47,7 @@ class TrialStop:
 
     def __init__(self) -> None:
         self._first_ns: int | None = None
-        self._laps = 0
+        self._laps = self._steps = 0
         self._stopping = False
 
     def __call__(self, report: Report) -> bool:
@@ -56,9 +57,10 @@ class TrialStop:
             self._first_ns = report.end_ns
             return False
         self._laps += 1
+        self._steps += report.steps
         warm_s = (report.end_ns - self._first_ns) / NANOSECONDS
         enough = self._laps >= MIN_LAPS and warm_s >= MIN_WARM_S
-        self._stopping = enough or (self._laps >= MIN_SLOW_LAPS and warm_s >= MAX_WARM_S)
+        self._stopping = enough or (self._steps >= MIN_SLOW_STEPS and warm_s >= MAX_WARM_S)
         return self._stopping
 
 
@@ -111,10 +113,10 @@ def _reading_of(record: Record) -> Reading:
 def warm_step_s(laps: Sequence[Lap]) -> float | None:
     """Seconds of a step: the lower quartile of the laps after the first, in which it compiled.
 
-    Not the median, since whatever disturbs a trial only makes it slower. None for too few laps.
+    Not the median, since whatever disturbs a trial only makes it slower. None without such laps.
     """
     steps_s = sorted(
         (after.end_ns - before.end_ns) / NANOSECONDS / after.steps
         for before, after in pairwise(laps)
     )
-    return steps_s[len(steps_s) // 4] if len(steps_s) >= MIN_SLOW_LAPS else None
+    return steps_s[len(steps_s) // 4] if steps_s else None
