@@ -6,7 +6,7 @@ Its Adam leaves the bias correction out unless asked for it; here it is asked.
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Tunable,
     Weights,
 )
 from epochmark.engines._devices import choose_device, refuse_precision
@@ -78,6 +79,13 @@ class MlxEngine(Engine):
         precisions=("stock", "float32", "tf32"),
         sets_threads=False,
         requirements=REQUIREMENTS,
+        tunables=(
+            Tunable(
+                "compile",
+                ("off", "on"),
+                "`mx.compile` of the step, once for each size of batch",
+            ),
+        ),
     )
 
     _settings: Settings
@@ -101,6 +109,7 @@ class MlxEngine(Engine):
 
         self._settings = settings
         device = choose_device("MLX", self.list_devices(), settings.device)
+        self._tuned = self.info.all_settings(device.id, settings.tuned_settings)
         if device.kind == "cpu" and settings.precision == "tf32":
             refuse_precision("MLX", "tf32", device, "stock, float32")
         index = int(device.id.partition(":")[2] or 0)
@@ -112,7 +121,7 @@ class MlxEngine(Engine):
         return pixels / np.float32(self._settings.workload.pixel_scale), labels
 
     def build(self, weights: Weights) -> None:
-        self._training = _Training(self._settings.workload, weights)
+        self._training = _Training(self._settings.workload, weights, self._tuned)
 
     def fit(self, data: Data, stopwatch: Stopwatch) -> None:
         import mlx.core as mx
@@ -139,7 +148,7 @@ class MlxEngine(Engine):
         return loss_sum / len(targets), correct / len(targets)
 
     def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
-        training = _Training(self._settings.workload, weights)
+        training = _Training(self._settings.workload, weights, self._tuned)
         return [float(training.step(*self.load(*batch)).item()) for batch in batches]
 
     def effective_settings(self) -> Dict[str, Any]:
@@ -147,7 +156,7 @@ class MlxEngine(Engine):
 
         return {
             "mlx_device": str(mx.default_device()),
-            "execution": "eager",
+            "execution": "eager" if self._tuned["compile"] == "off" else "compiled step",
             "tf32_switch": os.environ.get(TF32_SWITCH, "unset"),
         }
 
@@ -177,7 +186,7 @@ class MlxEngine(Engine):
 class _Training:
     """Model, optimizer, and the epoch's sums. ``devices``: where the steps' operations ran."""
 
-    def __init__(self, workload: Workload, weights: Weights) -> None:
+    def __init__(self, workload: Workload, weights: Weights, tuned: Mapping[str, str]) -> None:
         import mlx.core as mx
         from mlx import nn, optimizers
 
@@ -195,7 +204,11 @@ class _Training:
         self._loss_and_gradients = nn.value_and_grad(self._model, self._forward)
         self._loss_sum, self._correct = mx.array(0.0), mx.array(0)
         self.devices: Set[str] = set()
-        mx.eval(self._model.state, self._optimizer.state)
+        state = [self._model.state, self._optimizer.state]
+        mx.eval(state)
+        self._update = self._update_model
+        if tuned["compile"] == "on":
+            self._update = mx.compile(self._update_model, inputs=state, outputs=state)
 
     def step(self, images: npt.NDArray[np.float32], labels: Labels) -> Any:
         """Train on one batch; returns its mean loss before the update."""
@@ -203,11 +216,16 @@ class _Training:
 
         self.devices.add(_device_id(mx.default_stream(mx.default_device()).device))
         targets = mx.array(labels)
-        (loss, logits), gradients = self._loss_and_gradients(mx.array(images), targets)
-        self._optimizer.update(self._model, gradients)
+        loss, logits = self._update(mx.array(images), targets)
         self._add_to_sums(loss, logits, targets)
         mx.eval(self._model.parameters(), self._optimizer.state, self._loss_sum, self._correct)
         return loss
+
+    def _update_model(self, images: Any, targets: Any) -> Tuple[Any, Any]:
+        """Mean loss and scores of the batch before the update."""
+        (loss, logits), gradients = self._loss_and_gradients(images, targets)
+        self._optimizer.update(self._model, gradients)
+        return loss, logits
 
     def _forward(self, images: Any, targets: Any) -> Tuple[Any, Any]:
         from mlx import nn
