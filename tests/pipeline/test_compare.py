@@ -22,6 +22,16 @@ def test_records_by_engine_id_and_file(program: Program) -> None:
     assert document["ratio"]["low"] <= document["ratio"]["median"] <= document["ratio"]["high"]
 
 
+def test_an_engine_means_this_machines_run_though_another_ones_is_newer(program: Program) -> None:
+    assert program.run("run", "fake").returncode == 0
+    (program.results / "machine-id").unlink()  # as if on another machine
+    assert program.run("run", "fake").returncode == 0
+    own, other = sorted(program.records(), key=lambda record: record["created"])
+    (program.results / "machine-id").write_text(own["machine"]["machine_id"] + "\n")
+    assert own["id"][:8] in program.run("compare", "fake", other["id"]).stdout
+    assert own["id"][:8] in program.run("explain", "fake").stdout
+
+
 def test_what_cannot_be_compared_says_why(program: Program) -> None:
     program.run("run", "fake")
     program.run("run", "fake", "--epochs", "2")

@@ -51,12 +51,15 @@ def chosen_records(
 
 
 def recorded_run(named: str, records: Sequence[Record]) -> Record:
-    """What the user named: a file, an engine (the newest of its ``records``), or a record's id.
+    """What the user named: a file, an engine (the newest of its ``records``, this machine's before
+    others), or a record's id.
 
     Raises ``EpochmarkError`` (exit code 2) when there is no such run.
     """
     from epochmark.engines import engine_names
     from epochmark.errors import EpochmarkError
+    from epochmark.hardware.machine import machine_id
+    from epochmark.report.subject import measured_here
     from epochmark.results.store import ResultFiles
 
     files = ResultFiles.of_user()
@@ -70,7 +73,7 @@ def recorded_run(named: str, records: Sequence[Record]) -> Record:
             f"there is no run of {named} in {files.folder}; 'epochmark run {named}' makes one",
             exit_code=2,
         )
-    return of_engine[-1]
+    return measured_here(of_engine, machine_id(files.folder))[-1]
 
 
 def record_of_file(file: Path) -> Record:

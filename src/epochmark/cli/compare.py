@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 SideArgument = Annotated[
     str,
     typer.Argument(
-        help="An engine (its newest valid run), a record's id or file, or a published machine's id."
+        help="An engine (its newest valid run here), a record's id or file, or the id of a "
+        "published machine."
     ),
 ]
 
@@ -77,8 +78,11 @@ def _side(named: str, bundles: Sequence[Path]) -> Side:
 
 
 def _newest_valid(engine: str) -> Record:
-    """The newest valid run of an engine. Raises ``EpochmarkError`` when there is none."""
+    """The newest valid run of an engine, this machine's before others. Raises ``EpochmarkError``
+    when there is none."""
     from epochmark.errors import EpochmarkError
+    from epochmark.hardware.machine import machine_id
+    from epochmark.report.subject import measured_here
     from epochmark.results.store import ResultFiles
 
     files = ResultFiles.of_user()
@@ -91,4 +95,4 @@ def _newest_valid(engine: str) -> Record:
             f"'epochmark run {engine}' measures it, and 'epochmark results' shows what there is",
             exit_code=2,
         )
-    return valid[-1]
+    return measured_here(valid, machine_id(files.folder))[-1]

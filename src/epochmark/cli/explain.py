@@ -12,7 +12,8 @@ def explain(
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="A record's id or file, or an engine (its newest run). Default: the newest run.",
+            help="A record's id or file, or an engine (its newest run here). "
+            "Default: the newest run.",
             show_default=False,
         ),
     ] = None,

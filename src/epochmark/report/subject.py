@@ -106,9 +106,13 @@ def subject_of(
     In focus is the newest run of the best validity, without a variant if there is such a one.
     """
     ordered = tuple(sorted(records, key=lambda record: (record.created, record.id)))
-    here = [r for r in ordered if machine_id and r.machine.machine_id == machine_id] or ordered
-    focus = max(here, key=_prominence, default=None)
+    focus = max(measured_here(ordered, machine_id), key=_prominence, default=None)
     return Subject(ordered, tuple(references), focus, limits)
+
+
+def measured_here(records: Sequence[Record], machine_id: str | None) -> Sequence[Record]:
+    """Those of the machine with this id; all, where it has none among them."""
+    return [r for r in records if machine_id and r.machine.machine_id == machine_id] or records
 
 
 _BELIEF: tuple[Validity, ...] = ("invalid", "partial", "disturbed", "valid")

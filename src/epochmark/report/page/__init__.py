@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -47,7 +46,7 @@ def report_page(subject: Subject) -> str:
         light=style_variables(light(WIDE)), dark=style_variables(dark(WIDE))
     )
     script = templates.get_template("page.js").render()
-    embedded, count = _embedded(subject.records)
+    embedded, count = _embedded(subject)
     return templates.get_template("page.html").render(
         version=epochmark.__version__,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -120,18 +119,25 @@ def _figures(subject: Subject) -> list[dict[str, Chart | Markup | str]]:
     return figures
 
 
-def _embedded(records: Sequence[Record]) -> tuple[str, int]:
-    """The newest records as a gzipped bundle in base64, as many as fit; and how many those are."""
-    kept: list[Record] = []
+def _embedded(subject: Subject) -> tuple[str, int]:
+    """The run in focus and the newest others as a gzipped bundle in base64, as many as fit; and
+    how many those are."""
+    chosen: list[Record] = []
     laps = 0
-    for record in reversed(records):
+    for record in sorted(
+        subject.records, key=lambda record: (record is subject.focus, *_age(record)), reverse=True
+    ):
         laps += len(record.timing.laps)
         if laps > MAX_EMBEDDED_LAPS:
             break
-        kept.insert(0, record)
+        chosen.append(record)
     while True:
-        packed = gzip.compress(encode_bundle(kept), compresslevel=6, mtime=0)
-        if len(packed) <= MAX_EMBEDDED_BYTES or not kept:
-            return base64.b64encode(packed).decode(), len(kept)
-        fits = int(len(kept) * 0.95 * MAX_EMBEDDED_BYTES / len(packed))
-        kept = kept[len(kept) - fits :]
+        bundle = encode_bundle(sorted(chosen, key=_age))
+        packed = gzip.compress(bundle, compresslevel=6, mtime=0)
+        if len(packed) <= MAX_EMBEDDED_BYTES or not chosen:
+            return base64.b64encode(packed).decode(), len(chosen)
+        chosen = chosen[: int(len(chosen) * 0.95 * MAX_EMBEDDED_BYTES / len(packed))]
+
+
+def _age(record: Record) -> tuple[str, str]:
+    return (record.created, record.id)
