@@ -102,11 +102,9 @@ class KerasEngine(Engine):
         return float(loss), float(accuracy)
 
     def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
-        """``train_on_batch`` runs the function that ``fit`` runs once a batch. It gets copies:
-        PyTorch's compiler refuses views of NumPy arrays."""
+        """``train_on_batch`` runs the function that ``fit`` runs once a batch."""
         model = self._new_model(weights)
-        loaded = [map(np.array, self.load(*batch)) for batch in batches]
-        return [float(model.train_on_batch(*arrays)[0]) for arrays in loaded]
+        return [float(model.train_on_batch(*self.load(*batch))[0]) for batch in batches]
 
     def effective_settings(self) -> Dict[str, Any]:
         model = self._model

@@ -144,18 +144,15 @@ def set_precision(precision: str, opened: Device, device: torch.device) -> Optio
 
 
 def compiled(forward: Forward, mode: str) -> Forward:
-    """``forward`` by ``torch.compile``: once for each size of batch, the last one being smaller."""
+    """``forward`` by ``torch.compile``: once for each size of batch, the last one being smaller.
+
+    It keeps what it compiled in the worker's own temporary folder: a run starts cold.
+    """
     import torch
 
-    start_compiler_cold()
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path("inductor-cache").absolute())
     fast: Forward = torch.compile(forward, mode=mode, dynamic=False)
     return fast
-
-
-def start_compiler_cold() -> None:
-    """Let PyTorch's compiler keep what it compiles in the worker's own temporary folder only: a run
-    starts cold."""
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path("inductor-cache").absolute())
 
 
 def use_all_cpus() -> None:

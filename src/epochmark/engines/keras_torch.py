@@ -15,7 +15,6 @@ from epochmark.engines._torch import (
     has_tf32,
     list_places,
     operations_on,
-    start_compiler_cold,
     synchronise,
     use_all_cpus,
 )
@@ -36,11 +35,6 @@ class KerasTorchEngine(KerasEngine):
         tunables=(
             layout_on("cpu", "gpu"),
             ARRAYS,
-            Tunable(
-                "jit_compile",
-                ("auto", "on"),
-                "`torch.compile` of forward pass and loss; needs a C++ compiler",
-            ),
             Tunable(
                 "threads",
                 ("default", "all"),
@@ -66,7 +60,6 @@ class KerasTorchEngine(KerasEngine):
             torch.set_num_threads(settings.threads)
         if settings.tuned_settings.get("threads") == "all":
             use_all_cpus()
-        start_compiler_cold()
         self._set_precision(settings.precision, device)
         return device
 
