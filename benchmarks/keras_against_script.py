@@ -5,9 +5,11 @@
 Both sides do the same work: the whole training set as NumPy float64 arrays, shuffled, and the first
 ``--steps`` steps of an epoch of ``fit`` (or whole epochs, with ``--epochs``). One side is the
 script bare (``bare_script.py`` beside this), timing its ``fit`` with ``time.time()``; the other the
-engine through epochmark. Each in a fresh process with the same interpreter and environment, in the
-order ABBA, so that a drift of the machine hits both alike; a first pair warms the caches and does
-not count. On two quiet cores 20 pairs of 64 steps take some twelve minutes.
+engine through epochmark. Each in a fresh process with the same interpreter and environment, and in
+a session of its own: Linux shares out CPUs by sessions (autogroups), and in its parent's TensorFlow
+took twice as long now and then. The order is ABBA, so that a drift of the machine hits both alike;
+a first pair warms the caches and does not count. On two quiet cores 20 pairs of 64 steps take some
+ten minutes. Whatever only one side does once weighs far more here than in ten epochs.
 
 Prints every pair and the ratio engine / script: the Hodges-Lehmann estimate of the pairs' log
 ratios (median of the means of all two of them), and the 95 % interval that belongs to Wilcoxon's
@@ -131,6 +133,7 @@ def time_script(interpreter: Interpreter, data: Path, epochs: int, steps: int | 
         stdout=subprocess.PIPE,
         check=True,
         text=True,
+        start_new_session=True,  # as a worker
     )
     return float(done.stdout.split()[-1])
 

@@ -35,6 +35,13 @@ def test_an_exception_anywhere_is_reported(measure_fake: MeasureFake, method: st
     assert b"Traceback" in measured.stderr
 
 
+def test_more_right_answers_than_test_images_are_an_error(measure_fake: MeasureFake) -> None:
+    measured = measure_fake({"test_accuracy": 2.0176})
+    assert measured.record.failure is not None
+    assert "the engine found 202% of the test images right" in measured.record.failure.message
+    assert measured.record.headline.validity == "invalid"
+
+
 def test_laps_before_a_crash_are_kept(measure_fake: MeasureFake) -> None:
     record = measure_fake({"fail_in": "fit", "fail_at_step": 2000, "fail_how": "exit"}).record
     assert record.failure is not None

@@ -16,9 +16,11 @@ SAMPLES = 10
 
 @dataclass
 class RecordingStopwatch:
-    """Wants a lap whenever it is asked if ``eager``; writes down what it is told."""
+    """Wants a lap whenever it is asked if ``eager``; writes down what it is told. The fit shall end
+    at the first lap if ``ends``."""
 
     eager: bool = False
+    ends: bool = False
     laps: list[tuple[int, float | None]] = field(default_factory=list)
     epochs: list[tuple[int, float, float]] = field(default_factory=list)
 
@@ -27,7 +29,7 @@ class RecordingStopwatch:
 
     def lap(self, steps: int, loss: float | None = None, accuracy: float | None = None) -> bool:
         self.laps.append((steps, loss))
-        return True
+        return not self.ends
 
     def epoch(self, steps: int, loss: float, accuracy: float) -> bool:
         self.epochs.append((steps, loss, accuracy))
@@ -35,15 +37,18 @@ class RecordingStopwatch:
 
 
 def train(
-    stopwatch: RecordingStopwatch, epochs: int = 2, max_steps: int | None = None
+    stopwatch: RecordingStopwatch,
+    epochs: int = 2,
+    max_steps: int | None = None,
+    since_epoch: list[int] | None = None,
 ) -> list[list[int]]:
     """The batches of a run over ten samples whose loss is their index and of which the even are
-    right."""
+    right. ``since_epoch`` holds the samples whose sums were not taken yet."""
     settings = Settings(
         MNIST_CNN, "cpu", "stock", "stock", 1, epochs, batch_size=4, max_steps=max_steps
     )
     seen: list[list[int]] = []
-    since_epoch: list[int] = []
+    since_epoch = [] if since_epoch is None else since_epoch
 
     def take_sums() -> tuple[float, float]:
         loss_sum = float(sum(since_epoch))
@@ -91,3 +96,9 @@ def test_a_limit_at_the_end_of_an_epoch_ends_in_that_epoch() -> None:
     stopwatch = RecordingStopwatch()
     assert len(train(stopwatch, epochs=3, max_steps=6)) == 6
     assert len(stopwatch.epochs) == 2
+
+
+def test_a_lap_that_ends_the_fit_leaves_nothing_for_the_evaluation_to_count() -> None:
+    left: list[int] = []
+    assert len(train(RecordingStopwatch(eager=True, ends=True), since_epoch=left)) == 1
+    assert left == []

@@ -25,7 +25,7 @@ def timed_batches(
     first ends after the first step, so that compilation stands alone. ``synchronise`` returns when
     the device has done all it was given. ``take_sums`` does the same, and returns and resets the
     epoch's sum of losses over samples and number of right answers: once an epoch, and where
-    ``max_steps`` ends one early.
+    ``max_steps`` or a lap ends one early, so that nothing of the fit is left in them.
     """
     random = np.random.default_rng(settings.seed)
     steps_left, first_step = settings.max_steps, True
@@ -39,6 +39,7 @@ def timed_batches(
             if step < len(wanted) and (first_step or stopwatch.wants_lap()):
                 synchronise()
                 if not stopwatch.lap(since_lap):
+                    take_sums()
                     return
                 since_lap = 0
             first_step = False

@@ -86,6 +86,8 @@ class Run:
         if not job.trial:
             tested = slice(_test_images(settings))
             loss, accuracy = engine.evaluate(test_images[tested], test_labels[tested])
+            if accuracy < 0.0 or accuracy > 1.0:
+                raise ValueError(f"the engine found {accuracy:.0%} of the test images right")
         pipe.send(
             Checked(
                 observed_devices=list(engine.observed_devices()),
