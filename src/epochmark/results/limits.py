@@ -16,6 +16,12 @@ import msgspec
 from msgspec import Meta
 
 from epochmark.errors import EpochmarkError
+from epochmark.results.machine_file import (
+    MachineFile,
+    decode_document,
+    read_document,
+    save_document,
+)
 from epochmark.results.record import (
     Count,
     Date,
@@ -27,12 +33,10 @@ from epochmark.results.record import (
     ShortMap,
     ShortText,
 )
-from epochmark.results.store import write_atomically
 
 FORMAT = 1
 FILE_NAME = "machine-limits"
 """JSON, beside ``machine-id`` in the results' folder; without an ending it is no result file."""
-MAX_BYTES = 4 << 20
 GIGA = 1e9
 REPEATED = 0.8
 """A peak whose median repetition is below this share of the fastest was measured on a busy machine:
@@ -174,13 +178,13 @@ class Peak:
         return self.gflop_per_s.median >= REPEATED * self.gflop_per_s.high
 
 
-class Limits(_Part, frozen=True, kw_only=True):
+class Limits(MachineFile, frozen=True, kw_only=True):
     """All that was measured on one machine; each part carries its own date."""
 
-    format: PositiveCount
-    machine: Machine
     processor: ProcessorLimits | None = None
-    engines: Annotated[list[EngineLimits], Meta(max_length=200)] = []
+    engines: Annotated[list[EngineLimits], Meta(max_length=200)] = msgspec.field(
+        default_factory=list
+    )
 
     def peak(self, precision: Literal["float32", "bfloat16"] = "float32") -> Peak | None:
         """The fastest multiply-adds of any instruction set and thread count; for float32 also an
@@ -215,13 +219,6 @@ class Limits(_Part, frozen=True, kw_only=True):
         engines = sorted([*others, measured], key=lambda one: (one.engine, one.device))
         return msgspec.structs.replace(self, engines=engines)
 
-    def fits(self, machine: Machine) -> bool:
-        """Whether these are limits of this machine as it is now: the same id (where both have
-        one), processor and usable cores."""
-        own, other = self.machine, machine
-        same_id = None in (own.machine_id, other.machine_id) or own.machine_id == other.machine_id
-        return same_id and (own.cpu, own.usable_cores) == (other.cpu, other.usable_cores)
-
     def for_run(self) -> RunLimits | None:
         """The few figures a record of a CPU run keeps; None without an arithmetic peak."""
         peak, low_precision, bandwidth = self.peak(), self.peak("bfloat16"), self.bandwidth()
@@ -254,47 +251,22 @@ def read_limits(folder: Path, machine: Machine | None = None) -> Limits | None:
     """
     file = limits_file(folder)
     try:
-        with file.open("rb") as stream:
-            document = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise EpochmarkError(_unreadable(file, error.strerror or str(error))) from error
-    try:
-        limits = decode_limits(document)
-    except ValueError as error:
-        raise EpochmarkError(_unreadable(file, str(error))) from error
-    return limits if machine is None or limits.fits(machine) else None
+        document = read_document(file)
+        limits = None if document is None else decode_limits(document)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise EpochmarkError(
+            f"the stored limits {file} cannot be read: {why}.\n"
+            "'epochmark limits' measures them anew and replaces that file."
+        ) from error
+    return limits if limits is None or machine is None or limits.fits(machine) else None
 
 
 def decode_limits(document: bytes) -> Limits:
     """Limits from JSON; ``ValueError`` says why it is none."""
-    if len(document) > MAX_BYTES:
-        raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
-    try:
-        limits = msgspec.json.decode(document, type=Limits)
-    except msgspec.MsgspecError as error:
-        raise ValueError(str(error)) from error
-    if limits.format != FORMAT:
-        raise ValueError(f"it has format {limits.format}, this version of epochmark knows {FORMAT}")
-    return limits
+    return decode_document(document, Limits, FORMAT)
 
 
 def save_limits(folder: Path, limits: Limits) -> Path:
     """Replace the stored limits. Raises ``EpochmarkError`` when they cannot be written."""
-    file = limits_file(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, msgspec.json.format(msgspec.json.encode(limits), indent=1) + b"\n")
-    except OSError as error:
-        raise EpochmarkError(
-            f"the limits cannot be saved in {folder}: {error.strerror or error}"
-        ) from error
-    return file
-
-
-def _unreadable(file: Path, why: str) -> str:
-    return (
-        f"the stored limits {file} cannot be read: {why}.\n"
-        "'epochmark limits' measures them anew and replaces that file."
-    )
+    return save_document(limits_file(folder), limits, "the limits")

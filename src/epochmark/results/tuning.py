@@ -14,21 +14,24 @@ import msgspec
 from msgspec import Meta
 
 from epochmark.errors import EpochmarkError
+from epochmark.results.machine_file import (
+    MachineFile,
+    decode_document,
+    read_document,
+    save_document,
+)
 from epochmark.results.record import (
     Count,
     Date,
     EngineName,
     Machine,
-    PositiveCount,
     ShortMap,
     ShortText,
 )
-from epochmark.results.store import write_atomically
 
 FORMAT = 1
 FILE_NAME = "tuned-settings"
 """JSON; without an ending it is no result file."""
-MAX_BYTES = 4 << 20
 
 Outcome = Literal["kept", "not faster", "failed", "wrong", "not tried"]
 StepSeconds = Annotated[float, Meta(gt=0.0, lt=1e6)]
@@ -99,20 +102,10 @@ class Tuned(_Part, frozen=True, kw_only=True):
         )
 
 
-class TunedEngines(_Part, frozen=True, kw_only=True):
+class TunedEngines(MachineFile, frozen=True, kw_only=True):
     """All that was found on one machine."""
 
-    format: PositiveCount
-    machine: Machine
-    engines: Annotated[list[Tuned], Meta(max_length=500)] = []
-
-    def fits(self, machine: Machine) -> bool:
-        """Whether this was found on this machine as it is now."""
-        own = self.machine
-        same_id = None in (own.machine_id, machine.machine_id) or (
-            own.machine_id == machine.machine_id
-        )
-        return same_id and (own.cpu, own.usable_cores) == (machine.cpu, machine.usable_cores)
+    engines: Annotated[list[Tuned], Meta(max_length=500)] = msgspec.field(default_factory=list)
 
 
 def tuned_file(folder: Path) -> Path:
@@ -124,30 +117,20 @@ def read_tuned(folder: Path, machine: Machine) -> list[Tuned]:
     """What was found on this machine so far. Raises ``EpochmarkError`` when it cannot be read."""
     file = tuned_file(folder)
     try:
-        with file.open("rb") as stream:
-            found = decode_tuned(stream.read(MAX_BYTES + 1))
-    except FileNotFoundError:
-        return []
+        document = read_document(file)
+        found = None if document is None else decode_tuned(document)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise EpochmarkError(
             f"the tuned settings in {file} cannot be read: {why}.\n"
             "'--retune' searches anew and replaces that file."
         ) from error
-    return found.engines if found.fits(machine) else []
+    return found.engines if found is not None and found.fits(machine) else []
 
 
 def decode_tuned(document: bytes) -> TunedEngines:
     """From JSON; ``ValueError`` says why it is none."""
-    if len(document) > MAX_BYTES:
-        raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
-    try:
-        found = msgspec.json.decode(document, type=TunedEngines)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise ValueError(str(error)) from error
-    if found.format != FORMAT:
-        raise ValueError(f"it has format {found.format}, this version of epochmark knows {FORMAT}")
-    return found
+    return decode_document(document, TunedEngines, FORMAT)
 
 
 def save_tuned(folder: Path, machine: Machine, known: Sequence[Tuned], found: Tuned) -> Path:
@@ -155,15 +138,7 @@ def save_tuned(folder: Path, machine: Machine, known: Sequence[Tuned], found: Tu
     device. Raises ``EpochmarkError`` when it cannot be written."""
     others = [one for one in known if (one.engine, one.device) != (found.engine, found.device)]
     document = TunedEngines(format=FORMAT, machine=machine, engines=[*others, found])
-    file = tuned_file(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
-    except OSError as error:
-        raise EpochmarkError(
-            f"the tuned settings cannot be saved in {folder}: {error.strerror or error}"
-        ) from error
-    return file
+    return save_document(tuned_file(folder), document, "the tuned settings")
 
 
 def settings_text(settings: Mapping[str, str]) -> str:

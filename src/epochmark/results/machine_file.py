@@ -1,0 +1,68 @@
+"""JSON files beside the results that hold what was found out about one machine.
+
+Each is replaced whole at every change, and nothing in it is believed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from epochmark.errors import EpochmarkError
+from epochmark.results.record import Machine, PositiveCount
+from epochmark.results.store import write_atomically
+
+MAX_BYTES = 4 << 20
+
+
+class MachineFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole of such a file; ``format`` is the number of its own format."""
+
+    format: PositiveCount
+    machine: Machine
+
+    def fits(self, machine: Machine) -> bool:
+        """Whether this is about this machine as it is now: the same id (where both have one),
+        processor and usable cores."""
+        own, other = self.machine, machine
+        same_id = None in (own.machine_id, other.machine_id) or own.machine_id == other.machine_id
+        return same_id and (own.cpu, own.usable_cores) == (other.cpu, other.usable_cores)
+
+
+AnyMachineFile = TypeVar("AnyMachineFile", bound=MachineFile)
+
+
+def read_document(file: Path) -> bytes | None:
+    """What is in the file, a byte more than allowed at most; None where there is no such file."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
+
+
+def decode_document(document: bytes, kind: type[AnyMachineFile], known: int) -> AnyMachineFile:
+    """The file's content from JSON in the ``known`` format; ``ValueError`` says why it is none."""
+    if len(document) > MAX_BYTES:
+        raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
+    try:
+        found = msgspec.json.decode(document, type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    if found.format != known:
+        raise ValueError(f"it has format {found.format}, this version of epochmark knows {known}")
+    return found
+
+
+def save_document(file: Path, content: MachineFile, what: str) -> Path:
+    """Replace the file. Raises ``EpochmarkError``, which calls it ``what``, when that fails."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+    except OSError as error:
+        raise EpochmarkError(
+            f"{what} cannot be saved in {file.parent}: {error.strerror or error}"
+        ) from error
+    return file
