@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from epochmark.engines import Settings
-from epochmark.engines._batches import timed_batches
+from epochmark.engines._batches import Calls, timed_batches
 from epochmark.workloads import MNIST_CNN
 
 SAMPLES = 10
@@ -102,3 +102,47 @@ def test_a_lap_that_ends_the_fit_leaves_nothing_for_the_evaluation_to_count() ->
     left: list[int] = []
     assert len(train(RecordingStopwatch(eager=True, ends=True), since_epoch=left)) == 1
     assert left == []
+
+
+class RecordingTraining:
+    """Writes down the labels of every call: of one step flat, of several one list each."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int] | list[list[int]]] = []
+
+    def step(self, images: np.ndarray, labels: np.ndarray) -> None:
+        assert (images == labels).all()
+        self.calls.append(labels.tolist())
+
+    steps = step
+
+    def synchronise(self) -> None:
+        self.calls.append([])
+
+    def take_sums(self) -> tuple[float, float]:
+        return 0.0, 0.0
+
+
+def calls_of(together: int, *batches: list[int]) -> list[list[int] | list[list[int]]]:
+    training = RecordingTraining()
+    calls = Calls(training, np.arange(SAMPLES), np.arange(SAMPLES), together)
+    for batch in batches:
+        calls.add(np.array(batch))
+    calls.synchronise()
+    return training.calls
+
+
+def test_several_steps_go_into_one_call_in_their_order() -> None:
+    assert calls_of(2, [0, 1], [2, 3], [4, 5], [6, 7]) == [[[0, 1], [2, 3]], [[4, 5], [6, 7]], []]
+
+
+def test_what_fills_no_call_is_done_step_by_step_before_the_device_is_waited_for() -> None:
+    assert calls_of(3, [0, 1], [2, 3]) == [[0, 1], [2, 3], []]
+
+
+def test_a_smaller_batch_is_in_no_call_with_larger_ones() -> None:
+    assert calls_of(2, [0, 1], [2]) == [[0, 1], [2], []]
+
+
+def test_one_step_a_call_is_a_plain_step() -> None:
+    assert calls_of(1, [0, 1], [2, 3]) == [[0, 1], [2, 3], []]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, List, Tuple
+from typing import Any, Callable, Iterator, List, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,46 @@ def timed_batches(
             steps_left -= len(wanted)
         if not stopwatch.epoch(since_lap, loss_sum / seen, correct / seen) or steps_left == 0:
             return
+
+
+class Calls:
+    """Hands the steps of a fit to the device, ``together`` so many in one call; what is left where
+    a lap ends or the size of the batches changes, one by one.
+
+    ``training`` has ``step`` and, for arrays of several batches, ``steps``; ``synchronise`` and
+    ``take_sums`` are as `timed_batches` wants them.
+    """
+
+    def __init__(self, training: Any, images: Any, labels: Any, together: int) -> None:
+        self._training, self._images, self._labels = training, images, labels
+        self._together = together
+        self._waiting: List[Indices] = []
+
+    def add(self, batch: Indices) -> None:
+        """Indices ``(n,)`` of the images of the next step."""
+        if self._waiting and len(batch) != len(self._waiting[0]):
+            self._flush()
+        self._waiting.append(batch)
+        if len(self._waiting) == self._together:
+            self._flush()
+
+    def synchronise(self) -> None:
+        self._flush()
+        self._training.synchronise()
+
+    def take_sums(self) -> Tuple[float, float]:
+        self._flush()
+        sums: Tuple[float, float] = self._training.take_sums()
+        return sums
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if 1 < len(waiting) == self._together:
+            batches = np.stack(waiting)
+            self._training.steps(self._images[batches], self._labels[batches])
+        else:
+            for batch in waiting:
+                self._training.step(self._images[batch], self._labels[batch])
 
 
 def _split(order: Indices, size: int) -> List[Indices]:

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._batches import timed_batches
+from epochmark.engines._batches import Calls, timed_batches
 from epochmark.engines._contract import (
     Batch,
     Device,
@@ -70,6 +70,12 @@ class JaxEngine(Engine):
                 ("off", "on"),
                 "the step writes parameters and moments where the old ones were",
             ),
+            Tunable(
+                "steps_per_call",
+                ("1", "16"),
+                "so many steps in one call, by `lax.scan`; fewer where a lap or an epoch ends",
+                ("gpu", "tpu"),
+            ),
         ),
     )
 
@@ -96,10 +102,11 @@ class JaxEngine(Engine):
         training = self._training
         if self._tuned["data"] == "device":
             images, labels = jax.device_put((images, labels), self._place)
+        calls = Calls(training, images, labels, self._steps_per_call())
         for batch in timed_batches(
-            self._settings, len(labels), stopwatch, training.synchronise, training.take_sums
+            self._settings, len(labels), stopwatch, calls.synchronise, calls.take_sums
         ):
-            training.step(images[batch], labels[batch])
+            calls.add(batch)
 
     def observed_devices(self) -> List[str]:
         """Where the parameters, Adam's moments and the logits of one image are."""
@@ -122,13 +129,18 @@ class JaxEngine(Engine):
 
     def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
         training = self._new_training(weights)
-        return [float(training.step(*self.load(*batch))) for batch in batches]
+        loaded = [self.load(*batch) for batch in batches]
+        if self._steps_per_call() == 1:
+            return [float(training.step(*batch)) for batch in loaded]
+        return [float(loss) for loss in training.steps(*map(np.stack, zip(*loaded)))]
 
     def effective_settings(self) -> Dict[str, Any]:
         import jax
 
         settings = {
-            "execution": "one jitted step",
+            "execution": "one jitted step"
+            if self._steps_per_call() == 1
+            else f"{self._steps_per_call()} steps in one jitted scan",
             "layout": "NHWC",
             "data": "index gather on the device"
             if self._tuned["data"] == "device"
@@ -146,6 +158,9 @@ class JaxEngine(Engine):
 
     def _new_training(self, weights: Weights) -> Training:
         return Training(self._settings, weights, self._place, self._tuned)
+
+    def _steps_per_call(self) -> int:
+        return int(self._tuned.get("steps_per_call", "1"))
 
 
 def compute_logits(
@@ -240,6 +255,7 @@ class Training:
         self._tuned = tuned
         old_state = (0, 1, 2) if tuned.get("donate") == "on" else ()
         self._train_step = jax.jit(self._compute_step, donate_argnums=old_state)
+        self._train_steps = jax.jit(self._compute_steps, donate_argnums=old_state)
         self._evaluate_step = jax.jit(self._sums)
         self._reset_sums()
 
@@ -253,6 +269,13 @@ class Training:
             self.parameters, self.moments, self._sums_so_far, images, labels
         )
         return loss
+
+    def steps(self, images: Any, labels: Any) -> Any:
+        """As many steps as the first axes are long, in one call; their losses, as of `step`."""
+        self.parameters, self.moments, self._sums_so_far, losses = self._train_steps(
+            self.parameters, self.moments, self._sums_so_far, images, labels
+        )
+        return losses
 
     def evaluate(self, images: Any, labels: Any) -> Tuple[Any, Any]:
         """Sum of losses and number of right answers of a batch."""
@@ -289,6 +312,18 @@ class Training:
         updates, moments = self._optimizer.update(gradients, moments, parameters)
         parameters = optax.apply_updates(parameters, updates)
         return parameters, moments, (sums[0] + loss * len(labels), sums[1] + correct), loss
+
+    def _compute_steps(
+        self, parameters: Any, moments: Any, sums: Any, images: Any, labels: Any
+    ) -> Any:
+        from jax import lax
+
+        def one(state: Any, batch: Any) -> Any:
+            *state, loss = self._compute_step(*state, *batch)
+            return tuple(state), loss
+
+        state, losses = lax.scan(one, (parameters, moments, sums), (images, labels))
+        return (*state, losses)
 
     def _mean_loss(self, parameters: Any, images: Any, labels: Any) -> Any:
         loss_sum, correct = self._sums(parameters, images, labels)

@@ -23,6 +23,7 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Tunable,
     Weights,
 )
 from epochmark.engines._devices import choose_device
@@ -83,6 +84,14 @@ class TinygradEngine(Engine):
         modules=("tinygrad",),
         distributions=("tinygrad",),
         requirements=REQUIREMENTS,
+        tunables=(
+            Tunable(
+                "winograd",
+                ("off", "on"),
+                "`WINO=1`: convolutions by minimal filtering F(4x4, 3x3)",
+            ),
+            Tunable("adam", ("default", "fused"), "`fused=True`: all parameters in one array"),
+        ),
     )
 
     _settings: Settings
@@ -105,6 +114,8 @@ class TinygradEngine(Engine):
         if settings.device == "cpu":
             _require_clang()
         device = choose_device("tinygrad", self.list_devices(), settings.device)
+        self._tuned = self.info.all_settings(device.id, settings.tuned_settings)
+        helpers.WINO.value = int(self._tuned["winograd"] == "on")
         self._device = _tinygrad_name(device.id)
         helpers.DEV.value = self._device.partition(":")[0]
         return device
@@ -115,7 +126,7 @@ class TinygradEngine(Engine):
         return channels_first / scale, labels.astype(np.int32)
 
     def build(self, weights: Weights) -> None:
-        self._training = _Training(self._settings.workload, weights, self._device)
+        self._training = self._new_training(weights)
 
     def fit(self, data: Data, stopwatch: Stopwatch) -> None:
         from tinygrad import Device as Devices
@@ -144,7 +155,7 @@ class TinygradEngine(Engine):
         return loss_sum / len(targets), correct / len(targets)
 
     def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
-        training = _Training(self._settings.workload, weights, self._device)
+        training = self._new_training(weights)
         return [float(training.step(*self.load(*batch)).item()) for batch in batches]
 
     def effective_settings(self) -> Dict[str, Any]:
@@ -155,6 +166,8 @@ class TinygradEngine(Engine):
         settings = {
             "tinygrad_device": self._device,
             "renderer": type(device.renderer).__name__,
+            "winograd": self._tuned["winograd"],
+            "adam": self._tuned["adam"],
             "beam": helpers.BEAM.value,
             "kernel_cache": "off",
         }
@@ -178,6 +191,10 @@ class TinygradEngine(Engine):
             kernel_axes="OIHW",
         )
 
+    def _new_training(self, weights: Weights) -> _Training:
+        workload, fused = self._settings.workload, self._tuned["adam"] == "fused"
+        return _Training(workload, weights, self._device, fused)
+
 
 class _Training:
     """Model, optimizer, and the epoch's sums, all on one device; steps are compiled on first use.
@@ -185,7 +202,7 @@ class _Training:
     TinyJit takes one shape of input, so the smaller last batch of an epoch has a step of its own.
     """
 
-    def __init__(self, workload: Workload, weights: Weights, device: str) -> None:
+    def __init__(self, workload: Workload, weights: Weights, device: str, fused_adam: bool) -> None:
         from tinygrad import Tensor, nn
 
         self._device = device
@@ -201,6 +218,7 @@ class _Training:
             b1=adam.beta_1,
             b2=adam.beta_2,
             eps=adam.epsilon,
+            fused=fused_adam,
         )
         self._loss_sum = Tensor.zeros((), device=device).contiguous().realize()
         self._correct = Tensor.zeros((), device=device).contiguous().realize()

@@ -30,7 +30,7 @@ EAGER = "eager"
 def dispatch(evidence: Evidence) -> Iterator[Said]:
     """Operations given to the device one by one."""
     limits = evidence.engine_limits
-    if limits is None or limits.dispatch is None:
+    if limits is None or limits.dispatch is None or evidence.record.engine.tuning != "stock":
         return
     latency_s, step_s = limits.dispatch.call_s.median, evidence.step_s
     is_eager = evidence.record.engine.settings.get("execution", "").startswith(EAGER)
