@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from epochmark.engines import Requirements
+from epochmark.engines import Requirements, get_engine
 from epochmark.environments.install import choose_sources, create_venv, install
-from epochmark.environments.manifest import MANIFEST
-from epochmark.environments.requirements import environment_name
+from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
+from epochmark.environments.requirements import Platform, environment_name
 from epochmark.environments.store import BUILDING_PREFIX, Environments
 from epochmark.errors import EpochmarkError
 from tests.pipeline.wheels import make_wheel
@@ -224,6 +228,103 @@ def test_gigabytes_of_cuda_are_refused(wheels: Path, python_with_pip: Path) -> N
     with pytest.raises(EpochmarkError, match="for NVIDIA GPUs, several GB") as raised:
         choose_sources(python_with_pip, row, "Big", row.pip, silent)
     assert "--accelerator cuda" in str(raised.value)
+
+
+def test_they_are_refused_before_they_are_downloaded(
+    python_with_pip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an index that offers the packages' metadata apart, as PyPI does (PEP 658)."""
+    folder = tmp_path / "index"
+    row = cuda_only(folder)
+    asked: list[str] = []
+    ended = threading.Event()
+
+    class Index(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            if self.path.startswith("/simple/"):
+                name = self.path.strip("/").removeprefix("simple/").replace("-", "_")
+                kind, body = (
+                    "text/html",
+                    "".join(
+                        f'<a data-core-metadata="true" data-dist-info-metadata="true" '
+                        f'href="/{wheel.name}">{wheel.name}</a>'
+                        for wheel in folder.glob(f"{name}-*.whl")
+                    ).encode(),
+                )
+            elif self.path.endswith(".metadata"):
+                if self.path.startswith("/nvidia"):
+                    ended.wait(60)  # by then pip was stopped, or the test has failed
+                with zipfile.ZipFile(folder / self.path[1:].removesuffix(".metadata")) as wheel:
+                    (name,) = (one for one in wheel.namelist() if one.endswith("/METADATA"))
+                    kind, body = "text/plain", wheel.read(name)
+            else:
+                kind, body = "application/zip", (folder / self.path[1:]).read_bytes()
+            with contextlib.suppress(OSError):
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            """Not on the tests' standard error."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.delenv("PIP_NO_INDEX", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple/")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    try:
+        with pytest.raises(EpochmarkError, match="for NVIDIA GPUs, several GB"):
+            choose_sources(python_with_pip, row, "Big", row.pip, silent)
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()
+    assert "/big_framework-1.0-py3-none-any.whl.metadata" in asked
+    assert not [path for path in asked if path.endswith(".whl")]
+
+
+def test_what_is_taken_by_something_else_is_told_before_the_download(
+    environments: Environments,
+) -> None:
+    """The wheels that the install would need are not even there."""
+    (environments.folder / environment_name(ROW)).mkdir(parents=True)
+    with environments.changing(nobody), pytest.raises(EpochmarkError, match="left alone"):
+        install(environments, ROW, "Tiny", OWN, silent)
+
+
+def test_an_environment_with_another_python_is_not_passed_off(
+    wheels: Path, environments: Environments
+) -> None:
+    with environments.changing(nobody):
+        made = install(environments, ROW, "Tiny", OWN, silent)
+    name, version = environment_name(ROW), made.manifest.python
+    environments.check_python(name, sys.version_info[:2])
+    with pytest.raises(EpochmarkError, match=f"is there already, with Python {version}"):
+        environments.check_python(name, (2, 7))
+
+
+def test_what_somebody_asked_for_is_found_though_its_accelerator_was_not_seen(
+    environments: Environments,
+) -> None:
+    info = get_engine("torch").info
+    row = next(row for row in info.requirements if row.accelerators == ("cuda",))
+    folder = environments.folder / environment_name(row)
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").symlink_to(OWN)
+    manifest = Manifest(
+        name=folder.name, requirements=row.pip, accelerators=row.accelerators, python="3.11.1",
+        created="2026-11-26T00:00:00Z", epochmark_version="0", installed={}, size_bytes=1,
+    )  # fmt: skip
+    (folder / MANIFEST).write_bytes(encode_manifest(manifest))
+    machine = Platform("Linux", "x86_64", ("cpu",))
+    found = environments.ready_for(info, machine)
+    assert found is not None
+    assert found.folder == folder
 
 
 def test_the_public_source_is_asked_when_the_users_has_no_such_build(

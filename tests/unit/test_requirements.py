@@ -8,8 +8,8 @@ import pytest
 
 from epochmark.bench.request import public_engines
 from epochmark.engines import Requirements, get_engine
-from epochmark.environments.install import is_acceptable, planned_text, size_text
-from epochmark.environments.pip import PipError, Planned, explain, pip_environment
+from epochmark.environments.install import planned_text, size_text
+from epochmark.environments.pip import PipError, Planned, explain, is_for_cuda, pip_environment
 from epochmark.environments.requirements import (
     Platform,
     check_python,
@@ -127,12 +127,9 @@ def test_accelerators_are_found_by_their_drivers(
 
 
 def test_packages_for_cuda_are_recognised() -> None:
-    cpu = Requirements(pip=("torch",))
-    cuda = Requirements(pip=("torch",), accelerators=("cuda",))
-    planned = [Planned("torch", "2.13.0"), Planned("nvidia-cublas", "13.0"), Planned("numpy", "2")]
-    assert not is_acceptable(planned, cpu)
-    assert is_acceptable(planned, cuda)
-    assert is_acceptable([Planned("torch", "2.13.0+cpu")], cpu)
+    assert is_for_cuda("nvidia-cublas")
+    assert is_for_cuda("NVIDIA_cudnn_cu13")
+    assert not is_for_cuda("torch")
 
 
 def test_a_plan_names_what_was_asked_for() -> None:

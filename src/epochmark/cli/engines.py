@@ -10,10 +10,12 @@ import typer
 from epochmark.cli._guard import guarded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from epochmark.engines import EngineInfo, Requirements
     from epochmark.environments.store import Environments
+    from epochmark.errors import EpochmarkError
 
 app = typer.Typer(
     help="List the engines and their devices here, install or remove them.",
@@ -77,7 +79,7 @@ def install(
 
     pip does the work, as the user has configured it. On a machine without an NVIDIA GPU the builds
     for CPUs are taken. An install that is interrupted leaves nothing; one that is complete is not
-    repeated.
+    repeated. With --all, an engine that cannot be installed does not keep others from it.
     """
     from epochmark.cli._console import print_json, remark, say
     from epochmark.cli._probing import activity
@@ -85,10 +87,19 @@ def install(
     from epochmark.environments.install import size_text
     from epochmark.environments.requirements import engines_sharing, missing_needs
     from epochmark.environments.store import Environments
+    from epochmark.errors import EpochmarkError
 
     infos = _infos(engines or [], all_engines)
     environments = Environments.of_user()
-    interpreter, rows = _rows_to_install(infos, accelerator, python)
+    failures: list[EpochmarkError] = []
+
+    def failed(error: EpochmarkError) -> None:
+        if not all_engines:
+            raise error
+        remark(f"left out: {error}")
+        failures.append(error)
+
+    interpreter, rows = _rows_to_install(infos, accelerator, python, environments, failed)
     made = []
     with environments.changing(
         lambda holder: remark(f"another install (process {holder}) is running; waiting for it")
@@ -97,8 +108,12 @@ def install(
             title = ", ".join(info.name for info in infos if row in info.requirements)
             if environments.find(name) is None:
                 remark(f"{title}: {size_text(row)}, into {environments.folder / name}")
-            with activity(title) as on_line:
-                environment = make(environments, row, title, interpreter, on_line)
+            try:
+                with activity(title) as on_line:
+                    environment = make(environments, row, title, interpreter, on_line)
+            except EpochmarkError as error:
+                failed(error)
+                continue
             made.append(environment.manifest)
             if not json:
                 serves = ", ".join(engines_sharing(row))
@@ -107,14 +122,21 @@ def install(
                 remark(f"{title}: {need}")
     if json:
         print_json(made)
+    if failures:
+        raise typer.Exit(1)
 
 
 def _rows_to_install(
-    infos: list[EngineInfo], accelerator: str | None, python: str | None
+    infos: list[EngineInfo],
+    accelerator: str | None,
+    python: str | None,
+    environments: Environments,
+    failed: Callable[[EpochmarkError], None],
 ) -> tuple[Path, dict[str, Requirements]]:
     """The interpreter to make environments with, and the rows by the environments' names.
 
-    Raises ``EpochmarkError`` before anything is changed.
+    ``failed`` is told, before anything is changed, which engine does not go with the interpreter
+    or the accelerator, or has its environment with another Python.
     """
     from epochmark.bench.interpreter import Interpreter, inspect
     from epochmark.environments.requirements import (
@@ -123,14 +145,21 @@ def _rows_to_install(
         choose_row,
         environment_name,
     )
+    from epochmark.errors import EpochmarkError
 
     interpreter = Interpreter.own() if python is None else Interpreter.foreign(python)
     version = inspect(interpreter, []).version
     machine = Platform.here()
     rows = {}
     for info in infos:
-        row = choose_row(info, machine, accelerator)
-        check_python(row, info.title, version)
+        try:
+            row = choose_row(info, machine, accelerator)
+            check_python(row, info.title, version)
+            if python is not None:
+                environments.check_python(environment_name(row), version)
+        except EpochmarkError as error:
+            failed(error)
+            continue
         rows[environment_name(row)] = row
     return interpreter.python, rows
 

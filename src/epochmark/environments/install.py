@@ -16,13 +16,16 @@ import epochmark
 from epochmark.engines import Requirements
 from epochmark.environments import pip
 from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
-from epochmark.environments.pip import OnLine, PipError, Planned
+from epochmark.environments.pip import CudaPlannedError, OnLine, PipError, Planned
 from epochmark.environments.requirements import NUMPY, environment_name
 from epochmark.environments.store import BUILDING_PREFIX, Environment, Environments
 from epochmark.errors import EpochmarkError
 
 BIG_DOWNLOAD_MB = 100
 _MB = 10**6
+
+ABLE_PIP = "pip>=23.2"
+"""Says what it would install, from packages' descriptions where an index offers them apart."""
 
 _NO_VENV = ("ensurepip is not available", "No module named venv", "No module named ensurepip")
 
@@ -46,6 +49,7 @@ def install(
     ready = environments.find(name)
     if ready is not None:
         return ready
+    environments.check_replaceable(name)
     _check_space(environments.folder, row, title)
     # a name of its own each time: what a killed install left may still be written to
     building = Path(tempfile.mkdtemp(prefix=f"{BUILDING_PREFIX}{name}-", dir=environments.folder))
@@ -54,9 +58,10 @@ def install(
         create_venv(python, building)
         _install_packages(building / "bin" / "python", row, title, on_line)
         return _finish(environments, building, row, name)
-    except OSError as error:
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise EpochmarkError(
-            f"{title} could not be installed in {environments.folder}: {error.strerror or error}"
+            f"{title} could not be installed in {environments.folder}: {reason}"
         ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -104,6 +109,8 @@ def _install_packages(python: Path, row: Requirements, title: str, on_line: OnLi
     requirements = [*row.pip, NUMPY]
     try:
         on_line("asking pip what it would install")
+        with contextlib.suppress(PipError):  # an older one may still do
+            pip.install(python, [ABLE_PIP], on_line)
         sources = choose_sources(python, row, title, requirements, on_line)
         pip.install(python, [*requirements, *sources], on_line)
     except PipError as error:
@@ -120,16 +127,18 @@ def choose_sources(
     """
     public = _public_sources(row)
     candidates = [[], public] if public else [[]]
+    takes_cuda = "cuda" in row.accelerators
     failure: PipError | None = None
     for sources in candidates:
         try:
-            planned = pip.plan(python, [*requirements, *sources], on_line)
+            planned = pip.plan(python, [*requirements, *sources], on_line, takes_cuda)
+        except CudaPlannedError:
+            continue
         except PipError as error:
             failure = error
             continue
-        if is_acceptable(planned, row):
-            on_line(f"{planned_text(planned, requirements)}; {size_text(row)}")
-            return list(sources)
+        on_line(f"{planned_text(planned, requirements)}; {size_text(row)}")
+        return list(sources)
     if failure is not None:
         raise failure
     raise EpochmarkError(
@@ -146,11 +155,6 @@ def _public_sources(row: Requirements) -> list[str]:
     options += [f"--find-links={page}" for page in row.find_links]
     # a machine that does not reach them must not wait for minutes to find out
     return [*options, "--retries=1", "--timeout=15"] if options else []
-
-
-def is_acceptable(planned: Sequence[Planned], row: Requirements) -> bool:
-    """Whether no package in it serves NVIDIA GPUs only, or the row is for those."""
-    return "cuda" in row.accelerators or not any(package.for_cuda for package in planned)
 
 
 def planned_text(planned: Sequence[Planned], requirements: Sequence[str]) -> str:

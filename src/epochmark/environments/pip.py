@@ -25,6 +25,7 @@ _OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off"
 _SEVERAL_GB = ("nvidia-", "cuda-", "jax-cuda", "mlx-cuda", "torch-cuda")
 """Packages that only serve NVIDIA GPUs, by the beginnings of their names."""
 
+_COLLECTING = re.compile(r"\s*Collecting ([\w.-]+)")
 _DOWNLOAD = re.compile(r"\s*Downloading (\S+) \(([\d.]+) ([kMG])B\)")
 _IN_MB = {"k": 1e-3, "M": 1.0, "G": 1e3}
 _DISK_FULL = ("No space left on device", "Errno 28", "Disk quota exceeded")
@@ -41,10 +42,9 @@ class Planned:
     name: str
     version: str
 
-    @property
-    def for_cuda(self) -> bool:
-        """Whether it serves NVIDIA GPUs only."""
-        return self.name.lower().replace("_", "-").startswith(_SEVERAL_GB)
+
+class CudaPlannedError(Exception):
+    """pip would install packages for NVIDIA GPUs; the message names the first."""
 
 
 class PipError(Exception):
@@ -55,16 +55,37 @@ class PipError(Exception):
         self.output = output
 
 
-def plan(python: Path, arguments: Sequence[str], on_line: OnLine) -> list[Planned]:
+def plan(
+    python: Path, arguments: Sequence[str], on_line: OnLine, takes_cuda: bool = True
+) -> list[Planned]:
     """What ``pip install ARGUMENTS`` would install, without installing it.
 
-    Raises ``PipError``.
+    pip downloads everything even then, after it has looked at the dependencies of all. Unless
+    ``takes_cuda`` it is stopped as soon as it names a package for NVIDIA GPUs only: that is before
+    it downloads more than descriptions where the index offers those apart, as PyPI does.
+
+    Raises ``PipError``, ``CudaPlannedError``.
     """
+
+    def look(line: str) -> None:
+        named = _COLLECTING.match(line)
+        if not takes_cuda and named and is_for_cuda(named[1]):
+            raise CudaPlannedError(named[1])
+
     with tempfile.TemporaryDirectory(prefix="epochmark-plan-") as folder:
         report = Path(folder) / "report.json"
         options = ["--dry-run", "--ignore-installed", "--report", str(report)]
-        _run(python, ["install", *options, *arguments], on_line)
-        return list(_planned(json.loads(report.read_bytes())["install"]))
+        _run(python, ["install", *options, *arguments], on_line, look)
+        planned = list(_planned(json.loads(report.read_bytes())["install"]))
+    for package in planned:
+        if not takes_cuda and is_for_cuda(package.name):
+            raise CudaPlannedError(package.name)
+    return planned
+
+
+def is_for_cuda(package: str) -> bool:
+    """Whether a package of this name serves NVIDIA GPUs only."""
+    return package.lower().replace("_", "-").startswith(_SEVERAL_GB)
 
 
 def _planned(packages: Iterable[dict[str, dict[str, str]]]) -> Iterator[Planned]:
@@ -77,8 +98,14 @@ def install(python: Path, arguments: Sequence[str], on_line: OnLine) -> str:
     return _run(python, ["install", *arguments], on_line)
 
 
-def _run(python: Path, arguments: Sequence[str], on_line: OnLine) -> str:
-    """pip in a session of its own: Ctrl-C reaches us, and we end it with all its children."""
+def _run(
+    python: Path,
+    arguments: Sequence[str],
+    on_line: OnLine,
+    look: Callable[[str], None] = lambda line: None,
+) -> str:
+    """pip in a session of its own: Ctrl-C reaches us, and we end it with all its children, as we do
+    when ``look``, which gets every line, raises."""
     command, *rest = arguments
     with subprocess.Popen(
         [str(python), "-I", "-m", "pip", command, *_OPTIONS, *rest],
@@ -95,6 +122,7 @@ def _run(python: Path, arguments: Sequence[str], on_line: OnLine) -> str:
         try:
             for line in process.stdout:
                 lines.append(line)
+                look(line)
                 news = _news(line)
                 if news:
                     on_line(news)

@@ -42,10 +42,17 @@ def fitting_rows(info: EngineInfo, machine: Platform) -> list[Requirements]:
     return [
         row
         for accelerator in machine.accelerators
-        for row in info.requirements
+        for row in rows_of_system(info, machine)
         if accelerator in row.accelerators
-        and machine.system in row.systems
-        and machine.architecture in row.architectures
+    ]
+
+
+def rows_of_system(info: EngineInfo, machine: Platform) -> list[Requirements]:
+    """Rows for this operating system and architecture, whatever the accelerator."""
+    return [
+        row
+        for row in info.requirements
+        if machine.system in row.systems and machine.architecture in row.architectures
     ]
 
 

@@ -6,13 +6,18 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from epochmark.engines import EngineInfo
 from epochmark.environments.manifest import MANIFEST, Manifest, read_manifest
-from epochmark.environments.requirements import Platform, environment_name, fitting_rows
+from epochmark.environments.requirements import (
+    Platform,
+    environment_name,
+    fitting_rows,
+    rows_of_system,
+)
 from epochmark.errors import EpochmarkError
 
 FOLDER_VARIABLE = "EPOCHMARK_ENVIRONMENTS"
@@ -77,8 +82,9 @@ class Environments:
         return None
 
     def ready_for(self, info: EngineInfo, machine: Platform) -> Environment | None:
-        """A finished environment for this engine, the one for the best accelerator first."""
-        for row in fitting_rows(info, machine):
+        """A finished environment for this engine, the one for the best accelerator first; last
+        those for accelerators that were not seen here, which somebody asked for."""
+        for row in [*fitting_rows(info, machine), *rows_of_system(info, machine)]:
             environment = self.find(environment_name(row))
             if environment is not None:
                 return environment
@@ -119,18 +125,41 @@ class Environments:
                 if folder.is_dir() and not folder.is_symlink():
                     shutil.rmtree(folder, ignore_errors=True)
 
+    def check_python(self, name: str, version: Sequence[int]) -> None:
+        """Raise ``EpochmarkError`` (exit code 2) if ``name`` is there with another Python."""
+        there = self.find(name)
+        if there is not None and there.manifest.python.split(".")[:2] != [*map(str, version[:2])]:
+            raise EpochmarkError(
+                f"{name} is there already, with Python {there.manifest.python}.\n"
+                f"To make it anew with another: epochmark engines remove {name}",
+                exit_code=2,
+            )
+
+    def check_replaceable(self, name: str) -> None:
+        """Raise ``EpochmarkError`` where ``name`` is taken by what cannot be told to be ours, such
+        as an environment whose manifest is damaged or of a newer epochmark."""
+        folder = self.folder / name
+        if os.path.lexists(folder):
+            self._require_ours(name)
+
+    def _require_ours(self, name: str) -> Path:
+        folder = self.folder / name
+        manifest = None if "/" in name or folder.is_symlink() else read_manifest(folder)
+        if manifest is None or manifest.name != name:
+            raise EpochmarkError(
+                f"{folder} is not an environment that this epochmark made; it is left alone.\n"
+                "If its manifest is damaged or from a newer version, delete that folder yourself.",
+                exit_code=2,
+            )
+        return folder
+
     def remove(self, name: str) -> None:
         """Delete the environment called ``name``; call it while ``changing``.
 
         Raises ``EpochmarkError`` for anything that is no environment of ours, and for one that a
         run uses now. It first loses its name, so that a half-deleted one never passes for ready.
         """
-        folder = self.folder / name
-        manifest = None if "/" in name or folder.is_symlink() else read_manifest(folder)
-        if manifest is None or manifest.name != name:
-            raise EpochmarkError(
-                f"{folder} is not an environment that epochmark made; it is left alone", exit_code=2
-            )
+        folder = self._require_ours(name)
         with contextlib.ExitStack() as held:
             descriptor = os.open(folder / MANIFEST, os.O_RDONLY | os.O_CLOEXEC)
             held.callback(os.close, descriptor)
