@@ -74,6 +74,7 @@ def test_a_failed_import_shows_the_frameworks_words_and_the_version(
         ("OutOfMemoryError", "CUDA out of memory. Tried to allocate 2.00 GiB"),
         ("ResourceExhaustedError", "failed to allocate memory"),
         ("XlaRuntimeError", "RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes"),
+        ("RuntimeError", "OpenCL Error -4: CL_MEM_OBJECT_ALLOCATION_FAILURE"),
     ],
 )
 def test_each_frameworks_way_to_lack_memory_is_known(

@@ -50,8 +50,9 @@ _FAILURES: dict[FailureKind, FindingCode] = {
 _NO_MEMORY = (
     "memoryerror", "outofmemoryerror", "resourceexhaustederror", "resource_exhausted",
     "out of memory", "failed to allocate", "can't allocate memory", "cannot allocate memory",
+    "mem_object_allocation_failure",
 )  # fmt: skip
-"""Python and NumPy; PyTorch; TensorFlow; XLA; drivers; allocators. In lower case."""
+"""Python and NumPy; PyTorch; TensorFlow; XLA; drivers; allocators; OpenCL. In lower case."""
 
 
 def judge(record: Record) -> list[Finding]:

@@ -20,10 +20,10 @@ def list_places() -> List[Tuple[Device, Any]]:
     import jax
 
     places = [(Device("cpu", "the processor"), jax.devices("cpu")[0])]
-    for found in jax.local_devices():
-        if found.platform != "cpu":
-            kind = "tpu" if found.platform == "tpu" else "gpu"
-            places.append((Device(f"{kind}:{found.local_hardware_id}", found.device_kind), found))
+    others = (found for found in jax.local_devices() if found.platform != "cpu")
+    for index, found in enumerate(others):  # all of one kind: one back end is the default
+        kind = "tpu" if found.platform == "tpu" else "gpu"
+        places.append((Device(f"{kind}:{index}", found.device_kind), found))
     return places
 
 

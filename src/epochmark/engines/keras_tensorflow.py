@@ -126,11 +126,11 @@ class KerasTensorFlowEngine(KerasEngine):
         is a global seed, gives the *same* order in every epoch (seen with Keras 3.15)."""
 
     def _synchronise(self) -> None:
-        """On the CPU a train step is done when its call returns; reading what a TPU's last step
-        wrote waits for it."""
+        """On the CPU a train step is done when its call returns; reading what the last step wrote
+        waits for it on a TPU, and before TensorFlow 2.12 (DirectML has 2.10) on a GPU."""
         import tensorflow as tf
 
-        if self._opened.kind == "tpu":
+        if self._opened.kind == "tpu" or not hasattr(tf.test.experimental, "sync_devices"):
             self._model.optimizer.iterations.numpy()
         elif self._opened != CPU:
             tf.test.experimental.sync_devices()

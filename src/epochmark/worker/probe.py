@@ -31,7 +31,7 @@ def probe(engine: Engine) -> Dict[str, Any]:
             {"id": device.id, "description": device.description} for device in engine.list_devices()
         ]
     except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
+        lines = [line for line in str(error).splitlines() if any(map(str.isalnum, line))] or [""]
         found["exception"] = type(error).__name__
         found["message"] = lines[-1][:1000]
         if isinstance(error, ModuleNotFoundError):
