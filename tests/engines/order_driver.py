@@ -28,8 +28,9 @@ def indices_of(images: Any) -> List[int]:
 
 
 def record_steps(engine: Any, steps: List[List[int]]) -> None:
-    """Note the samples of every step: what enters the train step itself."""
-    training = getattr(engine, "_training", None)
+    """Note the samples of every step: what enters the train step itself, a method ``step`` of the
+    engine or of its training, or Keras's own."""
+    training = engine if hasattr(engine, "step") else getattr(engine, "_training", None)
     if training is not None:
         step = training.step
 
@@ -40,6 +41,16 @@ def record_steps(engine: Any, steps: List[List[int]]) -> None:
         training.step = noted_step
         return
     model = engine._model
+    if hasattr(model, "_make_train_function"):  # Keras 2.2, which PlaidML has
+        model._make_train_function()
+        train_function = model.train_function
+
+        def noted_train_function(inputs: Any) -> Any:
+            steps.append(indices_of(inputs[0]))
+            return train_function(inputs)
+
+        model.train_function = noted_train_function
+        return
     model.run_eagerly = True
     train_step = model.train_step
 

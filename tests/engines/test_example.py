@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import epochmark.engines
-from tests.engines.conftest import Run, interpreter_of
+from tests.engines.conftest import Run, answer_of, interpreter_of
 from tests.engines.test_defects import INJECTED
+from tests.engines.test_order import DRIVER as ORDER
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-an-engine.md"
 
@@ -34,3 +36,11 @@ def test_the_example_trains_correctly(
     assert record.failure is None, record.failure
     assert record.headline.validity == "partial", record.findings
     assert record.precision.observed == "float32"
+    assert record.engine.settings
+    job = {"samples": 20, "batch_size": 8, "epochs": 2, "stop_after_laps": None}
+    seen = answer_of(
+        ORDER, tmp_path, "example", json.dumps({**job, "tuned_settings": {}}),
+        interpreter=replace(interpreter, environment=environment),
+    )  # fmt: skip
+    order = [index for step in seen["steps"] for index in step]
+    assert sorted(order[:20]) == sorted(order[20:]) == list(range(20))
