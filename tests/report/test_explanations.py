@@ -126,6 +126,12 @@ def test_the_whole_time_is_told_apart() -> None:
     assert "10 epochs at steady speed 200.0 s (100%)" in text
 
 
+def test_of_a_run_until_the_machine_is_settled_no_whole_time_is_told() -> None:
+    record = steady(20.0, startup_s=0.5)
+    workload = msgspec.structs.replace(record.workload, settle=True, epochs=1000)
+    assert "whole-time" not in said(msgspec.structs.replace(record, workload=workload))
+
+
 def test_start_up_and_compilation_speak_where_they_matter() -> None:
     assert not {"start-up", "compilation"} & set(said(steady(20.0)))
     assert "60% of that" in said(steady(1.0, startup_s=15.0))["start-up"]

@@ -53,7 +53,7 @@ def test_a_process_that_is_gone_used_nothing() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="control groups are Linux's")
-def test_the_nearest_group_with_a_quota_counts(tmp_path: Path) -> None:
+def test_a_group_with_a_quota_tells_when_it_throttled(tmp_path: Path) -> None:
     own = Path("/proc/self/cgroup").read_text("ascii")
     version_2 = [line[3:] for line in own.splitlines() if line.startswith("0::")]
     inner = tmp_path / (version_2[0].strip("/") if version_2 else "")

@@ -297,4 +297,6 @@ def test_the_smallest_quota_around_us_counts(
     assert cgroups.cpu_quota(tmp_path) == 1.5
     put(inner, {"cpu.max": "400000 100000"})
     assert cgroups.cpu_quota(tmp_path) == 1.5
+    assert cgroups.quota_statistics(tmp_path) == outer / "cpu.stat"
+    put(outer, {"cpu.max": "400000 100000"})
     assert cgroups.quota_statistics(tmp_path) == inner / "cpu.stat"

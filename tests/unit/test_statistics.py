@@ -232,6 +232,6 @@ def test_any_laps_give_a_figure_within_what_was_seen(seconds: list[float], per_e
     steady = steady_epoch(laps, 400 - 400 % per_epoch)
     if steady is not None:
         interval = steady.interval
-        assert interval.low <= interval.median <= interval.high
+        assert 0 < interval.low <= interval.median <= interval.high
         assert steady.warm_up_s >= 0
         assert steady.warm_up_excess_s >= 0

@@ -23,7 +23,7 @@ from epochmark.report.markdown import escape, to_markdown
 from epochmark.report.results_list import RESULT_COLUMNS, result_rows
 from epochmark.report.sections import MEASURED_HEADER, Section, measured_sections
 from epochmark.results.comparability import key_of
-from epochmark.results.headline import expected_steps, headline_of, images_in, steps_per_epoch
+from epochmark.results.headline import expected_steps, headline_of, images_of_each, steps_per_epoch
 from epochmark.results.record import Record
 from epochmark.results.references import load_references
 from tests.unit.samples import record
@@ -49,10 +49,9 @@ def test_headline_of_equal_epochs() -> None:
 
 def test_images_of_laps_count_the_smaller_last_batch() -> None:
     run = run_of(1.0)
-    assert images_in(run.timing.laps, run.workload) == 600_000
-    assert images_in(run.timing.laps[:1], run.workload) == 60_000
+    assert images_of_each(run.timing.laps, run.workload) == [60_000] * 10
     partial = record("native-20-steps")
-    assert images_in(partial.timing.laps, partial.workload) == 20 * 128
+    assert sum(images_of_each(partial.timing.laps, partial.workload)) == 20 * 128
     assert steps_per_epoch(partial.workload) == 469
     assert expected_steps(partial.workload) == 20
     assert expected_steps(run.workload) == 4690

@@ -125,7 +125,7 @@ def _steadiness(record: Record) -> Iterator[Finding]:
     steady = steady_of(record)
     if steady is None or steady.warm_s < MIN_WARM_S:
         return
-    trend, count = steady.drift, steady.interval.count
+    trend = steady.drift
     if trend is not None and abs(trend.change) > DRIFT_SHARE and abs(trend.z) > DRIFT_Z:
         direction = "slower" if trend.change > 0 else "faster"
         detail = (
@@ -137,7 +137,8 @@ def _steadiness(record: Record) -> Iterator[Finding]:
             yield make_finding(FindingCode.THROTTLED, "; ".join([detail, *signs]))
         else:
             yield make_finding(FindingCode.DRIFTING, detail)
-    if count >= MIN_INTERVAL_VALUES and steady.half_width > UNSTEADY_SHARE:
+    tells = steady.unit == "epoch" or steady.interval.count >= MIN_INTERVAL_VALUES
+    if tells and steady.half_width > UNSTEADY_SHARE:
         yield make_finding(
             FindingCode.UNSTEADY,
             f"the steady epoch is only known to {steady.half_width:.1%}, "

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+from operator import itemgetter
 from pathlib import Path
 
 
 def quota_statistics(cgroups: Path) -> Path | None:
-    """The ``cpu.stat`` of the nearest group that limits our CPU time."""
-    group = _limiting_group(cgroups)
-    return None if group is None else group / "cpu.stat"
+    """The ``cpu.stat`` of the group that allows us the least CPU time; of equals the nearest."""
+    quotas = [(quota, group) for group in _groups(cgroups) if (quota := _quota(group)) is not None]
+    return min(quotas, key=itemgetter(0))[1] / "cpu.stat" if quotas else None
 
 
 def cpu_quota(cgroups: Path) -> float | None:
@@ -26,10 +27,6 @@ def memory_limit(cgroups: Path) -> int | None:
         with contextlib.suppress(OSError, ValueError):
             limits.append(int((group / "memory.max").read_text("ascii")))  # or "max"
     return min(limits, default=None)
-
-
-def _limiting_group(cgroups: Path) -> Path | None:
-    return next((group for group in _groups(cgroups) if _quota(group) is not None), None)
 
 
 def _groups(cgroups: Path) -> list[Path]:

@@ -87,6 +87,7 @@ class PsutilCounters:
             idle_s=times.idle,
             own_s=self._own_s(),
             swap_in_bytes=psutil.swap_memory().sin,
+            suspended_s=_asleep_s(),
         )
 
     def _own_s(self) -> float:
@@ -101,6 +102,14 @@ class PsutilCounters:
 
     def close(self) -> None:
         pass
+
+
+def _asleep_s() -> float | None:
+    """Seconds that a Mac has slept: its raw monotonic clock goes on meanwhile, that of uptime does
+    not (``man clock_gettime``). None on other systems."""
+    if sys.platform != "darwin":
+        return None
+    return time.clock_gettime(time.CLOCK_MONOTONIC_RAW) - time.clock_gettime(time.CLOCK_UPTIME_RAW)
 
 
 class LinuxCounters:

@@ -186,7 +186,8 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.UNSTEADY: _Meaning(
         "disturbed",
         "the epochs took too different times for a figure",
-        "close other programs and run it again",
+        "close other programs and run it again; a virtual machine's speed changes with its "
+        "host's other guests as well",
     ),
     FindingCode.STEPS_LIMITED: _Meaning(
         "partial",

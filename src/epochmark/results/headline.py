@@ -33,15 +33,18 @@ def steps_in(laps: Sequence[Lap]) -> int:
     return sum(lap.steps for lap in laps)
 
 
-def images_in(laps: Sequence[Lap], run: WorkloadRun) -> int:
-    """Training images that these laps of a run processed (an epoch's last batch is smaller)."""
+def images_of_each(laps: Sequence[Lap], run: WorkloadRun) -> list[int]:
+    """Training images that each of a run's first laps processed; an epoch's last batch is
+    smaller."""
     per_epoch = steps_per_epoch(run)
     short_by = per_epoch * run.batch_size - WORKLOADS[run.name].train_images
     steps_of: dict[int, int] = {}
+    images = []
     for lap in laps:
         steps_of[lap.epoch] = steps_of.get(lap.epoch, 0) + lap.steps
-    whole = sum(steps == per_epoch for steps in steps_of.values())
-    return sum(steps_of.values()) * run.batch_size - whole * short_by
+        ends_epoch = steps_of[lap.epoch] == per_epoch
+        images.append(lap.steps * run.batch_size - (short_by if ends_epoch else 0))
+    return images
 
 
 def derive_headline(
@@ -59,8 +62,7 @@ def derive_headline(
     elif len(timing.laps) > 1:
         laps = timing.laps
         lasted_s = (laps[-1].end_ns - laps[0].end_ns) / NANOSECONDS
-        images = images_in(laps, run) - images_in(laps[:1], run)
-        images_per_s = images / lasted_s if lasted_s > 0 else None
+        images_per_s = sum(images_of_each(laps, run)[1:]) / lasted_s if lasted_s > 0 else None
     stopped_early = ends_by_itself(run) and steps_in(timing.laps) < expected_steps(run)
     projected = steady.projected_s(run.epochs) if steady and stopped_early and run.quick else None
     whole_ns = None if stopped_early else timing.fit_ns

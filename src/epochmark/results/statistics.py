@@ -239,6 +239,8 @@ def _summary(
     step_s = interval.median / steps_per_epoch
     cold_extra, *extras = [seconds - steps * step_s for seconds, steps in changes or []] or [0.0]
     if extras:
+        # laps that happened to be slow must not make an epoch look shorter than nothing
+        extras = [max(extra, -interval.low / 2) for extra in extras]
         interval = Interval(
             interval.median + statistics.median(extras),
             interval.low + min(extras),

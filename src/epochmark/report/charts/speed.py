@@ -9,8 +9,8 @@ from epochmark.report.figures import run_in_words
 from epochmark.report.look import Look
 from epochmark.report.subject import Subject
 from epochmark.results.findings import FindingCode
-from epochmark.results.headline import images_in, steady_of
-from epochmark.results.record import Lap, Record
+from epochmark.results.headline import images_of_each, steady_of
+from epochmark.results.record import Record
 from epochmark.results.statistics import NANOSECONDS
 
 HEIGHT = 220
@@ -48,20 +48,23 @@ def lap_speeds(record: Record, most: int) -> list[dict[str, float]]:
     """Start and end in seconds since the clock started, epoch, and images per second, of each lap;
     of each group of neighbouring laps where there are more than ``most``."""
     laps = record.timing.laps
+    images = images_of_each(laps, record.workload)
     size = -(-len(laps) // most)
-    groups = [laps[start : start + size] for start in range(0, len(laps), size)]
-    starts = [0, *(group[-1].end_ns for group in groups)]
-    return [_speed_of(record, group, start) for group, start in zip(groups, starts, strict=False)]
-
-
-def _speed_of(record: Record, laps: Sequence[Lap], start_ns: int) -> dict[str, float]:
-    lasted_s = (laps[-1].end_ns - start_ns) / NANOSECONDS
-    return {
-        "start_s": start_ns / NANOSECONDS,
-        "end_s": laps[-1].end_ns / NANOSECONDS,
-        "epoch": laps[-1].epoch,
-        "images_per_s": images_in(laps, record.workload) / lasted_s,
-    }
+    speeds = []
+    start_ns = 0
+    for start in range(0, len(laps), size):
+        last = laps[start : start + size][-1]
+        lasted_s = (last.end_ns - start_ns) / NANOSECONDS
+        speeds.append(
+            {
+                "start_s": start_ns / NANOSECONDS,
+                "end_s": last.end_ns / NANOSECONDS,
+                "epoch": last.epoch,
+                "images_per_s": sum(images[start : start + size]) / lasted_s,
+            }
+        )
+        start_ns = last.end_ns
+    return speeds
 
 
 def _warm_up(record: Record, look: Look) -> list[Spec]:

@@ -82,9 +82,10 @@ def second_compilation(evidence: Evidence) -> Iterator[Said]:
 def _parts(evidence: Evidence) -> tuple[float, float, float] | None:
     """Seconds of start-up, of the beginning beyond steady speed, and of all epochs at that."""
     steady, startup_s = evidence.steady, evidence.record.timing.startup_s
-    if steady is None or startup_s is None or evidence.record.workload.max_steps is not None:
+    run = evidence.record.workload
+    if steady is None or startup_s is None or run.max_steps is not None or run.settle:
         return None
-    epochs_s = evidence.record.workload.epochs * evidence.epoch_s
+    epochs_s = run.epochs * evidence.epoch_s
     return startup_s, steady.warm_up_excess_s, epochs_s
 
 
@@ -97,7 +98,7 @@ RULES = (
         name="whole-time",
         question="time",
         needs="time",
-        says_when="start-up is known and --steps did not limit the run",
+        says_when="start-up is known and neither --steps nor --settle set the run's length",
         reason=(
             "start-up and beginning happen once, epochs as often as wanted: they must be told apart"
         ),

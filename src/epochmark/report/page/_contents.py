@@ -216,6 +216,8 @@ def method_of(subject: Subject) -> list[tuple[str, str]]:
     tuned = "" if engine.tuned_settings is None else settings_text(engine.tuned_settings)
     environment = ", ".join(f"{name}={v}" for name, v in sorted(record.environment.items()))
     work = f"{run.max_steps} steps" if run.max_steps else f"{run.epochs} epochs"
+    if run.settle:
+        work = "until thermally steady"
     virtual = ", virtual machine" if machine.virtualized else ""
     facts = [
         ("workload", f"{run.name} version {run.version}: {work} at batch {run.batch_size}, "
