@@ -19,7 +19,7 @@ test: check  ## check, then run every test (real workers, real MNIST)
 engines: $(VENV)/installed  ## install every engine into environments of their own (about 5 GB)
 	$(BIN)/epochmark engines install --all
 
-bench: $(VENV)/installed  ## the native engine against its targets (ten quiet minutes, after `make engines`)
+bench: $(VENV)/installed  ## the native engine against its targets (15 to 25 quiet minutes, after `make engines`)
 	$(BIN)/python benchmarks/native_targets.py
 
 check: $(VENV)/developing  ## formatting, linting and types

@@ -27,6 +27,7 @@ from epochmark.results.record import Record
 QUIET_RUNS, ALLOWED_FALSE = 20, 1
 LOUD_RUNS = 10
 WATCHING_LIMIT = 0.005
+FOREIGN_LOAD, STEAL_TIME = FindingCode.FOREIGN_LOAD.value, FindingCode.STEAL_TIME.value
 BUSY_LOOP = (sys.executable, "-c", "while True: pass")
 STEADY_CONTROL = 0.05
 """So far may nine tenths of the control's products differ in time for the machine to be quiet."""
@@ -45,6 +46,10 @@ print(times[len(times) * 19 // 20] / times[len(times) // 20] - 1)
 """
 
 
+def codes_of(record: Record) -> set[str]:
+    return {finding.code for finding in record.findings}
+
+
 def seen_of(record: Record) -> Calmness:
     assert record.calm is not None, "every run here is watched"
     return calmness(record.calm)
@@ -58,7 +63,7 @@ def control_swing() -> float:
 
 def show(name: str, record: Record, note: str = "") -> None:
     seen = seen_of(record)
-    found = ", ".join(finding.code for finding in record.findings) or "-"
+    found = ", ".join(sorted(codes_of(record))) or "-"
     steal = "-" if seen.steal_share is None else f"{seen.steal_share:.2%}"
     steady = record.headline.steady_epoch_s or float("nan")
     watching = seen.watching_share or 0.0
@@ -86,13 +91,14 @@ def main() -> None:
         show(f"loud {number}", loud[-1])
     disturbed = [record.headline.validity == "disturbed" for record in quiet]
     calm = [found for found, swing in zip(disturbed, swings, strict=True) if swing < STEADY_CONTROL]
-    code = FindingCode.FOREIGN_LOAD.value
-    missed = sum(code not in [one.code for one in record.findings] for record in loud)
+    blamed = sum(bool(codes_of(record) & {FOREIGN_LOAD, STEAL_TIME}) for record in quiet)
+    missed = sum(FOREIGN_LOAD not in codes_of(record) for record in loud)
     watching = statistics.median(seen_of(record).watching_share or 0.0 for record in quiet)
     print(f"quiet runs found disturbed: {sum(disturbed)} of {QUIET_RUNS} (at most {ALLOWED_FALSE})")
     print(
         f"of those with a steady control (under {STEADY_CONTROL:.0%}): {sum(calm)} of {len(calm)}"
     )
+    print(f"other programs or the host blamed in quiet runs: {blamed} of {QUIET_RUNS}")
     print(f"busy loops missed: {missed} of {LOUD_RUNS} (none)")
     print(f"watching, median of the quiet runs: {watching:.2%} (under {WATCHING_LIMIT:.1%})")
     if sum(disturbed) > ALLOWED_FALSE or missed or watching >= WATCHING_LIMIT:

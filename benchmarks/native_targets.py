@@ -1,14 +1,15 @@
 """The native engine against its targets, each as a ratio or figure with its interval: `make bench`.
 
-    python benchmarks/native_targets.py [--pairs 8] [--markdown] [ENGINE...]
+    python benchmarks/native_targets.py [--pairs 8] [ENGINE...]
 
-Needs a machine that nothing else uses, for about fifteen minutes. Engines are compared in short
-runs, each in a fresh worker process, native and the other turn about (ABBA), so that a machine
-whose speed drifts hits both alike; the ratio is the median over the pairs with its 95 % interval
-(``results/statistics.py``). A step's time is the median of the laps inside the run, its warm-up
-left out. Beside keras-tensorflow as its users write it stand torch, jax and keras-tensorflow
-itself, as far as they are ready here, in their fastest float32 settings: those that ``epochmark
-run ENGINE --tuning tuned`` has found on this machine, else searched first.
+Prints the table of docs/performance.md. Needs a machine that nothing else uses, for about fifteen
+minutes. Engines are compared in short runs, each in a fresh worker process, native and the other
+turn about (ABBA), so that a machine whose speed drifts hits both alike; the ratio is the median
+over the pairs with its 95 % interval (``results/statistics.py``). A step's time is the median of
+the laps inside the run, its warm-up left out. Beside keras-tensorflow as its users write it stand
+torch, jax and keras-tensorflow itself, as far as they are ready here, in their fastest float32
+settings: those that ``epochmark run ENGINE --tuning tuned`` has found on this machine, else
+searched first.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Ratio:
     """Median of a paired ratio, with its interval, and the medians of both sides in seconds."""
 
     interval: Interval
+    ratios: list[float]
     over_s: float
     under_s: float
 
@@ -79,7 +81,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("engines", nargs="*", help="compare with these beside keras-tensorflow")
     parser.add_argument("--pairs", type=int, default=8, help="of runs, per engine; 6 or more")
-    parser.add_argument("--markdown", action="store_true", help="print the table for a document")
     options = parser.parse_args()
     results = [
         *faster_than(others(options.engines), options.pairs),
@@ -87,7 +88,7 @@ def main() -> None:
         core_taken(),
         *of_one_run(),
     ]
-    show(results, options.markdown)
+    show(results)
     sys.exit(not all(result.met for result in results))
 
 
@@ -106,8 +107,9 @@ def faster_than(requests: Sequence[RunRequest], pairs: int) -> list[Result]:
     for request in requests:
         ratio = paired(partial(step_of, request, OTHER_STEPS), step_of_native, pairs)
         reached = f"{ratio}: {ratio.over_s * 1e3:.1f} ms over {ratio.under_s * 1e3:.1f} ms"
-        found = settings_text(request.tuned_settings) if request.tuned_settings else ""
-        tuning = f"{request.tuning} ({found})" if found else request.tuning
+        tuning = "stock"
+        if request.tuning == "tuned":
+            tuning = f"tuned ({settings_text(request.tuned_settings)})"
         target = f"a step of {request.engine} {tuning} over one of native"
         say(f"{target}: {reached}")
         results.append(Result(target, "3, better 4", reached, ratio.interval.low >= 3))
@@ -120,12 +122,16 @@ def scaling() -> Result:
     one = replace(NATIVE, threads=1)
     ours = paired(partial(step_of, one, NATIVE_STEPS), step_of_native, SCALING_PAIRS)
     products = paired(partial(sgemm_s, 1), partial(sgemm_s, cores), SCALING_PAIRS)
-    share = ours.interval.median / products.interval.median
-    reached = f"{share:.0%}: native gains {ours}, the product {products}"
-    say(f"1 to {cores} threads: {reached}")
-    return Result(
-        f"1 to {cores} threads, of what a matrix product gains", "95 %", reached, share >= 0.95
+    share = median_interval(
+        [gain / other for gain, other in zip(ours.ratios, products.ratios, strict=True)]
     )
+    reached = (
+        f"{share.median:.0%} ({share.low:.0%} to {share.high:.0%}): native gains {ours}, "
+        f"the product {products}"
+    )
+    say(f"1 to {cores} threads: {reached}")
+    target = f"1 to {cores} threads, of what a matrix product gains"
+    return Result(target, "95 %", reached, share.median >= 0.95)
 
 
 def sgemm_s(threads: int) -> float:
@@ -222,18 +228,15 @@ def paired(over: Callable[[], float], under: Callable[[], float], pairs: int) ->
             unders.append(under())
             overs.append(over())
     ratios = [slow / fast for slow, fast in zip(overs, unders, strict=True)]
-    return Ratio(median_interval(ratios), statistics.median(overs), statistics.median(unders))
+    return Ratio(
+        median_interval(ratios), ratios, statistics.median(overs), statistics.median(unders)
+    )
 
 
-def show(results: Sequence[Result], markdown: bool) -> None:
-    rows = [(r.target, r.limit, r.reached, "yes" if r.met else "NO") for r in results]
-    if markdown:
-        print("| target | limit | reached | met |\n|---|---|---|---|")
-        for row in rows:
-            print(f"| {' | '.join(row)} |")
-    else:
-        for row in rows:
-            print(f"{row[3]:4} {row[0]} ({row[1]}): {row[2]}")
+def show(results: Sequence[Result]) -> None:
+    print("| target | limit | reached | met |\n|---|---|---|---|")
+    for one in results:
+        print(f"| {one.target} | {one.limit} | {one.reached} | {'yes' if one.met else 'NO'} |")
 
 
 def say(line: str) -> None:
