@@ -1,6 +1,6 @@
-"""The 2021 script, nothing around it: ``python bare_script.py MNIST_NPZ EPOCHS [STEPS]``.
+"""The 2021 script, nothing around it: ``python bare_script.py MNIST_NPZ EPOCHS``.
 
-As in the post but for the CPU branch, the data file, and a number of epochs and steps to choose.
+As in the post but for the CPU branch, the data file, and a number of epochs to choose.
 Prints the elapsed seconds of the fit last.
 """
 
@@ -13,8 +13,7 @@ from tensorflow.keras.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
 from tensorflow.keras.models import Sequential
 from tensorflow.keras.optimizers import Adam
 
-data, epochs, *limit = sys.argv[1:]
-steps = int(limit[0]) if limit and limit[0] else None
+data, epochs = sys.argv[1:]
 
 tf.config.set_visible_devices([], "GPU")
 
@@ -36,5 +35,5 @@ model = Sequential(
 model.compile(loss="sparse_categorical_crossentropy", optimizer=Adam(0.001), metrics=["accuracy"])
 
 start = time.time()
-model.fit(x_train, y_train, batch_size=128, epochs=int(epochs), steps_per_epoch=steps, verbose=0)
+model.fit(x_train, y_train, batch_size=128, epochs=int(epochs), verbose=0)
 print(time.time() - start)

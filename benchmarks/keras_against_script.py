@@ -1,15 +1,16 @@
 """Does keras-tensorflow time what the original script times? The paired ratio of their elapsed.
 
-    python benchmarks/keras_against_script.py [--pairs 20] [--steps 64] [--epochs N] [--python PATH]
+    python benchmarks/keras_against_script.py [--pairs 20] [--epochs 1] [--python PATH]
 
-Both sides do the same work: the whole training set as NumPy float64 arrays, shuffled, and the first
-``--steps`` steps of an epoch of ``fit`` (or whole epochs, with ``--epochs``). One side is the
-script bare (``bare_script.py`` beside this), timing its ``fit`` with ``time.time()``; the other the
-engine through epochmark. Each in a fresh process with the same interpreter and environment, and in
-a session of its own: Linux shares out CPUs by sessions (autogroups), and in its parent's TensorFlow
-took twice as long now and then. The order is ABBA, so that a drift of the machine hits both alike;
-a first pair warms the caches and does not count. On two quiet cores 20 pairs of 64 steps take some
-ten minutes. Whatever only one side does once weighs far more here than in ten epochs.
+Both sides do the same work: whole epochs of ``fit`` over the training set as NumPy float64 arrays.
+One side is the script bare (``bare_script.py`` beside this), timing its ``fit`` with
+``time.time()``; the other the engine through epochmark. Each in a fresh process with the same
+interpreter and environment, and in a session of its own, since Linux shares out CPUs by sessions
+(autogroups). The order is ABBA, so that a drift of the machine hits both alike; a first pair warms
+the caches and does not count. On two quiet cores 20 pairs of an epoch take half an hour. A part of
+an epoch would not do: with ``steps_per_epoch`` Keras 3.15's ``fit`` of 100 or 200 steps took half as
+long again in 16 of 37 processes on two cores, at equal CPU time; ended by a callback instead, as
+the engine is, in none of 24.
 
 Prints every pair and the ratio engine / script: the Hodges-Lehmann estimate of the pairs' log
 ratios (median of the means of all two of them), and the 95 % interval that belongs to Wilcoxon's
@@ -48,13 +49,11 @@ FEWEST_PAIRS = 6
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=20, help="pairs that count, six or more")
-    parser.add_argument("--steps", type=int, default=64, help="steps of each fit")
-    parser.add_argument("--epochs", type=int, help="whole epochs instead of steps")
+    parser.add_argument("--epochs", type=int, default=1, help="epochs of each fit")
     parser.add_argument("--python", help="interpreter that has TensorFlow")
     options = parser.parse_args()
     if options.pairs < FEWEST_PAIRS:
         parser.error(f"--pairs: {FEWEST_PAIRS} or more")
-    epochs, steps = options.epochs or 1, None if options.epochs else options.steps
     interpreter = choose_interpreter(get_engine(ENGINE).info, options.python)
     folder = get_mnist(None, lambda what, done, total: None)
     with tempfile.TemporaryDirectory() as temporary:
@@ -62,13 +61,13 @@ def main() -> None:
         save_as_keras_does(folder, data)
         ratios = measure_pairs(
             options.pairs,
-            lambda: time_script(interpreter, data, epochs, steps),
-            lambda: time_engine(interpreter, folder, epochs, steps),
+            lambda: time_script(interpreter, data, options.epochs),
+            lambda: time_engine(interpreter, folder, options.epochs),
         )
     middle, low, high = ratio_interval(ratios)
     inside = low >= 1 - MARGIN and high <= 1 + MARGIN
     print(
-        f"{len(ratios)} pairs of {f'{steps} steps' if steps else f'{epochs} epochs'}: "
+        f"{len(ratios)} pairs of {options.epochs} epochs: "
         f"engine / script {middle:.4f}, 95 % interval {low:.4f} to {high:.4f}: "
         f"{'inside' if inside else 'not inside'} 1 +- {MARGIN}"
     )
@@ -125,10 +124,10 @@ def save_as_keras_does(folder: Path, file: Path) -> None:
     np.savez(file, **dict(zip(names, read_idx_folder(folder), strict=True)))  # type: ignore[arg-type]
 
 
-def time_script(interpreter: Interpreter, data: Path, epochs: int, steps: int | None) -> float:
+def time_script(interpreter: Interpreter, data: Path, epochs: int) -> float:
     """Elapsed seconds as the bare script prints them, in the environment a worker gets."""
     done = subprocess.run(
-        [str(interpreter.python), str(SCRIPT), str(data), str(epochs), str(steps or "")],
+        [str(interpreter.python), str(SCRIPT), str(data), str(epochs)],
         env=dict(interpreter.environment),
         stdout=subprocess.PIPE,
         check=True,
@@ -138,9 +137,9 @@ def time_script(interpreter: Interpreter, data: Path, epochs: int, steps: int | 
     return float(done.stdout.split()[-1])
 
 
-def time_engine(interpreter: Interpreter, folder: Path, epochs: int, steps: int | None) -> float:
+def time_engine(interpreter: Interpreter, folder: Path, epochs: int) -> float:
     """Elapsed seconds as epochmark measures them."""
-    request = RunRequest(ENGINE, epochs=None if steps else epochs, max_steps=steps)
+    request = RunRequest(ENGINE, epochs=epochs)
     measured = measure(
         request, folder, describe_machine(None), lambda report: None, interpreter=interpreter
     )
