@@ -1,7 +1,7 @@
 """The 2021 script, nothing around it: ``python bare_script.py MNIST_NPZ EPOCHS``.
 
 As in the post but for the CPU branch, the data file, and a number of epochs to choose.
-Prints the elapsed seconds of the fit last.
+Prints last the seconds until the training ended, and those until ``fit`` returned.
 """
 
 import sys
@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.keras.callbacks import LambdaCallback
 from tensorflow.keras.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
 from tensorflow.keras.models import Sequential
 from tensorflow.keras.optimizers import Adam
@@ -34,6 +35,8 @@ model = Sequential(
 )
 model.compile(loss="sparse_categorical_crossentropy", optimizer=Adam(0.001), metrics=["accuracy"])
 
+ends = []
+note = LambdaCallback(on_train_end=lambda logs: ends.append(time.time()))
 start = time.time()
-model.fit(x_train, y_train, batch_size=128, epochs=int(epochs), verbose=0)
-print(time.time() - start)
+model.fit(x_train, y_train, batch_size=128, epochs=int(epochs), verbose=0, callbacks=[note])
+print(ends[0] - start, time.time() - start)

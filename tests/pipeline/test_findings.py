@@ -8,6 +8,7 @@ import pytest
 
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import describe_machine
+from epochmark.report.answer import answer_lines
 from epochmark.results.limits import Limits, MultiplyAdds, ProcessorLimits, Timed, save_limits
 from epochmark.results.record import Record
 from tests.pipeline.conftest import MeasureFake
@@ -93,6 +94,21 @@ def test_work_after_the_last_lap_disturbs_the_time(measure_fake: MeasureFake) ->
     record = measure_fake({"unsynchronised_s": 0.4}).record
     assert codes(record) == ["laps-unsynchronised"]
     assert record.headline.validity == "disturbed"
+
+
+def test_what_a_framework_tidies_up_is_told_and_is_no_work(measure_fake: MeasureFake) -> None:
+    record = measure_fake({"tidying_s": 0.4}).record
+    assert codes(record) == []
+    assert record.timing.trained_ns is not None
+    assert record.timing.fit_ns is not None
+    assert record.timing.fit_ns - record.timing.trained_ns >= 400_000_000
+    text = "\n".join(answer_lines(record))
+    assert "after the last epoch until fit returned, part of elapsed" in text
+
+
+def test_unsynchronised_laps_are_found_although_the_end_was_told(measure_fake: MeasureFake) -> None:
+    record = measure_fake({"unsynchronised_s": 0.4, "tidying_s": 0.1}).record
+    assert codes(record) == ["laps-unsynchronised"]
 
 
 def test_a_silent_fall_back_to_the_cpu_is_found(measure_fake: MeasureFake) -> None:

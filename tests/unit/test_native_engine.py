@@ -48,6 +48,9 @@ class Notes:
         self.losses.append(loss)
         return len(self.epochs) != self.stop_after_epochs
 
+    def trained(self) -> None:
+        """Nothing is looked at here."""
+
 
 def fit(notes: Notes, epochs: int = 2, max_steps: Optional[int] = None) -> NativeEngine:
     engine = NativeEngine()

@@ -172,6 +172,7 @@ def _record_of(
         timing=parts.Timing(
             startup_s=fitted.startup_s if fitted else None,
             fit_ns=fitted.fit_ns if fitted else None,
+            trained_ns=fitted.trained_ns if fitted else None,
             laps=[
                 parts.Lap(
                     epoch=lap.epoch,

@@ -140,6 +140,10 @@ class Stopwatch(Protocol):
         """An epoch's last lap, of ``steps`` steps, ends here, with the epoch's mean training loss
         and accuracy, weighted by samples. False asks the engine to stop."""
 
+    def trained(self) -> None:
+        """All of the training is done; what ``fit`` does from here on is the framework's tidying
+        up. Only for frameworks that take long over it."""
+
 
 @dataclass(frozen=True)
 class Operations:

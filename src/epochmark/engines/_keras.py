@@ -224,4 +224,8 @@ def make_laps(keras: Any, settings: Settings, stopwatch: Stopwatch, synchronise:
             elif not stopwatch.epoch(steps, logs["loss"], logs["accuracy"]):
                 self.model.stop_training = True
 
+        def on_train_end(self, logs: Any = None) -> None:
+            synchronise()
+            stopwatch.trained()
+
     return Laps()

@@ -57,6 +57,8 @@ DEFAULTS: Dict[str, Any] = {
     "steps_missing": 0,
     # seconds of the fit after the last lap has ended
     "unsynchronised_s": 0.0,
+    # seconds of the fit after it has said that the training is done
+    "tidying_s": 0.0,
     # bytes written to stdout and stderr while training
     "stdout_bytes": 0,
     "stderr_bytes": 0,
@@ -148,6 +150,9 @@ class FakeEngine(Engine):
     def fit(self, data: int, stopwatch: Stopwatch) -> None:
         self._train(stopwatch)
         time.sleep(self._script["unsynchronised_s"])
+        if self._script["tidying_s"]:
+            stopwatch.trained()
+            time.sleep(self._script["tidying_s"])
 
     def _train(self, stopwatch: Stopwatch) -> None:
         settings = self._settings

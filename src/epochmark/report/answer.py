@@ -39,6 +39,8 @@ from epochmark.results.statistics import MIN_INTERVAL_VALUES, QUICK_PRECISION
 from epochmark.results.tuning import settings_text
 
 _LABEL_WIDTH = 14
+TOLD_TIDYING_S = 0.25
+"""Less than that after the training is no news."""
 
 
 def answer_lines(record: Record) -> list[str]:
@@ -177,6 +179,9 @@ def _clock_facts(clocks: Clocks) -> list[tuple[str, str]]:
     elif clocks.warm_up_excess_s:
         text = f"{seconds_text(clocks.warm_up_excess_s)} more than at steady speed"
         facts.append(("first epoch", text))
+    if clocks.tidying_s is not None and clocks.tidying_s >= TOLD_TIDYING_S:
+        text = f"{seconds_text(clocks.tidying_s)} after the last epoch until fit returned"
+        facts.append(("tidying up", f"{text}, part of elapsed"))
     return facts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from epochmark.results.headline import steady_of, steps_per_epoch
-from epochmark.results.record import Lap, Record
+from epochmark.results.record import Lap, Record, Timing
 from epochmark.results.statistics import NANOSECONDS
 
 
@@ -17,6 +17,7 @@ class Clocks:
     the first step, compilation included. ``smaller_batch_s``: what the first smaller batch, the
     last of an epoch, took more than the second: it is compiled again in some engines.
     ``warm_up_excess_s``: what everything before the steady part took beyond steady speed.
+    ``tidying_s``: from the end of the training until ``fit`` returned.
     """
 
     startup_s: float | None
@@ -24,6 +25,7 @@ class Clocks:
     smaller_batch_s: float | None
     warm_up_excess_s: float | None
     steady_epoch_s: float | None
+    tidying_s: float | None
 
 
 def clocks_of(record: Record) -> Clocks:
@@ -36,7 +38,14 @@ def clocks_of(record: Record) -> Clocks:
         smaller_batch_s=_smaller_batch_s(laps, steps_per_epoch(record.workload)),
         warm_up_excess_s=steady.warm_up_excess_s if steady else None,
         steady_epoch_s=record.headline.steady_epoch_s,
+        tidying_s=_tidying_s(record.timing),
     )
+
+
+def _tidying_s(timing: Timing) -> float | None:
+    if timing.fit_ns is None or timing.trained_ns is None:
+        return None
+    return max(0, timing.fit_ns - timing.trained_ns) / NANOSECONDS
 
 
 def _seconds(laps: list[Lap], index: int) -> float:

@@ -144,10 +144,12 @@ class Epoch(_Part, frozen=True, kw_only=True):
 
 
 class Timing(_Part, frozen=True, kw_only=True):
-    """Raw times. ``startup_s`` is process start to clock start; ``fit_ns`` is the whole fit."""
+    """Raw times. ``startup_s`` is process start to clock start; ``fit_ns`` is the whole fit,
+    ``trained_ns`` the part of it until the training was done, where the engine tells."""
 
     startup_s: Seconds | None
     fit_ns: Nanoseconds | None
+    trained_ns: Nanoseconds | None = None
     laps: Annotated[list[Lap], Meta(max_length=200_000)]
 
 

@@ -121,6 +121,7 @@ class EpochEnd:
 @dataclass(frozen=True)
 class Fitted:
     """The fit returned ``fit_ns`` after the clock started; ``startup_s`` came before the clock.
+    ``trained_ns`` is when its training was done, where an engine tells them apart.
 
     CPU seconds and involuntary context switches are those of all the worker's threads during the
     fit; ``reporting_cpu_s`` is the part of it that the stopwatch took to report. None: the system
@@ -129,6 +130,7 @@ class Fitted:
 
     startup_s: float
     fit_ns: int
+    trained_ns: Optional[int] = None
     cpu_s: OptionalFloat = None
     involuntary_switches: Optional[int] = None
     reporting_cpu_s: float = 0.0

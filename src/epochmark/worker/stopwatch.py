@@ -17,8 +17,9 @@ class RunStopwatch:
 
     Besides regular laps it asks for one before the last step of the first two epochs: the smaller
     batch there compiles again in some engines, and stands alone then, once cold and once warm.
-    ``reporting_ns`` is the CPU time that reporting took so far. Once ``stop`` is set, laps and
-    epochs ask the engine to stop.
+    ``reporting_ns`` is the CPU time that reporting took so far; ``trained_ns`` is when the engine
+    said that the training was done, in nanoseconds since the start, if it did. Once ``stop`` is
+    set, laps and epochs ask the engine to stop.
     """
 
     def __init__(self, pipe: ReportPipe, steps_per_epoch: int, stop: threading.Event) -> None:
@@ -29,6 +30,7 @@ class RunStopwatch:
         self._epoch = 1
         self._start_ns = self._last_ns = 0
         self.reporting_ns = 0
+        self.trained_ns: Optional[int] = None
 
     def start(self) -> None:
         """Start the clock; the fit begins."""
@@ -66,6 +68,9 @@ class RunStopwatch:
         self._epoch += 1
         self._steps = 0
         return not self._stop.is_set()
+
+    def trained(self) -> None:
+        self.trained_ns = time.perf_counter_ns() - self._start_ns
 
     def _report(self, report: Report) -> None:
         began_ns = time.thread_time_ns()

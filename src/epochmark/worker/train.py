@@ -83,7 +83,7 @@ class Run:
         stopwatch.start()
         engine.fit(data, stopwatch)
         fit_ns = stopwatch.stop()
-        pipe.send(_fitted(startup_s, fit_ns, before, stopwatch.reporting_ns))
+        pipe.send(_fitted(startup_s, fit_ns, before, stopwatch))
 
         self._enter("checking")
         loss, accuracy = math.nan, math.nan
@@ -108,16 +108,17 @@ class Run:
 
 
 def _fitted(
-    startup_s: float, fit_ns: int, before: resource.struct_rusage, reporting_ns: int
+    startup_s: float, fit_ns: int, before: resource.struct_rusage, stopwatch: RunStopwatch
 ) -> Fitted:
     """What the fit took; the kernel's counts are those of all threads, before and now."""
     now = resource.getrusage(resource.RUSAGE_SELF)
     return Fitted(
         startup_s=startup_s,
         fit_ns=fit_ns,
+        trained_ns=stopwatch.trained_ns,
         cpu_s=now.ru_utime + now.ru_stime - before.ru_utime - before.ru_stime,
         involuntary_switches=now.ru_nivcsw - before.ru_nivcsw,
-        reporting_cpu_s=reporting_ns / 1e9,
+        reporting_cpu_s=stopwatch.reporting_ns / 1e9,
     )
 
 
