@@ -54,6 +54,9 @@ class EpochLosses:
         self.losses.append(loss)
         return True
 
+    def trained(self) -> None:
+        """Nothing is timed."""
+
 
 def train_once(seed: int, threads: int | None, data: Sequence[Any]) -> Run:
     """One full run of the native engine, as a line of the results file."""
