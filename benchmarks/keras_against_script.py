@@ -1,4 +1,4 @@
-"""Does keras-tensorflow time what the original script times? The paired ratio of their elapsed.
+"""Does keras-tensorflow time what the original script times? The paired ratio of their training.
 
     python benchmarks/keras_against_script.py [--pairs 20] [--epochs 1] [--python PATH]
 

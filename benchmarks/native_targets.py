@@ -65,12 +65,16 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Ratio:
-    """Median of a paired ratio, with its interval, and the medians of both sides in seconds."""
+    """A paired ratio, of each pair, and the medians of both sides in seconds."""
 
-    interval: Interval
     ratios: list[float]
     over_s: float
     under_s: float
+
+    @property
+    def interval(self) -> Interval:
+        """The median over the pairs, with its interval."""
+        return median_interval(self.ratios)
 
     def __str__(self) -> str:
         found = self.interval
@@ -228,9 +232,7 @@ def paired(over: Callable[[], float], under: Callable[[], float], pairs: int) ->
             unders.append(under())
             overs.append(over())
     ratios = [slow / fast for slow, fast in zip(overs, unders, strict=True)]
-    return Ratio(
-        median_interval(ratios), ratios, statistics.median(overs), statistics.median(unders)
-    )
+    return Ratio(ratios, statistics.median(overs), statistics.median(unders))
 
 
 def show(results: Sequence[Result]) -> None:

@@ -56,7 +56,7 @@ class PipError(Exception):
 
 
 def plan(
-    python: Path, arguments: Sequence[str], on_line: OnLine, takes_cuda: bool = True
+    python: Path, arguments: Sequence[str], on_line: OnLine, takes_cuda: bool
 ) -> list[Planned]:
     """What ``pip install ARGUMENTS`` would install, without installing it.
 

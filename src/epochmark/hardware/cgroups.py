@@ -10,14 +10,13 @@ from pathlib import Path
 
 def quota_statistics(cgroups: Path) -> Path | None:
     """The ``cpu.stat`` of the group that allows us the least CPU time; of equals the nearest."""
-    quotas = [(quota, group) for group in _groups(cgroups) if (quota := _quota(group)) is not None]
-    return min(quotas, key=itemgetter(0))[1] / "cpu.stat" if quotas else None
+    tightest = min(_quotas(cgroups), key=itemgetter(0), default=None)
+    return None if tightest is None else tightest[1] / "cpu.stat"
 
 
 def cpu_quota(cgroups: Path) -> float | None:
     """The least CPUs' worth of time that a group around us allows; None where none limits it."""
-    quotas = [quota for group in _groups(cgroups) if (quota := _quota(group)) is not None]
-    return min(quotas, default=None)
+    return min((quota for quota, _ in _quotas(cgroups)), default=None)
 
 
 def memory_limit(cgroups: Path) -> int | None:
@@ -27,6 +26,11 @@ def memory_limit(cgroups: Path) -> int | None:
         with contextlib.suppress(OSError, ValueError):
             limits.append(int((group / "memory.max").read_text("ascii")))  # or "max"
     return min(limits, default=None)
+
+
+def _quotas(cgroups: Path) -> list[tuple[float, Path]]:
+    """Every group around us that limits our CPU time, and to how many CPUs; the nearest first."""
+    return [(quota, group) for group in _groups(cgroups) if (quota := _quota(group)) is not None]
 
 
 def _groups(cgroups: Path) -> list[Path]:

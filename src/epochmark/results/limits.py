@@ -15,7 +15,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from epochmark.errors import EpochmarkError
 from epochmark.results.machine_file import (
     MachineFile,
     decode_document,
@@ -249,16 +248,12 @@ def read_limits(folder: Path, machine: Machine | None = None) -> Limits | None:
 
     Nothing in the file is believed. Raises ``EpochmarkError`` when it cannot be read.
     """
-    file = limits_file(folder)
-    try:
-        document = read_document(file)
-        limits = None if document is None else decode_limits(document)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise EpochmarkError(
-            f"the stored limits {file} cannot be read: {why}.\n"
-            "'epochmark limits' measures them anew and replaces that file."
-        ) from error
+    limits = read_document(
+        limits_file(folder),
+        decode_limits,
+        "the stored limits",
+        "'epochmark limits' measures them anew and replaces that file.",
+    )
     return limits if limits is None or machine is None or limits.fits(machine) else None
 
 

@@ -5,6 +5,7 @@ Each is replaced whole at every change, and nothing in it is believed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,13 +35,19 @@ class MachineFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 AnyMachineFile = TypeVar("AnyMachineFile", bound=MachineFile)
 
 
-def read_document(file: Path) -> bytes | None:
-    """What is in the file, a byte more than allowed at most; None where there is no such file."""
+def read_document(
+    file: Path, decode: Callable[[bytes], AnyMachineFile], what: str, remedy: str
+) -> AnyMachineFile | None:
+    """The file's content; None where there is no such file. Raises ``EpochmarkError``, which calls
+    it ``what`` and ends in the ``remedy``, when it cannot be read."""
     try:
         with file.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+            return decode(stream.read(MAX_BYTES + 1))
     except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise EpochmarkError(f"{what} {file} cannot be read: {why}.\n{remedy}") from error
 
 
 def decode_document(document: bytes, kind: type[AnyMachineFile], known: int) -> AnyMachineFile:

@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from epochmark.errors import EpochmarkError
 from epochmark.results.machine_file import (
     MachineFile,
     decode_document,
@@ -115,16 +114,12 @@ def tuned_file(folder: Path) -> Path:
 
 def read_tuned(folder: Path, machine: Machine) -> list[Tuned]:
     """What was found on this machine so far. Raises ``EpochmarkError`` when it cannot be read."""
-    file = tuned_file(folder)
-    try:
-        document = read_document(file)
-        found = None if document is None else decode_tuned(document)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise EpochmarkError(
-            f"the tuned settings in {file} cannot be read: {why}.\n"
-            "'--retune' searches anew and replaces that file."
-        ) from error
+    found = read_document(
+        tuned_file(folder),
+        decode_tuned,
+        "the tuned settings in",
+        "'--retune' searches anew and replaces that file.",
+    )
     return found.engines if found is not None and found.fits(machine) else []
 
 

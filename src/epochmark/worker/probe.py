@@ -11,6 +11,7 @@ import sys
 from typing import Any, Dict
 
 from epochmark.engines import Engine, get_engine
+from epochmark.worker.messages import telling_lines
 
 
 def probe(engine: Engine) -> Dict[str, Any]:
@@ -31,7 +32,7 @@ def probe(engine: Engine) -> Dict[str, Any]:
             {"id": device.id, "description": device.description} for device in engine.list_devices()
         ]
     except Exception as error:
-        lines = [line for line in str(error).splitlines() if any(map(str.isalnum, line))] or [""]
+        lines = telling_lines(str(error)) or [""]
         found["exception"] = type(error).__name__
         found["message"] = lines[-1][:1000]
         if isinstance(error, ModuleNotFoundError):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
 import resource
 import sys
 import threading
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.engines import Settings, UnavailableError, get_engine
+from epochmark.worker.messages import in_short
 from epochmark.worker.protocol import (
     Checked,
     Failed,
@@ -37,8 +36,6 @@ from epochmark.workloads.parity import replay_batches
 FEW_TEST_IMAGES = 500
 """Of a run of less than an epoch: MLX and PlaidML take one to two minutes for all 10,000 on a CPU,
 longer than such a run, whose accuracy says only that something was learned."""
-
-_ABOUT_MEMORY = re.compile("memory|alloc|resource_exhausted", re.IGNORECASE)
 
 
 class Run:
@@ -127,18 +124,9 @@ def failure_of(error: BaseException, phase: str) -> Failed:
     return Failed(
         phase=phase,
         exception=type(error).__name__,
-        message=_in_short(str(error)),
+        message=in_short(str(error)),
         usage=isinstance(error, UnavailableError),
     )
-
-
-def _in_short(message: str) -> str:
-    """The first and the last line of a message, and between them the first one about memory: some
-    frameworks begin with what happened, others end with it, and allocators draw tables."""
-    lines = [line.strip() for line in message.splitlines() if any(map(str.isalnum, line))]
-    about_memory = (line for line in lines[1:-1] if _ABOUT_MEMORY.search(line))
-    told = [*lines[:1], *itertools.islice(about_memory, 1), *lines[1:][-1:]]
-    return " ... ".join(line[:330] for line in told) if len(told) > 1 else "".join(told)[:1000]
 
 
 def _settings(job: Job) -> Settings:
