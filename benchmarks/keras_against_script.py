@@ -3,15 +3,19 @@
     python benchmarks/keras_against_script.py [--pairs 20] [--epochs 1] [--python PATH]
 
 Both sides do the same work: whole epochs of ``fit`` over the training set as NumPy float64 arrays.
-One side is the script bare (``bare_script.py`` beside this), timing its ``fit`` with
-``time.time()``; the other the engine through epochmark. Each in a fresh process with the same
+One side is the script bare (``bare_script.py`` beside this), timing its ``fit``; the other the
+engine through epochmark, with all that watches it. Each in fresh processes with the same
 interpreter and environment, and in a session of its own, since Linux shares out CPUs by sessions
-(autogroups). The order is ABBA, so that a drift of the machine hits both alike; a first pair warms
-the caches and does not count. On two quiet cores 20 pairs of an epoch take half an hour.
+(autogroups).
+
+The two of a pair take turns of half a second, the other one stopped meanwhile (``SIGSTOP``), and
+the time a side was stopped is taken off. So only one trains at a time, and a machine that changes
+its speed, as virtual ones do within seconds, hits both alike. Who begins changes from pair to pair;
+a first pair warms the caches and does not count. 20 pairs of an epoch take half an hour.
 
 Compared is the time until the training has ended. TensorFlow's ``fit`` may return much later: its
 input pipeline's tuner sleeps 10 ms, 20 ms, 40 ms and so on up to a minute, and in about every
-second process its end is waited for asleep (docs/engines.md). That wait is printed, as ``+ s``.
+second process its end is waited for asleep (docs/engines.md).
 
 Prints every pair and the ratio engine / script: the Hodges-Lehmann estimate of the pairs' log
 ratios (median of the means of all two of them), and the 95 % interval that belongs to Wilcoxon's
@@ -25,37 +29,99 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import statistics
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 
 from epochmark.bench.interpreter import Interpreter, choose_interpreter
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import measure
 from epochmark.datasets import get_mnist, read_idx_folder
 from epochmark.engines import get_engine
+from epochmark.hardware.counters import open_counters
 from epochmark.hardware.machine import describe_machine
+from epochmark.results.statistics import NANOSECONDS
+from epochmark.worker.protocol import Phase, Report
 
 ENGINE = "keras-tensorflow"
 SCRIPT = Path(__file__).with_name("bare_script.py")
 MARGIN = 0.02
 CONFIDENCE = 0.95
 FEWEST_PAIRS = 6
+TURN_S = 0.5
 
 
-class Fit(NamedTuple):
-    """Seconds from the call of ``fit`` until the training had ended, and until it returned."""
+class Span(NamedTuple):
+    """A stretch of ``time.monotonic``, which all processes of the system share."""
 
-    trained_s: float
-    returned_s: float
+    start_s: float
+    end_s: float
 
-    def __str__(self) -> str:
-        return f"{self.trained_s:.3f} s + {self.returned_s - self.trained_s:.1f} s"
+    def within(self, other: Span) -> float:
+        """Seconds of it that lie in ``other``."""
+        return max(0.0, min(self.end_s, other.end_s) - max(self.start_s, other.start_s))
+
+
+class Side:
+    """A program that trains, in a session of its own; it prints when its training began and ended,
+    as the last two words."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._command = " ".join(command)
+        self._turns: list[Span] = []
+        self._process = subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # as a worker
+        )
+        self._all = [psutil.Process(self._process.pid)]
+        self._stop()
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def take_turn(self) -> None:
+        """Go on for ``TURN_S``, or to the end if that is sooner."""
+        start_s = time.monotonic()
+        self._each(psutil.Process.resume)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(TURN_S)
+        self._stop()
+        self._turns.append(Span(start_s, time.monotonic()))
+
+    def trained_s(self) -> float:
+        """Seconds of its turns from the call of ``fit`` until the training had ended."""
+        output, _ = self._process.communicate()
+        if self._process.returncode != 0:
+            raise SystemExit(f"{self._command} failed")
+        training = Span(*map(float, output.split()[-2:]))
+        return sum(turn.within(training) for turn in self._turns)
+
+    def kill(self) -> None:
+        self._each(psutil.Process.kill)
+
+    def _stop(self) -> None:
+        """Stop the program and all it started, found while it still runs: that takes a while."""
+        with suppress(psutil.NoSuchProcess):
+            self._all[1:] = self._all[0].children(recursive=True)
+        self._each(psutil.Process.suspend)
+
+    def _each(self, act: Callable[[psutil.Process], None]) -> None:
+        for process in self._all:
+            with suppress(psutil.NoSuchProcess):
+                act(process)
 
 
 def main() -> None:
@@ -63,18 +129,26 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=20, help="pairs that count, six or more")
     parser.add_argument("--epochs", type=int, default=1, help="epochs of each fit")
     parser.add_argument("--python", help="interpreter that has TensorFlow")
+    parser.add_argument("--engine-side", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.pairs < FEWEST_PAIRS:
         parser.error(f"--pairs: {FEWEST_PAIRS} or more")
     interpreter = choose_interpreter(get_engine(ENGINE).info, options.python)
     folder = get_mnist(None, lambda what, done, total: None)
+    if options.engine_side:
+        run_engine(interpreter, folder, options.epochs)
+        return
+    ours = [sys.executable, __file__, "--engine-side", f"--epochs={options.epochs}"]
+    if options.python:
+        ours.append(f"--python={options.python}")
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary) / "mnist.npz"
         save_as_keras_does(folder, data)
+        bare = [str(interpreter.python), str(SCRIPT), str(data), str(options.epochs)]
         ratios = measure_pairs(
             options.pairs,
-            lambda: time_script(interpreter, data, options.epochs),
-            lambda: time_engine(interpreter, folder, options.epochs),
+            lambda: Side(bare, interpreter.environment),
+            lambda: Side(ours, os.environ),
         )
     middle, low, high = ratio_interval(ratios)
     inside = low >= 1 - MARGIN and high <= 1 + MARGIN
@@ -85,20 +159,58 @@ def main() -> None:
     )
 
 
-def measure_pairs(pairs: int, script: Callable[[], Fit], engine: Callable[[], Fit]) -> list[float]:
+def run_engine(interpreter: Interpreter, folder: Path, epochs: int) -> None:
+    """The engine as epochmark measures it; prints when its training began and ended."""
+    began_s = 0.0
+
+    def note(report: Report) -> None:
+        nonlocal began_s
+        if report == Phase("training"):  # sent right before the clock starts
+            began_s = time.monotonic()
+
+    measured = measure(
+        RunRequest(ENGINE, epochs=epochs),
+        folder,
+        describe_machine(None),
+        note,
+        interpreter=interpreter,
+        open_counters=open_counters,
+    )
+    trained_ns = measured.record.timing.trained_ns
+    if trained_ns is None:
+        raise SystemExit(measured.stderr.decode(errors="replace"))
+    print(began_s, began_s + trained_ns / NANOSECONDS)
+
+
+def measure_pairs(
+    pairs: int, script: Callable[[], Side], engine: Callable[[], Side]
+) -> list[float]:
     """Ratios engine / script, printed as they come; the first pair is not among them."""
     ratios = []
     for pair in range(pairs + 1):
-        if pair % 2 == 0:
-            bare, ours = script(), engine()
-        else:
-            ours, bare = engine(), script()
+        bare, ours = script(), engine()
+        try:
+            take_turns((bare, ours) if pair % 2 else (ours, bare))
+        finally:
+            bare.kill()
+            ours.kill()
+        bare_s, ours_s = bare.trained_s(), ours.trained_s()
         name = f"pair {pair}" if pair else "warm-up"
-        ratio = ours.trained_s / bare.trained_s
-        print(f"{name}: script {bare}, engine {ours}, {ratio:.4f}", flush=True)
+        print(
+            f"{name}: script {bare_s:.3f} s, engine {ours_s:.3f} s, {ours_s / bare_s:.4f}",
+            flush=True,
+        )
         if pair:
-            ratios.append(ratio)
+            ratios.append(ours_s / bare_s)
     return ratios
+
+
+def take_turns(sides: Sequence[Side]) -> None:
+    """Until all have ended."""
+    while not all(side.ended() for side in sides):
+        for side in sides:
+            if not side.ended():
+                side.take_turn()
 
 
 def ratio_interval(ratios: Sequence[float]) -> tuple[float, float, float]:
@@ -133,32 +245,6 @@ def save_as_keras_does(folder: Path, file: Path) -> None:
     """MNIST as the npz that ``keras.datasets.mnist.load_data`` reads."""
     names = ("x_train", "y_train", "x_test", "y_test")
     np.savez(file, **dict(zip(names, read_idx_folder(folder), strict=True)))  # type: ignore[arg-type]
-
-
-def time_script(interpreter: Interpreter, data: Path, epochs: int) -> Fit:
-    """As the bare script prints it, in the environment a worker gets."""
-    done = subprocess.run(
-        [str(interpreter.python), str(SCRIPT), str(data), str(epochs)],
-        env=dict(interpreter.environment),
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-        start_new_session=True,  # as a worker
-    )
-    trained_s, returned_s = map(float, done.stdout.split()[-2:])
-    return Fit(trained_s, returned_s)
-
-
-def time_engine(interpreter: Interpreter, folder: Path, epochs: int) -> Fit:
-    """As epochmark measures it: the end of the last epoch's lap, and of the fit."""
-    request = RunRequest(ENGINE, epochs=epochs)
-    measured = measure(
-        request, folder, describe_machine(None), lambda report: None, interpreter=interpreter
-    )
-    timing = measured.record.timing
-    if timing.fit_ns is None:
-        raise SystemExit(measured.stderr.decode(errors="replace"))
-    return Fit(timing.laps[-1].end_ns / 1e9, timing.fit_ns / 1e9)
 
 
 if __name__ == "__main__":
