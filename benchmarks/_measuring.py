@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 from epochmark.bench.interpreter import choose_interpreter, find_interpreter
@@ -17,19 +18,27 @@ from epochmark.hardware.machine import describe_machine, machine_id
 from epochmark.results.headline import steady_of, steps_per_epoch
 from epochmark.results.record import Record
 from epochmark.results.store import ResultFiles
+from epochmark.worker.protocol import Report
 
 
-def run(request: RunRequest) -> Record:
-    """The record of one run; ends the script with the worker's last words when it failed."""
+def _ignore(report: Report) -> None:
+    """Nobody waits for what the worker reports."""
+
+
+def run(
+    request: RunRequest, python: str | None = None, on_report: Callable[[Report], None] = _ignore
+) -> Record:
+    """The record of one run; ends the script with the worker's last words when it failed. The
+    interpreter is ``python``, else the one that has the engine."""
     request.check()
-    return _carry_out(request)
+    return _carry_out(request, python, on_report)
 
 
 def short_run(request: RunRequest, steps: int) -> Record:
     """The record of the first ``steps`` steps, with the laps of a quick run, also of engines that
     in a full run end whole epochs only. (``request.check`` allows users but one of the two.)"""
     request.check()
-    return _carry_out(replace(request, max_steps=steps, quick=True))
+    return _carry_out(replace(request, max_steps=steps, quick=True), None, _ignore)
 
 
 def is_ready(engine: str) -> bool:
@@ -64,13 +73,15 @@ def step_s(record: Record) -> float:
     return steady.interval.median / steps_per_epoch(record.workload)
 
 
-def _carry_out(request: RunRequest) -> Record:
-    interpreter = choose_interpreter(get_engine(request.engine).info, None)
+def _carry_out(
+    request: RunRequest, python: str | None, on_report: Callable[[Report], None]
+) -> Record:
+    interpreter = choose_interpreter(get_engine(request.engine).info, python)
     measured = measure(
         request,
         get_mnist(None, lambda what, done, total: None),
         describe_machine(None),
-        lambda report: None,
+        on_report,
         interpreter=interpreter,
         open_counters=open_counters,
     )

@@ -42,14 +42,12 @@ from typing import NamedTuple
 
 import numpy as np
 import psutil
+from _measuring import run
 
-from epochmark.bench.interpreter import Interpreter, choose_interpreter
+from epochmark.bench.interpreter import choose_interpreter
 from epochmark.bench.request import RunRequest
-from epochmark.bench.session import measure
 from epochmark.datasets import get_mnist, read_idx_folder
 from epochmark.engines import get_engine
-from epochmark.hardware.counters import open_counters
-from epochmark.hardware.machine import describe_machine
 from epochmark.results.statistics import NANOSECONDS
 from epochmark.worker.protocol import Phase, Report
 
@@ -133,17 +131,16 @@ def main() -> None:
     options = parser.parse_args()
     if options.pairs < FEWEST_PAIRS:
         parser.error(f"--pairs: {FEWEST_PAIRS} or more")
-    interpreter = choose_interpreter(get_engine(ENGINE).info, options.python)
-    folder = get_mnist(None, lambda what, done, total: None)
     if options.engine_side:
-        run_engine(interpreter, folder, options.epochs)
+        run_engine(options.epochs, options.python)
         return
+    interpreter = choose_interpreter(get_engine(ENGINE).info, options.python)
     ours = [sys.executable, __file__, "--engine-side", f"--epochs={options.epochs}"]
     if options.python:
         ours.append(f"--python={options.python}")
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary) / "mnist.npz"
-        save_as_keras_does(folder, data)
+        save_as_keras_does(data)
         bare = [str(interpreter.python), str(SCRIPT), str(data), str(options.epochs)]
         ratios = measure_pairs(
             options.pairs,
@@ -159,7 +156,7 @@ def main() -> None:
     )
 
 
-def run_engine(interpreter: Interpreter, folder: Path, epochs: int) -> None:
+def run_engine(epochs: int, python: str | None) -> None:
     """The engine as epochmark measures it; prints when its training began and ended."""
     began_s = 0.0
 
@@ -168,17 +165,8 @@ def run_engine(interpreter: Interpreter, folder: Path, epochs: int) -> None:
         if report == Phase("training"):  # sent right before the clock starts
             began_s = time.monotonic()
 
-    measured = measure(
-        RunRequest(ENGINE, epochs=epochs),
-        folder,
-        describe_machine(None),
-        note,
-        interpreter=interpreter,
-        open_counters=open_counters,
-    )
-    trained_ns = measured.record.timing.trained_ns
-    if trained_ns is None:
-        raise SystemExit(measured.stderr.decode(errors="replace"))
+    trained_ns = run(RunRequest(ENGINE, epochs=epochs), python, note).timing.trained_ns
+    assert trained_ns is not None, "the engine tells when its training was done"
     print(began_s, began_s + trained_ns / NANOSECONDS)
 
 
@@ -241,8 +229,9 @@ def smallest_rank(pairs: int) -> int:
     return rank
 
 
-def save_as_keras_does(folder: Path, file: Path) -> None:
+def save_as_keras_does(file: Path) -> None:
     """MNIST as the npz that ``keras.datasets.mnist.load_data`` reads."""
+    folder = get_mnist(None, lambda what, done, total: None)
     names = ("x_train", "y_train", "x_test", "y_test")
     np.savez(file, **dict(zip(names, read_idx_folder(folder), strict=True)))  # type: ignore[arg-type]
 

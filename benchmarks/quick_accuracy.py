@@ -24,7 +24,6 @@ from _measuring import run
 
 from epochmark.bench.request import RunRequest
 from epochmark.results.clocks import clocks_of
-from epochmark.results.headline import expected_steps
 from epochmark.results.record import Record
 from epochmark.results.statistics import NANOSECONDS
 
@@ -76,11 +75,10 @@ def measure_pair(engine: str, quick_first: bool) -> Pair:
 def quarter_error(full: Record) -> float:
     """How far four times the first quarter is from the whole training; linear inside a lap."""
     laps = full.timing.laps
-    quarter = expected_steps(full.workload) / 4
     steps = list(accumulate((lap.steps for lap in laps), initial=0))
     ends_s = [0.0, *(lap.end_ns / NANOSECONDS for lap in laps)]
     beginning_s = clocks_of(full).warm_up_excess_s or 0.0
-    first_s = float(np.interp(quarter, steps, ends_s)) - beginning_s
+    first_s = float(np.interp(steps[-1] / 4, steps, ends_s)) - beginning_s
     return 4 * first_s / (ends_s[-1] - beginning_s) - 1
 
 
