@@ -283,9 +283,32 @@ def test_threads_and_cores() -> None:
     for threads in ("2", "TensorFlow's default", "²", "", "9" * 50):
         assert "few-threads" not in said(steady(engine="torch", settings={"threads": threads}))
     lazy = steady(engine="torch", settings={}, busy_cpus=1.1)
-    assert "kept 1.1 of 2 cores busy" in said(lazy)["idle-cores"]
+    assert "kept 1.1 of 2 cores busy while it computed" in said(lazy)["idle-cores"]
     assert "idle-cores" not in said(steady(engine="torch", settings={}, busy_cpus=1.9))
     assert "idle-cores" not in said(steady(settings={"threads": "1"}, busy_cpus=0.99))
+
+
+def test_a_worker_that_stood_still_is_told_of_and_no_lack_of_threads() -> None:
+    seconds = [1.9, 1.9, 0.0, 0.01, 1.9]
+    calm = replace(
+        watched(5.0, 1.0),
+        end_s=[1.0, 2.0, 3.0, 4.0, 5.0],
+        foreign_cpu_s=[0.0] * 5,
+        own_cpu_s=seconds,
+        idle_cpu_s=[2 - one for one in seconds],
+    )
+    asleep = replace(steady(engine="keras-tensorflow", settings={}), calm=calm)
+    assert "For 2.00 s of the 5.00 s that the fit took" in said(asleep)["standing-still"]
+    assert "tf.data" in said(asleep)["standing-still"]
+    assert "idle-cores" not in said(asleep)
+    other = replace(steady(engine="torch", settings={}), calm=calm)
+    assert "tf.data" not in said(other)["standing-still"]
+    on_gpu = replace(steady(engine="keras-tensorflow", device="gpu:0"), calm=calm)
+    assert "standing-still" not in said(on_gpu)
+    told = steady(engine="keras-tensorflow", findings=[FindingCode.SUSPENDED])
+    assert "standing-still" not in said(replace(told, calm=calm))
+    busy = replace(asleep, calm=replace(calm, own_cpu_s=[1.9] * 5))
+    assert "standing-still" not in said(busy)
 
 
 def test_a_lesser_instruction_set() -> None:

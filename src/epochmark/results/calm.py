@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from epochmark.results.record import Calm
+
+STANDING_CPUS = 0.05
+"""Whose threads used less of one CPU was computing nothing."""
 
 
 @dataclass(frozen=True)
 class Calmness:
     """Means over the fit. ``*_cpus`` are CPUs' worth of time; shares are of 1. None: not told.
 
+    ``standing_s``: seconds, to within one sample's length at either end, in which our processes
+    used almost no CPU time.
     ``memory_stall_share`` is the part of the fit in which everything waited for memory.
     ``steal_share`` is the part of the CPU time wanted by all processes, ``throttled_share`` of that
     wanted by ours.
@@ -21,6 +27,7 @@ class Calmness:
     foreign_cpus: float
     own_cpus: float
     idle_cpus: float
+    standing_s: float
     steal_share: float | None
     memory_stall_share: float | None
     swap_in_bytes_per_s: float | None
@@ -43,6 +50,13 @@ def calmness(calm: Calm) -> Calmness:
         foreign_cpus=foreign_s / lasted_s,
         own_cpus=own_s / lasted_s,
         idle_cpus=sum(calm.idle_cpu_s) / lasted_s,
+        standing_s=sum(
+            end - start
+            for (start, end), used_s in zip(
+                pairwise([0.0, *calm.end_s]), calm.own_cpu_s, strict=False
+            )
+            if used_s < STANDING_CPUS * (end - start)
+        ),
         steal_share=_share(steal_s, own_s + foreign_s),
         memory_stall_share=None if stall_s is None else stall_s / lasted_s,
         swap_in_bytes_per_s=None if swap_in is None else swap_in / lasted_s,

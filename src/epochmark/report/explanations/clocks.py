@@ -8,7 +8,20 @@ from collections.abc import Iterator
 from epochmark.report.explanations._rule import Evidence, Rule, Said
 from epochmark.report.figures import percent, seconds_text
 from epochmark.report.run_table import compiles_again
+from epochmark.results.calm import STANDING_CPUS, calmness
+from epochmark.results.findings import FindingCode
 
+HELD_UP = frozenset(
+    {
+        FindingCode.STEAL_TIME.value,
+        FindingCode.MEMORY_PRESSURE.value,
+        FindingCode.QUOTA_THROTTLED.value,
+        FindingCode.SUSPENDED.value,
+    }
+)
+"""Findings that say already why a worker stood still."""
+TUNED_INPUT = "keras-tensorflow"
+"""The engine whose ``fit`` is known to sleep between epochs (docs/engines.md)."""
 LARGE_SHARE = 0.05
 """Of the whole time: what is less is lost in the spread of most runs."""
 
@@ -79,6 +92,27 @@ def second_compilation(evidence: Evidence) -> Iterator[Said]:
     )
 
 
+def standing_still(evidence: Evidence) -> Iterator[Said]:
+    """A worker that computed nothing for a while."""
+    calm, found = evidence.record.calm, {one.code for one in evidence.record.findings}
+    if calm is None or not evidence.on_cpu or found & HELD_UP:
+        return
+    seen = calmness(calm)
+    if seen.standing_s < LARGE_SHARE * seen.lasted_s:
+        return
+    by_tuner = evidence.record.engine.name == TUNED_INPUT
+    yield Said(
+        f"For {seconds_text(seen.standing_s)} of the {seconds_text(seen.lasted_s)} that the fit "
+        "took, its processes computed nothing, and nothing else kept the processor from them: the "
+        f"framework waited{' for the tuner of its input (tf.data)' if by_tuner else ''}.",
+        {"standing_s": seen.standing_s, "fit_s": seen.lasted_s},
+        "docs/engines.md, 'What fit of Keras on TensorFlow waits for': scripts that call fit wait "
+        "as well; keras-jax and keras-torch train the same model without it"
+        if by_tuner
+        else None,
+    )
+
+
 def _parts(evidence: Evidence) -> tuple[float, float, float] | None:
     """Seconds of start-up, of the beginning beyond steady speed, and of all epochs at that."""
     steady, startup_s = evidence.steady, evidence.record.timing.startup_s
@@ -135,5 +169,16 @@ RULES = (
         ),
         reason="compilers of fixed shapes compile the smaller last batch of an epoch once more",
         apply=second_compilation,
+    ),
+    Rule(
+        name="standing-still",
+        question="time",
+        needs="right work",
+        says_when=(
+            f"on the CPU, for at least {percent(LARGE_SHARE)} of the fit the engine's processes "
+            f"used less than {STANDING_CPUS} CPUs, and no finding says why"
+        ),
+        reason="training on the CPU keeps it busy; a worker without work waits for its framework",
+        apply=standing_still,
     ),
 )

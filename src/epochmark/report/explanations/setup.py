@@ -32,12 +32,14 @@ def idle_cores(evidence: Evidence) -> Iterator[Said]:
     if calm is None or not evidence.on_cpu:
         return
     usable = min(_cores(evidence), threads or _cores(evidence))
-    busy = calmness(calm).own_cpus
+    seen = calmness(calm)
+    computing_s = seen.lasted_s - seen.standing_s
+    busy = seen.own_cpus * seen.lasted_s / computing_s if computing_s > 0 else 0.0
     if usable < 2 or busy >= IDLE_SHARE * usable:
         return
     yield Said(
-        f"It kept {busy:.1f} of {usable} cores busy on average: parts of its steps are not spread "
-        "over threads.",
+        f"It kept {busy:.1f} of {usable} cores busy while it computed: parts of its steps are not "
+        "spread over threads.",
         {"busy_cpus": busy, "cores": usable},
         "larger batches give threads more to share; a tuned run may find other settings",
     )
@@ -115,7 +117,8 @@ RULES = (
         question="limit",
         needs="time",
         says_when=(
-            f"on the CPU, less than {IDLE_SHARE:.0%} of the cores it could use were kept busy"
+            f"on the CPU, less than {IDLE_SHARE:.0%} of the cores it could use were kept busy "
+            "while it computed"
         ),
         reason=(
             "an engine that waits half of the time for one thread cannot be faster than that thread"
