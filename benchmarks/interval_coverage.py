@@ -4,7 +4,8 @@ Series with a known median of the kinds that laps show: independent, autocorrela
 changes under fast noise, with skewed noise and with outliers. Beside our interval stands what was
 tried instead: plain order statistics (no regard to autocorrelation) and the stationary block
 bootstrap of Politis and Romano (1994) with the automatic block length of Politis and White (2004).
-The last table counts false alarms of drift, warm-up and outliers in series without any.
+Then false alarms of drift, warm-up and outliers are counted in series without any, and how noisy
+laps may be before a quick run is found unsteady.
 
 Run: python benchmarks/interval_coverage.py   (about four minutes)
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from epochmark.bench.disturbances import UNSTEADY_SHARE
 from epochmark.results.statistics import (
     QUICK_PRECISION,
     Floats,
@@ -30,6 +32,8 @@ BOOTSTRAP_SERIES = 300
 RESAMPLES = 300
 LEVEL = 100.0
 LENGTHS = (6, 9, 20, 60, 200)
+QUICK_LAPS = 60
+"""Of a quick run whose epochs take 6 s, at four laps a second."""
 Interval = tuple[float, float]
 Maker = Callable[[int, np.random.Generator], Floats]
 
@@ -147,7 +151,10 @@ def print_coverage() -> None:
                 coverage(make, count, plain, SERIES),
                 coverage(make, count, bootstrap, BOOTSTRAP_SERIES) if count >= 20 else "-",
             ]
-            print(f"{name:22}{count:>4}   " + "".join(f"{text:15}" for text in texts), flush=True)
+            print(
+                f"{name:22}{count:>4}   " + "".join(f"{text:15}" for text in texts).rstrip(),
+                flush=True,
+            )
 
 
 def print_quick() -> None:
@@ -186,10 +193,30 @@ def print_false_alarms() -> None:
                 warm += warm_up_length(values) > 0
                 outliers += count_outliers(values)
             shares = (scored / SERIES, drifted / SERIES, warm / SERIES, outliers / SERIES / count)
-            print(f"{name:22}{count:>4}   " + "".join(f"{share:<11.1%} " for share in shares))
+            print(
+                f"{name:22}{count:>4}   " + "".join(f"{share:<11.1%} " for share in shares).rstrip()
+            )
+
+
+def print_unsteady() -> None:
+    """Up to which noise of its laps a machine is steady enough for a quick run."""
+    noises = (2, 5, 10, 15, 20)
+    print(f"\nfound unsteady ({QUICK_LAPS} laps), by the standard deviation of a lap")
+    print(f"{'series':22}" + "".join(f"{noise} %".ljust(9) for noise in noises))
+    for name, make in KINDS.items():
+        random = np.random.default_rng(1)
+        unsteady = dict.fromkeys(noises, 0)
+        for _ in range(SERIES):
+            values = make(QUICK_LAPS, random) - LEVEL
+            for noise in noises:
+                found = median_interval((LEVEL + noise * values).tolist())
+                half = (found.high - found.low) / 2 / found.median
+                unsteady[noise] += half > UNSTEADY_SHARE
+        print(f"{name:22}" + "".join(f"{n / SERIES:<9.1%}" for n in unsteady.values()).rstrip())
 
 
 if __name__ == "__main__":
     print_coverage()
     print_quick()
     print_false_alarms()
+    print_unsteady()

@@ -58,6 +58,22 @@ def test_a_slow_wave_under_fast_noise_is_seen() -> None:
     assert effective_count(wave) < 20
 
 
+def test_of_a_level_that_moves_slowly_the_noise_of_single_values_widens_nothing() -> None:
+    levels = [4.0, 5.0, 6.0, 7.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 2.0, 3.0]
+    noisy = [level + noise for level in levels for noise in (-1.5, 0.0, 0.0, 0.0, 1.5)]
+    assert effective_count(noisy) < 6
+    assert median_interval(noisy) == Interval(4.5, 2.0, 7.0, 60)
+    # of 59 values there are too few for twelve stretches of five
+    assert median_interval(noisy[:-1]) == Interval(4.5, 0.5, 8.5, 59)
+
+
+@given(st.lists(st.floats(0.001, 1000.0), min_size=12, max_size=30), st.integers(5, 9))
+def test_that_interval_holds_the_median_as_well(levels: list[float], repeated: int) -> None:
+    slow = [level for level in levels for _ in range(repeated)]
+    interval = median_interval(slow)
+    assert min(slow) <= interval.low <= interval.median <= interval.high <= max(slow)
+
+
 def test_equal_values_are_independent() -> None:
     assert effective_count([2.0] * 30) == 30
     assert median_interval([2.0] * 30) == Interval(2.0, 2.0, 2.0, 30)

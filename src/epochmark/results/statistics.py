@@ -46,6 +46,11 @@ MAX_UNITS = 200
 MIN_COLD_UNITS = 2
 """So few laps may all be warm-up: no figure is taken from them."""
 
+STRETCHES = 12
+MIN_STRETCH_VALUES = 5
+"""Of a series that changes slowly, medians of so many stretches tell how far its level moves, and
+the noise of single values does not widen the interval."""
+
 MAX_AUTOCORRELATION = 0.95
 MIN_BLOCKS = 10
 """Blocking stops while so many blocks are left to take an autocorrelation of."""
@@ -120,13 +125,18 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interv
     The interval ``[x(k), x(n+1-k)]`` covers the median of n independent draws with probability
     ``1 - 2 P(B < k)``, B binomial(n, 1/2) (Conover, Practical Nonparametric Statistics, 3.2). k is
     the largest that keeps ``confidence`` for the *effective* number of independent draws, scaled
-    back to n; where that is below six it is the whole range. Raises ``ValueError`` for no values.
+    back to n. Where that is below six the series changes slowly, and the interval is the range of
+    the medians of ``STRETCHES`` equal stretches of it, or of all values if they are too few for
+    that. Raises ``ValueError`` for no values.
     """
     if not values:
         raise ValueError("no values to take a median of")
     ordered = sorted(values)
     count = len(ordered)
     effective = max(1, int(effective_count(values)))
+    if effective < MIN_INTERVAL_VALUES and count >= STRETCHES * MIN_STRETCH_VALUES:
+        levels = [float(np.median(part)) for part in np.array_split(values, STRETCHES)]
+        return Interval(statistics.median(ordered), min(levels), max(levels), count)
     rank = _largest_rank(effective, confidence)
     rank = rank * count // effective if rank > 1 else 1
     return Interval(statistics.median(ordered), ordered[rank - 1], ordered[count - rank], count)
