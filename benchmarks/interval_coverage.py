@@ -1,13 +1,16 @@
-"""How often does the 95 % interval of the steady epoch hold the true median? By simulation.
+"""How often does the 95 % interval of the steady epoch hold the truth? By simulation.
 
-Series with a known median of the kinds that laps show: independent, autocorrelated (AR(1)), slow
-changes under fast noise, with skewed noise and with outliers. Beside our interval stands what was
-tried instead: plain order statistics (no regard to autocorrelation) and the stationary block
-bootstrap of Politis and Romano (1994) with the automatic block length of Politis and White (2004).
-Then false alarms of drift, warm-up and outliers are counted in series without any, and how noisy
-laps may be before a quick run is found unsteady.
+Series with a known median and mean of the kinds that epochs and laps show: independent,
+autocorrelated (AR(1)), slow changes under fast noise, with skewed noise and with outliers. Beside
+our two intervals stands what was tried instead for the median: plain order statistics (no regard to
+autocorrelation) and the stationary block bootstrap of Politis and Romano (1994) with the automatic
+block length of Politis and White (2004).
 
-Run: python benchmarks/interval_coverage.py   (about four minutes)
+Then whole runs are made up of such laps, and a quick run of each is ended by the tool's own rule:
+how often does the projected interval hold the elapsed time of the whole run? At last false alarms:
+of drift, warm-up and outliers in series without any, and of `unsteady` by the noise of the laps.
+
+Run: python benchmarks/interval_coverage.py   (about five minutes)
 """
 
 from __future__ import annotations
@@ -18,14 +21,19 @@ from collections.abc import Callable
 import numpy as np
 
 from epochmark.bench.disturbances import UNSTEADY_SHARE
+from epochmark.bench.quick import QuickStop
+from epochmark.results.record import Lap
 from epochmark.results.statistics import (
-    QUICK_PRECISION,
+    QUICK_EPOCHS,
     Floats,
     count_outliers,
+    mean_interval,
     median_interval,
+    steady_epoch,
     warm_up_length,
 )
 from epochmark.results.trend import drift
+from epochmark.worker import protocol
 
 SERIES = 1000
 BOOTSTRAP_SERIES = 300
@@ -34,6 +42,11 @@ LEVEL = 100.0
 LENGTHS = (6, 9, 20, 60, 200)
 QUICK_LAPS = 60
 """Of a quick run whose epochs take 6 s, at four laps a second."""
+EPOCHS, LAPS_AN_EPOCH, STEPS_A_LAP = 10, 16, 29
+EPOCH_S = 4.0
+FIRST_LAP_S, CHANGE_S, CHANGE_SHARE = 1.0, 0.05, 0.3
+"""Of a made-up run: what compiling and a change of epochs take on top, and how far changes differ
+from each other."""
 Interval = tuple[float, float]
 Maker = Callable[[int, np.random.Generator], Floats]
 
@@ -83,8 +96,21 @@ KINDS: dict[str, Maker] = {
 }
 
 
+MEANS = {
+    "independent, skewed": LEVEL + math.exp(0.5) - 1,
+    "AR(1) 0.8, skewed": LEVEL + math.exp(0.5) - 1,
+    "outliers": LEVEL + 0.5 * 0.05 * 20,
+}
+"""Where the mean is not ``LEVEL``, which all medians are."""
+
+
 def ours(values: Floats) -> Interval:
     found = median_interval(values.tolist())
+    return found.low, found.high
+
+
+def ours_of_mean(values: Floats) -> Interval:
+    found = mean_interval(values.tolist(), [1] * len(values))
     return found.low, found.high
 
 
@@ -132,54 +158,85 @@ def bootstrap(values: Floats) -> Interval:
     return float(low), float(high)
 
 
-def coverage(make: Maker, count: int, interval: Callable[[Floats], Interval], series: int) -> str:
-    """Share of series whose interval holds the median, and the mean width in sigmas."""
+def coverage(
+    make: Maker, count: int, interval: Callable[[Floats], Interval], series: int, truth: float
+) -> str:
+    """Share of series whose interval holds the truth, and the mean width in sigmas."""
     random = np.random.default_rng(count)
     found = [interval(make(count, random)) for _ in range(series)]
-    held = sum(low <= LEVEL <= high for low, high in found)
+    held = sum(low <= truth <= high for low, high in found)
     width = sum(high - low for low, high in found) / series
     return f"{held / series:5.1%} {width:5.2f}"
 
 
+def print_row(name: str, *cells: object) -> None:
+    print((f"{name:30}" + "".join(f"{cell:<15}" for cell in cells)).rstrip(), flush=True)
+
+
 def print_coverage() -> None:
-    print("coverage of the true median, and mean width in standard deviations")
-    print(f"{'series':22}{'n':>4}   {'ours':15}{'plain':15}{'block bootstrap':15}")
+    print("coverage of the true median (mean: of the mean), and mean width in standard deviations")
+    print_row("series, values", "our median", "our mean", "plain", "block bootstrap")
     for name, make in KINDS.items():
         for count in LENGTHS:
-            texts = [
-                coverage(make, count, ours, SERIES),
-                coverage(make, count, plain, SERIES),
-                coverage(make, count, bootstrap, BOOTSTRAP_SERIES) if count >= 20 else "-",
-            ]
-            print(
-                f"{name:22}{count:>4}   " + "".join(f"{text:15}" for text in texts).rstrip(),
-                flush=True,
+            print_row(
+                f"{name}, {count}",
+                coverage(make, count, ours, SERIES, LEVEL),
+                coverage(make, count, ours_of_mean, SERIES, MEANS.get(name, LEVEL)),
+                coverage(make, count, plain, SERIES, LEVEL),
+                coverage(make, count, bootstrap, BOOTSTRAP_SERIES, LEVEL) if count >= 20 else "-",
             )
 
 
+def whole_run(make: Maker, random: np.random.Generator) -> list[protocol.Lap]:
+    """A run of ten epochs whose laps have 2 % noise of this kind."""
+    noise = 1 + 0.02 * (make(EPOCHS * LAPS_AN_EPOCH, random) - LEVEL)
+    end_s, laps = FIRST_LAP_S, []
+    for number, factor in enumerate(noise.tolist()):
+        end_s += factor * EPOCH_S / LAPS_AN_EPOCH
+        if (number + 1) % LAPS_AN_EPOCH == 0:
+            end_s += CHANGE_S * abs(random.normal(1, CHANGE_SHARE))
+        epoch = number // LAPS_AN_EPOCH + 1
+        laps.append(protocol.Lap(epoch, STEPS_A_LAP, round(end_s * 1e9), None, None))
+    return laps
+
+
 def print_quick() -> None:
-    """Coverage when a series ends as soon as its interval is within 1 %, as a quick run does."""
-    print("\ncoverage when stopped at one of five looks (34 to 50 values, 2 % noise)")
-    print(f"{'series':22}{'held':10}{'stopped early':15}{'mean values':12}")
-    looks = (34, 36, 38, 40, 50)
+    """Runs ended as the tool ends them, and what they project."""
+    print("\nquick runs (laps of 2 % noise): the projected interval held the whole run's elapsed")
+    print_row("series", "held", "median error", "half width", "stopped early", "mean epochs")
+    per_epoch = LAPS_AN_EPOCH * STEPS_A_LAP
     for name, make in KINDS.items():
         random = np.random.default_rng(1)
-        held = early = used = 0
+        held = early = 0
+        errors, widths, seen = [], [], []
         for _ in range(SERIES):
-            values = LEVEL + 2 * (make(looks[-1], random) - LEVEL)
-            for count in looks:
-                found = median_interval(values[:count].tolist())
-                if (found.high - found.low) / 2 / found.median <= QUICK_PRECISION:
+            whole = whole_run(make, random)
+            stop, quick = QuickStop(per_epoch), list[Lap]()
+            for lap in whole:
+                quick.append(Lap(epoch=lap.epoch, steps=lap.steps, end_ns=lap.end_ns))
+                if stop(lap):
                     break
-            held += found.low <= LEVEL <= found.high
-            early += count < looks[-1]
-            used += count
-        print(f"{name:22}{held / SERIES:<10.1%}{early / SERIES:<15.1%}{used / SERIES:<12.1f}")
+            steady = steady_epoch(quick, per_epoch)
+            assert steady is not None
+            projected, elapsed_s = steady.projected_s(EPOCHS), whole[-1].end_ns / 1e9
+            held += projected.low <= elapsed_s <= projected.high
+            errors.append(projected.median / elapsed_s - 1)
+            widths.append(steady.half_width)
+            seen.append(len(quick) / LAPS_AN_EPOCH)
+            early += seen[-1] < QUICK_EPOCHS
+        print_row(
+            name,
+            f"{held / SERIES:.1%}",
+            f"{np.median(errors):+.2%}",
+            f"{np.median(widths):.2%}",
+            f"{early / SERIES:.1%}",
+            f"{np.mean(seen):.2f}",
+        )
 
 
 def print_false_alarms() -> None:
     print("\nfalse alarms in series of 2 % noise without drift or warm-up")
-    print(f"{'series':22}{'n':>4}   {'|z| > 2.58':12}{'and > 5 %':12}{'warm-up':10}{'outliers':10}")
+    print_row("series, values", "|z| > 2.58", "and > 5 %", "warm-up", "outliers")
     for name in ("independent", "AR(1) 0.6", "AR(1) 0.9"):
         for count in (9, 60, 200):
             random = np.random.default_rng(count)
@@ -193,26 +250,24 @@ def print_false_alarms() -> None:
                 warm += warm_up_length(values) > 0
                 outliers += count_outliers(values)
             shares = (scored / SERIES, drifted / SERIES, warm / SERIES, outliers / SERIES / count)
-            print(
-                f"{name:22}{count:>4}   " + "".join(f"{share:<11.1%} " for share in shares).rstrip()
-            )
+            print_row(f"{name}, {count}", *(f"{share:.1%}" for share in shares))
 
 
 def print_unsteady() -> None:
     """Up to which noise of its laps a machine is steady enough for a quick run."""
     noises = (2, 5, 10, 15, 20)
     print(f"\nfound unsteady ({QUICK_LAPS} laps), by the standard deviation of a lap")
-    print(f"{'series':22}" + "".join(f"{noise} %".ljust(9) for noise in noises))
+    print_row("series", *(f"{noise} %" for noise in noises))
     for name, make in KINDS.items():
         random = np.random.default_rng(1)
         unsteady = dict.fromkeys(noises, 0)
         for _ in range(SERIES):
             values = make(QUICK_LAPS, random) - LEVEL
             for noise in noises:
-                found = median_interval((LEVEL + noise * values).tolist())
+                found = mean_interval((LEVEL + noise * values).tolist(), [1] * QUICK_LAPS)
                 half = (found.high - found.low) / 2 / found.median
                 unsteady[noise] += half > UNSTEADY_SHARE
-        print(f"{name:22}" + "".join(f"{n / SERIES:<9.1%}" for n in unsteady.values()).rstrip())
+        print_row(name, *(f"{n / SERIES:.1%}" for n in unsteady.values()))
 
 
 if __name__ == "__main__":

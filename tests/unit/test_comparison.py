@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from epochmark.report.comparison_text import comparison_lines, decimals_of, verdict_text
 from epochmark.results.comparability import ComparabilityKey
-from epochmark.results.comparison import Side, compare, ratio_interval, side_of_reference
+from epochmark.results.comparison import (
+    Side,
+    compare,
+    ratio_interval,
+    side_of_record,
+    side_of_reference,
+)
 from epochmark.results.references import load_references
 from epochmark.results.statistics import Interval
+from tests.report.samples import sample
 
 KEY = ComparabilityKey("mnist-cnn v1", (), "float32", "stock", "torch")
 TORCH = Side(
@@ -141,3 +149,12 @@ def test_turning_a_ratio_round_turns_its_interval(a: Interval, b: Interval) -> N
     there, back = ratio_interval(a, b, False), ratio_interval(b, a, False)
     assert there.low == pytest.approx(1 / back.high)
     assert there.high == pytest.approx(1 / back.low)
+
+
+def test_a_machine_confined_to_fewer_cores_is_another_one() -> None:
+    whole = sample()
+    confined = msgspec.structs.replace(whole.machine, usable_cores=1)
+    part = msgspec.structs.replace(whole, machine=confined)
+    one, other = side_of_record(whole, "whole"), side_of_record(part, "part")
+    assert one.machine != other.machine
+    assert "usable cores: 2 and 1" in compare(one, other).differences

@@ -13,7 +13,7 @@ from epochmark.bench.disturbances import disturbances
 from epochmark.bench.settle import SettleStop
 from epochmark.bench.validity import judge
 from epochmark.report.answer import answer_lines
-from epochmark.results.record import Record, SensorLog
+from epochmark.results.record import Lap, Record, SensorLog
 from epochmark.results.sensed import Energy, energy_of, on_battery
 from epochmark.results.settling import LIMIT_S, MIN_S, WINDOW_S, settled
 from epochmark.results.upgrades import decode_record, encode_record
@@ -218,6 +218,19 @@ def fluctuating(epoch_s: Curve) -> Curve:
     return lambda at_s: (
         epoch_s(at_s) * (1 + 0.04 * math.sin(at_s / 3.7) + 0.02 * math.sin(at_s / 5.3 + 1))
     )
+
+
+def test_a_machine_of_constant_speed_has_no_burst_however_its_laps_scatter() -> None:
+    """Epochs of 12 s, every seventh lap 30 % longer: a median of laps would call that a burst."""
+    seconds = [0.25 * (1.3 if number % 7 == 3 else 1.0) for number in range(48 * 40)]
+    ends, laps = 0.0, []
+    for number, lap_s in enumerate(seconds):
+        ends += lap_s
+        laps.append(Lap(epoch=number // 48 + 1, steps=10, end_ns=round(ends * 1e9)))
+    found = settled(laps, 480)
+    assert found is not None
+    assert (found.burst.unit, found.settled.unit) == ("lap", "epoch")
+    assert found.ratio == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_machine_that_only_fluctuates_settles_and_is_not_waited_for_in_vain() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,10 @@ from epochmark.results.statistics import (
     count_outliers,
     effective_count,
     epoch_seconds,
+    mean_interval,
     median_interval,
     steady_epoch,
+    student_quantile,
     warm_up_length,
 )
 from epochmark.results.trend import drift
@@ -84,6 +87,12 @@ def test_the_interval_holds_the_median_and_lies_in_the_range(values: list[float]
     interval = median_interval(values)
     assert min(values) <= interval.low <= interval.median <= interval.high <= max(values)
     assert interval.count == len(values)
+
+
+@given(series)
+def test_the_interval_holds_the_mean_and_lies_in_the_range(values: list[float]) -> None:
+    interval = mean_interval(values, [1.0] * len(values))
+    assert min(values) <= interval.low <= interval.median <= interval.high <= max(values)
 
 
 @given(series)
@@ -206,6 +215,49 @@ def test_a_quick_run_adds_what_the_change_of_epochs_takes() -> None:
     assert steady.warm_up_units == 1
     assert steady.interval.median == pytest.approx(2.0 + 0.4, rel=0.02)
     assert steady.interval.low < steady.interval.median < steady.interval.high
+
+
+def test_a_quick_run_measures_what_a_whole_one_does_where_some_laps_are_slow() -> None:
+    """Every fifth lap takes twice as long: an epoch of twenty has four of them, a median none."""
+    seconds = [0.2 if number % 5 == 3 else 0.1 for number in range(200)]
+    whole = steady_epoch(laps_of(seconds, steps=400, per_epoch=20), 400)
+    quick = steady_epoch(laps_of(seconds[:50], steps=400, per_epoch=20), 400)
+    assert whole is not None
+    assert quick is not None
+    assert (whole.unit, quick.unit) == ("epoch", "lap")
+    assert whole.interval.median == pytest.approx(2.4)
+    assert quick.interval.median == pytest.approx(2.4, rel=0.02)
+    assert quick.projected_s(10).low < 24.0 < quick.projected_s(10).high
+
+
+def test_a_change_of_epochs_seen_once_is_not_known_exactly() -> None:
+    def steady(changes: tuple[float, ...]) -> Interval:
+        seconds = [0.1] * 70
+        for first_of_epoch, extra in zip((20, 40, 60), changes, strict=False):
+            seconds[first_of_epoch] += extra
+        found = steady_epoch(laps_of(seconds[: 56 + 10 * (len(changes) - 2)], 400, 20), 400)
+        assert found is not None
+        return found.interval
+
+    once, twice = steady((0.4, 0.4)), steady((0.4, 0.4, 0.4))
+    assert (once.low, once.high) == pytest.approx((2.2, 2.6))
+    assert (twice.low, twice.high) == pytest.approx((2.4, 2.4))
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    # ten values of mean 1 and standard deviation 0.0258; t of nine degrees is 2.262
+    found = mean_interval([*SCATTERED, 1.0], [1.0] * 10)
+    assert found.median == pytest.approx(1.0)
+    reach = 2.262 * statistics.stdev([*SCATTERED, 1.0]) / 10**0.5
+    assert (found.low, found.high) == pytest.approx((1 - reach, 1 + reach), rel=1e-4)
+    assert mean_interval([1.0, 3.0], [3.0, 1.0]) == Interval(1.5, 1.0, 3.0, 2)
+    with pytest.raises(ValueError, match="no values"):
+        mean_interval([], [])
+
+
+@pytest.mark.parametrize(("degrees", "quantile"), [(5, 2.5706), (10, 2.2281), (30, 2.0423)])
+def test_students_quantiles(degrees: int, quantile: float) -> None:
+    assert student_quantile(degrees) == pytest.approx(quantile, abs=0.003)
 
 
 def test_a_quick_run_within_one_epoch_has_seen_no_end() -> None:

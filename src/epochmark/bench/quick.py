@@ -9,6 +9,8 @@ from epochmark.results.record import Lap
 from epochmark.results.statistics import (
     MIN_INTERVAL_VALUES,
     NANOSECONDS,
+    QUICK_BUDGET_S,
+    QUICK_EPOCHS,
     QUICK_PRECISION,
     steady_epoch,
 )
@@ -19,12 +21,8 @@ LOOKS_PER_EPOCH = 8
 MIN_EPOCHS = 2
 """The change to the second epoch may compile for the smaller last batch, the next shows what every
 change takes."""
-MAX_EPOCHS = 2.5
-"""A quarter of a full run."""
 MIN_S = 3.0
 """Fast devices train that long, however many epochs it takes."""
-BUDGET_S = 60.0
-"""Slow machines stop here, if need be before their first epoch has ended."""
 
 
 class QuickStop:
@@ -47,8 +45,8 @@ class QuickStop:
         return self._stopping
 
     def _is_over(self, elapsed_s: float) -> bool:
-        enough = self._steps >= MAX_EPOCHS * self._steps_per_epoch and elapsed_s >= MIN_S
-        return enough or elapsed_s >= BUDGET_S
+        enough = self._steps >= QUICK_EPOCHS * self._steps_per_epoch and elapsed_s >= MIN_S
+        return enough or elapsed_s >= QUICK_BUDGET_S
 
     def _knows_enough(self) -> bool:
         """At the fixed points: the end of an epoch was seen and the interval is narrow enough."""

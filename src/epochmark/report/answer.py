@@ -35,7 +35,13 @@ from epochmark.results.sensed import (
     why_no_energy,
 )
 from epochmark.results.settling import BURST_S, WINDOW_S, settled
-from epochmark.results.statistics import MIN_INTERVAL_VALUES, QUICK_PRECISION
+from epochmark.results.statistics import (
+    MIN_INTERVAL_VALUES,
+    NANOSECONDS,
+    QUICK_BUDGET_S,
+    QUICK_EPOCHS,
+    QUICK_PRECISION,
+)
 from epochmark.results.tuning import settings_text
 
 _LABEL_WIDTH = 14
@@ -156,12 +162,19 @@ def _projected_text(record: Record) -> str:
         f"95 % interval: {seconds_text(low)} to {seconds_text(high)}",
         f"from {steps_in(record.timing.laps):,} of {expected_steps(record.workload):,} steps",
     ]
-    if steady is not None and steady.half_width > QUICK_PRECISION:
+    if steady is not None and steady.half_width > QUICK_PRECISION and _ran_out(record):
         notes.append(f"its time ended with the steady epoch known to {steady.half_width:.1%}")
     if steady is not None and not steady.epoch_end_seen:
         notes.append("epoch end not seen")
     epochs = f"{seconds_text(headline.projected_elapsed_s)} for {record.workload.epochs} epochs"
     return f"{epochs}, projected ({', '.join(notes)})"
+
+
+def _ran_out(record: Record) -> bool:
+    """Whether a quick run ended because its time was over: at another lap it knew enough."""
+    laps = record.timing.laps
+    epochs = steps_in(laps) / steps_per_epoch(record.workload)
+    return epochs >= QUICK_EPOCHS or laps[-1].end_ns >= QUICK_BUDGET_S * NANOSECONDS
 
 
 def _clock_facts(clocks: Clocks) -> list[tuple[str, str]]:
@@ -196,7 +209,7 @@ def _steady_text(record: Record) -> str:
     meaning = "95 % interval" if interval.count >= MIN_INTERVAL_VALUES else "all"
     notes = [
         f"{meaning}: {seconds_text(interval.low)} to {seconds_text(interval.high)}",
-        f"median of {interval.count} {units}",
+        f"{'median' if steady.unit == 'epoch' else 'mean'} of {interval.count} {units}",
     ]
     if steady.warm_up_units:
         notes.append(f"{steady.warm_up_s:.1f} s of warm-up left out")

@@ -35,9 +35,10 @@ def key_of(record: Record) -> ComparabilityKey:
 
 
 def machine_identity(machine: Machine) -> tuple[object, ...]:
-    """What tells machines apart: the random id where there is one, else the hardware."""
+    """What tells machines apart: the random id where there is one, else the hardware. Confined to
+    fewer cores (taskset, a container) it is another machine."""
     if machine.machine_id is not None:
-        return (machine.machine_id,)
+        return (machine.machine_id, machine.usable_cores)
     return (
         machine.cpu,
         machine.model,

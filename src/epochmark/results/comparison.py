@@ -181,6 +181,7 @@ def _context(record: Record) -> dict[str, str]:
         "power": machine.power_source,
         "power mode": machine.power_mode,
         "CPU governor": machine.cpu_governor,
+        "usable cores": str(machine.usable_cores),
         "CPU quota": f"{machine.cpu_quota:g} CPUs" if machine.cpu_quota else None,
         "kinds of cores": machine.core_kinds,
         "system": f"{machine.os} {machine.os_version}".strip(),
