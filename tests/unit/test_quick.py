@@ -9,7 +9,8 @@ from epochmark.worker.protocol import EpochEnd, Lap
 
 STEPS = 400
 NOISE = (1.0, 1.004, 0.997, 1.002, 0.996, 1.003, 0.999)
-ROUGH = (1.0, 1.4, 0.7, 1.2, 0.6, 1.3, 0.9)
+WILD = (1.7, 0.6, 1.1, 0.5, 1.0)
+ROUGH = (1.0, 1.2, 0.85, 1.1, 0.8, 1.15, 0.95)
 
 
 def laps(lap_s: float, noise: tuple[float, ...], per_epoch: int = 40) -> Iterator[Lap]:
@@ -48,6 +49,18 @@ def test_a_rough_run_ends_after_a_quarter_of_the_work() -> None:
     assert 2.5 <= epochs < 2.6
 
 
+def test_a_run_too_rough_for_a_figure_goes_on_until_it_has_one() -> None:
+    epochs, seconds = stopped_after(laps(0.25, WILD))
+    assert 3 < epochs < 6
+    assert seconds < 60
+
+
+def test_and_ends_with_its_budget_if_it_gets_none() -> None:
+    worse = tuple((0.5, 2.0)[index // 50 % 2] for index in range(400))
+    _, seconds = stopped_after(laps(0.25, worse))
+    assert 60 <= seconds < 61
+
+
 def test_a_slow_machine_ends_with_its_budget_of_time() -> None:
     epochs, seconds = stopped_after(laps(3.0, NOISE))
     assert 60 <= seconds < 64
@@ -55,7 +68,7 @@ def test_a_slow_machine_ends_with_its_budget_of_time() -> None:
 
 
 def test_a_fast_device_goes_on_for_a_few_seconds() -> None:
-    epochs, seconds = stopped_after(laps(0.25, ROUGH, per_epoch=2))
+    epochs, seconds = stopped_after(laps(0.25, NOISE, per_epoch=2))
     assert seconds >= 3
     assert epochs > 2.5
 

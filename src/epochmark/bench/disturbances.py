@@ -16,7 +16,7 @@ from epochmark.results.heat import signs_of_heat
 from epochmark.results.record import Finding, Record
 from epochmark.results.sensed import series_of
 from epochmark.results.settling import TEMPERATURE_CHANGE_C, WINDOW_S, is_steady
-from epochmark.results.statistics import MIN_INTERVAL_VALUES, NANOSECONDS
+from epochmark.results.statistics import MIN_INTERVAL_VALUES, NANOSECONDS, SteadyEpoch
 
 FOREIGN_CPUS = 0.1
 """Foreign work of a tenth of one CPU: an engine that waits for its slowest thread at every layer
@@ -53,6 +53,12 @@ def disturbances(record: Record) -> Iterator[Finding]:
     yield from _power(record)
     yield from _steadiness(record)
     yield from _settling(record)
+
+
+def is_unsteady(steady: SteadyEpoch) -> bool:
+    """Whether the interval is known, and too wide for a figure."""
+    tells = steady.unit == "epoch" or steady.interval.count >= MIN_INTERVAL_VALUES
+    return tells and steady.half_width > UNSTEADY_SHARE
 
 
 def _calm(seen: Calmness) -> Iterator[Finding]:
@@ -137,8 +143,7 @@ def _steadiness(record: Record) -> Iterator[Finding]:
             yield make_finding(FindingCode.THROTTLED, "; ".join([detail, *signs]))
         else:
             yield make_finding(FindingCode.DRIFTING, detail)
-    tells = steady.unit == "epoch" or steady.interval.count >= MIN_INTERVAL_VALUES
-    if tells and steady.half_width > UNSTEADY_SHARE:
+    if is_unsteady(steady):
         yield make_finding(
             FindingCode.UNSTEADY,
             f"the steady epoch is only known to {steady.half_width:.1%}, "

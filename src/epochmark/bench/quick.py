@@ -5,6 +5,7 @@ The rule and its simulated coverage are in docs/measurement.md.
 
 from __future__ import annotations
 
+from epochmark.bench.disturbances import is_unsteady
 from epochmark.results.record import Lap
 from epochmark.results.statistics import (
     MIN_INTERVAL_VALUES,
@@ -41,23 +42,24 @@ class QuickStop:
             return False
         self._laps.append(Lap(epoch=report.epoch, steps=report.steps, end_ns=report.end_ns))
         self._steps += report.steps
-        self._stopping = self._is_over(report.end_ns / NANOSECONDS) or self._knows_enough()
+        elapsed_s = report.end_ns / NANOSECONDS
+        self._stopping = elapsed_s >= QUICK_BUDGET_S or self._knows_enough(elapsed_s)
         return self._stopping
 
-    def _is_over(self, elapsed_s: float) -> bool:
-        enough = self._steps >= QUICK_EPOCHS * self._steps_per_epoch and elapsed_s >= MIN_S
-        return enough or elapsed_s >= QUICK_BUDGET_S
-
-    def _knows_enough(self) -> bool:
-        """At the fixed points: the end of an epoch was seen and the interval is narrow enough."""
+    def _knows_enough(self, elapsed_s: float) -> bool:
+        """At the fixed points: the end of an epoch was seen and the interval is narrow enough; or
+        its share of the work is done and the figure is one that can be used."""
         due = self._steps * LOOKS_PER_EPOCH // self._steps_per_epoch
         if due <= self._looks:
             return False
         self._looks = due
         steady = steady_epoch(self._laps, self._steps_per_epoch)
+        if steady is None:
+            return False
+        if self._steps >= QUICK_EPOCHS * self._steps_per_epoch and elapsed_s >= MIN_S:
+            return not is_unsteady(steady)
         return (
-            steady is not None
-            and steady.interval.count >= MIN_INTERVAL_VALUES
+            steady.interval.count >= MIN_INTERVAL_VALUES
             and steady.epoch_end_seen
             and steady.half_width <= QUICK_PRECISION
         )

@@ -42,9 +42,9 @@ MIN_WHOLE_EPOCHS = MIN_INTERVAL_VALUES
 QUICK_PRECISION = 0.01
 """Half the interval over the steady epoch at which a quick run ends."""
 QUICK_EPOCHS = 2.5
-"""A quarter of a full run: a quick run takes no more."""
+"""A quarter of a full run: here a quick run ends, unless its figure is too uncertain to be used."""
 QUICK_BUDGET_S = 60.0
-"""On slow machines it stops here, if need be before its first epoch has ended."""
+"""Here it ends at the latest, if need be before its first epoch has."""
 
 UNSURE_OF_ONE = 0.5
 """A change of epochs seen once may take as much more or less the next time, as a share."""
