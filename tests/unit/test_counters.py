@@ -99,3 +99,18 @@ def test_reading_a_tree_that_has_ended_is_no_error() -> None:
     assert not seen.look_for_children()
     assert seen.read().own_s >= first.own_s
     seen.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pressure_that_is_switched_off_leaves_swapping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with psi=0, the default of RHEL 8; a folder can be opened but not read either."""
+    really = counters._open
+    switched_off = {"/proc/pressure/memory": tmp_path}
+    monkeypatch.setattr(counters, "_open", lambda path: really(switched_off.get(path, path)))
+    seen = LinuxCounters(os.getpid())
+    reading = seen.read()
+    seen.close()
+    assert reading.memory_stall_s is None
+    assert reading.swap_in_bytes is not None

@@ -130,7 +130,8 @@ class LinuxCounters:
         self._stat = _open("/proc/stat")
         self._root_stat = None if root == os.getpid() else _open(f"/proc/{root}/stat")
         self._pressure = _open("/proc/pressure/memory")
-        self._vmstat = _open("/proc/vmstat") if self._pressure is None else None
+        # where pressure is switched off its file opens, and only reading it fails
+        self._vmstat = None if _content(self._pressure) else _open("/proc/vmstat")
         self._quota = _open(quota_statistics(Path("/sys/fs/cgroup")))
 
     def read(self) -> Reading:
