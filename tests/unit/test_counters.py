@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,11 @@ def test_pressure_that_is_switched_off_leaves_swapping(
     seen.close()
     assert reading.memory_stall_s is None
     assert reading.swap_in_bytes is not None
+
+
+def test_a_mac_does_not_tell_what_was_read_from_swap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a data set that is mapped into memory is no memory pressure."""
+    for clock in ("CLOCK_MONOTONIC_RAW", "CLOCK_UPTIME_RAW"):
+        monkeypatch.setattr(time, clock, time.CLOCK_MONOTONIC, raising=False)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert PsutilCounters(os.getpid()).read().swap_in_bytes is None

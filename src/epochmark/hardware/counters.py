@@ -86,7 +86,7 @@ class PsutilCounters:
             busy_s=times.user + times.system + getattr(times, "nice", 0.0),
             idle_s=times.idle,
             own_s=self._own_s(),
-            swap_in_bytes=psutil.swap_memory().sin,
+            swap_in_bytes=_swapped_in_bytes(),
             suspended_s=_asleep_s(),
         )
 
@@ -102,6 +102,11 @@ class PsutilCounters:
 
     def close(self) -> None:
         pass
+
+
+def _swapped_in_bytes() -> int | None:
+    """None on a Mac: there psutil counts page-ins of every pager, also those of mapped files."""
+    return None if sys.platform == "darwin" else psutil.swap_memory().sin
 
 
 def _asleep_s() -> float | None:
