@@ -32,6 +32,8 @@ procs_blocked 0
 """
 TICK = counters.TICKS_PER_S
 
+KINDS = [PsutilCounters, *([LinuxCounters] if sys.platform == "linux" else [])]
+
 BURN = (
     "import sys, time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\nsys.stdin.read()"
 )
@@ -66,9 +68,7 @@ def test_a_group_with_a_quota_tells_when_it_throttled(tmp_path: Path) -> None:
     assert quota_statistics(tmp_path) == inner / "cpu.stat"
 
 
-@pytest.mark.parametrize(
-    "kind", [PsutilCounters, *([LinuxCounters] if sys.platform == "linux" else [])]
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_process_is_foreign_until_it_is_known_as_a_child(
     kind: type[PsutilCounters | LinuxCounters],
 ) -> None:
@@ -91,15 +91,19 @@ def test_a_process_is_foreign_until_it_is_known_as_a_child(
     assert known.at_s > before.at_s
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_reading_a_tree_that_has_ended_is_no_error() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_reading_a_tree_that_has_ended_is_no_error(
+    kind: type[PsutilCounters | LinuxCounters],
+) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
-        seen = LinuxCounters(child.pid)
+        opened: list[Counters] = [kind(child.pid)]
         child.wait()
-    first = seen.read()
-    assert not seen.look_for_children()
-    assert seen.read().own_s >= first.own_s
-    seen.close()
+    opened.append(kind(child.pid))
+    for seen in opened:
+        first = seen.read()
+        assert not seen.look_for_children()
+        assert seen.read().own_s >= first.own_s
+        seen.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -76,7 +76,7 @@ class PsutilCounters:
 
     def __init__(self, root: int) -> None:
         self.cpus = usable_cores()
-        self._root = psutil.Process(root)
+        self._root = root
         self._children: dict[int, psutil.Process] = {}
 
     def read(self) -> Reading:
@@ -92,13 +92,13 @@ class PsutilCounters:
 
     def _own_s(self) -> float:
         total = time.process_time() + _cpu_seconds(self._children)
-        if self._root.pid != os.getpid():
+        if self._root != os.getpid():
             with contextlib.suppress(psutil.Error):
-                total += sum(self._root.cpu_times()[:4])
+                total += sum(psutil.Process(self._root).cpu_times()[:4])
         return total
 
     def look_for_children(self) -> bool:
-        return _look_for_children(self._root.pid, self._children)
+        return _look_for_children(self._root, self._children)
 
     def close(self) -> None:
         pass
