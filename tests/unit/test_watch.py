@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from epochmark.bench.preflight import Busy, Culprit, wait_for_calm
+from epochmark.bench.preflight import Busy, Culprit, look, wait_for_calm
 from epochmark.bench.watch import MAX_SAMPLES, Watch
 from epochmark.hardware.counters import Reading
 from epochmark.results.calm import calmness
@@ -154,6 +154,21 @@ def test_a_busy_machine_is_told_of_once_and_waited_for() -> None:
     assert not wait_for_calm(lambda root: busy, told.append, sleep=lambda seconds: None)
     assert [round(one.foreign_cpus, 2) for one in told] == [0.9]
     assert told[0].cpus == 2
+
+
+@pytest.mark.parametrize(
+    ("own_cpus", "foreign_cpus", "calm"),
+    [(4, 0.4, True), (4, 0.6, False), (8, 0.4, False), (None, 0.4, False), (None, 0.2, True)],
+)
+def test_beside_a_run_that_leaves_half_of_the_cpus_more_is_borne(
+    own_cpus: int | None, foreign_cpus: float, calm: bool
+) -> None:
+    """As by the rule that judges the run: it would be marked as disturbed, or not."""
+    each_second = replace(CALM, busy_s=foreign_cpus, own_s=0.0, idle_s=16 - foreign_cpus)
+    machine = ScriptedCounters(each_second)
+    machine.cpus = 16
+    seen = look(lambda root: machine, own_cpus, sleep=lambda seconds: None)
+    assert (seen is None) == calm
 
 
 @pytest.mark.parametrize(
