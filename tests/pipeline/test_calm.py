@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from epochmark.bench import preflight
 from epochmark.bench.disturbances import disturbances
 from epochmark.bench.validity import judge
+from epochmark.cli import app
 from epochmark.hardware.counters import open_counters
 from epochmark.results.record import Calm, Lap, Record, WatchingCost
+from epochmark.results.store import FOLDER_VARIABLE
 from epochmark.results.upgrades import decode_record, encode_record
 from tests.pipeline.conftest import MeasureFake
 from tests.pipeline.program import Program
@@ -70,6 +75,26 @@ def test_the_command_watches_the_runs_of_real_engines(program: Program) -> None:
     assert done.returncode == 0, done.stderr
     (record,) = program.records()
     assert record["calm"]["worker_cpu_s"] > 0
+
+
+@pytest.mark.parametrize("options", [(), ("--anyway",)])
+def test_each_of_several_runs_is_looked_at(
+    options: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On a machine that is always busy; the first is waited for, and none with ``--anyway``."""
+    monkeypatch.setattr(preflight, "look", lambda *_: preflight.Busy(0.9, 2, None))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    command = ["run", "--repeat", "3", "--steps", "1", "--threads", "1", "--json", *options]
+    app(command, standalone_mode=False)
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)) == 3
+    looks = 0 if options else 3
+    assert err.count("other programs use 0.9 of 2 CPUs") == looks
+    assert err.count("will probably be marked as disturbed") == looks
+    assert err.count("Waiting up to") == min(looks, 1)
 
 
 def test_a_quiet_machine_disturbs_nothing(record: Record) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,8 @@ procs_running 3
 procs_blocked 0
 """
 TICK = counters.TICKS_PER_S
+
+KINDS = [PsutilCounters, *([LinuxCounters] if sys.platform == "linux" else [])]
 
 BURN = (
     "import sys, time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\nsys.stdin.read()"
@@ -65,9 +68,7 @@ def test_a_group_with_a_quota_tells_when_it_throttled(tmp_path: Path) -> None:
     assert quota_statistics(tmp_path) == inner / "cpu.stat"
 
 
-@pytest.mark.parametrize(
-    "kind", [PsutilCounters, *([LinuxCounters] if sys.platform == "linux" else [])]
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_process_is_foreign_until_it_is_known_as_a_child(
     kind: type[PsutilCounters | LinuxCounters],
 ) -> None:
@@ -90,12 +91,39 @@ def test_a_process_is_foreign_until_it_is_known_as_a_child(
     assert known.at_s > before.at_s
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_reading_a_tree_that_has_ended_is_no_error() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_reading_a_tree_that_has_ended_is_no_error(
+    kind: type[PsutilCounters | LinuxCounters],
+) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
-        seen = LinuxCounters(child.pid)
+        opened: list[Counters] = [kind(child.pid)]
         child.wait()
-    first = seen.read()
-    assert not seen.look_for_children()
-    assert seen.read().own_s >= first.own_s
+    opened.append(kind(child.pid))
+    for seen in opened:
+        first = seen.read()
+        assert not seen.look_for_children()
+        assert seen.read().own_s >= first.own_s
+        seen.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pressure_that_is_switched_off_leaves_swapping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with psi=0, the default of RHEL 8; a folder can be opened but not read either."""
+    really = counters._open
+    switched_off = {"/proc/pressure/memory": tmp_path}
+    monkeypatch.setattr(counters, "_open", lambda path: really(switched_off.get(path, path)))
+    seen = LinuxCounters(os.getpid())
+    reading = seen.read()
     seen.close()
+    assert reading.memory_stall_s is None
+    assert reading.swap_in_bytes is not None
+
+
+def test_a_mac_does_not_tell_what_was_read_from_swap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a data set that is mapped into memory is no memory pressure."""
+    for clock in ("CLOCK_MONOTONIC_RAW", "CLOCK_UPTIME_RAW"):
+        monkeypatch.setattr(time, clock, time.CLOCK_MONOTONIC, raising=False)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert PsutilCounters(os.getpid()).read().swap_in_bytes is None

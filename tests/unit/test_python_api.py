@@ -25,6 +25,11 @@ def test_the_examples_of_the_page_run(
     assert results.failed == 0
 
 
+def test_a_quick_run_is_marked_as_one() -> None:
+    record = epochmark.run("fake", quick=True, save=False)
+    assert record.workload.variant == ["quick"]
+
+
 @pytest.mark.parametrize("name", epochmark.__all__)
 def test_every_name_exists_and_is_documented(name: str) -> None:
     assert getattr(epochmark, name).__doc__

@@ -10,6 +10,7 @@ import pytest
 from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
+from epochmark.hardware.machine import usable_cores
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,9 @@ def test_threads_are_refused_where_nobody_can_set_them(monkeypatch: pytest.Monke
     RunRequest(engine="fake").check()
     with pytest.raises(EpochmarkError, match="fake lets nobody set its threads"):
         RunRequest(engine="fake", threads=1).check()
+
+
+def test_the_cpus_a_run_will_keep_busy() -> None:
+    assert RunRequest(engine="fake", threads=1).run_cpus == 1
+    assert RunRequest(engine="fake").run_cpus == usable_cores()
+    assert RunRequest(engine="fake", device="gpu:1").run_cpus == 1

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from epochmark.bench.preflight import Busy, Culprit, wait_for_calm
+from epochmark.bench.preflight import Busy, Culprit, look, wait_for_calm
 from epochmark.bench.watch import MAX_SAMPLES, Watch
 from epochmark.hardware.counters import Reading
 from epochmark.results.calm import calmness
@@ -88,7 +88,7 @@ def test_a_long_run_keeps_few_samples_and_loses_nothing() -> None:
 
 
 def test_processes_of_our_own_tree_are_no_foreign_load() -> None:
-    counters = ScriptedCounters(replace(CALM, busy_s=1.9, own_s=0.9), children_after=1)
+    counters = ScriptedCounters(replace(CALM, busy_s=1.9, own_s=0.9), children_after=2)
     calm = watched(counters, samples=30).calm(FITTED)
     assert calm is not None
     assert calmness(calm).foreign_cpus == pytest.approx(0.0, abs=0.01)
@@ -96,12 +96,26 @@ def test_processes_of_our_own_tree_are_no_foreign_load() -> None:
 
 def test_the_tree_is_searched_now_and_then_not_at_every_sample() -> None:
     watched(counters := ScriptedCounters(replace(CALM, own_s=0.5)), samples=60)
-    assert 5 <= counters.searches <= 7
+    assert 6 <= counters.searches <= 8
 
 
-def test_a_calm_machine_is_not_searched() -> None:
+def test_a_calm_machine_is_searched_once() -> None:
     watched(counters := ScriptedCounters(CALM), samples=60)
-    assert counters.searches == 0
+    assert counters.searches == 1
+
+
+class WithBusyPast(ScriptedCounters):
+    """A worker whose children used 60 CPU seconds before the fit and nothing since."""
+
+    def read(self) -> Reading:
+        reading = super().read()
+        return replace(reading, own_s=reading.own_s + (60.0 if self.searches else 0.0))
+
+
+def test_what_children_used_before_the_fit_hides_no_foreign_load() -> None:
+    calm = watched(WithBusyPast(replace(CALM, own_s=0.5)), samples=30).calm(FITTED)
+    assert calm is not None
+    assert calmness(calm).foreign_cpus == pytest.approx(1.02)
 
 
 def test_what_watching_costs_is_counted() -> None:
@@ -140,6 +154,21 @@ def test_a_busy_machine_is_told_of_once_and_waited_for() -> None:
     assert not wait_for_calm(lambda root: busy, told.append, sleep=lambda seconds: None)
     assert [round(one.foreign_cpus, 2) for one in told] == [0.9]
     assert told[0].cpus == 2
+
+
+@pytest.mark.parametrize(
+    ("own_cpus", "foreign_cpus", "calm"),
+    [(4, 0.4, True), (4, 0.6, False), (8, 0.4, False), (None, 0.4, False), (None, 0.2, True)],
+)
+def test_beside_a_run_that_leaves_half_of_the_cpus_more_is_borne(
+    own_cpus: int | None, foreign_cpus: float, calm: bool
+) -> None:
+    """As by the rule that judges the run: it would be marked as disturbed, or not."""
+    each_second = replace(CALM, busy_s=foreign_cpus, own_s=0.0, idle_s=16 - foreign_cpus)
+    machine = ScriptedCounters(each_second)
+    machine.cpus = 16
+    seen = look(lambda root: machine, own_cpus, sleep=lambda seconds: None)
+    assert (seen is None) == calm
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,9 @@ def is_unsteady(steady: SteadyEpoch) -> bool:
 
 
 def _calm(seen: Calmness) -> Iterator[Finding]:
-    limit = FOREIGN_CPUS_BESIDE if _has_room(seen) else FOREIGN_CPUS
+    limit = FOREIGN_CPUS
+    if has_room(seen.idle_cpus, seen.own_cpus, seen.foreign_cpus):
+        limit = FOREIGN_CPUS_BESIDE
     if seen.foreign_cpus > limit and seen.foreign_cpus * seen.lasted_s > FOREIGN_CPU_S:
         yield make_finding(
             FindingCode.FOREIGN_LOAD,
@@ -95,8 +97,9 @@ def _calm(seen: Calmness) -> Iterator[Finding]:
         yield make_finding(FindingCode.SUSPENDED, f"for {seen.suspended_s:.0f} s")
 
 
-def _has_room(seen: Calmness) -> bool:
-    return seen.idle_cpus >= seen.own_cpus + seen.foreign_cpus
+def has_room(idle_cpus: float, own_cpus: float, foreign_cpus: float) -> bool:
+    """Whether at least half of the CPUs idle."""
+    return idle_cpus >= own_cpus + foreign_cpus
 
 
 def _power(record: Record) -> Iterator[Finding]:

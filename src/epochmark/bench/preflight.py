@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import psutil
 
+from epochmark.bench.disturbances import FOREIGN_CPUS_BESIDE, has_room
 from epochmark.bench.watch import OpenCounters, foreign_cpu_s
 from epochmark.hardware.counters import Counters
 
 LOOK_S = 1.0
 BUSY_CPUS = 0.3
-"""Over one second; higher than the limit for a whole run, since starting us is itself a stir."""
+"""Over one second; higher than the limit for a whole run, since starting us is itself a stir.
+Beside a run that leaves half of the CPUs idle it is the limit for a whole run."""
 WAIT_S = 10.0
 
 
@@ -47,23 +49,30 @@ class Busy:
         return f"other programs use {used}; the busiest ({one.cpus:.1f}) is {who}"
 
 
-def look(open_counters: OpenCounters, sleep: Callable[[float], None] = time.sleep) -> Busy | None:
-    """Watch the machine for ``LOOK_S``; None when it is calm."""
+def look(
+    open_counters: OpenCounters,
+    own_cpus: int | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Busy | None:
+    """Watch the machine for ``LOOK_S``; None when it is calm enough for work that will keep
+    ``own_cpus`` busy, by default all."""
     counters = open_counters(os.getpid())
     try:
-        return _look(counters, sleep)
+        return _look(counters, counters.cpus if own_cpus is None else own_cpus, sleep)
     finally:
         counters.close()
 
 
-def _look(counters: Counters, sleep: Callable[[float], None]) -> Busy | None:
+def _look(counters: Counters, own_cpus: int, sleep: Callable[[float], None]) -> Busy | None:
     processes = _cpu_seconds()
     before = counters.read()
     sleep(LOOK_S)
     after = counters.read()
     lasted_s = after.at_s - before.at_s
     foreign_cpus = foreign_cpu_s(before, after) / lasted_s
-    if foreign_cpus < BUSY_CPUS:
+    idle_cpus = (after.idle_s - before.idle_s) / lasted_s - own_cpus
+    room = has_room(idle_cpus, own_cpus, foreign_cpus)
+    if foreign_cpus < (FOREIGN_CPUS_BESIDE if room else BUSY_CPUS):
         return None
     return Busy(foreign_cpus, counters.cpus, _culprit(processes, lasted_s))
 
@@ -71,6 +80,7 @@ def _look(counters: Counters, sleep: Callable[[float], None]) -> Busy | None:
 def wait_for_calm(
     open_counters: OpenCounters,
     on_busy: Callable[[Busy], None],
+    own_cpus: int | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
     """Look until the machine is calm, for ``WAIT_S`` at most; whether it is calm now.
@@ -79,7 +89,7 @@ def wait_for_calm(
     """
     looks = int(WAIT_S / LOOK_S)
     for number in range(looks):
-        busy = look(open_counters, sleep)
+        busy = look(open_counters, own_cpus, sleep)
         if busy is None:
             return True
         if number == 0:

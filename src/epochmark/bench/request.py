@@ -62,6 +62,12 @@ class RunRequest:
         """Batch size of this run."""
         return self.batch_size or self.workload.batch_size
 
+    @property
+    def run_cpus(self) -> int:
+        """CPUs this run will keep busy, as far as can be told before: all of them unless threads
+        are asked for; one that feeds another device."""
+        return (self.threads or usable_cores()) if self.device == "cpu" else 1
+
     def variant(self) -> list[str]:
         """Every departure from the workload as specified and from the whole machine, sorted."""
         departures = []

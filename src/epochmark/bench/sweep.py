@@ -41,6 +41,8 @@ def _at(run: PlannedRun, batch_size: int) -> PlannedRun:
         _refuse(
             "a sweep has several batch sizes: leave --batch out, or --sweep-batch and --batches"
         )
+    if asked.max_steps is not None or asked.settle:
+        _refuse("runs of a sweep decide by themselves when to stop: leave --steps and --settle out")
     request = replace(asked, batch_size=batch_size, quick=True)
     request.check()
     return replace(run, request=request)

@@ -126,6 +126,8 @@ class Watch:
 
     def _sample(self, counters: Counters) -> None:
         began_s = time.thread_time()
+        if not self._readings:
+            counters.look_for_children()  # else what they used before the fit counts when found
         reading = counters.read()
         if self._is_suspicious(reading) and counters.look_for_children():
             reading = counters.read()

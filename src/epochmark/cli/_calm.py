@@ -16,8 +16,8 @@ def is_measured(request: RunRequest) -> bool:
 
 
 BUSY_RUN = (
-    "The machine is still busy. The run starts, but will probably be marked as disturbed; "
-    "close other programs and run it again for a figure that can be ranked."
+    "The run starts, but will probably be marked as disturbed; close other programs and run it "
+    "again for a figure that can be ranked."
 )
 
 
@@ -31,9 +31,9 @@ def tell_waiting(holder: str) -> None:
     )
 
 
-def await_calm(still_busy: str = BUSY_RUN) -> bool:
-    """Wait a little for other busy programs to end; then go on, having told what ``still_busy``
-    says. Whether the machine is calm now."""
+def await_calm(own_cpus: int | None = None, still_busy: str = BUSY_RUN) -> None:
+    """Wait a little for other busy programs to end, since ``own_cpus`` (by default all) are needed;
+    then go on, having told what ``still_busy`` says."""
     from epochmark.bench.preflight import WAIT_S, Busy, wait_for_calm
     from epochmark.cli._console import printable, remark
     from epochmark.hardware.counters import open_counters
@@ -44,7 +44,17 @@ def await_calm(still_busy: str = BUSY_RUN) -> bool:
             "falsify the time (--anyway does not wait)."
         )
 
-    calm = wait_for_calm(open_counters, tell)
-    if not calm:
-        remark(still_busy)
-    return calm
+    if not wait_for_calm(open_counters, tell, own_cpus):
+        remark(f"The machine is still busy. {still_busy}")
+
+
+def tell_busy(own_cpus: int) -> None:
+    """Look once, before a later run of several, and tell who is busy. It does not wait: a pause
+    that differs from run to run would let the machine cool down before some of them only."""
+    from epochmark.bench.preflight import look
+    from epochmark.cli._console import printable, remark
+    from epochmark.hardware.counters import open_counters
+
+    busy = look(open_counters, own_cpus)
+    if busy is not None:
+        remark(f"{printable(str(busy))}. {BUSY_RUN}")

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from epochmark.results.limits import Limits
     from epochmark.results.record import Machine
 
-STILL_BUSY = (
-    "The machine is still busy. What is measured now may be too low; close other programs and "
-    "measure again."
-)
+STILL_BUSY = "What is measured now may be too low; close other programs and measure again."
 
 
 def limits(
@@ -113,7 +110,7 @@ def _measure(
     with measuring_alone(tell_waiting):
         kept = _kept(folder, machine)
         if not anyway:
-            await_calm(STILL_BUSY)
+            await_calm(still_busy=STILL_BUSY)
         if not engines or "native" in engines or kept.processor is None:
             with activity("the processor") as tell:
                 kept = msgspec.structs.replace(kept, processor=measure_processor(tell))

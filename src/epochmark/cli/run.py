@@ -255,8 +255,9 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut], list
 
     measured: list[Measured] = []
     with measuring_alone(tell_waiting):
-        if not job.anyway and any(is_measured(planned.request) for planned in plan.runs):
-            await_calm()
+        needed = [one.request.run_cpus for one in plan.runs if is_measured(one.request)]
+        if needed and not job.anyway:
+            await_calm(max(needed))
         runs, unsearched, tuned = find_settings(plan, job.workshop, not job.quiet)
         left_out = [*plan.left_out, *unsearched]
         for number, planned in enumerate(runs, start=1):
@@ -280,13 +281,15 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut], list
 
 def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measured:
     from epochmark.bench.session import measure
-    from epochmark.cli._calm import is_measured
+    from epochmark.cli._calm import is_measured, tell_busy
     from epochmark.cli._progress import RunProgress
     from epochmark.hardware.counters import open_counters
     from epochmark.hardware.sensors import all_sensors
     from epochmark.results.settling import LIMIT_S
 
     request = planned.request
+    if position[0] > 1 and is_measured(request) and not job.anyway:
+        tell_busy(request.run_cpus)
     per_epoch = request.workload.steps_per_epoch(request.run_batch_size)
     steps = min(per_epoch * request.run_epochs, request.max_steps or per_epoch * request.run_epochs)
     batch = "" if request.batch_size is None else f", batch {request.batch_size}"

@@ -76,7 +76,7 @@ class PsutilCounters:
 
     def __init__(self, root: int) -> None:
         self.cpus = usable_cores()
-        self._root = psutil.Process(root)
+        self._root = root
         self._children: dict[int, psutil.Process] = {}
 
     def read(self) -> Reading:
@@ -86,22 +86,27 @@ class PsutilCounters:
             busy_s=times.user + times.system + getattr(times, "nice", 0.0),
             idle_s=times.idle,
             own_s=self._own_s(),
-            swap_in_bytes=psutil.swap_memory().sin,
+            swap_in_bytes=_swapped_in_bytes(),
             suspended_s=_asleep_s(),
         )
 
     def _own_s(self) -> float:
         total = time.process_time() + _cpu_seconds(self._children)
-        if self._root.pid != os.getpid():
+        if self._root != os.getpid():
             with contextlib.suppress(psutil.Error):
-                total += sum(self._root.cpu_times()[:4])
+                total += sum(psutil.Process(self._root).cpu_times()[:4])
         return total
 
     def look_for_children(self) -> bool:
-        return _look_for_children(self._root.pid, self._children)
+        return _look_for_children(self._root, self._children)
 
     def close(self) -> None:
         pass
+
+
+def _swapped_in_bytes() -> int | None:
+    """None on a Mac: there psutil counts page-ins of every pager, also those of mapped files."""
+    return None if sys.platform == "darwin" else psutil.swap_memory().sin
 
 
 def _asleep_s() -> float | None:
@@ -130,7 +135,8 @@ class LinuxCounters:
         self._stat = _open("/proc/stat")
         self._root_stat = None if root == os.getpid() else _open(f"/proc/{root}/stat")
         self._pressure = _open("/proc/pressure/memory")
-        self._vmstat = _open("/proc/vmstat") if self._pressure is None else None
+        # where pressure is switched off its file opens, and only reading it fails
+        self._vmstat = None if _content(self._pressure) else _open("/proc/vmstat")
         self._quota = _open(quota_statistics(Path("/sys/fs/cgroup")))
 
     def read(self) -> Reading:
