@@ -226,12 +226,11 @@ def _pages_in_bytes(vmstat: int | None) -> int | None:
 
 
 def _cpu_seconds(processes: dict[int, psutil.Process]) -> float:
-    """CPU seconds of those that live; what others used went to the process that waited for them."""
+    """CPU seconds of those that live and of those they waited for."""
     total = 0.0
     for process in processes.values():
         with contextlib.suppress(psutil.Error):
-            times = process.cpu_times()
-            total += times.user + times.system
+            total += sum(process.cpu_times()[:4])
     return total
 
 
