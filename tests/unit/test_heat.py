@@ -143,6 +143,53 @@ def test_energy_is_not_measured_rather_than_zero(
     assert "not measured" in line
 
 
+@pytest.mark.parametrize("back_to_truth", [False, True])
+@pytest.mark.parametrize("every_s", [1, 8, 25])
+def test_what_a_counter_missed_while_it_stalled_is_not_counted(
+    every_s: float, back_to_truth: bool
+) -> None:
+    def stalled(at_s: float) -> float:
+        missed_s = min(max(at_s - 300, 0), 150)
+        return 120 * (at_s - (missed_s if at_s < 450 or not back_to_truth else 0))
+
+    (one,) = energies(log({("energy", "CPU packages"): stalled}, 600, every_s=every_s))
+    assert one.watts == pytest.approx(120)
+    assert one.joules_per_epoch == pytest.approx(480, rel=0.01)
+    assert 240 < one.lasted_s <= 300
+
+
+def test_a_counter_that_froze_for_good_counts_until_then_if_that_is_long_enough() -> None:
+    def frozen(after_s: float) -> Any:
+        return {("energy", "CPU packages"): lambda at_s: 120 * min(at_s, after_s)}
+
+    (one,) = energies(log(frozen(120), 600))
+    assert one.watts == pytest.approx(120)
+    assert one.lasted_s < 120
+    assert energies(log(frozen(40), 600)) == []
+
+
+def without_readings(sensor: SensorLog, start_s: float, end_s: float) -> SensorLog:
+    """What it would have logged, had its first column had no value in that time."""
+    column = sensor.columns[0]
+    kept = [
+        None if start_s < at < end_s else value
+        for at, value in zip(sensor.at_s, column.values, strict=True)
+    ]
+    return msgspec.structs.replace(
+        sensor, columns=[msgspec.structs.replace(column, values=kept), *sensor.columns[1:]]
+    )
+
+
+def test_power_is_not_guessed_where_it_was_not_read() -> None:
+    power: Any = {("power", "GPU 0"): lambda at_s: 200.0 if at_s < 200 else 30.0}
+    (one,) = energies(without_readings(log(power, 600), 180, 500))
+    assert one.watts == 200
+    assert one.lasted_s == pytest.approx(180, abs=10)
+    assert energies(without_readings(log(power, 600), 50, 560)) == []
+    (one,) = energies(without_readings(log(power, 600, every_s=8), 190, 195))
+    assert one.lasted_s > 580, "one reading left out is no gap"
+
+
 def test_a_counter_goes_before_the_power_of_the_same_part() -> None:
     both: Any = {("power", "GPU 0"): lambda at_s: 90.0, ("energy", "GPU 0"): lambda at_s: 95 * at_s}
     (one,) = energies(log(both, 600))
