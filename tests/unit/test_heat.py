@@ -296,6 +296,26 @@ def test_heat_that_still_rises_is_waited_for_though_the_speed_is_steady() -> Non
     assert stopped_after(warming) > MIN_S + 120
 
 
+@pytest.mark.parametrize("every_s", [25, 60, 110])
+def test_heat_that_rises_is_waited_for_though_it_is_read_rarely(every_s: float) -> None:
+    heat: Any = {("temperature", "CPU"): lambda at_s: 40 + 0.02 * at_s}
+    warming = run(lambda at_s: 4.0, log(heat, 1300, every_s=every_s), lasted_s=1300, settle=True)
+    assert stopped_after(warming) == pytest.approx(LIMIT_S, abs=10)
+    kept: Any = {("temperature", "CPU"): lambda at_s: 60.0}
+    warm = run(lambda at_s: 4.0, log(kept, 1300, every_s=every_s), lasted_s=1300, settle=True)
+    assert stopped_after(warm) < LIMIT_S / 3
+
+
+def test_a_thermometer_that_dies_is_remembered_but_not_waited_for_until_the_end() -> None:
+    """It said last that the machine was warming, a degree at a time."""
+    died_s = 170.0
+    heat: Any = {("temperature", "CPU"): lambda at_s: 40.0 + at_s // 10}
+    record = run(lambda at_s: 4.0, log(heat, died_s), lasted_s=1300, settle=True)
+    end_s = stopped_after(record)
+    assert died_s + WINDOW_S < end_s < died_s + 2 * WINDOW_S
+    assert codes(cut(record, end_s)) == []
+
+
 def test_settling_has_an_end_and_says_that_it_was_no_success() -> None:
     slower = run(approach(5, 25, 2000), lasted_s=1300, settle=True)
     end_s = stopped_after(slower)
