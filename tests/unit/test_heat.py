@@ -55,6 +55,18 @@ def without(record: Record, quantity: str) -> Record:
     return msgspec.structs.replace(record, sensors=logs)
 
 
+def trained_on_gpu(record: Record, description: str | None = "a card") -> Record:
+    """The same, had its engine said that this GPU trained."""
+    device = msgspec.structs.replace(
+        record.device,
+        requested="gpu",
+        resolved="gpu:0",
+        resolved_description=description,
+        observed=["gpu:0"],
+    )
+    return msgspec.structs.replace(record, device=device)
+
+
 SLOWER = approach(5, 8, 150)
 WARMER: Any = {("temperature", "CPU"): approach(45, 98, 60)}
 
@@ -73,8 +85,9 @@ WARMER: Any = {("temperature", "CPU"): approach(45, 98, 60)}
         ({("throttle_count", "CPU"): lambda at_s: at_s // 7}, "throttled"),
         # only at the beginning, when it was not counted yet
         ({("throttle_count", "CPU"): lambda at_s: 3.0}, "drifting"),
-        ({("throttle_level", "GPU 0"): lambda at_s: float(at_s > 400)}, "throttled"),
-        ({("throttle_level", "GPU 0"): lambda at_s: float(at_s < 30)}, "drifting"),
+        ({("throttle_level", "CPU and GPU"): lambda at_s: float(at_s > 400)}, "throttled"),
+        ({("throttle_level", "CPU and GPU"): lambda at_s: float(at_s < 30)}, "drifting"),
+        ({("throttle_level", "GPU 0"): lambda at_s: 1.0}, "drifting"),
     ],
 )
 def test_loss_of_speed_is_put_down_to_heat_where_a_sensor_says_so(
@@ -82,6 +95,21 @@ def test_loss_of_speed_is_put_down_to_heat_where_a_sensor_says_so(
 ) -> None:
     found = codes(run(SLOWER, log(columns, 600)))
     assert {"throttled", "drifting"} & set(found) == {expected}
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (WARMER, "drifting"),
+        ({("throttle_count", "CPU"): lambda at_s: at_s // 7}, "drifting"),
+        ({("temperature", "GPU 0 a card"): approach(45, 90, 60)}, "throttled"),
+        ({("throttle_level", "GPU 0 a card"): lambda at_s: float(at_s > 400)}, "throttled"),
+        ({("throttle_level", "CPU and GPU"): lambda at_s: 1.0}, "throttled"),
+    ],
+)
+def test_heat_of_the_processor_is_not_why_a_gpu_became_slower(columns: Any, expected: str) -> None:
+    record = trained_on_gpu(run(SLOWER, log(columns, 600)))
+    assert {"throttled", "drifting"} & set(codes(record)) == {expected}
 
 
 def test_getting_faster_while_it_warms_up_is_no_throttling() -> None:
@@ -339,14 +367,7 @@ def on_gpu(use: Any, description: str | None = NAME, lasted_s: float = 60.0) -> 
     record = run(
         lambda at_s: 1.0, log({("utilisation", f"GPU 1 {NAME}"): use}, lasted_s), lasted_s=lasted_s
     )
-    device = msgspec.structs.replace(
-        record.device,
-        requested="gpu",
-        resolved="gpu:0",
-        resolved_description=description,
-        observed=["gpu:0"],
-    )
-    return msgspec.structs.replace(record, device=device)
+    return trained_on_gpu(record, description)
 
 
 @pytest.mark.parametrize(
