@@ -9,10 +9,11 @@ enum { SUCCESS = 0, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15 }
 struct utilisation { unsigned gpu, memory; };
 struct process { unsigned pid; unsigned long long used; unsigned instance, compute; };
 
-static int lost = 0;
+static int energy_lost = 0, lost = 0;
 static unsigned other_process = 0;
 static char gpu;
 
+void lose_energy(void) { energy_lost = 1; }
 void lose_gpu(void) { lost = 1; }
 void let_compute(unsigned pid) { other_process = pid; }
 
@@ -29,15 +30,15 @@ int nvmlDeviceGetName(void *device, char *name, unsigned length) {
 int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *millijoules) {
   static unsigned long long total = 7000000;
   *millijoules = total += 50000;
-  return lost ? GPU_IS_LOST : SUCCESS;
+  return energy_lost || lost ? GPU_IS_LOST : SUCCESS;
 }
 int nvmlDeviceGetPowerUsage(void *device, unsigned *milliwatts) {
   *milliwatts = 215500;
-  return SUCCESS;
+  return lost ? GPU_IS_LOST : SUCCESS;
 }
 int nvmlDeviceGetTemperature(void *device, int sensor, unsigned *celsius) {
   *celsius = 71;
-  return SUCCESS;
+  return lost ? GPU_IS_LOST : SUCCESS;
 }
 int nvmlDeviceGetClockInfo(void *device, int type, unsigned *mhz) {
   return NOT_SUPPORTED;
@@ -45,13 +46,14 @@ int nvmlDeviceGetClockInfo(void *device, int type, unsigned *mhz) {
 int nvmlDeviceGetUtilizationRates(void *device, struct utilisation *rates) {
   rates->gpu = 93;
   rates->memory = 40;
-  return SUCCESS;
+  return lost ? GPU_IS_LOST : SUCCESS;
 }
 int nvmlDeviceGetCurrentClocksThrottleReasons(void *device, unsigned long long *reasons) {
   *reasons = 0x4 | 0x20; /* power limit, and software slowdown because of heat */
-  return SUCCESS;
+  return lost ? GPU_IS_LOST : SUCCESS;
 }
 int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, struct process *found) {
+  if (lost) return GPU_IS_LOST;
   if (*count < 2) {
     *count = 2;
     return INSUFFICIENT_SIZE;

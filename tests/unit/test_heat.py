@@ -55,6 +55,18 @@ def without(record: Record, quantity: str) -> Record:
     return msgspec.structs.replace(record, sensors=logs)
 
 
+def trained_on_gpu(record: Record, description: str | None = "a card") -> Record:
+    """The same, had its engine said that this GPU trained."""
+    device = msgspec.structs.replace(
+        record.device,
+        requested="gpu",
+        resolved="gpu:0",
+        resolved_description=description,
+        observed=["gpu:0"],
+    )
+    return msgspec.structs.replace(record, device=device)
+
+
 SLOWER = approach(5, 8, 150)
 WARMER: Any = {("temperature", "CPU"): approach(45, 98, 60)}
 
@@ -73,8 +85,9 @@ WARMER: Any = {("temperature", "CPU"): approach(45, 98, 60)}
         ({("throttle_count", "CPU"): lambda at_s: at_s // 7}, "throttled"),
         # only at the beginning, when it was not counted yet
         ({("throttle_count", "CPU"): lambda at_s: 3.0}, "drifting"),
-        ({("throttle_level", "GPU 0"): lambda at_s: float(at_s > 400)}, "throttled"),
-        ({("throttle_level", "GPU 0"): lambda at_s: float(at_s < 30)}, "drifting"),
+        ({("throttle_level", "CPU and GPU"): lambda at_s: float(at_s > 400)}, "throttled"),
+        ({("throttle_level", "CPU and GPU"): lambda at_s: float(at_s < 30)}, "drifting"),
+        ({("throttle_level", "GPU 0"): lambda at_s: 1.0}, "drifting"),
     ],
 )
 def test_loss_of_speed_is_put_down_to_heat_where_a_sensor_says_so(
@@ -82,6 +95,21 @@ def test_loss_of_speed_is_put_down_to_heat_where_a_sensor_says_so(
 ) -> None:
     found = codes(run(SLOWER, log(columns, 600)))
     assert {"throttled", "drifting"} & set(found) == {expected}
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (WARMER, "drifting"),
+        ({("throttle_count", "CPU"): lambda at_s: at_s // 7}, "drifting"),
+        ({("temperature", "GPU 0 a card"): approach(45, 90, 60)}, "throttled"),
+        ({("throttle_level", "GPU 0 a card"): lambda at_s: float(at_s > 400)}, "throttled"),
+        ({("throttle_level", "CPU and GPU"): lambda at_s: 1.0}, "throttled"),
+    ],
+)
+def test_heat_of_the_processor_is_not_why_a_gpu_became_slower(columns: Any, expected: str) -> None:
+    record = trained_on_gpu(run(SLOWER, log(columns, 600)))
+    assert {"throttled", "drifting"} & set(codes(record)) == {expected}
 
 
 def test_getting_faster_while_it_warms_up_is_no_throttling() -> None:
@@ -141,6 +169,53 @@ def test_energy_is_not_measured_rather_than_zero(
     assert energies(sensor) == []
     (line,) = shown(run(lambda at_s: 4.0, sensor), "energy")
     assert "not measured" in line
+
+
+@pytest.mark.parametrize("back_to_truth", [False, True])
+@pytest.mark.parametrize("every_s", [1, 8, 25])
+def test_what_a_counter_missed_while_it_stalled_is_not_counted(
+    every_s: float, back_to_truth: bool
+) -> None:
+    def stalled(at_s: float) -> float:
+        missed_s = min(max(at_s - 300, 0), 150)
+        return 120 * (at_s - (missed_s if at_s < 450 or not back_to_truth else 0))
+
+    (one,) = energies(log({("energy", "CPU packages"): stalled}, 600, every_s=every_s))
+    assert one.watts == pytest.approx(120)
+    assert one.joules_per_epoch == pytest.approx(480, rel=0.01)
+    assert 240 < one.lasted_s <= 300
+
+
+def test_a_counter_that_froze_for_good_counts_until_then_if_that_is_long_enough() -> None:
+    def frozen(after_s: float) -> Any:
+        return {("energy", "CPU packages"): lambda at_s: 120 * min(at_s, after_s)}
+
+    (one,) = energies(log(frozen(120), 600))
+    assert one.watts == pytest.approx(120)
+    assert one.lasted_s < 120
+    assert energies(log(frozen(40), 600)) == []
+
+
+def without_readings(sensor: SensorLog, start_s: float, end_s: float) -> SensorLog:
+    """What it would have logged, had its first column had no value in that time."""
+    column = sensor.columns[0]
+    kept = [
+        None if start_s < at < end_s else value
+        for at, value in zip(sensor.at_s, column.values, strict=True)
+    ]
+    return msgspec.structs.replace(
+        sensor, columns=[msgspec.structs.replace(column, values=kept), *sensor.columns[1:]]
+    )
+
+
+def test_power_is_not_guessed_where_it_was_not_read() -> None:
+    power: Any = {("power", "GPU 0"): lambda at_s: 200.0 if at_s < 200 else 30.0}
+    (one,) = energies(without_readings(log(power, 600), 180, 500))
+    assert one.watts == 200
+    assert one.lasted_s == pytest.approx(180, abs=10)
+    assert energies(without_readings(log(power, 600), 50, 560)) == []
+    (one,) = energies(without_readings(log(power, 600, every_s=8), 190, 195))
+    assert one.lasted_s > 580, "one reading left out is no gap"
 
 
 def test_a_counter_goes_before_the_power_of_the_same_part() -> None:
@@ -262,6 +337,26 @@ def test_heat_that_still_rises_is_waited_for_though_the_speed_is_steady() -> Non
     assert stopped_after(warming) > MIN_S + 120
 
 
+@pytest.mark.parametrize("every_s", [25, 60, 110])
+def test_heat_that_rises_is_waited_for_though_it_is_read_rarely(every_s: float) -> None:
+    heat: Any = {("temperature", "CPU"): lambda at_s: 40 + 0.02 * at_s}
+    warming = run(lambda at_s: 4.0, log(heat, 1300, every_s=every_s), lasted_s=1300, settle=True)
+    assert stopped_after(warming) == pytest.approx(LIMIT_S, abs=10)
+    kept: Any = {("temperature", "CPU"): lambda at_s: 60.0}
+    warm = run(lambda at_s: 4.0, log(kept, 1300, every_s=every_s), lasted_s=1300, settle=True)
+    assert stopped_after(warm) < LIMIT_S / 3
+
+
+def test_a_thermometer_that_dies_is_remembered_but_not_waited_for_until_the_end() -> None:
+    """It said last that the machine was warming, a degree at a time."""
+    died_s = 170.0
+    heat: Any = {("temperature", "CPU"): lambda at_s: 40.0 + at_s // 10}
+    record = run(lambda at_s: 4.0, log(heat, died_s), lasted_s=1300, settle=True)
+    end_s = stopped_after(record)
+    assert died_s + WINDOW_S < end_s < died_s + 2 * WINDOW_S
+    assert codes(cut(record, end_s)) == []
+
+
 def test_settling_has_an_end_and_says_that_it_was_no_success() -> None:
     slower = run(approach(5, 25, 2000), lasted_s=1300, settle=True)
     end_s = stopped_after(slower)
@@ -285,14 +380,7 @@ def on_gpu(use: Any, description: str | None = NAME, lasted_s: float = 60.0) -> 
     record = run(
         lambda at_s: 1.0, log({("utilisation", f"GPU 1 {NAME}"): use}, lasted_s), lasted_s=lasted_s
     )
-    device = msgspec.structs.replace(
-        record.device,
-        requested="gpu",
-        resolved="gpu:0",
-        resolved_description=description,
-        observed=["gpu:0"],
-    )
-    return msgspec.structs.replace(record, device=device)
+    return trained_on_gpu(record, description)
 
 
 @pytest.mark.parametrize(

@@ -202,8 +202,22 @@ def test_an_amd_card_and_what_the_worker_holds_of_it(tmp_path: Path) -> None:
     other = opened("amd-gpu", tmp_path, worker=78)
     assert other.read()[-1] is None
     shutil.rmtree(card / "hwmon")
+    assert sensor.read() == [None, None, None, 97, 3 << 20]
+    shutil.rmtree(card)
+    shutil.rmtree(tmp_path / "sys/class/kfd/kfd/proc/77")
     with pytest.raises(OSError, match="No such file"):
         sensor.read()
+
+
+def test_an_amd_card_is_read_from_the_files_that_can_be(tmp_path: Path) -> None:
+    files = {"power1_average": "", "power1_input": 90_000_000, "temp1_input": "", "freq1_input": 5}
+    device = tmp_path / "sys/class/drm/card0/device"
+    put(device, {"vendor": "0x1002", **{f"hwmon/hwmon1/{name}": files[name] for name in files}})
+    sensor = opened("amd-gpu", tmp_path)
+    assert [quantity for quantity, _ in channels(sensor)] == ["power", "temperature", "frequency"]
+    assert sensor.read()[:2] == [90, None]
+    put(device, {"hwmon/hwmon1/temp1_input": 61_000})  # it has woken up
+    assert sensor.read()[:2] == [90, 61]
 
 
 def test_apple_energy_takes_what_the_chip_tells() -> None:
@@ -255,6 +269,10 @@ def test_an_nvidia_gpu_through_nvidias_own_binding(nvml: ctypes.CDLL, stranger: 
         "memory": 512 << 20,
     }
     assert opened("nvidia-gpu", Path("/"), worker=2**22).read()[-1] is None
+    nvml.lose_energy()
+    energy, *others = sensor.read()
+    assert energy is None
+    assert others == list(second.values())
     nvml.lose_gpu()
     with pytest.raises(Exception, match="GPU is lost"):
         sensor.read()

@@ -13,8 +13,11 @@ from epochmark.results.record import SensorColumn, SensorLog
 MAX_READINGS = 240
 """When there are more, every second one goes and the interval doubles: a record stays small."""
 CPU_SHARE = 0.0003
-"""Of one CPU, that one sensor may cost: its interval grows until it does not cost more. All nine
-that there are then stay below 0.27 %, about half of what watching may take."""
+"""Of one CPU, that one sensor may cost, its first reading aside (cold caches, late imports): the
+next one waits until all of them together cost no more. All nine sensors that there are then stay
+below 0.27 %, about half of what watching may take."""
+RARE_S = 30.0
+"""A pause that is longer because of the cost is told of."""
 STALL_S = 2.0
 """A reading that took longer is not kept: nobody knows when in that time its values were true."""
 MOST_FAILURES = 3
@@ -135,7 +138,7 @@ class _Reader:
         self._source = ""
         self._readings = Readings(())
         self._problems: list[str] = []
-        self._slowest_s = 0.0
+        self._slowest_s = self._longest_pause_s = 0.0
         self._lock = threading.Lock()
         self._begun, self._ended = threading.Event(), threading.Event()
         self._began_s = 0.0
@@ -161,6 +164,10 @@ class _Reader:
             problems = [*self._problems, *self._readings.problems()]
             if self._slowest_s > 0:
                 problems.append(f"it took up to {self._slowest_s:.0f} s to answer")
+            if self._longest_pause_s > RARE_S:
+                problems.append(
+                    f"it costs so much that it rests up to {self._longest_pause_s:.0f} s"
+                )
             return SensorLog(
                 sensor=self._name,
                 source=self._source,
@@ -189,6 +196,7 @@ class _Reader:
         self._asked_s = None
         self._begun.wait()
         interval_s, pause_s, failures = sensor.interval_s, 0.0, 0
+        first_cost_s: float | None = None
         while not self._ended.wait(pause_s):
             began_cpu_s = time.thread_time()
             try:
@@ -204,10 +212,17 @@ class _Reader:
                 with self._lock:
                     self._readings.thin_out()
                 interval_s *= 2
-            cost_s = time.thread_time() - began_cpu_s
-            self.cpu_s += cost_s
-            pause_s = max(interval_s, cost_s / CPU_SHARE)
+            self.cpu_s += time.thread_time() - began_cpu_s
+            first_cost_s = self.cpu_s if first_cost_s is None else first_cost_s
+            pause_s = max(interval_s, self._rest_s(self.cpu_s - first_cost_s))
         sensor.close()
+
+    def _rest_s(self, cost_s: float) -> float:
+        """How long it must pause for what all its readings but the first cost."""
+        rest_s = self._began_s + cost_s / CPU_SHARE - time.monotonic()
+        with self._lock:
+            self._longest_pause_s = max(self._longest_pause_s, rest_s)
+        return rest_s
 
     def _read(self, sensor: Sensor) -> None:
         self._asked_s = began_s = time.monotonic()

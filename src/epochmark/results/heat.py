@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from epochmark.results.record import Record
+from epochmark.results.record import Quantity, Record
 from epochmark.results.sensed import Series, series_of, warm_span
 from epochmark.results.trend import drift
 
@@ -26,15 +26,22 @@ def signs_of_heat(record: Record) -> list[str]:
     if span is None:
         return []
     signs = [
-        *_counted(list(series_of(record, "throttle_count")), span),
-        *_told(list(series_of(record, "throttle_level"))),
+        *_counted(_of_trainer(record, "throttle_count"), span),
+        *_told(_of_trainer(record, "throttle_level")),
     ]
-    frequencies = [series.between(*span) for series in series_of(record, "frequency")]
-    for series in series_of(record, "temperature"):
+    frequencies = [series.between(*span) for series in _of_trainer(record, "frequency")]
+    for series in _of_trainer(record, "temperature"):
         its_own = [one for one in frequencies if one.part == series.part]
         if not its_own or any(map(_fell, its_own)):
             signs += _rise(series)
     return signs
+
+
+def _of_trainer(record: Record, quantity: Quantity) -> list[Series]:
+    """Only of the kind of device that trained: a processor warms as well while a GPU trains. A
+    scope may name both (``CPU and GPU``)."""
+    kind = (record.device.resolved or "").split(":")[0].upper()
+    return [series for series in series_of(record, quantity) if kind in series.scope.split()]
 
 
 def _counted(counts: list[Series], span: tuple[float, float]) -> list[str]:

@@ -6,9 +6,10 @@ Rules, thresholds and sources are in docs/measurement.md.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -20,6 +21,11 @@ MIN_ENERGY_S = 60.0
 """Samples must span so much of the warm part; shorter spans show the power of the moment."""
 MIN_POWER_VALUES = 20
 """Power is integrated from as many values at least; an energy counter needs its two ends."""
+BREAK_S = 10.0
+"""A counter that does not grow for so long has stalled: what trains takes energy all the time."""
+BREAK_INTERVALS = 2.5
+"""Readings further apart than so many usual intervals, and than ``BREAK_S``, have a gap between
+them. One reading left out makes none; a stall, of three intervals at least, always does."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,8 @@ def series_of(record: Record, *quantities: Quantity) -> Iterator[Series]:
 def energy_of(record: Record) -> list[Energy]:
     """Energy per warm epoch of each part of the machine that tells it; never zero.
 
-    Joules over the epochs trained meanwhile, between the first and the last sample of the warm
-    part, if those are ``MIN_ENERGY_S`` apart. Where a part tells both, its energy counter goes
+    Joules over the epochs trained meanwhile, in the longest stretch of the warm part without a gap
+    or a stall, if that lasts ``MIN_ENERGY_S``. Where a part tells both, its energy counter goes
     before its power.
     """
     span = warm_span(record)
@@ -96,7 +102,7 @@ def energy_of(record: Record) -> list[Energy]:
     found: dict[str, Energy] = {}
     for quantity in ("energy", "power"):
         for series in series_of(record, quantity):
-            energy = _energy(record, series.between(*span))
+            energy = _energy(record, _unbroken(series.between(*span)))
             if energy is not None:
                 found.setdefault(series.scope, energy)
     return list(found.values())
@@ -108,6 +114,24 @@ def warm_span(record: Record) -> tuple[float, float] | None:
     if steady is None or not record.timing.laps:
         return None
     return steady.warm_up_s, record.timing.laps[-1].end_ns / NANOSECONDS
+
+
+def _unbroken(series: Series) -> Series:
+    """Its longest stretch without a gap and, of a counter, without a stall."""
+    usual_s = statistics.median([after - at for at, after in pairwise(series.at_s)] or [0.0])
+    gap_s = max(BREAK_S, BREAK_INTERVALS * usual_s)
+    times = _unstalled(series) if series.quantity == "energy" else list(series.at_s)
+    starts = [n for n, (at, after) in enumerate(pairwise(times), 1) if after - at > gap_s]
+    stretches = [times[start:end] for start, end in pairwise([0, *starts, len(times)])]
+    longest = max(stretches, key=lambda stretch: stretch[-1] - stretch[0] if stretch else 0.0)
+    return series.between(longest[0], longest[-1]) if longest else series.between(math.inf, 0.0)
+
+
+def _unstalled(series: Series) -> list[float]:
+    """The times at which a counter was not standing still."""
+    readings = groupby(zip(series.at_s, series.values, strict=True), key=lambda one: one[1])
+    plateaus = ([at for at, _ in same] for _, same in readings)
+    return [at for same in plateaus if same[-1] - same[0] < BREAK_S for at in same]
 
 
 def _energy(record: Record, series: Series) -> Energy | None:
@@ -150,7 +174,10 @@ def why_no_energy(record: Record) -> str:
         if "energy" in log.sensor or "energy" in problem
     ]
     if list(series_of(record, "energy", "power")):
-        return f"it takes {MIN_ENERGY_S:.0f} s of samples at steady speed, of a counter that moves"
+        return (
+            f"it takes {MIN_ENERGY_S:.0f} s of samples at steady speed without a gap, "
+            "of a counter that moves"
+        )
     return told[0] if told else "this machine has no sensor for it, or does not show it"
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from epochmark.results.record import Lap
 from epochmark.results.statistics import NANOSECONDS, SteadyEpoch, steady_epoch
-from epochmark.results.trend import Drift, drift
+from epochmark.results.trend import Drift, slope
 
 WINDOW_S = 120.0
 """Over so long speed and temperature may not change. What still cools down or heats up with a time
@@ -24,6 +23,8 @@ FLUCTUATION = 0.1
 """Where the speed fluctuates, it changes by chance: no trend may show in either window then, and
 one of this size must be ruled out by the long one."""
 TEMPERATURE_CHANGE_C = 1.0
+READINGS_S = WINDOW_S / 2
+"""Readings of a temperature must span so much to tell how it changes over a window."""
 BURST_S = 60.0
 """The beginning that a short benchmark sees."""
 
@@ -84,15 +85,19 @@ def _within(trend: Drift, limit: float) -> bool:
 
 
 def _change_c(at_s: Sequence[float], values: Sequence[float], end_s: float) -> float:
-    """By how many degrees a temperature changed over the window; 0 where too little is known."""
-    recent = [
-        (at, value)
-        for at, value in zip(at_s, values, strict=True)
-        if end_s - WINDOW_S <= at <= end_s
-    ]
-    times, readings = [at for at, _ in recent], [value for _, value in recent]
-    trend = drift(times, readings)
-    return 0.0 if trend is None else trend.change * statistics.median(readings)
+    """By how many degrees a temperature changes in ``WINDOW_S``, by the readings of the window; of
+    the long one where it is read rarely or fell silent. Where those are too few as well it is no
+    thermometer any more, and 0."""
+    for lasting_s in (WINDOW_S, LONG_WINDOW_S):
+        recent = [
+            (at, value)
+            for at, value in zip(at_s, values, strict=True)
+            if end_s - lasting_s <= at <= end_s
+        ]
+        if recent and recent[-1][0] - recent[0][0] >= READINGS_S:
+            times, readings = zip(*recent, strict=True)
+            return WINDOW_S * slope(times, readings)
+    return 0.0
 
 
 def window(laps: Sequence[Lap], lasting_s: float | None = None) -> tuple[list[Lap], int]:

@@ -48,7 +48,7 @@ def drift(ends_s: Sequence[float], values: Sequence[float]) -> Drift | None:
         return None
     times, series = np.asarray(ends_s, np.float64), np.asarray(values, np.float64)
     share = float(times[-1] - times[0]) / statistics.median(values)
-    change = share * float(np.median(_slopes(times, series)))
+    change = share * slope(times, series)
     if count >= 2 * DRIFT_STRETCHES:
         times, series = _stretches(times), _stretches(series)
     slopes, sigma = np.sort(_slopes(times, series)), _score_sigma(len(series))
@@ -56,6 +56,11 @@ def drift(ends_s: Sequence[float], values: Sequence[float]) -> Drift | None:
     low, high = share * float(slopes[outside]), share * float(slopes[-1 - outside])
     score = float(np.sign(slopes).sum())
     return Drift(change, math.copysign(max(abs(score) - 1, 0.0), score) / sigma, low, high)
+
+
+def slope(at_s: Sequence[float] | Floats, values: Sequence[float] | Floats) -> float:
+    """How much two values or more change in a second: the median over all pairs of them."""
+    return float(np.median(_slopes(np.asarray(at_s, np.float64), np.asarray(values, np.float64))))
 
 
 def _slopes(times: Floats, series: Floats) -> Floats:

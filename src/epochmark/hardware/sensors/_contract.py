@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,22 @@ class Sensor:
 
 
 ABSENT = Sensor()
+
+
+def values_of(reads: Iterable[Callable[[], float | None]]) -> list[float | None]:
+    """What each of these channels reads, None for those that fail. Raises what the last one raised
+    where none has a value: then it is the whole sensor that fails."""
+    values: list[float | None] = []
+    failure: Exception | None = None
+    for read in reads:
+        try:
+            values.append(read())
+        except Exception as error:  # a driver or library may raise anything
+            values.append(None)
+            failure = error
+    if failure is not None and all(value is None for value in values):
+        raise failure
+    return values
 
 
 def number_in(file: Path) -> float:

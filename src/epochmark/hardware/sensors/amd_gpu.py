@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor, number_in, text_in
+from epochmark.hardware.sensors._contract import (
+    ABSENT,
+    Channel,
+    Sensor,
+    number_in,
+    text_in,
+    values_of,
+)
 from epochmark.results.record import Quantity
 
 VENDOR = "0x1002"
@@ -36,11 +43,21 @@ def open_sensor(worker: int, root: Path) -> Sensor:
         for quantity, (patterns, factor) in FILES.items():
             files = [file for pattern in patterns for file in sorted(card.glob(pattern))]
             if files:
-                readers.append((Channel(quantity, scope), _scaled(files[0], factor)))
+                file = next(filter(_is_readable, files), files[0])
+                readers.append((Channel(quantity, scope), _scaled(file, factor)))
     if cards and (root / "sys/class/kfd/kfd/proc").is_dir():
         scope = "GPU" if len(cards) > 1 else "GPU 0"
         readers.append((Channel("memory", scope), _memory_of(worker, root)))
     return AmdGpus(readers) if readers else ABSENT
+
+
+def _is_readable(file: Path) -> bool:
+    """A file may be there and refuse: for good, or while the card sleeps."""
+    try:
+        number_in(file)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _scaled(file: Path, factor: float) -> Callable[[], float | None]:
@@ -66,4 +83,4 @@ class AmdGpus(Sensor):
         self._reads = [read for _, read in readers]
 
     def read(self) -> list[float | None]:
-        return [read() for read in self._reads]
+        return values_of(self._reads)

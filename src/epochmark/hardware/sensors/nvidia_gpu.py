@@ -9,7 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor, UnreadableError
+from epochmark.hardware.sensors._contract import (
+    ABSENT,
+    Channel,
+    Sensor,
+    UnreadableError,
+    values_of,
+)
 from epochmark.results.record import Quantity
 
 LIBRARY = "libnvidia-ml.so.1"
@@ -114,7 +120,7 @@ class NvidiaGpus(Sensor):
         self._reads = [read for _, read in readers]
 
     def read(self) -> list[float | None]:
-        return [read() for read in self._reads]
+        return values_of(self._reads)
 
     def close(self) -> None:
         self._nvml.nvmlShutdown()
