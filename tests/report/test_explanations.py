@@ -149,6 +149,27 @@ def test_from_how_many_epochs_on_compilation_does_not_matter() -> None:
     assert "from 48 epochs on" in advice
 
 
+def test_a_slow_beginning_is_not_blamed_on_a_normal_first_step() -> None:
+    record = steady(20.0, first_step_s=0.05, beginning_s=15.0)
+    assert said(record)["compilation"] == "The beginning costs 15.05 s."
+
+
+def test_a_slow_first_smaller_batch_looks_compiled_anew_unless_the_engine_is_eager() -> None:
+    def with_lasts(first_s: float, second_s: float, execution: str) -> Record:
+        record = steady(20.0, first_step_s=0.1, settings={"execution": execution})
+        first, *whole = record.timing.laps
+        laps = [first]
+        for lap, last_s in zip(whole, [first_s, second_s, *[0.04] * 8], strict=True):
+            before_ns = lap.end_ns - round(last_s * 1e9)
+            laps += [replace(lap, steps=lap.steps - 1, end_ns=before_ns), replace(lap, steps=1)]
+        return finished(replace(record, timing=replace(record.timing, laps=laps)))
+
+    text = said(with_lasts(0.54, 0.04, "one jitted step"))["second-compilation"]
+    assert "took 0.500 s more than the next one, as if its shape were compiled anew." in text
+    assert "second-compilation" not in said(with_lasts(0.54, 0.04, "eager"))
+    assert "second-compilation" not in said(with_lasts(0.05, 0.04, "one jitted step"))
+
+
 def test_a_slow_blas_is_named_with_the_instruction_set_that_explains_it() -> None:
     record = steady(engine="torch")
     text = said(record, limits(record, product=230))["slow-product"]

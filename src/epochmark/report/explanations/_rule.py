@@ -50,6 +50,11 @@ class Evidence:
         return self.device == "cpu"
 
     @property
+    def is_eager(self) -> bool:
+        """Whether the engine hands over a step's operations one by one, and compiles none."""
+        return self.record.engine.settings.get("execution", "").startswith("eager")
+
+    @property
     def run_limits(self) -> RunLimits | None:
         """Peaks and bandwidth of the processor, as the record has them, else as known now."""
         return self.record.limits or (self.limits.for_run() if self.limits else None)

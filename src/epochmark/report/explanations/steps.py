@@ -24,7 +24,6 @@ DISPATCH_RULES = 0.5
 MEMORY_SHARE = 0.3
 FIXED_SHARE = 0.3
 FULLER = 1.5
-EAGER = "eager"
 
 
 def dispatch(evidence: Evidence) -> Iterator[Said]:
@@ -33,12 +32,12 @@ def dispatch(evidence: Evidence) -> Iterator[Said]:
     if limits is None or limits.dispatch is None or evidence.record.engine.tuning != "stock":
         return
     latency_s, step_s = limits.dispatch.call_s.median, evidence.step_s
-    is_eager = evidence.record.engine.settings.get("execution", "").startswith(EAGER)
-    count = operations_per_step(WORKLOADS[evidence.record.workload.name]) if is_eager else 1
+    workload = WORKLOADS[evidence.record.workload.name]
+    count = operations_per_step(workload) if evidence.is_eager else 1
     share = count * latency_s / step_s
     if share < DISPATCH_SHARE:
         return
-    what = f"{count} operations one by one" if is_eager else "a step as a whole"
+    what = f"{count} operations one by one" if evidence.is_eager else "a step as a whole"
     rules = share >= DISPATCH_RULES
     yield Said(
         f"Dispatch takes about {percent(min(share, 1.0))} of a step: one call takes "
