@@ -121,9 +121,41 @@ def sweep(*epochs_s: float, **fields: Any) -> list[Record]:
 
 def test_the_whole_time_is_told_apart() -> None:
     text = said(steady(20.0, startup_s=0.5))["whole-time"]
-    assert "A whole run takes 200.5 s" in text
+    assert "The whole run took 200.5 s:" in text
     assert "start-up 0.500 s (0.2%)" in text
     assert "10 epochs at steady speed 200.0 s (100%)" in text
+
+
+def test_the_whole_time_of_a_complete_run_is_what_it_took() -> None:
+    record = steady(20.0, startup_s=0.5)
+    laps = [
+        replace(lap, end_ns=lap.end_ns + 30 * 10**9 * (lap.epoch > 6)) for lap in record.timing.laps
+    ]
+
+    def ending(at_ns: int) -> str:
+        timing = replace(record.timing, laps=laps, fit_ns=at_ns)
+        return said(finished(replace(record, timing=timing)))["whole-time"]
+
+    slow = ending(laps[-1].end_ns + 10 * 10**9)
+    assert "The whole run took 240.5 s: start-up 0.500 s (0.2%)" in slow
+    assert "at steady speed 200.0 s (83%); slower epochs and tidying up took 40.00 s (17%)" in slow
+    laps = record.timing.laps
+    assert "slower epochs" not in ending(laps[-1].end_ns + 5 * 10**9)
+
+
+def test_a_projected_whole_time_has_an_interval() -> None:
+    record = sample(1, step_s=0.04)
+    workload = replace(record.workload, quick=True, variant=["quick"])
+    laps = [lap for lap in record.timing.laps if lap.epoch < 3]
+    timing = replace(record.timing, laps=laps, fit_ns=laps[-1].end_ns, startup_s=1.0)
+    record = finished(replace(record, workload=workload, timing=timing))
+    low, high = (
+        record.headline.projected_elapsed_low_s,
+        record.headline.projected_elapsed_high_s,
+    )
+    assert low is not None
+    assert high is not None
+    assert f"(projected, {low + 1:.1f} s to {high + 1:.1f} s)" in said(record)["whole-time"]
 
 
 def test_of_a_run_until_the_machine_is_settled_no_whole_time_is_told() -> None:
