@@ -324,6 +324,15 @@ def test_a_sweep_shows_what_does_not_depend_on_the_batch() -> None:
     assert "fixed-cost" in said(whole, None, records)
 
 
+def test_a_sweep_speaks_in_the_figures_of_the_run_and_only_if_they_are_its_own() -> None:
+    records = sweep(37.5, 20.0, 11.0, 6.5, 4.5)
+    close = said(steady(11.4, number=9), None, records)
+    assert "at batch 32 a step takes 20 ms, at 128 24.3 ms" in close["fixed-cost"]
+    assert "at 512 it trains 13,333 images a second, here 5,263" in close["fuller-batch"]
+    slower = said(steady(22.0, number=9), None, records)
+    assert not {"fixed-cost", "fuller-batch"} & set(slower)
+
+
 def test_a_sweep_of_another_device_or_a_full_device_says_nothing() -> None:
     records = sweep(12.0, 11.5, 11.0, 11.0, 11.0)
     assert not {"fixed-cost", "fuller-batch"} & set(said(records[2], None, records))

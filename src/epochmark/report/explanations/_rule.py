@@ -22,6 +22,9 @@ Needs = Literal["anything", "right work", "time"]
 """Which runs a rule may speak about: all; those whose work is right; those whose time can be
 trusted as well and that came as far as a steady epoch."""
 
+SAME_RATE = 1.05
+"""Two rates this close are one: they repeat to a few percent."""
+
 
 @dataclass(frozen=True)
 class Evidence:

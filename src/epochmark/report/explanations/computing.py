@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from epochmark.report.explanations._rule import Evidence, Rule, Said, milliseconds
+from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Said, milliseconds
 from epochmark.report.figures import percent, rate
 from epochmark.results.arithmetic import (
     GIGA,
@@ -25,8 +25,6 @@ SLOW_CONVOLUTION = 0.5
 """Of the engine's own matrix product, to which convolutions are commonly reduced."""
 FORWARD_SHARE = 0.5
 """Of a step: what the arithmetic would take at the engine's own rates."""
-SAME_RATE = 1.05
-"""Two rates this close are one: they repeat to a few percent."""
 FASTER_SET = 1.3
 """So much faster another instruction set must be to matter."""
 

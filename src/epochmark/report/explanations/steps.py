@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from epochmark.report.explanations._rule import Evidence, Rule, Said, milliseconds
+from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Said, milliseconds
 from epochmark.report.figures import percent
 from epochmark.results.arithmetic import GIGA
 from epochmark.results.sweep import BatchPoint
@@ -124,10 +124,17 @@ def fuller_batch(evidence: Evidence) -> Iterator[Said]:
 
 
 def _in_sweep(evidence: Evidence) -> BatchPoint | None:
-    """The valid run of the sweep with this run's batch size."""
-    batch_size = evidence.record.workload.batch_size
-    points = evidence.sweep.points if evidence.sweep else ()
-    return next((p for p in points if p.batch_size == batch_size and p.is_valid), None)
+    """This run, where the sweep's valid run at its batch size was as fast, as far as the intervals
+    tell: else the sweep shows another state of the machine."""
+    if evidence.sweep is None or evidence.steady is None:
+        return None
+    here = BatchPoint(evidence.record, evidence.steady.interval, None)
+    for point in evidence.sweep.points:
+        if point.batch_size == here.batch_size and point.is_valid:
+            one, other = here.steady_epoch, point.steady_epoch
+            agree = max(one.low, other.low) <= SAME_RATE * min(one.high, other.high)
+            return here if agree else None
+    return None
 
 
 def _bandwidth(evidence: Evidence) -> float | None:
@@ -178,7 +185,8 @@ RULES = (
         needs="time",
         says_when=(
             f"in a batch sweep, at least {percent(FIXED_SHARE)} of this step remains when the line "
-            "through the smallest batch and this one is drawn to batch 0"
+            "through the smallest batch (valid, at most half of this one) and this one is drawn to "
+            "batch 0; the sweep's run at this batch was as fast as this run"
         ),
         reason="a step whose time does not grow with its images is not bound by arithmetic",
         apply=fixed_cost,
@@ -188,7 +196,8 @@ RULES = (
         question="limit",
         needs="time",
         says_when=(
-            f"in a batch sweep, another batch size trains {FULLER} times as many images a second"
+            f"in a batch sweep, another batch size trains {FULLER} times as many images a second; "
+            "the sweep's run at this batch was as fast as this run"
         ),
         reason="less is within reach of a better schedule; more shows a device that waits for work",
         apply=fuller_batch,
