@@ -214,6 +214,38 @@ def test_a_slow_blas_is_named_with_the_instruction_set_that_explains_it() -> Non
     assert "slow-product" not in said(record, limits(record, product=400))
 
 
+def test_no_instruction_set_is_named_where_one_thread_of_the_best_is_as_good_a_reason() -> None:
+    record = steady(engine="torch")
+    known = limits(record, product=230)
+    processor = known.processor
+    assert processor is not None
+
+    def with_one_thread(of_best: float) -> Limits:
+        alone = replace(processor.multiply_adds[0], threads=1, timed=timed(of_best))
+        measured = [*processor.multiply_adds, alone]
+        return replace(known, processor=replace(processor, multiply_adds=measured))
+
+    assert "avx2" not in said(record, with_one_thread(245))["slow-product"]
+    assert "avx2" in said(record, with_one_thread(125))["slow-product"]
+
+
+def test_what_an_engine_reached_on_a_busy_machine_is_not_believed() -> None:
+    record = steady(engine="torch", settings={"execution": "eager"})
+    known = limits(record, product=230, convolution=60, latency_s=1e-3)
+    (engine,) = known.engines
+    assert {"slow-product", "slow-convolution", "dispatch"} <= set(said(record, known))
+    assert engine.product is not None
+    # the fastest repetition as above, the median at half of it
+    restless = Timed(work=230e9, seconds=[1.0, 2.0, 2.0])
+    busy = replace(engine, product=replace(engine.product, timed=restless))
+    found = said(record, replace(known, engines=[busy]))
+    assert not {"slow-product", "slow-convolution"} & set(found)
+    assert "dispatch" in found
+    assert found["no-engine-limits"] == (
+        "The limits of torch on cpu were measured while the machine was busy: matrix product."
+    )
+
+
 def test_near_the_peak_little_is_left_to_gain_unless_multiplications_are_saved() -> None:
     record = steady(FLOP_A_RUN / 142e9)
     found = said(record, limits(record, peak=169))

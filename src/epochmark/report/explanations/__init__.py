@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+import msgspec
+
 from epochmark.report.explanations._rule import Evidence, Needs, Question, Rule, Said
 from epochmark.results.clocks import clocks_of
 from epochmark.results.headline import steady_of
-from epochmark.results.limits import EngineLimits, Limits
+from epochmark.results.limits import REPEATED, EngineLimits, Limits, Timed
 from epochmark.results.record import Record
 from epochmark.results.sweep import sweep_around
 
@@ -60,10 +62,22 @@ def gather(
 
 
 def _engine_limits(record: Record, limits: Limits | None) -> EngineLimits | None:
-    """What this engine reached on the device of the run; None where its versions were others."""
+    """What this engine reached on the device of the run, where it repeated as peaks must; None
+    where its versions were others."""
     device = record.device.resolved or record.device.requested
     found = limits.of_engine(record.engine.name, device) if limits else None
-    return found if found is not None and found.versions == record.engine.versions else None
+    if found is None or found.versions != record.engine.versions:
+        return None
+    return msgspec.structs.replace(
+        found,
+        product=found.product if found.product and _repeats(found.product.timed) else None,
+        convolution=found.convolution if _repeats(found.convolution) else None,
+        dispatch=found.dispatch if _repeats(found.dispatch) else None,
+    )
+
+
+def _repeats(timed: Timed | None) -> bool:
+    return timed is not None and timed.per_s.median >= REPEATED * timed.per_s.high
 
 
 def explain(evidence: Evidence) -> list[Explanation]:

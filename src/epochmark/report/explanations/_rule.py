@@ -31,8 +31,8 @@ class Evidence:
     """All that rules may look at.
 
     ``limits`` are those of the machine the run was made on, ``engine_limits`` those of its engine
-    with the same versions on the same device; None where not measured. ``sweep`` is a batch sweep
-    of the same engine, versions, device and settings.
+    with the same versions on the same device, as far as they repeated; None where not measured.
+    ``sweep`` is a batch sweep of the same engine, versions, device and settings.
     """
 
     record: Record
