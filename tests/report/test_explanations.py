@@ -56,26 +56,28 @@ def steady(
     engine = record.engine
     if settings is not None:
         engine = replace(engine, settings=settings)
-    calm = record.calm if busy_cpus is None else watched(laps[-1].end_ns / 1e9, busy_cpus)
+    calm = record.calm if busy_cpus is None else watched(laps[-1].end_ns / 1e9, *[busy_cpus] * 10)
     return finished(replace(record, timing=timing, engine=engine, calm=calm))
 
 
-def watched(lasted_s: float, busy_cpus: float) -> Calm:
-    """A calm machine of two CPUs, of which the worker kept so many busy."""
+def watched(lasted_s: float, *busy_cpus: float) -> Calm:
+    """A calm machine of two CPUs, of which the worker kept so many busy, in as many samples."""
+    count = len(busy_cpus)
+    sample_s = lasted_s / count
     return Calm(
         source="/proc",
         cpus=2,
-        end_s=[lasted_s],
-        foreign_cpu_s=[0.0],
-        own_cpu_s=[busy_cpus * lasted_s],
-        idle_cpu_s=[(2 - busy_cpus) * lasted_s],
-        steal_cpu_s=[0.0],
-        memory_stall_s=[0.0],
+        end_s=[sample_s * n for n in range(1, count + 1)],
+        foreign_cpu_s=[0.0] * count,
+        own_cpu_s=[busy * sample_s for busy in busy_cpus],
+        idle_cpu_s=[(2 - busy) * sample_s for busy in busy_cpus],
+        steal_cpu_s=[0.0] * count,
+        memory_stall_s=[0.0] * count,
         swap_in_bytes=None,
         quota_throttled_s=None,
-        suspended_s=[0.0],
-        runnable=[2.0],
-        worker_cpu_s=busy_cpus * lasted_s,
+        suspended_s=[0.0] * count,
+        runnable=[2.0] * count,
+        worker_cpu_s=sum(busy_cpus) * sample_s,
         involuntary_switches=0,
         cost=WatchingCost(sampler_cpu_s=0.0, parent_cpu_s=0.0, reporting_cpu_s=0.0),
     )
@@ -385,15 +387,19 @@ def test_threads_and_cores() -> None:
     assert "idle-cores" not in said(steady(settings={"threads": "1"}, busy_cpus=0.99))
 
 
+def test_cores_that_were_idle_while_it_compiled_are_not_blamed_on_its_steps() -> None:
+    record = steady(2.0, first_step_s=20.0, engine="jax", settings={})
+    compiling = [1.0] * 20
+    busy = replace(record, calm=watched(40.0, *compiling, *[1.9] * 20))
+    assert "idle-cores" not in said(busy)
+    idle = replace(record, calm=watched(40.0, *compiling, *[0.8] * 20))
+    assert "kept 0.8 of 2 cores busy" in said(idle)["idle-cores"]
+    hardly_seen = replace(record, calm=watched(24.0, *compiling, *[0.8] * 4))
+    assert "idle-cores" not in said(hardly_seen)
+
+
 def test_a_worker_that_stood_still_is_told_of_and_no_lack_of_threads() -> None:
-    seconds = [1.9, 1.9, 0.0, 0.01, 1.9]
-    calm = replace(
-        watched(5.0, 1.0),
-        end_s=[1.0, 2.0, 3.0, 4.0, 5.0],
-        foreign_cpu_s=[0.0] * 5,
-        own_cpu_s=seconds,
-        idle_cpu_s=[2 - one for one in seconds],
-    )
+    calm = watched(5.0, 1.9, 1.9, 0.0, 0.01, 1.9)
     asleep = replace(steady(engine="keras-tensorflow", settings={}), calm=calm)
     assert "For 2.00 s of the 5.00 s that the fit took" in said(asleep)["standing-still"]
     assert "tf.data" in said(asleep)["standing-still"]
