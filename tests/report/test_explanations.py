@@ -376,6 +376,27 @@ def test_a_sweep_of_another_device_or_a_full_device_says_nothing() -> None:
     assert "no-sweep" not in said(gpu[2], None, gpu)
 
 
+def test_sweeps_on_the_processor_and_on_another_device_tell_which_is_faster() -> None:
+    cpu = sweep(12.0, 11.5, 11.0, 11.0)
+    gpu = [
+        replace(record, id=f"f{number}0000000000")
+        for number, record in enumerate(sweep(37.5, 20.0, 10.0, 5.0, device="gpu:0"))
+    ]
+    text = said(cpu[2], None, [*cpu, *gpu])["crossover"]
+    assert text == (
+        "native: gpu:0 has the shorter steady epoch from batch 128 on (of the sizes compared). "
+        "At batch 128: gpu:0 is faster (gpu:0 10.00 s, cpu 11.00 s an epoch), and ahead from the "
+        "first epoch on, start-up and compilation included."
+    )
+    assert said(gpu[2], None, [*cpu, *gpu])["crossover"] == text
+    between = said(steady(11.0, batch_size=100), None, [*cpu, *gpu])["crossover"]
+    assert between == text.partition(" At batch")[0]
+    other = [replace(record, device=replace(record.device, resolved="gpu:1")) for record in gpu]
+    assert "gpu:1" not in said(gpu[2], None, [*cpu, *gpu, *other])["crossover"]
+    assert "crossover" not in said(cpu[2], None, cpu)
+    assert "crossover" not in said(gpu[2], None, gpu)
+
+
 def test_threads_and_cores() -> None:
     one = steady(engine="torch", settings={"threads": "1"})
     assert said(one)["few-threads"] == "It used 1 thread of 2 cores."

@@ -18,7 +18,7 @@ from epochmark.results.clocks import clocks_of
 from epochmark.results.headline import steady_of
 from epochmark.results.limits import REPEATED, EngineLimits, Limits, Timed
 from epochmark.results.record import Record
-from epochmark.results.sweep import sweep_around
+from epochmark.results.sweep import batch_sweeps, sweep_around
 
 __all__ = ["Evidence", "Explanation", "Question", "Rule", "Said", "all_rules", "explain", "gather"]
 
@@ -51,13 +51,16 @@ def gather(
     """The evidence about a run: itself, batch sweeps among ``records``, and the limits if they are
     those of its machine."""
     limits = limits if limits is not None and limits.fits(record.machine) else None
+    sweep = sweep_around(record, records)
+    beside = tuple(one for one in batch_sweeps(records) if sweep and one.way == sweep.way)
     return Evidence(
         record=record,
         clocks=clocks_of(record),
         steady=steady_of(record),
         limits=limits,
         engine_limits=_engine_limits(record, limits),
-        sweep=sweep_around(record, records),
+        sweep=sweep,
+        beside=beside,
     )
 
 

@@ -32,7 +32,8 @@ class Evidence:
 
     ``limits`` are those of the machine the run was made on, ``engine_limits`` those of its engine
     with the same versions on the same device, as far as they repeated; None where not measured.
-    ``sweep`` is a batch sweep of the same engine, versions, device and settings.
+    ``sweep`` is a batch sweep of the same engine, versions, device and settings, ``beside`` are
+    all that differ from it in nothing but the device, itself included.
     """
 
     record: Record
@@ -41,6 +42,7 @@ class Evidence:
     limits: Limits | None
     engine_limits: EngineLimits | None
     sweep: BatchSweep | None
+    beside: tuple[BatchSweep, ...]
 
     @property
     def device(self) -> str:

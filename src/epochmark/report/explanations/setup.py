@@ -7,8 +7,10 @@ from itertools import pairwise
 
 from epochmark.report.explanations._rule import Evidence, Rule, Said
 from epochmark.report.figures import rate
+from epochmark.report.sweep_text import crossover_lines
 from epochmark.results.calm import STANDING_CPUS
 from epochmark.results.record import Calm
+from epochmark.results.sweep import CPU, crossovers
 
 IDLE_SHARE = 0.6
 """Of the cores that an engine could use: less than this kept busy is worth a word."""
@@ -45,6 +47,26 @@ def idle_cores(evidence: Evidence) -> Iterator[Said]:
         {"busy_cpus": busy, "cores": usable},
         "larger batches give threads more to share; a tuned run may find other settings",
     )
+
+
+def crossover(evidence: Evidence) -> Iterator[Said]:
+    """The processor against another device: in all, and at this run's batch size."""
+    batch_size = evidence.record.workload.batch_size
+    for found in crossovers(evidence.beside):
+        device = found.device
+        if not evidence.on_cpu and device != evidence.device:
+            continue
+        both = [sweep for sweep in evidence.beside if sweep.device in (CPU, device)]
+        summary, *lines = crossover_lines(both)
+        here = [
+            f" At {line.strip()}."
+            for verdict, line in zip(found.verdicts, lines, strict=True)
+            if verdict.batch_size == batch_size
+        ]
+        yield Said(
+            "".join([summary, *here]),
+            {"device": device, "batch": batch_size, "faster_from": found.from_batch or "no batch"},
+        )
 
 
 def lesser_instruction_set(evidence: Evidence) -> Iterator[Said]:
@@ -98,7 +120,7 @@ def _busy_cpus(calm: Calm, warm_s: float) -> float | None:
     samples = [
         (end - start, used_s)
         for (start, end), used_s in zip(pairwise([0.0, *calm.end_s]), calm.own_cpu_s, strict=False)
-        if start >= warm_s and used_s >= STANDING_CPUS * (end - start)
+        if end > start >= warm_s and used_s >= STANDING_CPUS * (end - start)
     ]
     if len(samples) < FEWEST_SAMPLES:
         return None
@@ -138,6 +160,17 @@ RULES = (
             "an engine that waits half of the time for one thread cannot be faster than that thread"
         ),
         apply=idle_cores,
+    ),
+    Rule(
+        name="crossover",
+        question="setting",
+        needs="right work",
+        says_when=(
+            "batch sweeps of this engine on the CPU and on another device (that of the run, unless "
+            "it is the CPU) differ in nothing else and have a batch size in common"
+        ),
+        reason="the device is a choice: which one is faster depends on the batch size",
+        apply=crossover,
     ),
     Rule(
         name="lesser-instruction-set",
