@@ -244,8 +244,8 @@ RULES = (
         needs="time",
         says_when=(
             "on the CPU in float32, the engine's own matrix product reaches less than "
-            f"{percent(SLOW_PRODUCT)} of the peak, which the training is not near; an instruction "
-            "set is named where the product reaches no more than its multiply-adds (and "
+            f"{percent(SLOW_PRODUCT)} of the peak; not near the peak. An instruction set is "
+            "named where the product reaches no more than its multiply-adds (and "
             f"{percent(SAME_RATE - 1)}), but more than one thread of the best set, and the peak is "
             f"{FASTER_SET} times that"
         ),
@@ -258,8 +258,7 @@ RULES = (
         needs="time",
         says_when=(
             f"the engine's own convolution reaches less than {percent(SLOW_CONVOLUTION)} of its "
-            "matrix "
-            "product"
+            "matrix product; not near the peak"
         ),
         reason=(
             "a convolution can be computed as a matrix product; its copies do not cost half the "

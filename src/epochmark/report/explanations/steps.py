@@ -155,8 +155,7 @@ RULES = (
             f"dispatch takes at least {percent(DISPATCH_SHARE)} of a step: the engine's latency (a "
             f"scalar addition, and waiting for it) once, or for eager engines "
             f"{operations_per_step(MNIST_CNN)} times; from {percent(DISPATCH_RULES)} on the "
-            "sentence "
-            "says that the device is not ranked"
+            "sentence says that the device is not ranked; stock runs only"
         ),
         reason=(
             f"{operations_per_step(MNIST_CNN)} is the fewest operations of a step when bias, "
