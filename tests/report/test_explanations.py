@@ -488,6 +488,9 @@ def test_a_partial_run_may_be_disturbed_as_well() -> None:
     record = steady(findings=[FindingCode.FOREIGN_LOAD, FindingCode.STEPS_LIMITED])
     assert record.headline.validity == "partial"
     assert list(said(record)) == ["findings", "time-unexplained"]
+    lines = "\n".join(explanation_lines(record, explain(gather(record))))
+    assert "Finding that makes a run disturbed: other programs used the processor" in lines
+    assert "The run is" not in lines
 
 
 def test_a_run_that_failed_is_explained_by_its_finding_only() -> None:
