@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -81,6 +82,13 @@ def test_versions_and_settings_are_named(record: Record) -> None:
     info = get_engine(record.engine.name).info
     assert bool(record.engine.versions) == bool(info.distributions)
     assert record.engine.settings
+
+
+@pytest.mark.parametrize("engine", ["keras-torch", "torch"])
+def test_stock_engines_on_pytorch_say_that_they_compile_nothing(
+    engine: str, record_of: Callable[[str], Record]
+) -> None:
+    assert record_of(engine).engine.settings["execution"] == "eager"
 
 
 @pytest.mark.parametrize("engine", REDUCED)

@@ -223,7 +223,7 @@ def disturbed_run() -> Record:
     ]
     timing = replace(record.timing, laps=laps, fit_ns=laps[-1].end_ns + 1_000_000)
     calm = replace(
-        watched(200.0, busy_cpus=1.0),
+        watched(200.0, 1.0),
         end_s=[40.0, 60.0, 200.0],
         foreign_cpu_s=[0.0, 15.0, 0.0],
         steal_cpu_s=None,

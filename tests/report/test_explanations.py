@@ -56,26 +56,28 @@ def steady(
     engine = record.engine
     if settings is not None:
         engine = replace(engine, settings=settings)
-    calm = record.calm if busy_cpus is None else watched(laps[-1].end_ns / 1e9, busy_cpus)
+    calm = record.calm if busy_cpus is None else watched(laps[-1].end_ns / 1e9, *[busy_cpus] * 10)
     return finished(replace(record, timing=timing, engine=engine, calm=calm))
 
 
-def watched(lasted_s: float, busy_cpus: float) -> Calm:
-    """A calm machine of two CPUs, of which the worker kept so many busy."""
+def watched(lasted_s: float, *busy_cpus: float) -> Calm:
+    """A calm machine of two CPUs, of which the worker kept so many busy, in as many samples."""
+    count = len(busy_cpus)
+    sample_s = lasted_s / count
     return Calm(
         source="/proc",
         cpus=2,
-        end_s=[lasted_s],
-        foreign_cpu_s=[0.0],
-        own_cpu_s=[busy_cpus * lasted_s],
-        idle_cpu_s=[(2 - busy_cpus) * lasted_s],
-        steal_cpu_s=[0.0],
-        memory_stall_s=[0.0],
+        end_s=[sample_s * n for n in range(1, count + 1)],
+        foreign_cpu_s=[0.0] * count,
+        own_cpu_s=[busy * sample_s for busy in busy_cpus],
+        idle_cpu_s=[(2 - busy) * sample_s for busy in busy_cpus],
+        steal_cpu_s=[0.0] * count,
+        memory_stall_s=[0.0] * count,
         swap_in_bytes=None,
         quota_throttled_s=None,
-        suspended_s=[0.0],
-        runnable=[2.0],
-        worker_cpu_s=busy_cpus * lasted_s,
+        suspended_s=[0.0] * count,
+        runnable=[2.0] * count,
+        worker_cpu_s=sum(busy_cpus) * sample_s,
         involuntary_switches=0,
         cost=WatchingCost(sampler_cpu_s=0.0, parent_cpu_s=0.0, reporting_cpu_s=0.0),
     )
@@ -121,9 +123,41 @@ def sweep(*epochs_s: float, **fields: Any) -> list[Record]:
 
 def test_the_whole_time_is_told_apart() -> None:
     text = said(steady(20.0, startup_s=0.5))["whole-time"]
-    assert "A whole run takes 200.5 s" in text
+    assert "The whole run took 200.5 s:" in text
     assert "start-up 0.500 s (0.2%)" in text
     assert "10 epochs at steady speed 200.0 s (100%)" in text
+
+
+def test_the_whole_time_of_a_complete_run_is_what_it_took() -> None:
+    record = steady(20.0, startup_s=0.5)
+    laps = [
+        replace(lap, end_ns=lap.end_ns + 30 * 10**9 * (lap.epoch > 6)) for lap in record.timing.laps
+    ]
+
+    def ending(at_ns: int) -> str:
+        timing = replace(record.timing, laps=laps, fit_ns=at_ns)
+        return said(finished(replace(record, timing=timing)))["whole-time"]
+
+    slow = ending(laps[-1].end_ns + 10 * 10**9)
+    assert "The whole run took 240.5 s: start-up 0.500 s (0.2%)" in slow
+    assert "at steady speed 200.0 s (83%); slower epochs and tidying up took 40.00 s (17%)" in slow
+    laps = record.timing.laps
+    assert "slower epochs" not in ending(laps[-1].end_ns + 5 * 10**9)
+
+
+def test_a_projected_whole_time_has_an_interval() -> None:
+    record = sample(1, step_s=0.04)
+    workload = replace(record.workload, quick=True, variant=["quick"])
+    laps = [lap for lap in record.timing.laps if lap.epoch < 3]
+    timing = replace(record.timing, laps=laps, fit_ns=laps[-1].end_ns, startup_s=1.0)
+    record = finished(replace(record, workload=workload, timing=timing))
+    low, high = (
+        record.headline.projected_elapsed_low_s,
+        record.headline.projected_elapsed_high_s,
+    )
+    assert low is not None
+    assert high is not None
+    assert f"(projected, {low + 1:.1f} s to {high + 1:.1f} s)" in said(record)["whole-time"]
 
 
 def test_of_a_run_until_the_machine_is_settled_no_whole_time_is_told() -> None:
@@ -149,6 +183,27 @@ def test_from_how_many_epochs_on_compilation_does_not_matter() -> None:
     assert "from 48 epochs on" in advice
 
 
+def test_a_slow_beginning_is_not_blamed_on_a_normal_first_step() -> None:
+    record = steady(20.0, first_step_s=0.05, beginning_s=15.0)
+    assert said(record)["compilation"] == "The beginning costs 15.05 s."
+
+
+def test_a_slow_first_smaller_batch_looks_compiled_anew_unless_the_engine_is_eager() -> None:
+    def with_lasts(first_s: float, second_s: float, execution: str) -> Record:
+        record = steady(20.0, first_step_s=0.1, settings={"execution": execution})
+        first, *whole = record.timing.laps
+        laps = [first]
+        for lap, last_s in zip(whole, [first_s, second_s, *[0.04] * 8], strict=True):
+            before_ns = lap.end_ns - round(last_s * 1e9)
+            laps += [replace(lap, steps=lap.steps - 1, end_ns=before_ns), replace(lap, steps=1)]
+        return finished(replace(record, timing=replace(record.timing, laps=laps)))
+
+    text = said(with_lasts(0.54, 0.04, "one jitted step"))["second-compilation"]
+    assert "took 0.500 s more than the next one, as if its shape were compiled anew." in text
+    assert "second-compilation" not in said(with_lasts(0.54, 0.04, "eager"))
+    assert "second-compilation" not in said(with_lasts(0.05, 0.04, "one jitted step"))
+
+
 def test_a_slow_blas_is_named_with_the_instruction_set_that_explains_it() -> None:
     record = steady(engine="torch")
     text = said(record, limits(record, product=230))["slow-product"]
@@ -161,15 +216,50 @@ def test_a_slow_blas_is_named_with_the_instruction_set_that_explains_it() -> Non
     assert "slow-product" not in said(record, limits(record, product=400))
 
 
-def test_near_the_peak_nothing_holds_it_back() -> None:
+def test_no_instruction_set_is_named_where_one_thread_of_the_best_is_as_good_a_reason() -> None:
+    record = steady(engine="torch")
+    known = limits(record, product=230)
+    processor = known.processor
+    assert processor is not None
+
+    def with_one_thread(of_best: float) -> Limits:
+        alone = replace(processor.multiply_adds[0], threads=1, timed=timed(of_best))
+        measured = [*processor.multiply_adds, alone]
+        return replace(known, processor=replace(processor, multiply_adds=measured))
+
+    assert "avx2" not in said(record, with_one_thread(245))["slow-product"]
+    assert "avx2" in said(record, with_one_thread(125))["slow-product"]
+
+
+def test_what_an_engine_reached_on_a_busy_machine_is_not_believed() -> None:
+    record = steady(engine="torch", settings={"execution": "eager"})
+    known = limits(record, product=230, convolution=60, latency_s=1e-3)
+    (engine,) = known.engines
+    assert {"slow-product", "slow-convolution", "dispatch"} <= set(said(record, known))
+    assert engine.product is not None
+    # the fastest repetition as above, the median at half of it
+    restless = Timed(work=230e9, seconds=[1.0, 2.0, 2.0])
+    busy = replace(engine, product=replace(engine.product, timed=restless))
+    found = said(record, replace(known, engines=[busy]))
+    assert not {"slow-product", "slow-convolution"} & set(found)
+    assert "dispatch" in found
+    assert found["no-engine-limits"] == (
+        "The limits of torch on cpu were measured while the machine was busy: matrix product."
+    )
+
+
+def test_near_the_peak_little_is_left_to_gain_unless_multiplications_are_saved() -> None:
     record = steady(FLOP_A_RUN / 142e9)
     found = said(record, limits(record, peak=169))
-    assert found["near-peak"].startswith("Nothing holds it back: it trains at 142 GFLOP/s")
-    assert "84% of the 169 GFLOP/s of avx512 multiply-adds, 2 threads." in found["near-peak"]
+    assert found["near-peak"] == (
+        "It trains at 142 GFLOP/s, counted as direct arithmetic, 84% of the 169 GFLOP/s of avx512 "
+        "multiply-adds, 2 threads: direct arithmetic has little left to gain."
+    )
     assert "below-peak" not in found
     beyond = said(record, limits(record, peak=100))["near-peak"]
     assert "142% of" in beyond
     assert "saves multiplications" in beyond
+    assert "left to gain" not in beyond
     below = said(record, limits(record, peak=490))
     assert "29% of the 490 GFLOP/s" in below["below-peak"]
     assert "near-peak" not in below
@@ -268,6 +358,15 @@ def test_a_sweep_shows_what_does_not_depend_on_the_batch() -> None:
     assert "fixed-cost" in said(whole, None, records)
 
 
+def test_a_sweep_speaks_in_the_figures_of_the_run_and_only_if_they_are_its_own() -> None:
+    records = sweep(37.5, 20.0, 11.0, 6.5, 4.5)
+    close = said(steady(11.4, number=9), None, records)
+    assert "at batch 32 a step takes 20 ms, at 128 24.3 ms" in close["fixed-cost"]
+    assert "at 512 it trains 13,333 images a second, here 5,263" in close["fuller-batch"]
+    slower = said(steady(22.0, number=9), None, records)
+    assert not {"fixed-cost", "fuller-batch"} & set(slower)
+
+
 def test_a_sweep_of_another_device_or_a_full_device_says_nothing() -> None:
     records = sweep(12.0, 11.5, 11.0, 11.0, 11.0)
     assert not {"fixed-cost", "fuller-batch"} & set(said(records[2], None, records))
@@ -275,6 +374,27 @@ def test_a_sweep_of_another_device_or_a_full_device_says_nothing() -> None:
     assert not {"fixed-cost", "fuller-batch"} & set(said(steady(11.0), None, gpu))
     assert "batch 128 fills this device" in said(steady(11.0, device="gpu:0"))["no-sweep"]
     assert "no-sweep" not in said(gpu[2], None, gpu)
+
+
+def test_sweeps_on_the_processor_and_on_another_device_tell_which_is_faster() -> None:
+    cpu = sweep(12.0, 11.5, 11.0, 11.0)
+    gpu = [
+        replace(record, id=f"f{number}0000000000")
+        for number, record in enumerate(sweep(37.5, 20.0, 10.0, 5.0, device="gpu:0"))
+    ]
+    text = said(cpu[2], None, [*cpu, *gpu])["crossover"]
+    assert text == (
+        "native: gpu:0 has the shorter steady epoch from batch 128 on (of the sizes compared). "
+        "At batch 128: gpu:0 is faster (gpu:0 10.00 s, cpu 11.00 s an epoch), and ahead from the "
+        "first epoch on, start-up and compilation included."
+    )
+    assert said(gpu[2], None, [*cpu, *gpu])["crossover"] == text
+    between = said(steady(11.0, batch_size=100), None, [*cpu, *gpu])["crossover"]
+    assert between == text.partition(" At batch")[0]
+    other = [replace(record, device=replace(record.device, resolved="gpu:1")) for record in gpu]
+    assert "gpu:1" not in said(gpu[2], None, [*cpu, *gpu, *other])["crossover"]
+    assert "crossover" not in said(cpu[2], None, cpu)
+    assert "crossover" not in said(gpu[2], None, gpu)
 
 
 def test_threads_and_cores() -> None:
@@ -288,15 +408,19 @@ def test_threads_and_cores() -> None:
     assert "idle-cores" not in said(steady(settings={"threads": "1"}, busy_cpus=0.99))
 
 
+def test_cores_that_were_idle_while_it_compiled_are_not_blamed_on_its_steps() -> None:
+    record = steady(2.0, first_step_s=20.0, engine="jax", settings={})
+    compiling = [1.0] * 20
+    busy = replace(record, calm=watched(40.0, *compiling, *[1.9] * 20))
+    assert "idle-cores" not in said(busy)
+    idle = replace(record, calm=watched(40.0, *compiling, *[0.8] * 20))
+    assert "kept 0.8 of 2 cores busy" in said(idle)["idle-cores"]
+    hardly_seen = replace(record, calm=watched(24.0, *compiling, *[0.8] * 4))
+    assert "idle-cores" not in said(hardly_seen)
+
+
 def test_a_worker_that_stood_still_is_told_of_and_no_lack_of_threads() -> None:
-    seconds = [1.9, 1.9, 0.0, 0.01, 1.9]
-    calm = replace(
-        watched(5.0, 1.0),
-        end_s=[1.0, 2.0, 3.0, 4.0, 5.0],
-        foreign_cpu_s=[0.0] * 5,
-        own_cpu_s=seconds,
-        idle_cpu_s=[2 - one for one in seconds],
-    )
+    calm = watched(5.0, 1.9, 1.9, 0.0, 0.01, 1.9)
     asleep = replace(steady(engine="keras-tensorflow", settings={}), calm=calm)
     assert "For 2.00 s of the 5.00 s that the fit took" in said(asleep)["standing-still"]
     assert "tf.data" in said(asleep)["standing-still"]
@@ -364,6 +488,9 @@ def test_a_partial_run_may_be_disturbed_as_well() -> None:
     record = steady(findings=[FindingCode.FOREIGN_LOAD, FindingCode.STEPS_LIMITED])
     assert record.headline.validity == "partial"
     assert list(said(record)) == ["findings", "time-unexplained"]
+    lines = "\n".join(explanation_lines(record, explain(gather(record))))
+    assert "Finding that makes a run disturbed: other programs used the processor" in lines
+    assert "The run is" not in lines
 
 
 def test_a_run_that_failed_is_explained_by_its_finding_only() -> None:

@@ -220,7 +220,7 @@ def test_the_command_writes_it_beside_the_records(results: ResultFiles, tmp_path
 def test_the_run_in_focus_is_explained() -> None:
     text = Outline(page_of([sample(1)])).text
     assert "Why it is as fast as it is" in text
-    assert "A whole run takes" in text
+    assert "The whole run took" in text
     assert "Not known yet" not in text
     disturbed = Outline(page_of([sample(1, findings=[FindingCode.FOREIGN_LOAD])])).text
     assert "Why it is as fast as it is" not in disturbed

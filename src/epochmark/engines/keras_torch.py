@@ -86,6 +86,8 @@ class KerasTorchEngine(KerasEngine):
         import torch
 
         settings = super().effective_settings()
+        if not self._model.jit_compile:  # Keras compiles nothing then, whatever run_eagerly says
+            settings["execution"] = "eager"
         if self._place.type == "cpu":
             settings["threads"] = torch.get_num_threads()
         return settings

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+import msgspec
+
 from epochmark.report.explanations._rule import Evidence, Needs, Question, Rule, Said
 from epochmark.results.clocks import clocks_of
 from epochmark.results.headline import steady_of
-from epochmark.results.limits import EngineLimits, Limits
+from epochmark.results.limits import REPEATED, EngineLimits, Limits, Timed
 from epochmark.results.record import Record
-from epochmark.results.sweep import sweep_around
+from epochmark.results.sweep import batch_sweeps, sweep_around
 
 __all__ = ["Evidence", "Explanation", "Question", "Rule", "Said", "all_rules", "explain", "gather"]
 
@@ -49,21 +51,36 @@ def gather(
     """The evidence about a run: itself, batch sweeps among ``records``, and the limits if they are
     those of its machine."""
     limits = limits if limits is not None and limits.fits(record.machine) else None
+    sweep = sweep_around(record, records)
+    beside = tuple(one for one in batch_sweeps(records) if sweep and one.way == sweep.way)
     return Evidence(
         record=record,
         clocks=clocks_of(record),
         steady=steady_of(record),
         limits=limits,
         engine_limits=_engine_limits(record, limits),
-        sweep=sweep_around(record, records),
+        sweep=sweep,
+        beside=beside,
     )
 
 
 def _engine_limits(record: Record, limits: Limits | None) -> EngineLimits | None:
-    """What this engine reached on the device of the run; None where its versions were others."""
+    """What this engine reached on the device of the run, where it repeated as peaks must; None
+    where its versions were others."""
     device = record.device.resolved or record.device.requested
     found = limits.of_engine(record.engine.name, device) if limits else None
-    return found if found is not None and found.versions == record.engine.versions else None
+    if found is None or found.versions != record.engine.versions:
+        return None
+    return msgspec.structs.replace(
+        found,
+        product=found.product if found.product and _repeats(found.product.timed) else None,
+        convolution=found.convolution if _repeats(found.convolution) else None,
+        dispatch=found.dispatch if _repeats(found.dispatch) else None,
+    )
+
+
+def _repeats(timed: Timed | None) -> bool:
+    return timed is not None and timed.per_s.median >= REPEATED * timed.per_s.high
 
 
 def explain(evidence: Evidence) -> list[Explanation]:

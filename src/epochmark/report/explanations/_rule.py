@@ -22,14 +22,18 @@ Needs = Literal["anything", "right work", "time"]
 """Which runs a rule may speak about: all; those whose work is right; those whose time can be
 trusted as well and that came as far as a steady epoch."""
 
+SAME_RATE = 1.05
+"""Two rates this close are one: they repeat to a few percent."""
+
 
 @dataclass(frozen=True)
 class Evidence:
     """All that rules may look at.
 
     ``limits`` are those of the machine the run was made on, ``engine_limits`` those of its engine
-    with the same versions on the same device; None where not measured. ``sweep`` is a batch sweep
-    of the same engine, versions, device and settings.
+    with the same versions on the same device, as far as they repeated; None where not measured.
+    ``sweep`` is a batch sweep of the same engine, versions, device and settings, ``beside`` are
+    all that differ from it in nothing but the device, itself included.
     """
 
     record: Record
@@ -38,6 +42,7 @@ class Evidence:
     limits: Limits | None
     engine_limits: EngineLimits | None
     sweep: BatchSweep | None
+    beside: tuple[BatchSweep, ...]
 
     @property
     def device(self) -> str:
@@ -48,6 +53,11 @@ class Evidence:
     def on_cpu(self) -> bool:
         """Whether the processor trained."""
         return self.device == "cpu"
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether the engine hands over a step's operations one by one, and compiles none."""
+        return self.record.engine.settings.get("execution", "").startswith("eager")
 
     @property
     def run_limits(self) -> RunLimits | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from epochmark.report.explanations._rule import Evidence, Rule, Said
 from epochmark.report.figures import percent, seconds_text
@@ -24,47 +25,64 @@ TUNED_INPUT = "keras-tensorflow"
 """The engine whose ``fit`` is known to sleep between epochs (docs/engines.md)."""
 LARGE_SHARE = 0.05
 """Of the whole time: what is less is lost in the spread of most runs."""
+FIRST_SHARE = 0.5
+"""Of the beginning: with less than that, the first step is not what makes it slow."""
+
+
+class _Parts(NamedTuple):
+    """Seconds of start-up, of the beginning beyond steady speed, of all epochs at that, and what a
+    measured run took more than these three (or less)."""
+
+    startup_s: float
+    beginning_s: float
+    steady_s: float
+    rest_s: float
+
+    @property
+    def total_s(self) -> float:
+        return sum(self)
 
 
 def whole_time(evidence: Evidence) -> Iterator[Said]:
-    """Start-up, the beginning, and steady epochs."""
-    parts = _parts(evidence)
-    if parts is None:
+    """Start-up, the beginning, steady epochs, and the rest where it matters."""
+    parts, steady = _parts(evidence), evidence.steady
+    if parts is None or steady is None:
         return
-    startup_s, beginning_s, steady_s = parts
-    total_s, epochs = sum(parts), evidence.record.workload.epochs
-    projected = evidence.record.headline.elapsed_s is None
+    total_s, epochs = parts.total_s, evidence.record.workload.epochs
+    start = f"The whole run took {seconds_text(total_s)}"
+    if evidence.record.headline.elapsed_s is None:
+        fit = steady.projected_s(epochs)
+        low, high = (seconds_text(parts.startup_s + fit_s) for fit_s in (fit.low, fit.high))
+        start = f"A whole run takes {seconds_text(total_s)} (projected, {low} to {high})"
     yield Said(
-        f"A whole run takes {seconds_text(total_s)}{' (projected)' if projected else ''}: "
-        f"start-up {_part(startup_s, total_s)}, what the beginning takes beyond steady speed "
-        f"{_part(beginning_s, total_s)}, and {epochs} epochs at steady speed "
-        f"{_part(steady_s, total_s)}.",
-        {"startup_s": startup_s, "beginning_s": beginning_s, "steady_s": steady_s,
-         "epochs": epochs},
-    )  # fmt: skip
+        f"{start}: start-up {_part(parts.startup_s, total_s)}, what the beginning takes beyond "
+        f"steady speed {_part(parts.beginning_s, total_s)}, and {epochs} epochs at steady speed "
+        f"{_part(parts.steady_s, total_s)}{_rest_text(parts)}.",
+        {**parts._asdict(), "epochs": epochs},
+    )
 
 
 def start_up(evidence: Evidence) -> Iterator[Said]:
     """A start-up that matters."""
     parts = _parts(evidence)
-    if parts is None or parts[0] < LARGE_SHARE * sum(parts):
+    if parts is None or parts.startup_s < LARGE_SHARE * parts.total_s:
         return
     yield Said(
-        f"Start-up alone is {percent(parts[0] / sum(parts))} of that: importing the framework, "
-        "reading the data and building the model, before the clock of the fit starts.",
-        {"startup_s": parts[0], "total_s": sum(parts)},
+        f"Start-up alone is {percent(parts.startup_s / parts.total_s)} of that: importing the "
+        "framework, reading the data and building the model, before the clock of the fit starts.",
+        {"startup_s": parts.startup_s, "total_s": parts.total_s},
     )
 
 
 def compilation(evidence: Evidence) -> Iterator[Said]:
     """A beginning that matters."""
     parts, first_s = _parts(evidence), evidence.clocks.first_step_s
-    if parts is None or parts[1] < LARGE_SHARE * sum(parts):
+    if parts is None or parts.beginning_s < LARGE_SHARE * parts.total_s:
         return
-    enough = math.ceil(parts[1] * (1 / LARGE_SHARE - 1) / evidence.epoch_s)
-    figures = {"beginning_s": parts[1], "total_s": sum(parts), "epochs": float(enough)}
-    start = f"The beginning costs {seconds_text(parts[1])}"
-    if first_s is not None:
+    enough = math.ceil(parts.beginning_s * (1 / LARGE_SHARE - 1) / evidence.epoch_s)
+    figures = {"beginning_s": parts.beginning_s, "total_s": parts.total_s, "epochs": float(enough)}
+    start = f"The beginning costs {seconds_text(parts.beginning_s)}"
+    if first_s is not None and first_s - evidence.step_s >= FIRST_SHARE * parts.beginning_s:
         figures |= {"first_step_s": first_s, "step_s": evidence.step_s}
         times = f"{first_s / evidence.step_s:,.0f}"
         start = (
@@ -80,14 +98,14 @@ def compilation(evidence: Evidence) -> Iterator[Said]:
 
 
 def second_compilation(evidence: Evidence) -> Iterator[Said]:
-    """The smaller last batch, compiled anew."""
+    """The smaller last batch, as if compiled anew."""
     clocks = evidence.clocks
-    if clocks.smaller_batch_s is None or not compiles_again(clocks):
+    if clocks.smaller_batch_s is None or not compiles_again(clocks) or evidence.is_eager:
         return
     yield Said(
         "The first smaller batch, the last of epoch 1, took "
-        f"{seconds_text(clocks.smaller_batch_s)} more than the next one: its shape was compiled "
-        "anew.",
+        f"{seconds_text(clocks.smaller_batch_s)} more than the next one, as if its shape were "
+        "compiled anew.",
         {"smaller_batch_s": clocks.smaller_batch_s},
     )
 
@@ -113,14 +131,26 @@ def standing_still(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def _parts(evidence: Evidence) -> tuple[float, float, float] | None:
-    """Seconds of start-up, of the beginning beyond steady speed, and of all epochs at that."""
+def _parts(evidence: Evidence) -> _Parts | None:
+    """None where the run's length was not that of its epochs, or its start-up is not known."""
     steady, startup_s = evidence.steady, evidence.record.timing.startup_s
     run = evidence.record.workload
     if steady is None or startup_s is None or run.max_steps is not None or run.settle:
         return None
-    epochs_s = run.epochs * evidence.epoch_s
-    return startup_s, steady.warm_up_excess_s, epochs_s
+    beginning_s, steady_s = steady.warm_up_excess_s, run.epochs * evidence.epoch_s
+    elapsed_s = evidence.record.headline.elapsed_s
+    rest_s = 0.0 if elapsed_s is None else elapsed_s - beginning_s - steady_s
+    return _Parts(startup_s, beginning_s, steady_s, rest_s)
+
+
+def _rest_text(parts: _Parts) -> str:
+    """Empty where it does not matter."""
+    part = _part(abs(parts.rest_s), parts.total_s)
+    if abs(parts.rest_s) < LARGE_SHARE * parts.total_s:
+        return ""
+    if parts.rest_s < 0:
+        return f"; faster epochs took {part} less"
+    return f"; slower epochs and tidying up took {part} more"
 
 
 def _part(seconds: float, total_s: float) -> str:
@@ -132,7 +162,10 @@ RULES = (
         name="whole-time",
         question="time",
         needs="time",
-        says_when="start-up is known and neither --steps nor --settle set the run's length",
+        says_when=(
+            "start-up is known and neither --steps nor --settle set the run's length; what the fit "
+            f"took beyond beginning and steady epochs is told from {percent(LARGE_SHARE)} on"
+        ),
         reason=(
             "start-up and beginning happen once, epochs as often as wanted: they must be told apart"
         ),
@@ -152,8 +185,8 @@ RULES = (
         needs="time",
         says_when=(
             f"what the beginning takes beyond steady speed is at least {percent(LARGE_SHARE)} of "
-            "the "
-            "whole run"
+            "the whole run; the first step is named if at least "
+            f"{percent(FIRST_SHARE)} of that is its own"
         ),
         reason="what is less is lost in the spread of most runs",
         apply=compilation,
@@ -164,8 +197,7 @@ RULES = (
         needs="time",
         says_when=(
             "the first smaller last batch takes a tenth of the first step (and 20 ms) longer than "
-            "the "
-            "second one"
+            "the second one; not for eager engines"
         ),
         reason="compilers of fixed shapes compile the smaller last batch of an epoch once more",
         apply=second_compilation,

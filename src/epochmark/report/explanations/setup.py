@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from epochmark.report.explanations._rule import Evidence, Rule, Said
 from epochmark.report.figures import rate
-from epochmark.results.calm import calmness
+from epochmark.report.sweep_text import crossover_lines
+from epochmark.results.calm import STANDING_CPUS
+from epochmark.results.record import Calm
+from epochmark.results.sweep import CPU, crossovers
 
 IDLE_SHARE = 0.6
 """Of the cores that an engine could use: less than this kept busy is worth a word."""
+FEWEST_SAMPLES = 3
+"""Fewer do not tell what steps keep busy."""
 FASTER_SET = 1.2
 SLOW_GOVERNORS = ("powersave", "conservative")
 
@@ -28,14 +34,12 @@ def few_threads(evidence: Evidence) -> Iterator[Said]:
 
 def idle_cores(evidence: Evidence) -> Iterator[Said]:
     """Threads that wait for each other."""
-    calm, threads = evidence.record.calm, _threads(evidence)
-    if calm is None or not evidence.on_cpu:
+    calm, steady, threads = evidence.record.calm, evidence.steady, _threads(evidence)
+    if calm is None or steady is None or not evidence.on_cpu:
         return
     usable = min(_cores(evidence), threads or _cores(evidence))
-    seen = calmness(calm)
-    computing_s = seen.lasted_s - seen.standing_s
-    busy = seen.own_cpus * seen.lasted_s / computing_s if computing_s > 0 else 0.0
-    if usable < 2 or busy >= IDLE_SHARE * usable:
+    busy = _busy_cpus(calm, steady.warm_up_s)
+    if busy is None or usable < 2 or busy >= IDLE_SHARE * usable:
         return
     yield Said(
         f"It kept {busy:.1f} of {usable} cores busy while it computed: parts of its steps are not "
@@ -43,6 +47,26 @@ def idle_cores(evidence: Evidence) -> Iterator[Said]:
         {"busy_cpus": busy, "cores": usable},
         "larger batches give threads more to share; a tuned run may find other settings",
     )
+
+
+def crossover(evidence: Evidence) -> Iterator[Said]:
+    """The processor against another device: in all, and at this run's batch size."""
+    batch_size = evidence.record.workload.batch_size
+    for found in crossovers(evidence.beside):
+        device = found.device
+        if not evidence.on_cpu and device != evidence.device:
+            continue
+        both = [sweep for sweep in evidence.beside if sweep.device in (CPU, device)]
+        summary, *lines = crossover_lines(both)
+        here = [
+            f" At {line.strip()}."
+            for verdict, line in zip(found.verdicts, lines, strict=True)
+            if verdict.batch_size == batch_size
+        ]
+        yield Said(
+            "".join([summary, *here]),
+            {"device": device, "batch": batch_size, "faster_from": found.from_batch or "no batch"},
+        )
 
 
 def lesser_instruction_set(evidence: Evidence) -> Iterator[Said]:
@@ -91,6 +115,18 @@ def governor(evidence: Evidence) -> Iterator[Said]:
         )
 
 
+def _busy_cpus(calm: Calm, warm_s: float) -> float | None:
+    """CPUs kept busy in the samples after the warm-up in which it computed; None of too few."""
+    samples = [
+        (end - start, used_s)
+        for (start, end), used_s in zip(pairwise([0.0, *calm.end_s]), calm.own_cpu_s, strict=False)
+        if end > start >= warm_s and used_s >= STANDING_CPUS * (end - start)
+    ]
+    if len(samples) < FEWEST_SAMPLES:
+        return None
+    return sum(used_s for _, used_s in samples) / sum(lasted_s for lasted_s, _ in samples)
+
+
 def _threads(evidence: Evidence) -> int | None:
     """As the engine reports them; None where it has its framework's default."""
     text = evidence.record.engine.settings.get("threads", "")
@@ -118,12 +154,23 @@ RULES = (
         needs="time",
         says_when=(
             f"on the CPU, less than {IDLE_SHARE:.0%} of the cores it could use were kept busy "
-            "while it computed"
+            f"while it computed after the warm-up, seen in at least {FEWEST_SAMPLES} samples"
         ),
         reason=(
             "an engine that waits half of the time for one thread cannot be faster than that thread"
         ),
         apply=idle_cores,
+    ),
+    Rule(
+        name="crossover",
+        question="setting",
+        needs="right work",
+        says_when=(
+            "batch sweeps of this engine on the CPU and on another device (that of the run, unless "
+            "it is the CPU) differ in nothing else and have a batch size in common"
+        ),
+        reason="the device is a choice: which one is faster depends on the batch size",
+        apply=crossover,
     ),
     Rule(
         name="lesser-instruction-set",

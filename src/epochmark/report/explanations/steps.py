@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from epochmark.report.explanations._rule import Evidence, Rule, Said, milliseconds
+from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Said, milliseconds
 from epochmark.report.figures import percent
 from epochmark.results.arithmetic import GIGA
 from epochmark.results.sweep import BatchPoint
@@ -24,7 +24,6 @@ DISPATCH_RULES = 0.5
 MEMORY_SHARE = 0.3
 FIXED_SHARE = 0.3
 FULLER = 1.5
-EAGER = "eager"
 
 
 def dispatch(evidence: Evidence) -> Iterator[Said]:
@@ -33,12 +32,12 @@ def dispatch(evidence: Evidence) -> Iterator[Said]:
     if limits is None or limits.dispatch is None or evidence.record.engine.tuning != "stock":
         return
     latency_s, step_s = limits.dispatch.call_s.median, evidence.step_s
-    is_eager = evidence.record.engine.settings.get("execution", "").startswith(EAGER)
-    count = operations_per_step(WORKLOADS[evidence.record.workload.name]) if is_eager else 1
+    workload = WORKLOADS[evidence.record.workload.name]
+    count = operations_per_step(workload) if evidence.is_eager else 1
     share = count * latency_s / step_s
     if share < DISPATCH_SHARE:
         return
-    what = f"{count} operations one by one" if is_eager else "a step as a whole"
+    what = f"{count} operations one by one" if evidence.is_eager else "a step as a whole"
     rules = share >= DISPATCH_RULES
     yield Said(
         f"Dispatch takes about {percent(min(share, 1.0))} of a step: one call takes "
@@ -125,10 +124,17 @@ def fuller_batch(evidence: Evidence) -> Iterator[Said]:
 
 
 def _in_sweep(evidence: Evidence) -> BatchPoint | None:
-    """The valid run of the sweep with this run's batch size."""
-    batch_size = evidence.record.workload.batch_size
-    points = evidence.sweep.points if evidence.sweep else ()
-    return next((p for p in points if p.batch_size == batch_size and p.is_valid), None)
+    """This run, where the sweep's valid run at its batch size was as fast, as far as the intervals
+    tell: else the sweep shows another state of the machine."""
+    if evidence.sweep is None or evidence.steady is None:
+        return None
+    here = BatchPoint(evidence.record, evidence.steady.interval, None)
+    for point in evidence.sweep.points:
+        if point.batch_size == here.batch_size and point.is_valid:
+            one, other = here.steady_epoch, point.steady_epoch
+            agree = max(one.low, other.low) <= SAME_RATE * min(one.high, other.high)
+            return here if agree else None
+    return None
 
 
 def _bandwidth(evidence: Evidence) -> float | None:
@@ -149,8 +155,7 @@ RULES = (
             f"dispatch takes at least {percent(DISPATCH_SHARE)} of a step: the engine's latency (a "
             f"scalar addition, and waiting for it) once, or for eager engines "
             f"{operations_per_step(MNIST_CNN)} times; from {percent(DISPATCH_RULES)} on the "
-            "sentence "
-            "says that the device is not ranked"
+            "sentence says that the device is not ranked; stock runs only"
         ),
         reason=(
             f"{operations_per_step(MNIST_CNN)} is the fewest operations of a step when bias, "
@@ -179,7 +184,8 @@ RULES = (
         needs="time",
         says_when=(
             f"in a batch sweep, at least {percent(FIXED_SHARE)} of this step remains when the line "
-            "through the smallest batch and this one is drawn to batch 0"
+            "through the smallest batch (valid, at most half of this one) and this one is drawn to "
+            "batch 0; the sweep's run at this batch was as fast as this run"
         ),
         reason="a step whose time does not grow with its images is not bound by arithmetic",
         apply=fixed_cost,
@@ -189,7 +195,8 @@ RULES = (
         question="limit",
         needs="time",
         says_when=(
-            f"in a batch sweep, another batch size trains {FULLER} times as many images a second"
+            f"in a batch sweep, another batch size trains {FULLER} times as many images a second; "
+            "the sweep's run at this batch was as fast as this run"
         ),
         reason="less is within reach of a better schedule; more shows a device that waits for work",
         apply=fuller_batch,

@@ -14,7 +14,8 @@ def findings(evidence: Evidence) -> Iterator[Said]:
     for finding in record.findings:
         meaning = MEANING[FindingCode(finding.code)]
         yield Said(
-            f"The run is {meaning.validity}: {meaning.title} ({finding.code}: {finding.detail}).",
+            f"Finding that makes a run {meaning.validity}: {meaning.title} ({finding.code}: "
+            f"{finding.detail}).",
             {"finding": finding.code, "validity": meaning.validity},
             f"{finding.code}: {meaning.remedy}",
         )

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from epochmark.report.explanations._rule import Evidence, Rule, Said
+from epochmark.report.figures import percent
+from epochmark.results.limits import REPEATED
+
+NAMES = {"product": "matrix product", "convolution": "convolution", "dispatch": "dispatch"}
+"""What is measured of an engine, by field."""
 
 
 def no_limits(evidence: Evidence) -> Iterator[Said]:
@@ -22,16 +27,19 @@ def no_limits(evidence: Evidence) -> Iterator[Said]:
 
 
 def no_engine_limits(evidence: Evidence) -> Iterator[Said]:
-    """No limits of this engine, or of other versions of it."""
-    if evidence.engine_limits is not None:
-        return
+    """No limits of this engine, or of other versions of it, or of a busy machine."""
     engine, device = evidence.record.engine.name, evidence.device
-    other = evidence.limits.of_engine(engine, device) if evidence.limits else None
-    why = "have not been measured"
-    if other is not None:
+    found = evidence.limits.of_engine(engine, device) if evidence.limits else None
+    why, names = "have not been measured", list(NAMES.values())
+    if evidence.engine_limits is not None:
+        why, believed = "were measured while the machine was busy", evidence.engine_limits
+        names = [NAMES[one] for one in NAMES if getattr(found, one) != getattr(believed, one)]
+    elif found is not None:
         why = "were measured with other versions of it than the run had"
+    if not names:
+        return
     yield Said(
-        f"The limits of {engine} on {device} {why}: matrix product, convolution and dispatch.",
+        f"The limits of {engine} on {device} {why}: {', '.join(names)}.",
         {"engine": engine, "device": device},
         f"run 'epochmark limits {engine}', then explain again",
     )
@@ -63,8 +71,9 @@ RULES = (
         name="no-engine-limits",
         question="unknown",
         needs="time",
-        says_when="no limits of this engine on this device are known, or only with other versions",
-        reason="another version may have another matrix library",
+        says_when="no limits of this engine on this device are known, or only with other versions, "
+        f"or their median repetition was below {percent(REPEATED)} of the best",
+        reason="another version may have another matrix library; limits of a busy machine are none",
         apply=no_engine_limits,
     ),
     Rule(
