@@ -65,8 +65,8 @@ def gather(
 
 
 def _engine_limits(record: Record, limits: Limits | None) -> EngineLimits | None:
-    """What this engine reached on the device of the run, where it repeated as peaks must; None
-    where its versions were others."""
+    """What this engine reached on the device of the run, where its rates repeated as peaks must;
+    None where its versions were others."""
     device = record.device.resolved or record.device.requested
     found = limits.of_engine(record.engine.name, device) if limits else None
     if found is None or found.versions != record.engine.versions:
@@ -75,7 +75,6 @@ def _engine_limits(record: Record, limits: Limits | None) -> EngineLimits | None
         found,
         product=found.product if found.product and _repeats(found.product.timed) else None,
         convolution=found.convolution if _repeats(found.convolution) else None,
-        dispatch=found.dispatch if _repeats(found.dispatch) else None,
     )
 
 

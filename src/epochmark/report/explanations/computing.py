@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Said, milliseconds
+from epochmark.report.explanations.setup import few_busy
 from epochmark.report.figures import percent, rate
 from epochmark.results.arithmetic import (
     GIGA,
@@ -193,7 +194,7 @@ def _instruction_set_that_explains(
     evidence: Evidence, product: float, ceiling: Ceiling
 ) -> Ceiling | None:
     """The slowest instruction set whose multiply-adds reach the product, if it is far from the
-    fastest, and one thread of the fastest is not as good an explanation."""
+    fastest; of a run that left cores idle, fewer threads of the fastest are as good a reason."""
     processor = evidence.limits.processor if evidence.limits else None
     known = [
         (one.threads, one.instruction_set, one.timed.per_s.high)
@@ -202,7 +203,7 @@ def _instruction_set_that_explains(
     ]
     most = max((threads for threads, _, _ in known), default=1)
     fewer = max((reached for threads, _, reached in known if threads < most), default=0.0)
-    if product <= SAME_RATE * fewer:
+    if few_busy(evidence) is not None and product <= SAME_RATE * fewer:
         return None
     best: dict[str, float] = {}
     for _, name, reached in known:
@@ -246,8 +247,8 @@ RULES = (
             "on the CPU in float32, the engine's own matrix product reaches less than "
             f"{percent(SLOW_PRODUCT)} of the peak; not near the peak. An instruction set is "
             "named where the product reaches no more than its multiply-adds (and "
-            f"{percent(SAME_RATE - 1)}), but more than one thread of the best set, and the peak is "
-            f"{FASTER_SET} times that"
+            f"{percent(SAME_RATE - 1)}), and the peak is {FASTER_SET} times that; not of a run "
+            "that left cores idle, where fewer threads of the best set explain it as well"
         ),
         reason="large products of a good BLAS reach 80 to 95 %",
         apply=slow_product,

@@ -32,15 +32,22 @@ def few_threads(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def idle_cores(evidence: Evidence) -> Iterator[Said]:
-    """Threads that wait for each other."""
+def few_busy(evidence: Evidence) -> tuple[float, int] | None:
+    """CPUs kept busy and cores it could use, where the former are far fewer."""
     calm, steady, threads = evidence.record.calm, evidence.steady, _threads(evidence)
     if calm is None or steady is None or not evidence.on_cpu:
-        return
+        return None
     usable = min(_cores(evidence), threads or _cores(evidence))
     busy = _busy_cpus(calm, steady.warm_up_s)
-    if busy is None or usable < 2 or busy >= IDLE_SHARE * usable:
+    return (busy, usable) if busy is not None and busy < IDLE_SHARE * usable else None
+
+
+def idle_cores(evidence: Evidence) -> Iterator[Said]:
+    """Threads that wait for each other."""
+    found = few_busy(evidence)
+    if found is None or found[1] < 2:
         return
+    busy, usable = found
     yield Said(
         f"It kept {busy:.1f} of {usable} cores busy while it computed: parts of its steps are not "
         "spread over threads.",

@@ -14,8 +14,8 @@ def findings(evidence: Evidence) -> Iterator[Said]:
     for finding in record.findings:
         meaning = MEANING[FindingCode(finding.code)]
         yield Said(
-            f"Finding that makes a run {meaning.validity}: {meaning.title} ({finding.code}: "
-            f"{finding.detail}).",
+            f"{meaning.title[0].upper()}{meaning.title[1:]} ({finding.code}: {finding.detail}): "
+            f"that makes a run {meaning.validity}.",
             {"finding": finding.code, "validity": meaning.validity},
             f"{finding.code}: {meaning.remedy}",
         )
