@@ -18,6 +18,7 @@ from epochmark.results.comparison import (
     side_of_record,
     side_of_reference,
 )
+from epochmark.results.record import Lap
 from epochmark.results.references import load_references
 from epochmark.results.statistics import Interval
 from tests.report.samples import sample
@@ -93,6 +94,17 @@ def test_what_differs_in_the_key_is_named(changes: dict[str, object], reason: st
 def test_machines_and_devices_compare_under_one_engine(changes: dict[str, object]) -> None:
     other = replace(TORCH, name="other", steady_epoch=Interval(2.0, 1.99, 2.01, 9), **changes)  # type: ignore[arg-type]
     assert compare(TORCH, other).verdict == "faster"
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "1 steady epoch only"), (5, "5 steady epochs")])
+def test_runs_of_too_few_epochs_for_an_interval_are_not_compared(count: int, told: str) -> None:
+    record = sample(epochs=count)
+    laps = [Lap(epoch=n, steps=469, end_ns=n * 10**9) for n in range(1, count + 1)]
+    timing = msgspec.structs.replace(record.timing, laps=laps)
+    side = side_of_record(msgspec.structs.replace(record, timing=timing), "short")
+    comparison = compare(side, replace(side, steady_epoch=Interval(2.0, 2.0, 2.0, count)))
+    assert comparison.verdict == "not comparable"
+    assert all(told in reason and "--quick" in reason for reason in comparison.reasons)
 
 
 def test_possible_causes_are_listed() -> None:

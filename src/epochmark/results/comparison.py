@@ -18,16 +18,16 @@ from epochmark.results.references import Reference
 from epochmark.results.statistics import MIN_INTERVAL_VALUES, Interval
 
 SMALLEST_RATIO = 1.01
-"""Two runs of one machine differ by up to about a percent for reasons that neither run's laps show
-(where memory came to lie, which core ran what): less is not told apart."""
+"""A convention: less is not told apart, since two runs of one machine differ for reasons that
+neither run's laps show (where memory came to lie, which core ran what), often by more."""
 
 Verdict = Literal["faster", "alike", "not comparable"]
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two. ``exact_bounds``: its interval are limits of rounding, or the whole range of
-    few values, rather than a 95 % interval. ``unfit`` says why it cannot be compared at all.
+    """One of the two. ``exact_bounds``: its interval are limits of rounding rather than a 95 %
+    interval. ``unfit`` says why it cannot be compared at all.
 
     ``machine`` is equal for equal machines; ``context`` holds what else may explain a difference.
     """
@@ -66,10 +66,16 @@ def side_of_record(record: Record, name: str) -> Side:
         unfit = f"it is {record.headline.validity} ({codes})"
     elif steady is None:
         unfit = "it has no steady epoch"
+    elif steady.interval.count < MIN_INTERVAL_VALUES:
+        unit = f"{steady.unit}{'s' if steady.interval.count != 1 else ''}"
+        unfit = (
+            f"it has {steady.interval.count} steady {unit} only, too few for an interval; measure "
+            "anew with all ten epochs, or with --quick"
+        )
     return Side(
         name=name,
         steady_epoch=steady.interval if steady else None,
-        exact_bounds=steady is not None and steady.interval.count < MIN_INTERVAL_VALUES,
+        exact_bounds=False,
         key=key_of(record),
         machine=machine_identity(record.machine),
         device=record.device.resolved or record.device.requested,
