@@ -113,8 +113,13 @@ def compare(a: Side, b: Side) -> Comparison:
         return Comparison("not comparable", a, b, None, reasons, differences)
     exact = faster.exact_bounds or slower.exact_bounds
     ratio = ratio_interval(other, one, exact)
-    verdict: Verdict = "faster" if ratio.low >= SMALLEST_RATIO else "alike"
+    verdict: Verdict = "faster" if tells_apart(ratio) else "alike"
     return Comparison(verdict, faster, slower, ratio, (), differences)
+
+
+def tells_apart(ratio: Interval) -> bool:
+    """Whether the side in the ratio's denominator takes less time for sure."""
+    return ratio.low >= SMALLEST_RATIO
 
 
 def ratio_interval(numerator: Interval, denominator: Interval, exact_bounds: bool) -> Interval:
