@@ -131,10 +131,50 @@ def test_a_doubtful_reference_is_not_compared() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "decimals"),
-    [(1.79, 1.88, 2), (1.2, 2.1, 1), (1.0, 9.0, 0), (50.0, 90.0, 0), (1.8300, 1.8301, 2)],
+    [
+        (1.79, 1.88, 2),
+        (1.2, 2.1, 1),
+        (1.0, 9.0, 0),
+        (50.0, 90.0, -1),
+        (1.8300, 1.8301, 2),
+        (1335.0, 1672.0, -2),
+        (1.1, 60.0, 0),  # "0 to 60" would be no interval of a ratio
+    ],
 )
 def test_digits_follow_the_interval(low: float, high: float, decimals: int) -> None:
-    assert decimals_of(Interval((low + high) / 2, low, high, 9)) == decimals
+    assert decimals_of(Interval((low + high) / 2, low, high, 9), 2) == decimals
+
+
+@pytest.mark.parametrize(
+    ("slow", "told"),
+    [
+        (Interval(44.0, 31.1, 65.3, 9), "40 times as fast as slow (95 % interval 30 to 70)"),
+        (
+            Interval(1500, 1335, 1672, 9),
+            "1,500 times as fast as slow (95 % interval 1,300 to 1,700)",
+        ),
+    ],
+)
+def test_a_large_ratio_is_rounded_to_tens_and_hundreds(slow: Interval, told: str) -> None:
+    fast = replace(TORCH, steady_epoch=Interval(1.0, 1.0, 1.0, 9))
+    comparison = compare(replace(TORCH, name="slow", steady_epoch=slow), fast)
+    assert verdict_text(comparison).endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (Interval(10.043, 9.91, 10.18, 9), "10.0 s per epoch (9.9 to 10.2 s)"),
+        (Interval(44.123, 31.1, 65.3, 9), "40 s per epoch (30 to 70 s)"),
+        (Interval(10.0432, 10.0432, 10.0432, 9), "10.04 s per epoch (10.04 to 10.05 s)"),
+        (Interval(0.00073612, 0.00071, 0.00076, 9), "0.00074 s per epoch (0.00071 to 0.00076 s)"),
+        (Interval(1234.5, 1234.2, 1234.9, 9), "1,234 s per epoch (1,234 to 1,235 s)"),
+    ],
+)
+def test_seconds_have_the_digits_of_their_interval(seconds: Interval, told: str) -> None:
+    side = replace(TORCH, steady_epoch=seconds)
+    lines = comparison_lines(compare(side, side))
+    assert any(f"torch: {told}" in line for line in lines), lines
 
 
 seconds = st.floats(0.01, 1e4)
