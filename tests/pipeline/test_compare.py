@@ -33,6 +33,19 @@ def test_an_engine_means_this_machines_run_though_another_ones_is_newer(program:
     assert own["id"][:8] in program.run("explain", "fake").stdout
 
 
+def test_the_users_own_record_is_taken_before_its_export(program: Program) -> None:
+    """The export lacks the machine's id."""
+    program.script(step_s=0.0001)
+    for _ in range(2):
+        assert program.run("run", "fake").returncode == 0
+    ids = [record["id"] for record in program.records()]
+    bundle = str(program.folder / "bundle.json")
+    assert program.run("results", "export", bundle).returncode == 0
+    assert "not known" not in program.run("compare", "--with", bundle, *ids).stdout
+    next(program.results.glob(f"*{ids[1][:8]}.json")).unlink()
+    assert "not known to be one" in program.run("compare", "--with", bundle, *ids).stdout
+
+
 def test_what_cannot_be_compared_says_why(program: Program) -> None:
     program.run("run", "fake")
     program.run("run", "fake", "--epochs", "2")

@@ -21,7 +21,7 @@ from epochmark.results.comparison import (
 from epochmark.results.record import Lap
 from epochmark.results.references import load_references
 from epochmark.results.statistics import Interval
-from tests.report.samples import sample
+from tests.report.samples import machine, sample
 
 KEY = ComparabilityKey("mnist-cnn v1", (), "float32", "stock", "torch")
 TORCH = Side(
@@ -29,7 +29,7 @@ TORCH = Side(
     steady_epoch=Interval(10.0, 9.9, 10.1, 9),
     exact_bounds=False,
     key=KEY,
-    machine=("id-1",),
+    machine=machine(),
     device="cpu",
     context={"torch": "2.9", "power": "mains"},
     unfit=None,
@@ -70,7 +70,7 @@ def test_less_than_a_percent_between_two_runs_is_not_told() -> None:
         ({"key": KEY._replace(precision="tf32")}, "observed precision differs: float32 and tf32"),
         ({"key": KEY._replace(tuning="tuned")}, "tuning differs: stock and tuned"),
         (
-            {"key": KEY._replace(engine_family="jax"), "machine": ("id-2",)},
+            {"key": KEY._replace(engine_family="jax"), "machine": machine("another")},
             "engine and machine both differ: torch and jax on two machines",
         ),
         (
@@ -90,7 +90,7 @@ def test_what_differs_in_the_key_is_named(changes: dict[str, object], reason: st
     assert "torch and other are not comparable" in comparison_lines(comparison)
 
 
-@pytest.mark.parametrize("changes", [{"machine": ("id-2",)}, {"device": "gpu:0"}])
+@pytest.mark.parametrize("changes", [{"machine": machine("another")}, {"device": "gpu:0"}])
 def test_machines_and_devices_compare_under_one_engine(changes: dict[str, object]) -> None:
     other = replace(TORCH, name="other", steady_epoch=Interval(2.0, 1.99, 2.01, 9), **changes)  # type: ignore[arg-type]
     assert compare(TORCH, other).verdict == "faster"
@@ -108,7 +108,7 @@ def test_runs_of_too_few_epochs_for_an_interval_are_not_compared(count: int, tol
 
 
 def test_possible_causes_are_listed() -> None:
-    other = replace(TORCH, machine=("id-2",), context={"torch": "2.8", "power": "battery"})
+    other = replace(TORCH, machine=machine("another"), context={"torch": "2.8", "power": "battery"})
     assert compare(TORCH, other).differences == ("torch: 2.9 and 2.8", "power: mains and battery")
 
 
@@ -201,6 +201,19 @@ def test_turning_a_ratio_round_turns_its_interval(a: Interval, b: Interval) -> N
     there, back = ratio_interval(a, b, False), ratio_interval(b, a, False)
     assert there.low == pytest.approx(1 / back.high)
     assert there.high == pytest.approx(1 / back.low)
+
+
+def test_an_exported_record_is_of_a_machine_with_the_same_hardware() -> None:
+    here = machine()
+    exported = msgspec.structs.replace(here, machine_id=None)
+    other = replace(NATIVE, machine=exported)
+    comparison = compare(TORCH, other)
+    assert comparison.verdict == "faster"
+    assert "machine: alike, but not known to be one" in comparison.differences[0]
+    elsewhere = replace(NATIVE, machine=msgspec.structs.replace(exported, cpu="another"))
+    (reason,) = compare(TORCH, elsewhere).reasons
+    assert reason.startswith("engines differ: ")
+    assert reason.endswith("not known to have run on one machine")
 
 
 def test_a_machine_confined_to_fewer_cores_is_another_one() -> None:

@@ -68,7 +68,7 @@ def _side_text(side: Side) -> str:
     interval = side.steady_epoch
     if interval is None:
         return f"{side.name}: no steady epoch; {side.key}, on {side.device}"
-    if side.machine[0] == "published":
+    if isinstance(side.machine, str):
         figure = f"{interval.median:g} s"
         bounds = f"published; stands for {interval.low:g} to {interval.high:g} s"
     else:
