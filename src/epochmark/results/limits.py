@@ -22,6 +22,8 @@ from epochmark.results.machine_file import (
     save_document,
 )
 from epochmark.results.record import (
+    MAX_RATE,
+    MIN_RATE,
     Count,
     Date,
     EngineName,
@@ -40,8 +42,6 @@ GIGA = 1e9
 REPEATED = 0.8
 """A peak whose median repetition is below this share of the fastest was measured on a busy machine:
 one busy process beside it takes half of a core. Clocks of a calm one vary by a tenth."""
-MAX_RATE = 1e9
-"""In 1e9 a second, as in records."""
 
 PositiveSeconds = Annotated[float, Meta(gt=0.0, lt=1e6)]
 Work = Annotated[float, Meta(gt=0.0, lt=1e18)]
@@ -71,6 +71,8 @@ class Timed(_Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.work / min(self.seconds) / GIGA >= MAX_RATE:
             raise ValueError("it has a rate that no machine reaches")
+        if self.work / max(self.seconds) / GIGA < MIN_RATE:
+            raise ValueError("it has a rate that no machine is so slow as to have")
 
     @property
     def per_s(self) -> Spread:
