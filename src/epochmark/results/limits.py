@@ -38,6 +38,8 @@ from epochmark.results.record import (
 FORMAT = 1
 FILE_NAME = "machine-limits"
 """JSON, beside ``machine-id`` in the results' folder; without an ending it is no result file."""
+REPLACED_NAME = "machine-limits-replaced"
+"""The last ones of another machine, or of other cores: whoever goes back to that renames it."""
 GIGA = 1e9
 REPEATED = 0.8
 """A peak whose median repetition is below this share of the fastest was measured on a busy machine:
@@ -139,6 +141,11 @@ class ProcessorLimits(_Part, frozen=True, kw_only=True):
     triads: Annotated[list[Triad], Meta(max_length=10)] = []
     problems: Annotated[list[LongText], Meta(max_length=100)] = []
 
+    @property
+    def has_figures(self) -> bool:
+        """Whether anything was measured."""
+        return bool(self.multiply_adds or self.products or self.triads)
+
 
 class EngineLimits(_Part, frozen=True, kw_only=True):
     """What one engine reaches on one device, by its framework's own operations, stock settings.
@@ -146,7 +153,7 @@ class EngineLimits(_Part, frozen=True, kw_only=True):
     ``convolution``: forward, of the shape of ``mnist-cnn``'s second convolution at batch 128;
     ``timed.work`` as direct arithmetic, so minimal filtering may exceed the peak. ``dispatch``: one
     addition of two scalars and waiting for the device, ``work`` 1 call: its ``call_s`` is the
-    latency in seconds. ``problem``: why they are None, where they are.
+    latency in seconds. ``problem``: why some are None.
     """
 
     measured: Date
@@ -160,6 +167,11 @@ class EngineLimits(_Part, frozen=True, kw_only=True):
     convolution: Timed | None = None
     dispatch: Timed | None = None
     problem: LongText | None = None
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether anything was measured."""
+        return any((self.product, self.convolution, self.dispatch))
 
 
 @dataclass(frozen=True)
@@ -264,6 +276,6 @@ def decode_limits(document: bytes) -> Limits:
     return decode_document(document, Limits, FORMAT)
 
 
-def save_limits(folder: Path, limits: Limits) -> Path:
+def save_limits(folder: Path, limits: Limits, name: str = FILE_NAME) -> Path:
     """Replace the stored limits. Raises ``EpochmarkError`` when they cannot be written."""
-    return save_document(limits_file(folder), limits, "the limits")
+    return save_document(folder / name, limits, "the limits")
