@@ -8,6 +8,7 @@ from tests.pipeline.program import Program
 
 
 def test_records_by_engine_id_and_file(program: Program) -> None:
+    program.script(step_s=0.0001)  # even epochs: none are warm-up, and enough remain
     for _ in range(2):
         assert program.run("run", "fake").returncode == 0
     first, second = program.records()
@@ -30,6 +31,19 @@ def test_an_engine_means_this_machines_run_though_another_ones_is_newer(program:
     (program.results / "machine-id").write_text(own["machine"]["machine_id"] + "\n")
     assert own["id"][:8] in program.run("compare", "fake", other["id"]).stdout
     assert own["id"][:8] in program.run("explain", "fake").stdout
+
+
+def test_the_users_own_record_is_taken_before_its_export(program: Program) -> None:
+    """The export lacks the machine's id."""
+    program.script(step_s=0.0001)
+    for _ in range(2):
+        assert program.run("run", "fake").returncode == 0
+    ids = [record["id"] for record in program.records()]
+    bundle = str(program.folder / "bundle.json")
+    assert program.run("results", "export", bundle).returncode == 0
+    assert "not known" not in program.run("compare", "--with", bundle, *ids).stdout
+    next(program.results.glob(f"*{ids[1][:8]}.json")).unlink()
+    assert "not known to be one" in program.run("compare", "--with", bundle, *ids).stdout
 
 
 def test_what_cannot_be_compared_says_why(program: Program) -> None:

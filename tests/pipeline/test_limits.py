@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from epochmark.hardware.machine import describe_machine, machine_id
-from epochmark.results.limits import Limits, ProcessorLimits, read_limits, save_limits
+from epochmark.results.limits import (
+    Limits,
+    ProcessorLimits,
+    decode_limits,
+    read_limits,
+    save_limits,
+)
 from tests.pipeline.program import Program, read_until
 from tests.unit.test_limits_file import WHEN, engine, multiply_adds
 
@@ -85,18 +91,19 @@ def test_one_device_only(measured: Program) -> None:
         ({"replay": float("nan")}, "wrong by nan%"),
     ],
 )
-def test_an_engine_that_fails_is_told_and_kept_as_a_problem(
+def test_an_engine_that_fails_is_told_and_leaves_the_file_as_it_was(
     measured: Program, script: dict[str, Any], problem: str
 ) -> None:
+    before = stored(measured).with_engine(engine("fake", "cpu", 70.0))
+    save_limits(measured.results, before)
     measured.script(**script)
     done = measured.run("limits", "fake", "--device", "cpu")
     assert done.returncode == 1
-    assert problem in done.stdout
-    found = stored(measured).of_engine("fake", "cpu")
-    assert found is not None
-    assert problem in (found.problem or "")
-    assert found.product is None
-    assert stored(measured).of_engine("torch", "cpu") is not None
+    assert problem in done.stderr
+    assert stored(measured) == before
+    absent = measured.run("limits", "fake", "--device", "gpu:1")
+    assert absent.returncode == 1
+    assert stored(measured).of_engine("fake", "gpu:1") is None
 
 
 def test_what_was_measured_is_shown_without_measuring(measured: Program) -> None:
@@ -116,6 +123,19 @@ def test_limits_of_another_machine_are_shown_as_such(measured: Program) -> None:
     assert "another machine" in shown.stderr
 
 
+def test_limits_of_another_machine_are_put_aside(measured: Program) -> None:
+    before = stored(measured)
+    (measured.results / "machine-id").write_text("0" * 16)
+    measured.script(fail_in="operations", fail_how="hang")
+    with measured.start("limits", "fake") as process:
+        assert "machine-limits-replaced" in read_until(process, "fake on cpu: starting")
+        process.send_signal(signal.SIGINT)
+    aside = (measured.results / "machine-limits-replaced").read_bytes()
+    assert decode_limits(aside) == before
+    assert stored(measured).machine.machine_id == "0" * 16
+    assert stored(measured).engines == []
+
+
 def test_a_run_keeps_the_figures_of_its_processor(measured: Program) -> None:
     assert measured.run("run", "fake").returncode in (0, 1)
     assert measured.run("run", "fake", "--device", "gpu").returncode in (0, 1)
@@ -128,6 +148,7 @@ def test_a_run_keeps_the_figures_of_its_processor(measured: Program) -> None:
     ("arguments", "message"),
     [
         (["--show"], "'epochmark limits' measures them"),
+        (["--show", "nosuch"], "leave engines, --device and --python out"),
         (["nonsense"], "there is no engine 'nonsense'"),
         (["fake", "--device", "tpu"], "fake runs on: cpu, gpu"),
         (["native", "--device", "gpu"], "native runs on: cpu"),

@@ -18,9 +18,10 @@ from epochmark.results.comparison import (
     side_of_record,
     side_of_reference,
 )
+from epochmark.results.record import Lap
 from epochmark.results.references import load_references
 from epochmark.results.statistics import Interval
-from tests.report.samples import sample
+from tests.report.samples import machine, sample
 
 KEY = ComparabilityKey("mnist-cnn v1", (), "float32", "stock", "torch")
 TORCH = Side(
@@ -28,7 +29,7 @@ TORCH = Side(
     steady_epoch=Interval(10.0, 9.9, 10.1, 9),
     exact_bounds=False,
     key=KEY,
-    machine=("id-1",),
+    machine=machine(),
     device="cpu",
     context={"torch": "2.9", "power": "mains"},
     unfit=None,
@@ -69,7 +70,7 @@ def test_less_than_a_percent_between_two_runs_is_not_told() -> None:
         ({"key": KEY._replace(precision="tf32")}, "observed precision differs: float32 and tf32"),
         ({"key": KEY._replace(tuning="tuned")}, "tuning differs: stock and tuned"),
         (
-            {"key": KEY._replace(engine_family="jax"), "machine": ("id-2",)},
+            {"key": KEY._replace(engine_family="jax"), "machine": machine("another")},
             "engine and machine both differ: torch and jax on two machines",
         ),
         (
@@ -89,14 +90,25 @@ def test_what_differs_in_the_key_is_named(changes: dict[str, object], reason: st
     assert "torch and other are not comparable" in comparison_lines(comparison)
 
 
-@pytest.mark.parametrize("changes", [{"machine": ("id-2",)}, {"device": "gpu:0"}])
+@pytest.mark.parametrize("changes", [{"machine": machine("another")}, {"device": "gpu:0"}])
 def test_machines_and_devices_compare_under_one_engine(changes: dict[str, object]) -> None:
     other = replace(TORCH, name="other", steady_epoch=Interval(2.0, 1.99, 2.01, 9), **changes)  # type: ignore[arg-type]
     assert compare(TORCH, other).verdict == "faster"
 
 
+@pytest.mark.parametrize(("count", "told"), [(1, "1 steady epoch only"), (5, "5 steady epochs")])
+def test_runs_of_too_few_epochs_for_an_interval_are_not_compared(count: int, told: str) -> None:
+    record = sample(epochs=count)
+    laps = [Lap(epoch=n, steps=469, end_ns=n * 10**9) for n in range(1, count + 1)]
+    timing = msgspec.structs.replace(record.timing, laps=laps)
+    side = side_of_record(msgspec.structs.replace(record, timing=timing), "short")
+    comparison = compare(side, replace(side, steady_epoch=Interval(2.0, 2.0, 2.0, count)))
+    assert comparison.verdict == "not comparable"
+    assert all(told in reason and "--quick" in reason for reason in comparison.reasons)
+
+
 def test_possible_causes_are_listed() -> None:
-    other = replace(TORCH, machine=("id-2",), context={"torch": "2.8", "power": "battery"})
+    other = replace(TORCH, machine=machine("another"), context={"torch": "2.8", "power": "battery"})
     assert compare(TORCH, other).differences == ("torch: 2.9 and 2.8", "power: mains and battery")
 
 
@@ -119,10 +131,50 @@ def test_a_doubtful_reference_is_not_compared() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "decimals"),
-    [(1.79, 1.88, 2), (1.2, 2.1, 1), (1.0, 9.0, 0), (50.0, 90.0, 0), (1.8300, 1.8301, 2)],
+    [
+        (1.79, 1.88, 2),
+        (1.2, 2.1, 1),
+        (1.0, 9.0, 0),
+        (50.0, 90.0, -1),
+        (1.8300, 1.8301, 2),
+        (1335.0, 1672.0, -2),
+        (1.1, 60.0, 0),  # "0 to 60" would be no interval of a ratio
+    ],
 )
 def test_digits_follow_the_interval(low: float, high: float, decimals: int) -> None:
-    assert decimals_of(Interval((low + high) / 2, low, high, 9)) == decimals
+    assert decimals_of(Interval((low + high) / 2, low, high, 9), 2) == decimals
+
+
+@pytest.mark.parametrize(
+    ("slow", "told"),
+    [
+        (Interval(44.0, 31.1, 65.3, 9), "40 times as fast as slow (95 % interval 30 to 70)"),
+        (
+            Interval(1500, 1335, 1672, 9),
+            "1,500 times as fast as slow (95 % interval 1,300 to 1,700)",
+        ),
+    ],
+)
+def test_a_large_ratio_is_rounded_to_tens_and_hundreds(slow: Interval, told: str) -> None:
+    fast = replace(TORCH, steady_epoch=Interval(1.0, 1.0, 1.0, 9))
+    comparison = compare(replace(TORCH, name="slow", steady_epoch=slow), fast)
+    assert verdict_text(comparison).endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (Interval(10.043, 9.91, 10.18, 9), "10.0 s per epoch (9.9 to 10.2 s)"),
+        (Interval(44.123, 31.1, 65.3, 9), "40 s per epoch (30 to 70 s)"),
+        (Interval(10.0432, 10.0432, 10.0432, 9), "10.04 s per epoch (10.04 to 10.05 s)"),
+        (Interval(0.00073612, 0.00071, 0.00076, 9), "0.00074 s per epoch (0.00071 to 0.00076 s)"),
+        (Interval(1234.5, 1234.2, 1234.9, 9), "1,234 s per epoch (1,234 to 1,235 s)"),
+    ],
+)
+def test_seconds_have_the_digits_of_their_interval(seconds: Interval, told: str) -> None:
+    side = replace(TORCH, steady_epoch=seconds)
+    lines = comparison_lines(compare(side, side))
+    assert any(f"torch: {told}" in line for line in lines), lines
 
 
 seconds = st.floats(0.01, 1e4)
@@ -149,6 +201,19 @@ def test_turning_a_ratio_round_turns_its_interval(a: Interval, b: Interval) -> N
     there, back = ratio_interval(a, b, False), ratio_interval(b, a, False)
     assert there.low == pytest.approx(1 / back.high)
     assert there.high == pytest.approx(1 / back.low)
+
+
+def test_an_exported_record_is_of_a_machine_with_the_same_hardware() -> None:
+    here = machine()
+    exported = msgspec.structs.replace(here, machine_id=None)
+    other = replace(NATIVE, machine=exported)
+    comparison = compare(TORCH, other)
+    assert comparison.verdict == "faster"
+    assert "machine: alike, but not known to be one" in comparison.differences[0]
+    elsewhere = replace(NATIVE, machine=msgspec.structs.replace(exported, cpu="another"))
+    (reason,) = compare(TORCH, elsewhere).reasons
+    assert reason.startswith("engines differ: ")
+    assert reason.endswith("not known to have run on one machine")
 
 
 def test_a_machine_confined_to_fewer_cores_is_another_one() -> None:

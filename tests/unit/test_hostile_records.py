@@ -122,6 +122,20 @@ def log(**values: Any) -> dict[str, Any]:
 
 
 ENERGY = {"quantity": "energy", "unit": "J"}
+CALM: dict[str, Any] = {
+    "source": "script",
+    "cpus": 2,
+    **{name: [0.5, 0.5] for name in ("end_s", "foreign_cpu_s", "own_cpu_s", "idle_cpu_s")},
+    **dict.fromkeys(("steal_cpu_s", "memory_stall_s", "swap_in_bytes", "runnable")),
+    **dict.fromkeys(("quota_throttled_s", "suspended_s", "worker_cpu_s")),
+    "involuntary_switches": None,
+    "cost": {"sampler_cpu_s": 0.0, "parent_cpu_s": 0.0, "reporting_cpu_s": 0.0},
+}
+LIMITS = {
+    "measured": "2026-11-24T12:00:00Z",
+    "float32_gflop_per_s": 1.0,
+    "float32_source": "",
+}
 LAP = {"epoch": 1, "steps": 1, "end_ns": 1}
 
 
@@ -170,6 +184,9 @@ def test_what_is_no_record_is_refused_with_a_reason(content: bytes, reason: str)
         ({"timing__laps": [{**LAP, "end_ns": 0}]}, "do not follow one another"),
         ({"timing__laps": [{**LAP, "epoch": 2}, {**LAP, "end_ns": 2}]}, "do not follow"),
         ({"timing__laps": [{**LAP, "steps": 0}]}, "steps"),
+        ({"limits": {**LIMITS, "float32_gflop_per_s": 5e-324}}, "float32_gflop_per_s"),
+        ({"limits": {**LIMITS, "triad_gb_per_s": 1e-300}}, "triad_gb_per_s"),
+        ({"calm": {**CALM, "own_cpu_s": [-1e308, -1e308]}}, "own_cpu_s"),  # their sum is no number
         ({"sensors": [LOG] * 51}, "sensors"),
         ({"sensors": [{**LOG, "at_s": [2.0, 1.0]}]}, "do not follow one another"),
         (log(values=[90.0]), "different lengths"),

@@ -142,6 +142,33 @@ def test_verdicts(cpu: BatchPoint, other: BatchPoint, faster: str, epochs: float
     assert (verdict.epochs and verdict.epochs.median) == epochs
 
 
+@pytest.mark.parametrize(
+    ("first_s", "second_s", "values", "faster"),
+    [(1.0, 1.005, 10, "neither"), (1.0, 1.02, 10, "cpu"), (1.0, 2.0, 1, "unknown")],
+)
+def test_the_faster_device_is_the_one_that_compare_names(
+    first_s: float, second_s: float, values: int, faster: str
+) -> None:
+    cpu, other = (
+        BatchPoint(SAVED, Interval(s, 0.9999 * s, 1.0001 * s, values), 1.0)
+        for s in (first_s, second_s)
+    )
+    assert verdict_at(cpu, other).faster == faster
+    turned = {"cpu": "other"}.get(faster, faster)
+    assert verdict_at(other, cpu).faster == turned
+
+
+def test_a_ratio_that_tells_while_the_difference_does_not_has_no_end_of_epochs() -> None:
+    """Of very wide intervals the two need not agree to the last digit."""
+    cpu = BatchPoint(SAVED, Interval(1.0, 0.06, 1.0, 10), 1.0)
+    other = BatchPoint(SAVED, Interval(0.0183, 0.0183, 0.307, 10), 2.0)
+    verdict = verdict_at(cpu, other)
+    assert verdict.faster == "other"
+    assert verdict.gain_s.low < 0
+    assert verdict.epochs is not None
+    assert verdict.epochs.high == pytest.approx(1e9)
+
+
 def test_a_difference_combines_both_intervals() -> None:
     difference = difference_interval(Interval(5, 2, 8, 20), Interval(3, -1, 7, 10))
     assert difference == Interval(2, -3, 7, 10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from epochmark.bench.preflight import Busy, Culprit, look, wait_for_calm
@@ -85,6 +86,15 @@ def test_a_long_run_keeps_few_samples_and_loses_nothing() -> None:
     assert MAX_SAMPLES / 2 <= len(calm.end_s) <= MAX_SAMPLES
     assert calm.end_s == sorted(calm.end_s)
     assert calmness(calm).foreign_cpus == pytest.approx(0.02, abs=1e-4)
+
+
+def test_cpu_time_of_the_whole_fit_is_never_negative() -> None:
+    calm = watched(ScriptedCounters(CALM), samples=2).calm(FITTED)
+    assert calm is not None
+    ended = msgspec.structs.replace(calm, own_cpu_s=[1.0, -5.0], idle_cpu_s=[0.0, -0.01])
+    seen = calmness(ended)
+    assert (seen.own_cpus, seen.idle_cpus) == (0.0, 0.0)
+    assert seen.steal_share == pytest.approx(0.02 / 0.06)
 
 
 def test_processes_of_our_own_tree_are_no_foreign_load() -> None:

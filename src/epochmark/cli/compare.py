@@ -57,7 +57,8 @@ def compare(
 
 def _side(named: str, bundles: Sequence[Path]) -> Side:
     """What the user named, tried as a file, an engine, a published machine and a record's id, in
-    the bundles first."""
+    the bundles first; of a record that is also the user's own that one, since it has the machine's
+    id."""
     from epochmark.cli._records import record_of_bundles, record_of_file
     from epochmark.engines import engine_names
     from epochmark.results.comparison import side_of_record, side_of_reference
@@ -73,7 +74,12 @@ def _side(named: str, bundles: Sequence[Path]) -> Side:
     for reference in load_references():
         if reference.id == named:
             return side_of_reference(reference)
-    record = record_of_bundles(named, bundles) or ResultFiles.of_user().find(named).record
+    files, exported = ResultFiles.of_user(), record_of_bundles(named, bundles)
+    if exported is None:
+        record = files.find(named).record
+    else:
+        own = {stored.record.id: stored.record for stored in files.load()[0]}
+        record = own.get(exported.id, exported)
     return side_of_record(record, f"{record.engine.name} ({record.id[:8]})")
 
 

@@ -57,11 +57,17 @@ def limits(
     Arithmetic peaks, matrix product and memory bandwidth of the processor; each engine's own matrix
     product, convolution and dispatch. Kept beside the results, where runs and 'explain' use it.
     """
+    from epochmark.errors import EpochmarkError
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.results.store import ResultFiles
 
     files = ResultFiles.of_user()
     if show:
+        if engines or python is not None or device != "all":
+            raise EpochmarkError(
+                "--show shows all that was measured; leave engines, --device and --python out",
+                exit_code=2,
+            )
         _show(_stored(files.folder), describe_machine(machine_id(files.folder)), json)
         return
     plan = _plan(engines or [], device, python)
@@ -97,7 +103,7 @@ def _measure(
     plan: Plan, engines: list[str], folder: Path, machine: Machine, anyway: bool
 ) -> tuple[Limits, bool]:
     """The limits after all was measured and saved part by part, and whether something asked for
-    could not be measured."""
+    could not be measured. What failed leaves older figures as they are."""
     import msgspec
 
     from epochmark.bench.limits import measure_engine, measure_processor
@@ -113,33 +119,52 @@ def _measure(
             await_calm(still_busy=STILL_BUSY)
         if not engines or "native" in engines or kept.processor is None:
             with activity("the processor") as tell:
-                kept = msgspec.structs.replace(kept, processor=measure_processor(tell))
-            save_limits(folder, kept)
-            failed = not kept.processor.multiply_adds if kept.processor else True
+                processor = measure_processor(tell)
+            if processor.has_figures or kept.processor is None:
+                kept = msgspec.structs.replace(kept, processor=processor)
+                save_limits(folder, kept)
+            else:
+                remark(f"the processor: {'; '.join(processor.problems)}")
+            failed = not processor.multiply_adds
         for one in plan.runs:
             engine, device = one.request.engine, one.request.device
             with activity(f"{engine} on {device}") as tell:
                 found = measure_engine(engine, device, one.interpreter, tell)
-            kept = kept.with_engine(found)
-            save_limits(folder, kept)
+            if found.has_figures:
+                kept = kept.with_engine(found)
+                save_limits(folder, kept)
+            else:
+                remark(f"{engine} on {device}: {found.problem}")
             failed = failed or (found.problem is not None and engine in engines)
     return kept, failed
 
 
 def _kept(folder: Path, machine: Machine) -> Limits:
     """What is stored of this machine, to be completed; nothing where that is unreadable or of
-    another machine."""
+    another machine, whose limits are put aside."""
     from epochmark.errors import EpochmarkError
-    from epochmark.results.limits import FORMAT, Limits, read_limits
+    from epochmark.results.limits import (
+        FORMAT,
+        REPLACED_NAME,
+        Limits,
+        read_limits,
+        save_limits,
+    )
 
     try:
-        stored = read_limits(folder, machine)
+        stored = read_limits(folder)
     except EpochmarkError as error:
         complain(error)
         stored = None
-    if stored is None:
-        return Limits(format=FORMAT, machine=machine)
-    return stored
+    if stored is not None and stored.fits(machine):
+        return stored
+    if stored is not None:
+        aside = save_limits(folder, stored, REPLACED_NAME)
+        remark(
+            "The limits kept so far are of another machine, or of other cores than are usable now; "
+            f"new ones replace them, and they are kept as {aside}"
+        )
+    return Limits(format=FORMAT, machine=machine)
 
 
 def _stored(folder: Path) -> Limits:

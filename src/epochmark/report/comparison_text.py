@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
-from epochmark.report.figures import seconds_text
 from epochmark.results.comparison import Comparison, Side
 from epochmark.results.statistics import Interval
 
 MAX_DECIMALS = 2
-"""The spread inside two runs does not know how far a third run would be from them."""
+"""Of a ratio: the spread inside two runs does not know how far a third run would be from them."""
+SECONDS_DIGITS = 4
+"""Of an epoch's seconds, at most."""
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:
@@ -29,37 +30,50 @@ def verdict_text(comparison: Comparison) -> str:
     faster, slower = comparison.faster, comparison.slower
     if comparison.verdict == "not comparable" or comparison.ratio is None:
         return f"{faster.name} and {slower.name} are not comparable"
-    interval = _interval_text(comparison, comparison.ratio)
+    decimals = decimals_of(comparison.ratio, MAX_DECIMALS)
+    exact = comparison.faster.exact_bounds or comparison.slower.exact_bounds
+    meaning = "anything from" if exact else "95 % interval"
+    interval = f"{meaning} {_bounds_text(comparison.ratio, decimals)}"
     if comparison.verdict == "alike":
         return f"{faster.name} and {slower.name} cannot be told apart ({interval})"
-    ratio = f"{comparison.ratio.median:.{decimals_of(comparison.ratio)}f}"
+    ratio = _rounded(comparison.ratio.median, decimals)
     return f"{faster.name} is {ratio} times as fast as {slower.name} ({interval})"
 
 
-def decimals_of(ratio: Interval) -> int:
-    """Decimals that an interval carries: down to the first digit of half its width."""
-    half = (ratio.high - ratio.low) / 2
-    wanted = MAX_DECIMALS if half <= 0 else min(MAX_DECIMALS, -math.floor(math.log10(half)))
-    return max(0, wanted)
+def decimals_of(interval: Interval, most: int) -> int:
+    """Decimals that an interval carries, below zero for tens and hundreds: down to the first digit
+    of half its width, but so that its lower bound does not become zero by that."""
+    half = (interval.high - interval.low) / 2
+    carried = most if half <= 0 else min(most, _decimals_to_first_digit(half))
+    coarsest = min(0, _decimals_to_first_digit(interval.low))
+    return max(carried, coarsest)
 
 
-def _interval_text(comparison: Comparison, ratio: Interval) -> str:
-    """The interval, rounded outwards so that it still holds what it held."""
-    scale = 10 ** decimals_of(ratio)
-    decimals = decimals_of(ratio)
-    low, high = math.floor(ratio.low * scale) / scale, math.ceil(ratio.high * scale) / scale
-    exact = comparison.faster.exact_bounds or comparison.slower.exact_bounds
-    meaning = "anything from" if exact else "95 % interval"
-    return f"{meaning} {low:.{decimals}f} to {high:.{decimals}f}"
+def _decimals_to_first_digit(value: float) -> int:
+    return -math.floor(math.log10(value))
+
+
+def _rounded(value: float, decimals: int) -> str:
+    return f"{round(value, decimals):,.{max(0, decimals)}f}"
+
+
+def _bounds_text(interval: Interval, decimals: int) -> str:
+    """The bounds, rounded outwards so that they still hold what they held."""
+    scale = 10.0**decimals
+    low, high = math.floor(interval.low * scale) / scale, math.ceil(interval.high * scale) / scale
+    return f"{_rounded(low, decimals)} to {_rounded(high, decimals)}"
 
 
 def _side_text(side: Side) -> str:
     interval = side.steady_epoch
     if interval is None:
         return f"{side.name}: no steady epoch; {side.key}, on {side.device}"
-    figure = seconds_text(interval.median)
-    bounds = f"{seconds_text(interval.low)} to {seconds_text(interval.high)}"
-    if side.machine[0] == "published":
+    if isinstance(side.machine, str):
         figure = f"{interval.median:g} s"
         bounds = f"published; stands for {interval.low:g} to {interval.high:g} s"
+    else:
+        most = _decimals_to_first_digit(interval.median) + SECONDS_DIGITS - 1
+        decimals = decimals_of(interval, most)
+        figure = f"{_rounded(interval.median, decimals)} s"
+        bounds = f"{_bounds_text(interval, decimals)} s"
     return f"{side.name}: {figure} per epoch ({bounds}); {side.key}, on {side.device}"

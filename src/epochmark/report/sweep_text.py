@@ -79,7 +79,7 @@ def _summary(crossover: Crossover) -> str:
     name, device = crossover.engine, crossover.device
     known = [verdict for verdict in crossover.verdicts if verdict.faster != "unknown"]
     if not known:
-        return f"{name}: {device} against cpu cannot be told: no size has two valid runs."
+        return f"{name}: {device} against cpu cannot be told: no size has two comparable runs."
     if crossover.from_batch is None:
         won = [str(verdict.batch_size) for verdict in known if verdict.faster == "other"]
         largest = f"at the largest batch size compared, {known[-1].batch_size}"
@@ -100,7 +100,7 @@ def _at_batch(crossover: Crossover, verdict: BatchVerdict) -> str:
     figures = f"{crossover.device} {seconds_text(other_s)}, cpu {seconds_text(cpu_s)} an epoch"
     start = f"batch {verdict.batch_size}: "
     if verdict.faster == "unknown":
-        return f"{start}not compared, since one of the runs is not valid"
+        return f"{start}not compared, since one of the runs is not valid or too short"
     if verdict.faster == "cpu":
         return f"{start}cpu is faster ({figures})"
     if verdict.faster == "neither":

@@ -39,9 +39,15 @@ class Calmness:
 
 
 def calmness(calm: Calm) -> Calmness:
-    """The samples of one run, summed up. They cover the fit without a gap."""
+    """The samples of one run, summed up. They cover the fit without a gap.
+
+    A sample of CPU time may be below zero: clocks are of different grain, the kernel's idle time is
+    not exact, and a process that ended takes its time along. All of the fit together is not.
+    """
     lasted_s = max(calm.end_s[-1], 1e-9) if calm.end_s else 1e-9
-    own_s, foreign_s = sum(calm.own_cpu_s), max(0.0, sum(calm.foreign_cpu_s))
+    own_s, foreign_s, idle_s = (
+        max(0.0, sum(column)) for column in (calm.own_cpu_s, calm.foreign_cpu_s, calm.idle_cpu_s)
+    )
     throttled_s, stall_s = _sum(calm.quota_throttled_s), _sum(calm.memory_stall_s)
     steal_s, swap_in, runnable = _sum(calm.steal_cpu_s), _sum(calm.swap_in_bytes), calm.runnable
     cost, switches = calm.cost, calm.involuntary_switches
@@ -49,7 +55,7 @@ def calmness(calm: Calm) -> Calmness:
         lasted_s=lasted_s,
         foreign_cpus=foreign_s / lasted_s,
         own_cpus=own_s / lasted_s,
-        idle_cpus=sum(calm.idle_cpu_s) / lasted_s,
+        idle_cpus=idle_s / lasted_s,
         standing_s=sum(
             end - start
             for (start, end), used_s in zip(

@@ -39,6 +39,11 @@ def machine_identity(machine: Machine) -> tuple[object, ...]:
     fewer cores (taskset, a container) it is another machine."""
     if machine.machine_id is not None:
         return (machine.machine_id, machine.usable_cores)
+    return hardware_of(machine)
+
+
+def hardware_of(machine: Machine) -> tuple[object, ...]:
+    """What tells machines without an id apart; it may have a twin, and change."""
     return (
         machine.cpu,
         machine.model,

@@ -11,32 +11,38 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from epochmark.results.comparability import ComparabilityKey, key_of, machine_identity
+from epochmark.results.comparability import (
+    ComparabilityKey,
+    hardware_of,
+    key_of,
+    machine_identity,
+)
 from epochmark.results.headline import steady_of
-from epochmark.results.record import Record
+from epochmark.results.record import Machine, Record
 from epochmark.results.references import Reference
 from epochmark.results.statistics import MIN_INTERVAL_VALUES, Interval
 
 SMALLEST_RATIO = 1.01
-"""Two runs of one machine differ by up to about a percent for reasons that neither run's laps show
-(where memory came to lie, which core ran what): less is not told apart."""
+"""A convention: less is not told apart, since two runs of one machine differ for reasons that
+neither run's laps show (where memory came to lie, which core ran what), often by more."""
 
 Verdict = Literal["faster", "alike", "not comparable"]
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two. ``exact_bounds``: its interval are limits of rounding, or the whole range of
-    few values, rather than a 95 % interval. ``unfit`` says why it cannot be compared at all.
+    """One of the two. ``exact_bounds``: its interval are limits of rounding rather than a 95 %
+    interval. ``unfit`` says why it cannot be compared at all.
 
-    ``machine`` is equal for equal machines; ``context`` holds what else may explain a difference.
+    ``machine`` of a published figure is its name. ``context`` holds what else may explain a
+    difference.
     """
 
     name: str
     steady_epoch: Interval | None
     exact_bounds: bool
     key: ComparabilityKey
-    machine: tuple[object, ...]
+    machine: Machine | str
     device: str
     context: Mapping[str, str]
     unfit: str | None
@@ -66,12 +72,18 @@ def side_of_record(record: Record, name: str) -> Side:
         unfit = f"it is {record.headline.validity} ({codes})"
     elif steady is None:
         unfit = "it has no steady epoch"
+    elif steady.interval.count < MIN_INTERVAL_VALUES:
+        unit = f"{steady.unit}{'s' if steady.interval.count != 1 else ''}"
+        unfit = (
+            f"it has {steady.interval.count} steady {unit} only, too few for an interval; measure "
+            "anew with all ten epochs, or with --quick"
+        )
     return Side(
         name=name,
         steady_epoch=steady.interval if steady else None,
-        exact_bounds=steady is not None and steady.interval.count < MIN_INTERVAL_VALUES,
+        exact_bounds=False,
         key=key_of(record),
-        machine=machine_identity(record.machine),
+        machine=record.machine,
         device=record.device.resolved or record.device.requested,
         context=_context(record),
         unfit=unfit,
@@ -90,7 +102,7 @@ def side_of_reference(reference: Reference) -> Side:
         ),
         exact_bounds=True,
         key=reference.key,
-        machine=("published", reference.machine),
+        machine=reference.machine,
         device=f"{reference.device_kind} ({reference.device})",
         context={reference.framework: reference.framework_version or "version unknown"},
         unfit=unfit,
@@ -107,8 +119,13 @@ def compare(a: Side, b: Side) -> Comparison:
         return Comparison("not comparable", a, b, None, reasons, differences)
     exact = faster.exact_bounds or slower.exact_bounds
     ratio = ratio_interval(other, one, exact)
-    verdict: Verdict = "faster" if ratio.low >= SMALLEST_RATIO else "alike"
+    verdict: Verdict = "faster" if tells_apart(ratio) else "alike"
     return Comparison(verdict, faster, slower, ratio, (), differences)
+
+
+def tells_apart(ratio: Interval) -> bool:
+    """Whether the side in the ratio's denominator takes less time for sure."""
+    return ratio.low >= SMALLEST_RATIO
 
 
 def ratio_interval(numerator: Interval, denominator: Interval, exact_bounds: bool) -> Interval:
@@ -149,10 +166,22 @@ def _reasons(a: Side, b: Side) -> Iterator[str]:
             yield f"{label} differs: {ours} and {theirs}"
     if a.key.engine_family != b.key.engine_family:
         engines = f"{a.key.engine_family} and {b.key.engine_family}"
-        if a.machine != b.machine:
+        machines = _machines(a.machine, b.machine)
+        if machines == "two":
             yield f"engine and machine both differ: {engines} on two machines"
+        elif machines == "unlike":
+            yield f"engines differ: {engines}, not known to have run on one machine"
         elif a.device != b.device:
             yield f"engine and device both differ: {engines}, {a.device} and {b.device}"
+
+
+def _machines(one: Machine | str, other: Machine | str) -> Literal["one", "alike", "unlike", "two"]:
+    """Whether the two are one machine, as far as is known: an exported record has no id."""
+    if isinstance(one, str) or isinstance(other, str):
+        return "one" if one == other else "two"
+    if None in (one.machine_id, other.machine_id):
+        return "alike" if hardware_of(one) == hardware_of(other) else "unlike"
+    return "one" if machine_identity(one) == machine_identity(other) else "two"
 
 
 def _text(part: object) -> str:
@@ -163,6 +192,8 @@ def _text(part: object) -> str:
 
 def _differences(a: Side, b: Side) -> Iterator[str]:
     """What else differs and may be the cause, in both sides' words."""
+    if _machines(a.machine, b.machine) == "alike":
+        yield "machine: alike, but not known to be one (exported records have no machine id)"
     names = [*a.context, *(name for name in b.context if name not in a.context)]
     for name in names:
         ours, theirs = a.context.get(name, "unknown"), b.context.get(name, "unknown")

@@ -22,6 +22,8 @@ from epochmark.results.machine_file import (
     save_document,
 )
 from epochmark.results.record import (
+    MAX_RATE,
+    MIN_RATE,
     Count,
     Date,
     EngineName,
@@ -36,12 +38,12 @@ from epochmark.results.record import (
 FORMAT = 1
 FILE_NAME = "machine-limits"
 """JSON, beside ``machine-id`` in the results' folder; without an ending it is no result file."""
+REPLACED_NAME = "machine-limits-replaced"
+"""The last ones of another machine, or of other cores: whoever goes back to that renames it."""
 GIGA = 1e9
 REPEATED = 0.8
 """A peak whose median repetition is below this share of the fastest was measured on a busy machine:
 one busy process beside it takes half of a core. Clocks of a calm one vary by a tenth."""
-MAX_RATE = 1e9
-"""In 1e9 a second, as in records."""
 
 PositiveSeconds = Annotated[float, Meta(gt=0.0, lt=1e6)]
 Work = Annotated[float, Meta(gt=0.0, lt=1e18)]
@@ -71,6 +73,8 @@ class Timed(_Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.work / min(self.seconds) / GIGA >= MAX_RATE:
             raise ValueError("it has a rate that no machine reaches")
+        if self.work / max(self.seconds) / GIGA < MIN_RATE:
+            raise ValueError("it has a rate that no machine is so slow as to have")
 
     @property
     def per_s(self) -> Spread:
@@ -137,6 +141,11 @@ class ProcessorLimits(_Part, frozen=True, kw_only=True):
     triads: Annotated[list[Triad], Meta(max_length=10)] = []
     problems: Annotated[list[LongText], Meta(max_length=100)] = []
 
+    @property
+    def has_figures(self) -> bool:
+        """Whether anything was measured."""
+        return bool(self.multiply_adds or self.products or self.triads)
+
 
 class EngineLimits(_Part, frozen=True, kw_only=True):
     """What one engine reaches on one device, by its framework's own operations, stock settings.
@@ -144,7 +153,7 @@ class EngineLimits(_Part, frozen=True, kw_only=True):
     ``convolution``: forward, of the shape of ``mnist-cnn``'s second convolution at batch 128;
     ``timed.work`` as direct arithmetic, so minimal filtering may exceed the peak. ``dispatch``: one
     addition of two scalars and waiting for the device, ``work`` 1 call: its ``call_s`` is the
-    latency in seconds. ``problem``: why they are None, where they are.
+    latency in seconds. ``problem``: why some are None.
     """
 
     measured: Date
@@ -158,6 +167,11 @@ class EngineLimits(_Part, frozen=True, kw_only=True):
     convolution: Timed | None = None
     dispatch: Timed | None = None
     problem: LongText | None = None
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether anything was measured."""
+        return any((self.product, self.convolution, self.dispatch))
 
 
 @dataclass(frozen=True)
@@ -262,6 +276,6 @@ def decode_limits(document: bytes) -> Limits:
     return decode_document(document, Limits, FORMAT)
 
 
-def save_limits(folder: Path, limits: Limits) -> Path:
+def save_limits(folder: Path, limits: Limits, name: str = FILE_NAME) -> Path:
     """Replace the stored limits. Raises ``EpochmarkError`` when they cannot be written."""
-    return save_document(limits_file(folder), limits, "the limits")
+    return save_document(folder / name, limits, "the limits")

@@ -23,10 +23,12 @@ RecordId = Annotated[str, Meta(pattern=r"^[0-9a-f]{12}$")]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 PositiveCount = Annotated[int, Meta(ge=1, le=2**62)]
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**62)]
-Rate = Annotated[float, Meta(gt=0.0, lt=1e9)]
+MIN_RATE, MAX_RATE = 1e-12, 1e9
+"""In 1e9 a second: from one operation in a quarter of an hour to what no machine reaches."""
+Rate = Annotated[float, Meta(ge=MIN_RATE, lt=MAX_RATE)]
 Seconds = Annotated[float, Meta(ge=0.0, lt=1e12)]
 ShortMap = Annotated[dict[ShortText, ShortText], Meta(max_length=100)]
-Samples = Annotated[list[float], Meta(max_length=1000)]
+Samples = Annotated[list[Annotated[float, Meta(gt=-1e18, lt=1e18)]], Meta(max_length=1000)]
 ShortList = Annotated[list[ShortText], Meta(max_length=100)]
 
 Validity = Literal["valid", "disturbed", "partial", "invalid"]

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from epochmark.results.comparability import ComparabilityKey, key_of, machine_identity
+from epochmark.results.comparison import ratio_interval, tells_apart
 from epochmark.results.headline import steady_of, steps_per_epoch
 from epochmark.results.record import Record
-from epochmark.results.statistics import Interval
+from epochmark.results.statistics import MIN_INTERVAL_VALUES, Interval
 from epochmark.workloads import WORKLOADS
 
 CPU = "cpu"
@@ -39,8 +40,13 @@ class BatchPoint:
 
     @property
     def is_valid(self) -> bool:
-        """Whether the run may be compared at all."""
+        """Whether the run is neither disturbed nor wrong."""
         return self.record.headline.validity == "valid"
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether it is valid, with enough values for an interval."""
+        return self.is_valid and self.steady_epoch.count >= MIN_INTERVAL_VALUES
 
     @property
     def step_ms(self) -> float:
@@ -162,7 +168,7 @@ class BatchVerdict:
 
     ``gain_s`` is how much shorter an epoch is on the other device than on the CPU. ``epochs``:
     from how many epochs on the other device is ahead with everything before steady speed counted;
-    only where it is faster. ``unknown``: one of the two runs is disturbed.
+    only where it is faster. ``unknown``: one of the two runs cannot be compared.
     """
 
     batch_size: int
@@ -249,11 +255,11 @@ def verdict_at(cpu: BatchPoint, other: BatchPoint) -> BatchVerdict:
     """Both devices at one batch size."""
     gain_s = difference_interval(cpu.steady_epoch, other.steady_epoch)
     faster: Faster = "neither"
-    if not (cpu.is_valid and other.is_valid):
+    if not (cpu.is_comparable and other.is_comparable):
         faster = "unknown"
-    elif gain_s.low > 0:
+    elif tells_apart(ratio_interval(cpu.steady_epoch, other.steady_epoch, exact_bounds=False)):
         faster = "other"
-    elif gain_s.high < 0:
+    elif tells_apart(ratio_interval(other.steady_epoch, cpu.steady_epoch, exact_bounds=False)):
         faster = "cpu"
     epochs = None
     if faster == "other" and cpu.fixed_s is not None and other.fixed_s is not None:
@@ -277,7 +283,7 @@ def _epochs_until_ahead(late_s: float, gain_s: Interval) -> Interval:
     Whole epochs, at least one: whoever starts earlier and is faster is ahead from the first on.
     """
     median, low, high = (
-        max(1.0, math.ceil(min(late_s / gain, MOST_EPOCHS))) if late_s > 0 else 1.0
+        max(1.0, math.ceil(late_s / max(gain, late_s / MOST_EPOCHS))) if late_s > 0 else 1.0
         for gain in (gain_s.median, gain_s.high, gain_s.low)
     )
     return Interval(median, low, high, gain_s.count)
