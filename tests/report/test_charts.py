@@ -26,6 +26,7 @@ from epochmark.results.limits import Limits, save_limits
 from epochmark.results.record import Record, RunLimits
 from epochmark.results.references import load_references
 from epochmark.results.store import ResultFiles
+from tests.report.explained import watched
 from tests.report.samples import (
     failed,
     finished,
@@ -34,7 +35,6 @@ from tests.report.samples import (
     mixed_records,
     sample,
 )
-from tests.report.test_explanations import watched
 from tests.unit import traces
 
 CHARTS = {chart.name: chart for chart in all_charts()}

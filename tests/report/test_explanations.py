@@ -1,109 +1,29 @@
-"""``epochmark explain``: each rule speaks when it should, with its figures, and is silent else."""
+"""The rules of ``explain``: each speaks when it should, with its figures, and is silent else."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from typer.testing import CliRunner
 
-from epochmark.cli import app
 from epochmark.report.explanation_text import explanation_document, explanation_lines
 from epochmark.report.explanations import all_rules, explain, gather
 from epochmark.report.explanations.steps import operations_per_step
 from epochmark.results.findings import MEANING, FindingCode
-from epochmark.results.limits import EngineLimits, Limits, Product, Timed, save_limits
-from epochmark.results.record import Calm, Lap, Record, RunLimits, WatchingCost
-from epochmark.results.store import ResultFiles
+from epochmark.results.limits import Limits, Timed
+from epochmark.results.record import Record, RunLimits
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads.memory_traffic import bytes_per_step
+from tests.report.explained import WHEN, limits, steady, watched
 from tests.report.samples import failed, finished, machine, machine_limits, sample, timed
 
-WHEN = "2026-11-24T12:00:00Z"
 FLOP_A_RUN = 71.56e6 * 60_000
 """Of an epoch: 4,294 GFLOP."""
 SIZES = (32, 64, 128, 256, 512)
 replace = msgspec.structs.replace
-
-
-def steady(
-    epoch_s: float = 20.0,
-    *,
-    first_step_s: float | None = None,
-    beginning_s: float = 0.0,
-    startup_s: float = 0.5,
-    settings: dict[str, str] | None = None,
-    busy_cpus: float | None = None,
-    **fields: Any,
-) -> Record:
-    """A run of ten even epochs. ``first_step_s``: the first step is a lap of its own that long;
-    ``beginning_s``: the first epoch takes so much longer."""
-    record = sample(**fields)
-    per_epoch = -(-60_000 // record.workload.batch_size)
-    late_s = beginning_s + (first_step_s or 0.0)
-    laps = [
-        Lap(epoch=n, steps=per_epoch, end_ns=round((late_s + n * epoch_s) * 1e9))
-        for n in range(1, 11)
-    ]
-    if first_step_s is not None:
-        first = Lap(epoch=1, steps=1, end_ns=round(first_step_s * 1e9))
-        laps = [first, replace(laps[0], steps=per_epoch - 1), *laps[1:]]
-    timing = replace(record.timing, laps=laps, fit_ns=laps[-1].end_ns, startup_s=startup_s)
-    engine = record.engine
-    if settings is not None:
-        engine = replace(engine, settings=settings)
-    calm = record.calm if busy_cpus is None else watched(laps[-1].end_ns / 1e9, *[busy_cpus] * 10)
-    return finished(replace(record, timing=timing, engine=engine, calm=calm))
-
-
-def watched(lasted_s: float, *busy_cpus: float) -> Calm:
-    """A calm machine of two CPUs, of which the worker kept so many busy, in as many samples."""
-    count = len(busy_cpus)
-    sample_s = lasted_s / count
-    return Calm(
-        source="/proc",
-        cpus=2,
-        end_s=[sample_s * n for n in range(1, count + 1)],
-        foreign_cpu_s=[0.0] * count,
-        own_cpu_s=[busy * sample_s for busy in busy_cpus],
-        idle_cpu_s=[(2 - busy) * sample_s for busy in busy_cpus],
-        steal_cpu_s=[0.0] * count,
-        memory_stall_s=[0.0] * count,
-        swap_in_bytes=None,
-        quota_throttled_s=None,
-        suspended_s=[0.0] * count,
-        runnable=[2.0] * count,
-        worker_cpu_s=sum(busy_cpus) * sample_s,
-        involuntary_switches=0,
-        cost=WatchingCost(sampler_cpu_s=0.0, parent_cpu_s=0.0, reporting_cpu_s=0.0),
-    )
-
-
-def limits(
-    record: Record,
-    peak: float = 490.0,
-    product: float | None = None,
-    convolution: float | None = None,
-    latency_s: float | None = None,
-    bandwidth: float = 30.0,
-    versions: dict[str, str] | None = None,
-) -> Limits:
-    """Those of the record's machine and engine."""
-    engine = EngineLimits(
-        measured=WHEN,
-        epochmark_version="0",
-        engine=record.engine.name,
-        device=record.device.resolved or "cpu",
-        versions=record.engine.versions if versions is None else versions,
-        product=None if product is None else Product(size=1024, timed=timed(product)),
-        convolution=None if convolution is None else timed(convolution),
-        dispatch=None if latency_s is None else Timed(work=1, seconds=[latency_s]),
-    )
-    return machine_limits(record.machine, engine, peak=peak, bandwidth=bandwidth)
 
 
 def said(
@@ -514,74 +434,3 @@ def test_every_sentence_is_tied_to_a_rule_and_its_figures() -> None:
         "product_gflop_per_s": pytest.approx(100),
     }
     assert len(names) == len(all_rules())
-
-
-@pytest.fixture
-def stored(results: ResultFiles) -> ResultFiles:
-    for number, engine in ((1, "native"), (2, "torch"), (3, "native")):
-        results.save(steady(20.0, number=number, engine=engine))
-    results.save(failed(0x10, engine="jax"))
-    return results
-
-
-def invoke(*arguments: str) -> Any:
-    return CliRunner().invoke(app, ["explain", *arguments])
-
-
-@pytest.mark.parametrize(
-    ("named", "record_id"),
-    [
-        ((), "0003"),
-        (("0002",), "0002"),
-        (("native",), "0003"),
-        (("torch",), "0002"),
-        (("jax",), "0010"),
-    ],
-)
-def test_a_run_is_named_by_id_or_engine(
-    stored: ResultFiles, named: tuple[str, ...], record_id: str
-) -> None:
-    if not named:
-        stored.remove(stored.find("0010"))
-    done = invoke(*named)
-    assert done.exit_code == 0, done.stderr
-    assert f"(record {record_id}" in done.stdout.splitlines()[0]
-
-
-def test_a_run_is_named_by_file(stored: ResultFiles, tmp_path: Path) -> None:
-    elsewhere = ResultFiles(tmp_path / "elsewhere").save(steady(9.0, number=0x77))
-    document = json.loads(invoke(str(elsewhere), "--json").stdout)
-    assert document["id"].startswith("0077")
-    assert document["explanations"][0]["rule"] == "whole-time"
-
-
-@pytest.mark.parametrize(
-    ("named", "message"),
-    [
-        ("ffff", "no result has an id that begins with 'ffff'"),
-        ("00", "4 results have an id that begins with '00'"),
-        ("tinygrad", "there is no run of tinygrad"),
-        ("missing.json", "cannot be read"),
-        ("", "no result has an id"),
-    ],
-)
-def test_what_names_no_run_is_refused(stored: ResultFiles, named: str, message: str) -> None:
-    done = invoke(named)
-    assert done.exit_code == 2
-    assert message in done.stderr
-
-
-def test_without_any_run_it_says_how_to_make_one(results: ResultFiles) -> None:
-    done = invoke()
-    assert done.exit_code == 2
-    assert "'epochmark run' makes the first" in done.stderr
-
-
-def test_stored_limits_are_used_and_a_broken_file_is_told_of(stored: ResultFiles) -> None:
-    save_limits(stored.folder, limits(steady(), product=230))
-    assert "What holds it back" in invoke("native").stdout
-    (stored.folder / "machine-limits").write_bytes(b"{}")
-    done = invoke("native")
-    assert done.exit_code == 0
-    assert "cannot be read" in done.stderr
-    assert "Where the time goes" in done.stdout

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from epochmark.results.record import Calm
 
@@ -38,6 +40,29 @@ class Calmness:
     watching_share: float | None
 
 
+class OwnSample(NamedTuple):
+    """Seconds on the clock of the fit, and the CPU seconds our processes used between them."""
+
+    start_s: float
+    end_s: float
+    used_s: float
+
+    @property
+    def lasted_s(self) -> float:
+        return self.end_s - self.start_s
+
+    @property
+    def stood_still(self) -> bool:
+        return self.used_s < STANDING_CPUS * self.lasted_s
+
+
+def own_samples(calm: Calm) -> Iterator[OwnSample]:
+    """What our processes used in each sample, in order."""
+    spans = pairwise([0.0, *calm.end_s])
+    for (start_s, end_s), used_s in zip(spans, calm.own_cpu_s, strict=False):
+        yield OwnSample(start_s, end_s, used_s)
+
+
 def calmness(calm: Calm) -> Calmness:
     """The samples of one run, summed up. They cover the fit without a gap.
 
@@ -56,13 +81,7 @@ def calmness(calm: Calm) -> Calmness:
         foreign_cpus=foreign_s / lasted_s,
         own_cpus=own_s / lasted_s,
         idle_cpus=idle_s / lasted_s,
-        standing_s=sum(
-            end - start
-            for (start, end), used_s in zip(
-                pairwise([0.0, *calm.end_s]), calm.own_cpu_s, strict=False
-            )
-            if used_s < STANDING_CPUS * (end - start)
-        ),
+        standing_s=sum(one.lasted_s for one in own_samples(calm) if one.stood_still),
         steal_share=_share(steal_s, own_s + foreign_s),
         memory_stall_share=None if stall_s is None else stall_s / lasted_s,
         swap_in_bytes_per_s=None if swap_in is None else swap_in / lasted_s,

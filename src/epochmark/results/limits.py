@@ -62,6 +62,11 @@ class Spread:
     high: float
     count: int
 
+    @property
+    def repeats(self) -> bool:
+        """Of a rate: whether at least half of the repetitions came near to the fastest."""
+        return self.median >= REPEATED * self.high
+
 
 class Timed(_Part, frozen=True, kw_only=True):
     """A piece of work, done again and again: ``seconds`` of each repetition, per call of the work;
@@ -187,8 +192,8 @@ class Peak:
 
     @property
     def is_steady(self) -> bool:
-        """Whether at least half of the repetitions came near to the fastest."""
-        return self.gflop_per_s.median >= REPEATED * self.gflop_per_s.high
+        """Whether it repeated."""
+        return self.gflop_per_s.repeats
 
 
 class Limits(MachineFile, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ import msgspec
 from epochmark.report.explanations._rule import Evidence, Needs, Question, Rule, Said
 from epochmark.results.clocks import clocks_of
 from epochmark.results.headline import steady_of
-from epochmark.results.limits import REPEATED, EngineLimits, Limits, Timed
+from epochmark.results.limits import EngineLimits, Limits
 from epochmark.results.record import Record
 from epochmark.results.sweep import batch_sweeps, sweep_around
 
@@ -71,15 +71,12 @@ def _engine_limits(record: Record, limits: Limits | None) -> EngineLimits | None
     found = limits.of_engine(record.engine.name, device) if limits else None
     if found is None or found.versions != record.engine.versions:
         return None
+    product, convolution = found.product, found.convolution
     return msgspec.structs.replace(
         found,
-        product=found.product if found.product and _repeats(found.product.timed) else None,
-        convolution=found.convolution if _repeats(found.convolution) else None,
+        product=product if product and product.timed.per_s.repeats else None,
+        convolution=convolution if convolution and convolution.per_s.repeats else None,
     )
-
-
-def _repeats(timed: Timed | None) -> bool:
-    return timed is not None and timed.per_s.median >= REPEATED * timed.per_s.high
 
 
 def explain(evidence: Evidence) -> list[Explanation]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from epochmark.report.explanations._rule import Evidence, Rule, Said
 from epochmark.report.figures import rate
 from epochmark.report.sweep_text import crossover_lines
-from epochmark.results.calm import STANDING_CPUS
+from epochmark.results.calm import own_samples
 from epochmark.results.record import Calm
 from epochmark.results.sweep import CPU, crossovers
 
@@ -125,13 +124,13 @@ def governor(evidence: Evidence) -> Iterator[Said]:
 def _busy_cpus(calm: Calm, warm_s: float) -> float | None:
     """CPUs kept busy in the samples after the warm-up in which it computed; None of too few."""
     samples = [
-        (end - start, used_s)
-        for (start, end), used_s in zip(pairwise([0.0, *calm.end_s]), calm.own_cpu_s, strict=False)
-        if end > start >= warm_s and used_s >= STANDING_CPUS * (end - start)
+        one
+        for one in own_samples(calm)
+        if one.end_s > one.start_s >= warm_s and not one.stood_still
     ]
     if len(samples) < FEWEST_SAMPLES:
         return None
-    return sum(used_s for _, used_s in samples) / sum(lasted_s for lasted_s, _ in samples)
+    return sum(one.used_s for one in samples) / sum(one.lasted_s for one in samples)
 
 
 def _threads(evidence: Evidence) -> int | None:
