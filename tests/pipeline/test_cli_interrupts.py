@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -13,7 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from epochmark.bench.interrupts import interrupts_later, interrupts_now
+from epochmark.bench.interrupts import INTERRUPTIONS, interrupts_later, interrupts_now
+from epochmark.cli import app
+from epochmark.results.store import FOLDER_VARIABLE
 from tests.pipeline.program import TIMEOUT_S, Program, read_until
 
 HANGS_IN = {
@@ -166,6 +169,16 @@ def test_two_runs_at_once_take_turns(program: Program) -> None:
     assert second.returncode == 0, err
     assert '"valid"' in out
     assert len(program.records()) == 2
+
+
+def test_a_command_called_from_a_program_leaves_its_signal_handlers_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    before = [signal.getsignal(number) for number in INTERRUPTIONS]
+    app(["results", "--json"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out) == []
+    assert [signal.getsignal(number) for number in INTERRUPTIONS] == before
 
 
 def test_saving_is_never_interrupted() -> None:

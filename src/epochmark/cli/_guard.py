@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import ParamSpec
 
@@ -34,11 +35,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(command)
     def run_guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         _prepare_streams()
-        for number in INTERRUPTIONS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-                signal.signal(number, _interrupt)
         try:
-            command(*args, **kwargs)
+            with _interrupted_once():
+                command(*args, **kwargs)
         except EpochmarkError as error:
             complain(error)
             raise typer.Exit(error.exit_code) from None
@@ -58,6 +57,24 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 def complain(message: object) -> None:
     """Tell on standard error what is wrong; the message may have several lines."""
     remark(*f"epochmark: {message}".split("\n"))
+
+
+@contextlib.contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """Signals are heard as ``guarded`` says, and afterwards as before.
+
+    Unless one came: then the program is about to end, and none is to disturb that.
+    """
+    before = {number: signal.getsignal(number) for number in INTERRUPTIONS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is _interrupt:
+                signal.signal(number, handler)
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
