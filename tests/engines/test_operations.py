@@ -9,6 +9,8 @@ from epochmark.engines import get_engine
 from tests.engines.conftest import ENGINES, interpreter_of
 
 NOT_OFFERED = ("plaidml-keras",)
+WITH_INPUT = ("jax", "mlx", "tinygrad", "torch")
+"""Whose ``fit`` brings each batch to the device itself, apart from the step."""
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -24,5 +26,6 @@ def test_operations_are_right_and_take_time(engine: str) -> None:
     assert found.product is not None
     assert found.convolution is not None
     assert found.dispatch is not None
+    assert (found.input is not None) == (engine in WITH_INPUT)
     # a scalar takes less than a matrix, on whatever machine
     assert found.dispatch.call_s.low < found.product.timed.call_s.high

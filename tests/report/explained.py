@@ -73,6 +73,7 @@ def limits(
     product: float | None = None,
     convolution: float | None = None,
     latency_s: float | None = None,
+    input_s: float | None = None,
     bandwidth: float = 30.0,
     versions: dict[str, str] | None = None,
 ) -> Limits:
@@ -86,5 +87,6 @@ def limits(
         product=None if product is None else Product(size=1024, timed=timed(product)),
         convolution=None if convolution is None else timed(convolution),
         dispatch=None if latency_s is None else Timed(work=1, seconds=[latency_s]),
+        input=None if input_s is None else Timed(work=401_408, seconds=[input_s]),
     )
     return machine_limits(record.machine, engine, peak=peak, bandwidth=bandwidth)

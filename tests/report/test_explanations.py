@@ -256,6 +256,30 @@ def test_dispatch(execution: str, latency_s: float, words: str | None) -> None:
     assert (sentence is None) if words is None else (words in (sentence or ""))
 
 
+@pytest.mark.parametrize(
+    ("device", "input_s", "words"),
+    [
+        ("cpu", 0.2e-3, "Input takes about 20% of a step: to gather a batch of 128 images"),
+        ("cpu", 0.2e-3, "takes 0.2 ms, a step 1 ms."),
+        ("gpu:0", 0.2e-3, "20% of a step, unless the device computes meanwhile"),
+        ("gpu:0", 0.6e-3, "a step 1 ms: this figure does not rank the arithmetic of the device."),
+        ("cpu", 0.09e-3, None),
+    ],
+)
+def test_input(device: str, input_s: float, words: str | None) -> None:
+    record = steady(0.469, engine="torch", device=device)  # 1 ms a step
+    sentence = said(record, limits(record, input_s=input_s)).get("input")
+    assert (sentence is None) if words is None else (words in (sentence or ""))
+
+
+@pytest.mark.parametrize("departure", [{"tuning": "tuned"}, {"batch_size": 512}])
+def test_input_is_known_of_stock_runs_at_the_batch_size_it_was_measured_with(
+    departure: dict[str, Any],
+) -> None:
+    record = steady(0.469, engine="torch", device="gpu:0", **departure)
+    assert "input" not in said(record, limits(record, input_s=0.01))
+
+
 def test_memory_may_hold_it_back() -> None:
     record = steady(4.69)  # 10 ms a step; 212 MB are 7 ms at 30 GB/s
     text = said(record, limits(record, bandwidth=30.0))["memory"]

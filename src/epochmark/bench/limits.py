@@ -93,7 +93,7 @@ def measure_processor(on_progress: OnProgress) -> ProcessorLimits:
 def measure_engine(
     engine: str, device: str, interpreter: Interpreter, on_progress: OnProgress
 ) -> EngineLimits:
-    """An engine's own matrix product, convolution and dispatch on one device.
+    """An engine's own matrix product, convolution, dispatch and input on one device.
 
     A failure is its ``problem``. Raises ``KeyboardInterrupt`` when the user stopped it.
     """
@@ -101,7 +101,10 @@ def measure_engine(
         outcome = _launch(LimitsJob(engine, device, MNIST_CNN.name, 0), on_progress, interpreter)
     hello, opened = outcome.last(Hello), outcome.last(Opened)
     used = outcome.last(UsedSettings)
-    timed = {what: _figures(outcome, what, _Bare) for what in ("convolution", "dispatch")}
+    timed = {
+        what: next((one.timed for one in _figures(outcome, what, _Bare)), None)
+        for what in ("convolution", "dispatch", "input")
+    }
     return EngineLimits(
         measured=_now(),
         epochmark_version=epochmark.__version__,
@@ -111,8 +114,7 @@ def measure_engine(
         versions=hello.versions if hello else {},
         settings=used.settings if used else {},
         product=next(iter(_figures(outcome, "product", Product)), None),
-        convolution=timed["convolution"][0].timed if timed["convolution"] else None,
-        dispatch=timed["dispatch"][0].timed if timed["dispatch"] else None,
+        **timed,
         problem="; ".join(filter(None, [*_troubles(outcome), _failure(outcome)])) or None,
     )
 

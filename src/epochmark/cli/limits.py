@@ -55,7 +55,8 @@ def limits(
     """Measure what this machine can do at most, and what each engine reaches of it.
 
     Arithmetic peaks, matrix product and memory bandwidth of the processor; each engine's own matrix
-    product, convolution and dispatch. Kept beside the results, where runs and 'explain' use it.
+    product, convolution, dispatch and input. Kept beside the results, where runs and 'explain'
+    use it.
     """
     from epochmark.errors import EpochmarkError
     from epochmark.hardware.machine import describe_machine, machine_id

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any, Callable, Iterator, List, Tuple
 
 import numpy as np
-import numpy.typing as npt
 
-from epochmark.engines._contract import Settings, Stopwatch
-
-Indices = npt.NDArray[np.int64]
+from epochmark.engines._contract import Indices, Settings, Stopwatch
 
 
 def timed_batches(

@@ -21,6 +21,7 @@ AdamForm = Literal["epsilon_hat", "algorithm_1"]
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
 Batch = tuple[Pixels, Labels]
+Indices = npt.NDArray[np.int64]
 
 
 class UnavailableError(Exception):
@@ -156,6 +157,10 @@ class Operations:
     pooling by 2 x 2 come with it. ``add`` is the sum of two arrays without dimensions. All of them
     may return before the device has computed anything; ``wait`` returns when it has computed this
     result and all before it.
+
+    ``fetch`` brings a batch of what ``load`` returned, by its indices ``(n,)``, to the device as
+    ``fit`` does: images and labels. None where ``fit`` leaves that to a pipeline of the framework,
+    or does it in the kernels of the step.
     """
 
     put: Callable[[npt.NDArray[np.float32]], Any]
@@ -164,6 +169,7 @@ class Operations:
     convolve: Callable[[Any, Any], Any]
     add: Callable[[Any, Any], Any]
     wait: Callable[[Any], Any]
+    fetch: Optional[Callable[[Any, Indices], tuple[Any, Any]]] = None
     image_axes: str = "NHWC"
     kernel_axes: str = "HWIO"
     product_size: int = 2048

@@ -7,6 +7,7 @@ and compiles once more.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from epochmark.engines._contract import (
     Device,
     Engine,
     EngineInfo,
+    Indices,
     Labels,
     Operations,
     Pixels,
@@ -154,7 +156,16 @@ class JaxEngine(Engine):
         return settings
 
     def operations(self) -> Operations:
-        return operations_on(self._place)
+        return replace(operations_on(self._place), fetch=self._fetch)
+
+    def _fetch(self, data: Data, batch: Indices) -> Tuple[Any, Any]:
+        """Gathered by NumPy, and brought to the device, as the step itself does with its
+        arguments."""
+        import jax
+
+        images, labels = data
+        fetched: Tuple[Any, Any] = jax.device_put((images[batch], labels[batch]), self._place)
+        return fetched
 
     def _new_training(self, weights: Weights) -> Training:
         return Training(self._settings, weights, self._place, self._tuned)

@@ -179,6 +179,7 @@ class MlxEngine(Engine):
             convolve=at_once(mx.conv2d),
             add=at_once(mx.add),
             wait=lambda result: mx.synchronize(),
+            fetch=lambda data, batch: (mx.array(data[0][batch]), mx.array(data[1][batch])),
             kernel_axes="OHWI",
         )
 

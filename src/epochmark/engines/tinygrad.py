@@ -18,6 +18,7 @@ from epochmark.engines._contract import (
     DeviceUnavailableError,
     Engine,
     EngineInfo,
+    Indices,
     Labels,
     Operations,
     Pixels,
@@ -187,8 +188,20 @@ class TinygradEngine(Engine):
             convolve=TinyJit(lambda images, kernel: images.conv2d(kernel).realize()),
             add=TinyJit(lambda left, right: (left + right).realize()),
             wait=lambda result: Devices[self._device].synchronize(),
+            fetch=self._fetch,
             image_axes="NCHW",
             kernel_axes="OIHW",
+        )
+
+    def _fetch(self, data: Data, batch: Indices) -> Tuple[Any, Any]:
+        """Gathered by NumPy, and brought to the device, as the compiled step does with its
+        inputs."""
+        from tinygrad import Tensor
+
+        images, labels = data
+        return (
+            Tensor(images[batch], device=self._device).realize(),
+            Tensor(labels[batch], device=self._device).realize(),
         )
 
     def _new_training(self, weights: Weights) -> _Training:

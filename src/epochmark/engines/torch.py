@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
+from dataclasses import replace
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -28,6 +29,7 @@ from epochmark.engines._contract import (
     Device,
     Engine,
     EngineInfo,
+    Indices,
     Labels,
     Operations,
     Pixels,
@@ -141,17 +143,14 @@ class TorchEngine(Engine):
         self._training = self._new_training(weights)
 
     def fit(self, data: Data, stopwatch: Stopwatch) -> None:
-        import torch
-
         images, labels = data
-        training, device = self._training, self._device
+        training = self._training
         if self._tuned.get("data") == "device":
-            images, labels = images.to(device), labels.to(device)
+            images, labels = images.to(self._device), labels.to(self._device)
         for batch in timed_batches(
             self._settings, len(labels), stopwatch, self._synchronise, training.take_sums
         ):
-            index = torch.from_numpy(batch).to(images.device)
-            training.step(images[index].to(device), labels[index].to(device))
+            training.step(*self._fetch((images, labels), batch))
 
     def observed_devices(self) -> List[str]:
         """Where the parameters, Adam's moments and the logits of one image are."""
@@ -218,7 +217,15 @@ class TorchEngine(Engine):
         return "eager" if mode == "off" else f"compiled, mode {mode}"
 
     def operations(self) -> Operations:
-        return operations_on(self._device)
+        return replace(operations_on(self._device), fetch=self._fetch)
+
+    def _fetch(self, data: Data, batch: Indices) -> Data:
+        """Gathered where the data lies, and moved to the device."""
+        import torch
+
+        images, labels = data
+        index = torch.from_numpy(batch).to(images.device)
+        return images[index].to(self._device), labels[index].to(self._device)
 
     def _new_training(self, weights: Weights) -> Training:
         return Training(self._settings, weights, self._device, self._low_precision, self._tuned)

@@ -15,6 +15,7 @@ LONGEST_NAME = 40
 _FIGURES = (
     "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU",
     "batch", "ms/step", "GFLOP/s", "GB/s", "of peak", "threads", "dispatch",
+    "input",
 )  # fmt: skip
 
 

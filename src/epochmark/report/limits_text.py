@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from epochmark.report.figures import NONE, rate, shortened
 from epochmark.report.plain_text import plain
 from epochmark.report.sections import Section
-from epochmark.results.limits import EngineLimits, Limits, ProcessorLimits, Spread
+from epochmark.results.limits import EngineLimits, Limits, ProcessorLimits, Spread, Timed
 
 ARITHMETIC_HEADER = ("arithmetic", "precision", "threads", "GFLOP/s peak", "GFLOP/s product")
 MEMORY_HEADER = ("memory", "threads", "GB/s")
 ENGINES_HEADER = (
-    "engine", "device", "GFLOP/s product", "GFLOP/s convolution", "dispatch", "measured",
+    "engine", "device", "GFLOP/s product", "GFLOP/s convolution", "dispatch", "input", "measured",
 )  # fmt: skip
 
 ARITHMETIC_NOTE = (
@@ -23,7 +23,8 @@ MEMORY_NOTE = "STREAM's triad, a = b + factor * c, counted as three arrays."
 ENGINES_NOTE = (
     "Each framework's own operations with stock settings: a float32 matrix product; the second "
     "convolution of mnist-cnn, forward, as direct arithmetic (minimal filtering may exceed the "
-    "peak); one addition of two scalars and waiting for it."
+    "peak); dispatch: one addition of two scalars and waiting for it; input: gathering a batch of "
+    "mnist-cnn and bringing it to the device, where training does that apart from its steps."
 )
 
 
@@ -87,9 +88,14 @@ def _engine_row(one: EngineLimits) -> tuple[str, ...]:
         shortened(plain(one.device)),
         _rate(one.product.timed.per_s if one.product else None),
         _rate(one.convolution.per_s if one.convolution else None),
-        f"{one.dispatch.call_s.median * 1e6:,.3g} µs" if one.dispatch else NONE,
+        _microseconds(one.dispatch),
+        _microseconds(one.input),
         one.measured[:10],
     )
+
+
+def _microseconds(timed: Timed | None) -> str:
+    return f"{timed.call_s.median * 1e6:,.3g} µs" if timed else NONE
 
 
 def _rate(spread: Spread | None) -> str:

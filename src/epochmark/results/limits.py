@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from epochmark.results.arithmetic import GIGA
 from epochmark.results.machine_file import (
     MachineFile,
     decode_document,
@@ -40,7 +41,6 @@ FILE_NAME = "machine-limits"
 """JSON, beside ``machine-id`` in the results' folder; without an ending it is no result file."""
 REPLACED_NAME = "machine-limits-replaced"
 """The last ones of another machine, or of other cores: whoever goes back to that renames it."""
-GIGA = 1e9
 REPEATED = 0.8
 """A peak whose median repetition is below this share of the fastest was measured on a busy machine:
 one busy process beside it takes half of a core. Clocks of a calm one vary by a tenth."""
@@ -158,7 +158,9 @@ class EngineLimits(_Part, frozen=True, kw_only=True):
     ``convolution``: forward, of the shape of ``mnist-cnn``'s second convolution at batch 128;
     ``timed.work`` as direct arithmetic, so minimal filtering may exceed the peak. ``dispatch``: one
     addition of two scalars and waiting for the device, ``work`` 1 call: its ``call_s`` is the
-    latency in seconds. ``problem``: why some are None.
+    latency in seconds. ``input``: gathering the images and labels of a batch of the workload's size
+    and bringing them to the device, ``work`` in bytes of the images; None where the engine does not
+    do that apart from the step. ``problem``: why some are None.
     """
 
     measured: Date
@@ -171,12 +173,13 @@ class EngineLimits(_Part, frozen=True, kw_only=True):
     product: Product | None = None
     convolution: Timed | None = None
     dispatch: Timed | None = None
+    input: Timed | None = None
     problem: LongText | None = None
 
     @property
     def has_figures(self) -> bool:
         """Whether anything was measured."""
-        return any((self.product, self.convolution, self.dispatch))
+        return any((self.product, self.convolution, self.dispatch, self.input))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import sys
 import time
@@ -11,7 +12,7 @@ from typing import Any, Callable, Dict, List, Union
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines import Operations, Settings, get_engine
+from epochmark.engines import Engine, Operations, Settings, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.native import instruction_sets, usable_cores
 from epochmark.native.meter import Meter, bfloat16_instruction_sets, product_size
@@ -140,6 +141,7 @@ class LimitsRun:
         self._measure_product(operations)
         self._measure_convolution(operations)
         self._measure_dispatch(operations)
+        self._measure_input(operations, engine)
 
     def _measure_product(self, operations: Operations) -> None:
         self._enter("matrix product")
@@ -190,6 +192,27 @@ class LimitsRun:
         add, wait = operations.add, operations.wait
         _check("sum", operations.get(add(one, two)), np.array(3.0, np.float32))
         self._time("dispatch", {}, lambda: wait(add(one, two)), work=1.0)
+
+    def _measure_input(self, operations: Operations, engine: Engine) -> None:
+        """Batches in shuffled order from as many images as a run has: caches do not hold them."""
+        fetch = operations.fetch
+        if fetch is None:
+            return
+        self._enter("input")
+        workload = WORKLOADS[self._job.workload]
+        generator, size = np.random.default_rng(SEED), workload.batch_size
+        count = workload.train_images // size * size
+        pixels = generator.integers(0, 256, (count, *workload.input_shape[:2]), np.uint8)
+        labels = generator.integers(0, workload.classes, count, np.uint8)
+        data = engine.load(pixels, labels)
+        batches = generator.permutation(count).reshape(-1, size)
+        images, classes = (operations.get(part) for part in fetch(data, batches[0]))
+        first = pixels[batches[0]].reshape(size, -1).astype(np.float32)
+        wanted = first / np.float32(workload.pixel_scale)
+        _check("batch of images", images.reshape(size, -1), wanted)
+        _check("batch of labels", classes.astype(np.uint8), labels[batches[0]])
+        in_turn = itertools.cycle(batches)
+        self._time("input", {}, lambda: fetch(data, next(in_turn)), operations.wait, wanted.nbytes)
 
     def _time(
         self,

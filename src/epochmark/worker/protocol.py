@@ -156,8 +156,8 @@ class Replayed:
 @dataclass(frozen=True)
 class Figure:
     """A piece of work, timed for ``epochmark limits``: ``what`` (``multiply_adds``, ``product``,
-    ``triad``, ``convolution``, ``dispatch``), the ``facts`` that tell it from others, how much
-    ``work`` one call does, and the ``seconds`` of each repetition, per call."""
+    ``triad``, ``convolution``, ``dispatch``, ``input``), the ``facts`` that tell it from others,
+    how much ``work`` one call does, and the ``seconds`` of each repetition, per call."""
 
     what: str
     facts: Dict[str, Union[str, int]]

@@ -1,5 +1,5 @@
-"""What a step costs besides arithmetic: dispatch, memory, and work that does not grow with the
-batch."""
+"""What a step costs besides arithmetic: dispatch, input, memory, and work that does not grow with
+the batch."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from epochmark.workloads.shapes import layer_shapes
 from epochmark.workloads.spec import Flatten
 
 DISPATCH_SHARE = 0.1
-DISPATCH_RULES = 0.5
-"""From here on the time is that of the dispatching, whatever the device can do."""
+DOES_NOT_RANK = 0.5
+"""From this share on the time is that of dispatch or input, whatever the device can do."""
+INPUT_SHARE = 0.1
 MEMORY_SHARE = 0.3
 FIXED_SHARE = 0.3
 FULLER = 1.5
@@ -38,12 +39,11 @@ def dispatch(evidence: Evidence) -> Iterator[Said]:
     if share < DISPATCH_SHARE:
         return
     what = f"{count} operations one by one" if evidence.is_eager else "a step as a whole"
-    rules = share >= DISPATCH_RULES
     yield Said(
         f"Dispatch takes about {percent(min(share, 1.0))} of a step: one call takes "
         f"{milliseconds(latency_s)} until its result is there, a step {milliseconds(step_s)}, "
         f"and this engine hands over {what}"
-        f"{': this figure does not rank the arithmetic of the device' if rules else ''}.",
+        f"{_does_not_rank(share)}.",
         {"dispatch_s": latency_s, "operations": count, "step_s": step_s},
         "larger batches give each call more to do: --sweep-batch shows how many it takes",
     )
@@ -57,6 +57,34 @@ def operations_per_step(workload: Workload) -> int:
     forwards = len(layers) + 1
     backwards = 1 + (len(layers) - len(trained)) + 2 * len(trained) - 1
     return forwards + backwards + 1
+
+
+def input_(evidence: Evidence) -> Iterator[Said]:
+    """Images that must come to the device before it can compute."""
+    limits, workload = evidence.engine_limits, WORKLOADS[evidence.record.workload.name]
+    if limits is None or limits.input is None or evidence.record.engine.tuning != "stock":
+        return
+    if evidence.record.workload.batch_size != workload.batch_size:
+        return
+    input_s, step_s = limits.input.call_s.median, evidence.step_s
+    share = input_s / step_s
+    if share < INPUT_SHARE:
+        return
+    where = "" if evidence.on_cpu else ", unless the device computes meanwhile"
+    yield Said(
+        f"Input takes about {percent(min(share, 1.0))} of a step{where}: to gather a batch of "
+        f"{workload.batch_size} images and bring it to the device takes {milliseconds(input_s)}, a "
+        f"step {milliseconds(step_s)}{_does_not_rank(share)}.",
+        {"input_s": input_s, "batch": workload.batch_size, "step_s": step_s},
+        None
+        if evidence.on_cpu
+        else "--tuning tuned keeps all images on the device where the engine offers that",
+    )
+
+
+def _does_not_rank(share: float) -> str:
+    ranks = share < DOES_NOT_RANK
+    return "" if ranks else ": this figure does not rank the arithmetic of the device"
 
 
 def memory(evidence: Evidence) -> Iterator[Said]:
@@ -154,7 +182,7 @@ RULES = (
         says_when=(
             f"dispatch takes at least {percent(DISPATCH_SHARE)} of a step: the engine's latency (a "
             f"scalar addition, and waiting for it) once, or for eager engines "
-            f"{operations_per_step(MNIST_CNN)} times; from {percent(DISPATCH_RULES)} on the "
+            f"{operations_per_step(MNIST_CNN)} times; from {percent(DOES_NOT_RANK)} on the "
             "sentence says that the device is not ranked; stock runs only"
         ),
         reason=(
@@ -163,6 +191,22 @@ RULES = (
             "not wait for each, so this is an estimate"
         ),
         apply=dispatch,
+    ),
+    Rule(
+        name="input",
+        question="limit",
+        needs="time",
+        says_when=(
+            "gathering a batch and bringing it to the device takes at least "
+            f"{percent(INPUT_SHARE)} of a step; from {percent(DOES_NOT_RANK)} on the sentence says "
+            "that the device is not ranked; stock runs with the workload's batch size, of engines "
+            "that do that apart from the step"
+        ),
+        reason=(
+            "measured alone, one batch after the other; in a run a device that computes on its own "
+            "may hide it, hence 'unless' where that is not the CPU"
+        ),
+        apply=input_,
     ),
     Rule(
         name="memory",
