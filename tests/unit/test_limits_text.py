@@ -28,7 +28,7 @@ def test_every_figure_stands_in_a_table() -> None:
         engine("torch", "cpu", 98.7),
         convolution=timed(250.0),
         dispatch=Timed(work=1.0, seconds=[4.2e-6]),
-        input=Timed(work=401_408.0, seconds=[0.12e-3]),
+        input=Timed(work=401_408.0, seconds=[4.92e-3]),
     )
     arithmetic, memory, engines = limits_sections(
         msgspec.structs.replace(limits(one), processor=processor)
@@ -41,7 +41,7 @@ def test_every_figure_stands_in_a_table() -> None:
     assert "Highest float32 peak: 160 GFLOP/s (avx2 multiply-adds, 2 threads)." in arithmetic.notes
     assert memory.rows == (("3 x 256 MiB", "1", "20"), ("3 x 256 MiB", "2", "30"))
     assert "hot" in memory.notes
-    assert engines.rows == (("torch", "cpu", "99", "250", "4.2 µs", "120 µs", WHEN[:10]),)
+    assert engines.rows == (("torch", "cpu", "99", "250", "4.2 µs", "4,920 µs", WHEN[:10]),)
 
 
 def test_an_engine_that_failed_is_shown_with_the_reason() -> None:

@@ -95,7 +95,10 @@ def _engine_row(one: EngineLimits) -> tuple[str, ...]:
 
 
 def _microseconds(timed: Timed | None) -> str:
-    return f"{timed.call_s.median * 1e6:,.3g} µs" if timed else NONE
+    if timed is None:
+        return NONE
+    us = timed.call_s.median * 1e6
+    return f"{us:,.0f} µs" if us >= 100 else f"{us:.3g} µs"
 
 
 def _rate(spread: Spread | None) -> str:
