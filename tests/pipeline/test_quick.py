@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from epochmark.bench import disturbances
 from epochmark.report.answer import answer_lines
 from epochmark.results.upgrades import decode_record, encode_record
 from tests.pipeline.conftest import MeasureFake
@@ -14,8 +15,10 @@ SLOW = {"step_s": 0.001}
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
 def test_a_quick_run_ends_early_and_projects_the_rest(
-    measure_fake: MeasureFake, device: str
+    measure_fake: MeasureFake, monkeypatch: pytest.MonkeyPatch, device: str
 ) -> None:
+    """How evenly this machine sleeps is left open: where it is restless, the run would go on."""
+    monkeypatch.setattr(disturbances, "UNSTEADY_SHARE", 9.0)
     record = measure_fake(SLOW, quick=True, device=device).record
     headline = record.headline
     assert record.outcome == "completed"
@@ -25,7 +28,7 @@ def test_a_quick_run_ends_early_and_projects_the_rest(
     assert headline.projected_elapsed_s is not None
     assert headline.steady_epoch_s is not None
     assert headline.projected_elapsed_s >= 10 * headline.steady_epoch_s
-    # sleeping is no steady work on a busy machine; the work itself is right
+    # it may still drift on a busy machine; the work itself is right
     assert headline.validity in ("valid", "disturbed")
     assert decode_record(encode_record(record)).headline == headline
     assert any("projected" in line for line in answer_lines(record))
