@@ -7,28 +7,40 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+Handler = Callable[[int, FrameType | None], None]
 
-class _Deferral:
-    """Signal handlers that only note what came, and those that stood there before."""
 
-    def __init__(self) -> None:
-        self.came: list[int] = []
+class Handling:
+    """A handler for all interruptions that are not ignored, and those that stood there before."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
         self._before = {number: signal.getsignal(number) for number in INTERRUPTIONS}
 
     def begin(self) -> None:
-        for number, handler in self._before.items():
-            if handler is not signal.SIG_IGN:  # as nohup has it
-                signal.signal(number, self._note)
+        """Handle them so."""
+        for number, before in self._before.items():
+            if before is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, self._handler)
 
     def end(self) -> None:
-        for number, handler in self._before.items():
-            if signal.getsignal(number) == self._note:
-                signal.signal(number, handler)
+        """Handle them as before; what another handler has replaced meanwhile stays."""
+        for number, before in self._before.items():
+            if signal.getsignal(number) == self._handler:
+                signal.signal(number, before)
+
+
+class _Deferral(Handling):
+    """Only notes what came."""
+
+    def __init__(self) -> None:
+        super().__init__(self._note)
+        self.came: list[int] = []
 
     def _note(self, caught: int, frame: FrameType | None) -> None:
         self.came.append(caught)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import ParamSpec
 
 import typer
 
-from epochmark.bench.interrupts import INTERRUPTIONS
+from epochmark.bench.interrupts import INTERRUPTIONS, Handling
 from epochmark.cli._console import remark
 from epochmark.errors import EpochmarkError
 
@@ -35,9 +34,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(command)
     def run_guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         _prepare_streams()
+        handling = Handling(_interrupt)
+        handling.begin()
         try:
-            with _interrupted_once():
-                command(*args, **kwargs)
+            command(*args, **kwargs)
         except EpochmarkError as error:
             complain(error)
             raise typer.Exit(error.exit_code) from None
@@ -50,6 +50,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             where = f": {error.filename}" if error.filename else ""
             complain(f"the system refused to go on: {error.strerror or error}{where}")
             raise typer.Exit(EXIT_FAILED) from None
+        finally:
+            handling.end()
 
     return run_guarded
 
@@ -59,26 +61,9 @@ def complain(message: object) -> None:
     remark(*f"epochmark: {message}".split("\n"))
 
 
-@contextlib.contextmanager
-def _interrupted_once() -> Iterator[None]:
-    """Signals are heard as ``guarded`` says, and afterwards as before.
-
-    Unless one came: then the program is about to end, and none is to disturb that.
-    """
-    before = {number: signal.getsignal(number) for number in INTERRUPTIONS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, _interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if signal.getsignal(number) is _interrupt:
-                signal.signal(number, handler)
-
-
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
-    """Ending takes a few seconds at most; who asks again must not cost the record."""
+    """Ending takes a few seconds at most; who asks again must not cost the record, nor disturb the
+    end of the program: the handlers of before do not come back."""
     for number in INTERRUPTIONS:
         signal.signal(number, lambda again, frame: None)
     raise KeyboardInterrupt

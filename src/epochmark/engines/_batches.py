@@ -91,5 +91,16 @@ class Calls:
                 self._training.step(self._images[batch], self._labels[batch])
 
 
+def gathered_by_numpy(put: Callable[[Any], Any]) -> Callable[[Any, Indices], Tuple[Any, Any]]:
+    """``Operations.fetch`` where ``load`` returns NumPy's images and labels, and ``put`` brings an
+    array to the device as the step does with its inputs."""
+
+    def fetch(data: Any, batch: Indices) -> Tuple[Any, Any]:
+        images, labels = data
+        return put(images[batch]), put(labels[batch])
+
+    return fetch
+
+
 def _split(order: Indices, size: int) -> List[Indices]:
     return [order[start : start + size] for start in range(0, len(order), size)]

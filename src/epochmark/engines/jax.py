@@ -13,13 +13,12 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._batches import Calls, timed_batches
+from epochmark.engines._batches import Calls, gathered_by_numpy, timed_batches
 from epochmark.engines._contract import (
     Batch,
     Device,
     Engine,
     EngineInfo,
-    Indices,
     Labels,
     Operations,
     Pixels,
@@ -156,16 +155,8 @@ class JaxEngine(Engine):
         return settings
 
     def operations(self) -> Operations:
-        return replace(operations_on(self._place), fetch=self._fetch)
-
-    def _fetch(self, data: Data, batch: Indices) -> Tuple[Any, Any]:
-        """Gathered by NumPy, and brought to the device, as the step itself does with its
-        arguments."""
-        import jax
-
-        images, labels = data
-        fetched: Tuple[Any, Any] = jax.device_put((images[batch], labels[batch]), self._place)
-        return fetched
+        operations = operations_on(self._place)
+        return replace(operations, fetch=gathered_by_numpy(operations.put))
 
     def _new_training(self, weights: Weights) -> Training:
         return Training(self._settings, weights, self._place, self._tuned)

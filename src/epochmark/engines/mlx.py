@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Set, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._batches import timed_batches
+from epochmark.engines._batches import gathered_by_numpy, timed_batches
 from epochmark.engines._contract import (
     Batch,
     Device,
@@ -179,7 +179,7 @@ class MlxEngine(Engine):
             convolve=at_once(mx.conv2d),
             add=at_once(mx.add),
             wait=lambda result: mx.synchronize(),
-            fetch=lambda data, batch: (mx.array(data[0][batch]), mx.array(data[1][batch])),
+            fetch=gathered_by_numpy(mx.array),
             kernel_axes="OHWI",
         )
 

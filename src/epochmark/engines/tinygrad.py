@@ -11,14 +11,13 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._batches import timed_batches
+from epochmark.engines._batches import gathered_by_numpy, timed_batches
 from epochmark.engines._contract import (
     Batch,
     Device,
     DeviceUnavailableError,
     Engine,
     EngineInfo,
-    Indices,
     Labels,
     Operations,
     Pixels,
@@ -188,20 +187,9 @@ class TinygradEngine(Engine):
             convolve=TinyJit(lambda images, kernel: images.conv2d(kernel).realize()),
             add=TinyJit(lambda left, right: (left + right).realize()),
             wait=lambda result: Devices[self._device].synchronize(),
-            fetch=self._fetch,
+            fetch=gathered_by_numpy(lambda array: Tensor(array, device=self._device).realize()),
             image_axes="NCHW",
             kernel_axes="OIHW",
-        )
-
-    def _fetch(self, data: Data, batch: Indices) -> Tuple[Any, Any]:
-        """Gathered by NumPy, and brought to the device, as the compiled step does with its
-        inputs."""
-        from tinygrad import Tensor
-
-        images, labels = data
-        return (
-            Tensor(images[batch], device=self._device).realize(),
-            Tensor(labels[batch], device=self._device).realize(),
         )
 
     def _new_training(self, weights: Weights) -> _Training:

@@ -65,6 +65,12 @@ class Evidence:
         return self.record.limits or (self.limits.for_run() if self.limits else None)
 
     @property
+    def stock_limits(self) -> EngineLimits | None:
+        """``engine_limits`` where they tell of the steps of this run: they are measured with stock
+        settings."""
+        return self.engine_limits if self.record.engine.tuning == "stock" else None
+
+    @property
     def worthless(self) -> Validity | None:
         """What the time of the run is when nothing may be concluded from it: ``invalid``, or
         ``disturbed`` (a partial run may be that as well); else None."""

@@ -179,10 +179,10 @@ def _convolution_rate(evidence: Evidence) -> float | None:
 
 
 def _forward_share(evidence: Evidence) -> float | None:
-    """Arithmetic of a step at the engine's own rates, as a share of the step. Only for stock runs:
-    the engine's limits are measured with stock settings."""
+    """Arithmetic of a step at the engine's own rates, as a share of the step. Only for stock
+    runs."""
     product, convolution = _product_rate(evidence), _convolution_rate(evidence)
-    if product is None or convolution is None or evidence.record.engine.tuning != "stock":
+    if product is None or convolution is None or evidence.stock_limits is None:
         return None
     workload = WORKLOADS[evidence.record.workload.name]
     flops = flops_of(evidence.record)

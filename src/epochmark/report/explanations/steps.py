@@ -29,8 +29,8 @@ FULLER = 1.5
 
 def dispatch(evidence: Evidence) -> Iterator[Said]:
     """Operations given to the device one by one."""
-    limits = evidence.engine_limits
-    if limits is None or limits.dispatch is None or evidence.record.engine.tuning != "stock":
+    limits = evidence.stock_limits
+    if limits is None or limits.dispatch is None:
         return
     latency_s, step_s = limits.dispatch.call_s.median, evidence.step_s
     workload = WORKLOADS[evidence.record.workload.name]
@@ -61,8 +61,8 @@ def operations_per_step(workload: Workload) -> int:
 
 def input_(evidence: Evidence) -> Iterator[Said]:
     """Images that must come to the device before it can compute."""
-    limits, workload = evidence.engine_limits, WORKLOADS[evidence.record.workload.name]
-    if limits is None or limits.input is None or evidence.record.engine.tuning != "stock":
+    limits, workload = evidence.stock_limits, WORKLOADS[evidence.record.workload.name]
+    if limits is None or limits.input is None:
         return
     if evidence.record.workload.batch_size != workload.batch_size:
         return
