@@ -176,6 +176,22 @@ class Operations:
     pools: bool = False
 
 
+@dataclass(frozen=True)
+class TrainingState:
+    """All that the next training step depends on, besides its batch.
+
+    ``weights`` and the two moments of Adam, ``first`` (of gradients) and ``second`` (of their
+    squares), have the names, shapes and layouts of ``Weights``: float32, in host memory, copies.
+    ``steps`` counts the optimizer's steps so far, read from the framework's own counter; None where
+    it has none.
+    """
+
+    weights: Weights
+    first: Weights
+    second: Weights
+    steps: Optional[int]
+
+
 class Engine(ABC):
     """One framework on one back end. The worker calls the methods in the order they stand here."""
 
@@ -228,6 +244,11 @@ class Engine(ABC):
     def replay(self, weights: Weights, batches: Sequence[Batch]) -> list[float]:
         """Train a new model from ``weights`` on these batches in this order, with the code that
         ``fit`` uses, and return the mean loss of each batch before its update."""
+
+    def state(self) -> TrainingState:
+        """The trained model and its optimizer as they are now, after any number of calls of
+        ``fit``: our own float64 code continues from here and compares."""
+        raise NotImplementedError
 
     def effective_settings(self) -> dict[str, Any]:
         """What the run really used and a record should name: threads, instruction set, layout."""

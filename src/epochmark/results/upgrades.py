@@ -29,7 +29,12 @@ def _from_1(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+def _from_2(fields: dict[str, Any]) -> dict[str, Any]:
+    """Schema 3 adds fields that may be absent."""
+    return fields
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}
 """From schema N to N + 1, by N."""
 
 
