@@ -34,12 +34,26 @@ TUNABLES_END = "<!-- end of tunables -->\n"
 
 def record_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a record of the newest schema."""
-    schema = msgspec.json.schema(Record)
+    schema = _with_javascript_patterns(msgspec.json.schema(Record))
     schema["$defs"]["Record"]["properties"]["schema"]["const"] = SCHEMA_VERSION
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"epochmark record, schema {SCHEMA_VERSION}",
         **schema,
+    }
+
+
+def _with_javascript_patterns(part: Any) -> Any:
+    """JSON Schema's patterns are JavaScript's, in which ^ and $ are the ends of the whole text."""
+    if isinstance(part, list):
+        return [_with_javascript_patterns(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: one.replace(r"\A", "^").replace(r"\Z", "$")
+        if name == "pattern" and isinstance(one, str)
+        else _with_javascript_patterns(one)
+        for name, one in part.items()
     }
 
 

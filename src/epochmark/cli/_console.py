@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, TextIO
@@ -31,15 +30,10 @@ def remark(*lines: str) -> None:
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on standard output and nothing else.
+    """One JSON document on standard output and nothing else, safe for a terminal."""
+    from epochmark.results.json_text import to_json
 
-    JSON escapes ASCII's control characters; the others, to which terminals listen as well, are
-    escaped here.
-    """
-    import msgspec
-
-    text = msgspec.json.format(msgspec.json.encode(document), indent=1).decode()
-    write(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    write(to_json(document, indent=1).decode() + "\n")
 
 
 def write(text: str) -> None:

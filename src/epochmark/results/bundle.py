@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta
 
 import epochmark
+from epochmark.results.json_text import RecordError, parsed, retyped, to_json
 from epochmark.results.record import Digest, Record, ShortText
-from epochmark.results.upgrades import RecordError
 
 BUNDLE_VERSION = 1
 MAX_BUNDLE_BYTES = 256 << 20
@@ -28,7 +28,11 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def is_whole(self) -> bool:
         """Whether the records are those the sum was taken of: none changed, added or left out."""
-        return self.sha256 == sum_of_records([msgspec.json.decode(raw) for raw in self.records])
+        try:
+            records = [parsed(bytes(raw)) for raw in self.records]
+            return self.sha256 in (sum_of_records(records), _sum_as_written(records))
+        except (RecordError, RecursionError):
+            return False
 
 
 class _Version(msgspec.Struct):
@@ -49,7 +53,7 @@ def encode_bundle(records: Sequence[Record], keep_machine_ids: bool = False) -> 
         sha256=sum_of_records(fields),
         records=[msgspec.Raw(msgspec.json.encode(one)) for one in fields],
     )
-    return msgspec.json.encode(bundle) + b"\n"
+    return to_json(bundle) + b"\n"
 
 
 def decode_bundle(document: bytes) -> Bundle:
@@ -67,7 +71,8 @@ def decode_bundle(document: bytes) -> Bundle:
                 f"{BUNDLE_VERSION}: upgrade epochmark to read it"
             )
         return msgspec.json.decode(document, type=Bundle)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        parsed(document)  # what is no JSON at all is told so
         raise RecordError(f"it is no bundle of records: {error}") from error
 
 
@@ -86,12 +91,17 @@ def documents_in(document: bytes) -> tuple[list[bytes], bool]:
 def is_record(document: bytes) -> bool:
     """Whether a document looks like the record of a run; it may still be a broken one."""
     try:
-        fields = msgspec.json.decode(document)
-    except (msgspec.MsgspecError, RecursionError):
+        fields = parsed(document)
+    except RecordError:
         return False
     return isinstance(fields, dict) and "schema" in fields and "timing" in fields
 
 
-def sum_of_records(records: Sequence[dict[str, Any]]) -> str:
+def sum_of_records(records: Sequence[Any]) -> str:
     """SHA-256 (hexadecimal) of the records' fields as canonical JSON, in order."""
+    return _sum_as_written([retyped(one, Record) for one in records])
+
+
+def _sum_as_written(records: Sequence[Any]) -> str:
+    """With numbers as they are: until November 2026 sums told -0.0 from 0.0."""
     return hashlib.sha256(msgspec.json.encode(records, order="sorted")).hexdigest()

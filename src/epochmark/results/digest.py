@@ -10,16 +10,28 @@ from typing import Any
 
 import msgspec
 
+from epochmark.results.json_text import retyped
 from epochmark.results.record import Record
 
 
 def digest_of(fields: dict[str, Any]) -> str:
-    """SHA-256 (hexadecimal) of a record's JSON fields, of any schema, as canonical JSON.
+    """SHA-256 (hexadecimal) of a record's JSON fields, of any schema, as canonical JSON: equal
+    values have equal digests, whichever tool wrote their numbers.
 
     Left out are the digest itself, the headline (derived on every reading, by rules that may
     change) and the machine id, so that leaving it out of an export breaks nothing. So are fields
     that are null or false: a later version may add some, which an older record then has on reading.
     """
+    return _digest_as_written(retyped(fields, Record))
+
+
+def is_intact(fields: dict[str, Any]) -> bool:
+    """Whether a record's fields are those its digest was taken of. (Until November 2026 digests
+    told -0.0 from 0.0.)"""
+    return fields.get("digest") in (digest_of(fields), _digest_as_written(fields))
+
+
+def _digest_as_written(fields: dict[str, Any]) -> str:
     content = {name: fields[name] for name in fields if name not in ("digest", "headline")}
     machine = content.get("machine")
     if isinstance(machine, dict):

@@ -13,16 +13,18 @@ MAX_EPOCHS = 1000
 
 ShortText = Annotated[str, Meta(max_length=300)]
 LongText = Annotated[str, Meta(max_length=2000)]
-Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 EpochNumber = Annotated[int, Meta(ge=1, le=MAX_EPOCHS)]
-EngineName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,60}$")]
+EngineName = Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,60}\Z")]
 """It becomes part of a file's name."""
-Date = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+Date = Annotated[str, Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")]
 """UTC."""
-RecordId = Annotated[str, Meta(pattern=r"^[0-9a-f]{12}$")]
-Count = Annotated[int, Meta(ge=0, le=2**62)]
-PositiveCount = Annotated[int, Meta(ge=1, le=2**62)]
-Nanoseconds = Annotated[int, Meta(ge=0, le=2**62)]
+RecordId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{12}\Z")]
+MAX_INTEGER = 2**53 - 1
+"""What other tools' numbers hold exactly, JavaScript's among them: 104 days of nanoseconds."""
+Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+PositiveCount = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+Nanoseconds = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 MIN_RATE, MAX_RATE = 1e-12, 1e9
 """In 1e9 a second: from one operation in a quarter of an hour to what no machine reaches."""
 Rate = Annotated[float, Meta(ge=MIN_RATE, lt=MAX_RATE)]
