@@ -15,9 +15,11 @@ from epochmark.bench.check import Checked, check_record
 from epochmark.errors import EpochmarkError
 from epochmark.report.long_table import long_rows
 from epochmark.results.bundle import MAX_BUNDLE_BYTES, documents_in, encode_bundle
+from epochmark.results.digest import is_intact
+from epochmark.results.json_text import RecordError, parsed
 from epochmark.results.record import Machine, Record
 from epochmark.results.store import ResultFiles, write_atomically
-from epochmark.results.upgrades import RecordError, decode_record
+from epochmark.results.upgrades import decode_record
 
 if TYPE_CHECKING:
     from epochmark.report.subject import Subject
@@ -36,6 +38,14 @@ __all__ = [
     "to_rows",
     "write_report",
 ]
+
+
+THE_BUNDLE = "the bundle"
+"""What a bundle itself is called among what was checked."""
+NOT_WHOLE = (
+    "records were changed, added or left out; each record is judged by itself, and those that fit "
+    "are taken"
+)
 
 
 def run(
@@ -116,12 +126,15 @@ def run(
 def load_results(source: str | Path | None = None) -> list[Record]:
     """The records in a folder (default: this user's results), a bundle, or a single record file.
 
-    In a folder, files that are no records are skipped with a warning. A bundle is read whole or not
-    at all: ``EpochmarkError`` says what is wrong.
+    In a folder, files that are no records are skipped with a warning; so are records of a bundle
+    that cannot be read or were changed. Raises ``EpochmarkError`` for a file that is no bundle.
     """
     files = ResultFiles.of_user() if source is None else ResultFiles(Path(source))
     if source is not None and not files.folder.is_dir():
-        return _records_in(Path(source))
+        records, troubles = readable_records(Path(source))
+        for trouble in troubles:
+            warnings.warn(trouble, stacklevel=2)
+        return records
     stored, unreadable = files.load()
     for one in unreadable:
         warnings.warn(f"skipped {one.file}: {one.reason}", stacklevel=2)
@@ -181,7 +194,8 @@ def import_results(
     file: str | Path, *, into: ResultFiles | None = None
 ) -> tuple[list[Record], list[Checked]]:
     """Save the records of a bundle among the user's results; return those that were new, and those
-    refused with the reasons. Records already there are passed over.
+    refused with the reasons. Records already there are passed over. Each record is judged by
+    itself, also where the bundle is not whole, which is told among the refused.
 
     Raises ``EpochmarkError`` when the file is no bundle.
     """
@@ -209,29 +223,37 @@ def check(file: str | Path) -> list[Checked]:
     """Derive everything in a bundle or record file anew, and say of each record what does not fit.
 
     Proves consistency, not authenticity. A bundle that is not whole is the first entry, without a
-    record. Raises ``EpochmarkError`` when the file is neither.
+    record; its records are judged by themselves all the same. Raises ``EpochmarkError`` when the
+    file is neither.
     """
     documents, whole = _documents(Path(file))
     results = [check_record(document) for document in documents]
     ids = [one.record.id for one in results if one.record is not None]
     problems = []
     if not whole:
-        problems.append("records were changed, added or left out: its sum is another one")
+        problems.append(f"its sum is another one: {NOT_WHOLE}")
     if len(set(ids)) < len(ids):
         problems.append("it holds a record twice")
-    return [*([Checked("the bundle", None, tuple(problems))] if problems else []), *results]
+    return [*([Checked(THE_BUNDLE, None, tuple(problems))] if problems else []), *results]
 
 
-def _records_in(file: Path) -> list[Record]:
+def readable_records(file: Path) -> tuple[list[Record], list[str]]:
+    """The records of a bundle, or of a record file, that are as they were written, and in sentences
+    what is not. Raises ``EpochmarkError`` when the file is neither, or nothing in it can be read.
+    """
     documents, whole = _documents(file)
-    if not whole:
-        raise EpochmarkError(
-            f"{file} is not as it was written; 'epochmark check' tells what does not fit",
-        )
-    try:
-        return [decode_record(document) for document in documents]
-    except RecordError as error:
-        raise EpochmarkError(f"{file} holds a record that cannot be read: {error}") from error
+    records, troubles = [], [] if whole else [f"{file} is not whole: {NOT_WHOLE}"]
+    for document in documents:
+        try:
+            record = decode_record(document)
+            if len(documents) > 1 and not is_intact(parsed(document)):
+                raise RecordError("it was changed after it was written")
+            records.append(record)
+        except RecordError as error:
+            troubles.append(f"{file} holds a record that is left out: {error}")
+    if documents and not records:
+        raise EpochmarkError("\n".join(troubles))
+    return records, troubles
 
 
 def _documents(file: Path) -> tuple[list[bytes], bool]:
@@ -249,11 +271,15 @@ def _documents(file: Path) -> tuple[list[bytes], bool]:
 
 def write_file(file: Path, content: bytes) -> None:
     """Write a file that others may read, whole or not at all. What is no regular file, such as
-    ``/dev/stdout``, is written to; a link keeps leading to the file."""
+    ``/dev/stdout``, is written to, and a link keeps leading to the file: the user named it. Beside
+    the results, where names are ours, a link is replaced and leads nowhere."""
     try:
-        if file.exists() and not file.is_file() and not file.is_dir():
+        if file.parent.resolve() == ResultFiles.of_user().folder.resolve():
+            write_atomically(file, content, 0o666)
+        elif file.exists() and not file.is_file() and not file.is_dir():
             file.write_bytes(content)
         else:
             write_atomically(file.resolve(), content, 0o666)
-    except OSError as error:
-        raise EpochmarkError(f"{file} cannot be written: {error.strerror}", exit_code=2) from error
+    except (OSError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise EpochmarkError(f"{file} cannot be written: {why}", exit_code=2) from error

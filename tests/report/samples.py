@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -177,11 +178,14 @@ def make_laps(noise: random.Random, step_s: float, epochs: int, batch_size: int)
 
 
 def with_losses(laps: Sequence[Lap], losses: Sequence[float]) -> list[Lap]:
-    """The laps with running losses that end each epoch at its mean."""
-    given = []
-    for place, lap in enumerate(laps):
-        last = place + 1 == len(laps) or laps[place + 1].epoch != lap.epoch
-        loss = losses[lap.epoch - 1] * (1.0 if last else 1.0 + 20 / (20 + place))
+    """The laps with running losses that fall towards each epoch's mean, which is the last."""
+    steps = Counter[int]()
+    for lap in laps:
+        steps[lap.epoch] += lap.steps
+    given, done = [], Counter[int]()
+    for lap in laps:
+        done[lap.epoch] += lap.steps
+        loss = losses[lap.epoch - 1] * (1.5 - 0.5 * done[lap.epoch] / steps[lap.epoch])
         given.append(msgspec.structs.replace(lap, loss=float(f"{loss:.6g}")))
     return given
 
@@ -205,7 +209,10 @@ def failed(number: int, **fields: Any) -> Record:
             ),
             timing=replace(record.timing, fit_ns=None, startup_s=None, laps=laps),
             learning=replace(
-                record.learning, epochs=record.learning.epochs[:2], test_accuracy=None
+                record.learning,
+                epochs=record.learning.epochs[:2],
+                test_loss=None,
+                test_accuracy=None,
             ),
             replay=None,
             precision=replace(record.precision, observed=None),

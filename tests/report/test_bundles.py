@@ -155,16 +155,6 @@ def test_a_newer_bundle_is_refused_with_advice(tmp_path: Path) -> None:
             epochmark.load_results(file)
 
 
-def test_a_bundle_that_is_not_whole_is_not_loaded(tmp_path: Path) -> None:
-    file = tmp_path / "bundle.json"
-    epochmark.export_results([sample(1), sample(2)], file)
-    document = json.loads(file.read_bytes())
-    document["records"].pop()
-    file.write_text(json.dumps(document))
-    with pytest.raises(epochmark.EpochmarkError, match="not as it was written"):
-        epochmark.load_results(file)
-
-
 def invoke(*arguments: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, list(arguments))
     return done.exit_code, done.output

@@ -17,11 +17,11 @@ from epochmark.report.long_table import long_rows, to_csv
 from epochmark.report.markdown import to_markdown
 from epochmark.report.results_list import result_rows
 from epochmark.report.sections import measured_sections
+from epochmark.results.json_text import RecordError
 from epochmark.results.record import MAX_EPOCHS, SCHEMA_VERSION
 from epochmark.results.upgrades import (
     MAX_RECORD_BYTES,
     UPGRADES,
-    RecordError,
     decode_record,
     encode_record,
 )
@@ -224,6 +224,11 @@ def test_the_longest_record_there_can_be_is_read_at_all() -> None:
     """A thousand epochs: binomial coefficients of that many are no floats any more."""
     laps = [{"epoch": n, "steps": 1, "end_ns": n * 10**9} for n in range(1, MAX_EPOCHS + 1)]
     content = json.dumps(
-        changed(workload__epochs=MAX_EPOCHS, workload__batch_size=60_000, timing__laps=laps)
+        changed(
+            workload__epochs=MAX_EPOCHS,
+            workload__batch_size=60_000,
+            timing__laps=laps,
+            timing__fit_ns=10**12,
+        )
     )
     assert decode_record(content.encode()).headline.steady_epoch_s == 1.0

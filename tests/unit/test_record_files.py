@@ -33,7 +33,8 @@ def test_a_saved_record_comes_back(files: ResultFiles) -> None:
 
 
 def test_no_name_of_a_device_leads_out_of_the_folder(files: ResultFiles) -> None:
-    file = files.save(record(device__requested="gpu:1/../../../x"))
+    device = msgspec.structs.replace(record().device, requested="gpu:1/../../../x")
+    file = files.save(msgspec.structs.replace(record(), device=device))
     assert file.parent == files.folder
     assert file.name.startswith("2026-11-24-fake-gpu1x-")
 

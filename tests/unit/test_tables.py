@@ -74,7 +74,7 @@ def test_cells_of_a_record() -> None:
     assert (images_text(run), accuracy_text(run)) == ("5,000", "99.00%")
     assert interval_text(run) == "12.00 to 12.00"
     assert validity_text(run) == "valid"
-    killed = record("fake-killed", timing__laps=[])
+    killed = record("fake-killed", timing__laps=[], learning__epochs=[])
     assert (images_text(killed), accuracy_text(killed), interval_text(killed)) == ("-", "-", "-")
     assert validity_text(killed) == "invalid (worker-killed)"
 
@@ -97,7 +97,11 @@ def test_only_equal_keys_are_comparable() -> None:
         {"workload__variant": ["2 epochs"]},
         {"precision__observed": "bfloat16"},
         {"precision__observed": None},
-        {"engine__tuning": "tuned"},
+        {
+            "engine__tuning": "tuned",
+            "engine__tuned_settings": {},
+            "precision__requested": "float32",
+        },
         {"engine__family": "other"},
         {"engine__settings": {"kernel_version": "1"}},
     ]

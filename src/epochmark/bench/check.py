@@ -10,7 +10,8 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -18,18 +19,24 @@ import msgspec
 import epochmark
 from epochmark.bench.request import RunRequest
 from epochmark.bench.validity import judge
-from epochmark.results.digest import digest_of
+from epochmark.engines import engine_names, get_engine
+from epochmark.results.consistency import TICKS_S, contradictions, unprintable_text
+from epochmark.results.dates import is_credible, moment
+from epochmark.results.digest import is_intact
+from epochmark.results.findings import FindingCode, worst_validity
 from epochmark.results.headline import headline_of, replay_verdict
-from epochmark.results.record import Headline, Record
-from epochmark.results.upgrades import RecordError, decode_record
+from epochmark.results.json_text import RecordError, parsed, retyped
+from epochmark.results.record import SCHEMA_VERSION, Finding, Headline, Record
+from epochmark.results.upgrades import decode_record
 from epochmark.workloads import WORKLOADS
 
 SAME = 1e-9
 """Two derivations of one figure differ by rounding only."""
-SAME_LOSS = 2e-5
-"""Running losses are kept to six digits."""
+COUNTED_SHARE = 0.75
+"""Linux counts all CPU time as somebody's, but for what its host takes unseen."""
 
-_DEPARTURE = re.compile(r"batch \d+|\d+ epochs|\d+ steps|quick|settle")
+_DEPARTURE = re.compile(r"batch [0-9]+|[0-9]+ epochs|[0-9]+ steps|quick|settle")
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+!_-]*")
 _ARCHITECTURES = {
     "Apple": ("arm64", "aarch64"),
     "Intel": ("x86_64", "i686", "AMD64"),
@@ -40,11 +47,13 @@ _ARCHITECTURES = {
 @dataclass(frozen=True)
 class Checked:
     """A record's document after the check. ``record`` is None when it could not be read at all;
-    ``problems`` are sentences, none when everything fits."""
+    ``problems`` are sentences, none when everything fits. ``differences`` are what today's rules
+    say otherwise of a record that was judged by other ones, where they trust it no less."""
 
     name: str
     record: Record | None
     problems: tuple[str, ...]
+    differences: tuple[str, ...] = ()
 
 
 def check_record(document: bytes) -> Checked:
@@ -53,48 +62,110 @@ def check_record(document: bytes) -> Checked:
         record = decode_record(document)
     except RecordError as error:
         return Checked(_name_of(document), None, (f"it cannot be read: {error}",))
-    stored: dict[str, Any] = msgspec.json.decode(document)
-    problems = [*_digest(stored)]
-    if problems or record.epochmark_version == epochmark.__version__:
-        # an intact record of another version was judged by the rules of that version
-        problems += [*_headline(stored, record), *_findings(record), *_precision(record)]
-    problems += [
-        *_losses(record),
-        *_labels(record),
-        *_machine(record),
-        *_date(record),
-    ]
-    return Checked(record.id, record, tuple(problems))
+    stored: dict[str, Any] = parsed(document)
+    problems = [*_digest(stored), *contradictions(record), *unprintable_text(record)]
+    differences: tuple[str, ...] = ()
+    derived, rules = judge(record), _other_rules(stored)
+    if rules is None or problems:
+        problems += [*_headline(stored, record, derived), *_findings(record, derived)]
+        problems += _precision(record)
+    else:
+        problems += _old_headline(stored, record)
+        said = _differences(record, derived)
+        if said and _trusts_less(record, derived):
+            problems.append(f"judged by the rules of {rules}: today's rules {said}")
+        elif said:
+            differences = (f"judged by the rules of {rules}: today's rules {said}",)
+    for check in (_labels, _engine, _machine, _counted, _dates):
+        problems += check(record)
+    return Checked(record.id, record, tuple(problems), differences)
 
 
 def _name_of(document: bytes) -> str:
     """What to call a record that cannot be read."""
     try:
-        return str(msgspec.json.decode(document)["id"])[:40]
-    except (msgspec.MsgspecError, RecursionError, KeyError, TypeError):
+        name = str(parsed(document)["id"])[:40]
+    except (RecordError, RecursionError, KeyError, TypeError):
         return "a record without an id"
+    return name if name.isprintable() else ascii(name)
 
 
 def _digest(stored: dict[str, Any]) -> Iterator[str]:
-    digest = stored.get("digest")
-    if digest is None:
+    if stored.get("digest") is None:
         yield "it carries no digest of its content"
-    elif digest != digest_of(stored):
+    elif not is_intact(stored):
         yield "its content was changed after it was written: the digest is another one"
 
 
-def _headline(stored: dict[str, Any], record: Record) -> Iterator[str]:
-    """Stored figures against those that laps and findings give; the validity against that of the
-    findings derived anew."""
+def _other_rules(stored: dict[str, Any]) -> str | None:
+    """By which rules a record says that it was judged, if not by today's."""
+    version, schema = stored["epochmark_version"], stored["schema"]
+    if version != epochmark.__version__:
+        return f"version {version}"
+    return None if schema == SCHEMA_VERSION else f"schema {schema}"
+
+
+def _differences(record: Record, derived: list[Finding]) -> str:
+    """What today's rules say that the record does not; empty where that is nothing."""
+    stored = {finding.code for finding in record.findings}
+    today = {finding.code: finding.detail for finding in derived}
+    parts = [f"would add {code} ({today[code]})" for code in sorted(today.keys() - stored)]
+    parts += [f"would leave out {code}" for code in sorted(stored - today.keys())]
+    if next(_precision(record), None):
+        verdict = replay_verdict(record)
+        observed = verdict.precision if verdict else None
+        parts.append(f"would call it {observed or 'of no precision'}")
+    return ", ".join(parts)
+
+
+def _trusts_less(record: Record, derived: list[Finding]) -> bool:
+    """Whether today's findings make a run worse than its own do."""
+    own, today = (
+        [FindingCode(finding.code) for finding in findings]
+        for findings in (record.findings, derived)
+    )
+    return worst_validity([*own, *today]) != worst_validity(own)
+
+
+def _claims(stored: dict[str, Any]) -> Headline | None:
+    """The headline as it stands in the file; None in one of an older schema, which does not fit:
+    it is derived on reading, so there is no claim."""
     try:
-        said = msgspec.convert(stored["headline"], Headline)
-    except msgspec.ValidationError:  # of an older schema: derived on reading, so there is no claim
-        return
-    derived = headline_of(msgspec.structs.replace(record, findings=judge(record)))
+        return msgspec.convert(retyped(stored["headline"], Headline), Headline)
+    except msgspec.ValidationError:
+        return None
+
+
+def _headline(stored: dict[str, Any], record: Record, derived: list[Finding]) -> Iterator[str]:
+    """Stored figures against those that laps give; the validity against that of the findings
+    derived anew."""
+    said = _claims(stored)
+    truth = headline_of(msgspec.structs.replace(record, findings=derived))
     for field in msgspec.structs.fields(Headline):
-        claim, truth = getattr(said, field.name), getattr(derived, field.name)
-        if not _same(claim, truth):
-            yield f"the headline says {field.name} {claim}, its raw data give {truth}"
+        yield from _claim(field.name, said, truth)
+
+
+def _old_headline(stored: dict[str, Any], record: Record) -> Iterator[str]:
+    """Of one by older rules what no rule changes; what the steady epoch is now must lie inside of
+    what it was said to be."""
+    said, truth = _claims(stored), record.headline
+    for name in ("elapsed_s", "test_accuracy", "validity"):
+        yield from _claim(name, said, truth)
+    if said is None or said.steady_epoch_s is None or truth.steady_epoch_s is None:
+        return
+    low, high = said.steady_epoch_low_s, said.steady_epoch_high_s
+    claim, now = said.steady_epoch_s, truth.steady_epoch_s
+    if low is None or high is None or not low <= min(claim, now) <= max(claim, now) <= high:
+        yield from _claim("steady_epoch_s", said, truth)
+    images_per_s = WORKLOADS[record.workload.name].train_images / claim
+    if not _same(said.images_per_s, images_per_s):
+        yield f"the headline says images_per_s {said.images_per_s} beside {images_per_s} by epoch"
+
+
+def _claim(name: str, said: Headline | None, truth: Headline) -> Iterator[str]:
+    if said is not None and not _same(getattr(said, name), getattr(truth, name)):
+        claim = getattr(said, name)
+        yield f"the headline says {name} {claim}, its raw data give {getattr(truth, name)}"
 
 
 def _same(claim: object, truth: object) -> bool:
@@ -103,29 +174,14 @@ def _same(claim: object, truth: object) -> bool:
     return claim == truth
 
 
-def _findings(record: Record) -> Iterator[str]:
+def _findings(record: Record, derived: list[Finding]) -> Iterator[str]:
     """Stored findings against those the record itself gives."""
     stored = {finding.code for finding in record.findings}
-    derived = {finding.code: finding.detail for finding in judge(record)}
-    for code in sorted(derived.keys() - stored):
-        yield f"the finding {code} is missing: {derived[code]}"
-    for code in sorted(stored - derived.keys()):
+    today = {finding.code: finding.detail for finding in derived}
+    for code in sorted(today.keys() - stored):
+        yield f"the finding {code} is missing: {today[code]}"
+    for code in sorted(stored - today.keys()):
         yield f"nothing in it gives the finding {code}"
-
-
-def _losses(record: Record) -> Iterator[str]:
-    """The running loss at the end of an epoch is the loss of that epoch."""
-    last = {lap.epoch: lap.loss for lap in record.timing.laps}
-    for epoch in record.learning.epochs:
-        running = last.get(epoch.epoch)
-        if running is None or epoch.loss is None:
-            continue
-        if not math.isclose(running, epoch.loss, rel_tol=SAME_LOSS):
-            yield (
-                f"the loss of epoch {epoch.epoch} is given as {epoch.loss:.6g}, "
-                f"its last lap has {running:.6g}"
-            )
-            return
 
 
 def _labels(record: Record) -> Iterator[str]:
@@ -146,10 +202,6 @@ def _labels(record: Record) -> Iterator[str]:
     if named != set(asked.variant()):
         wanted = ", ".join(asked.variant()) or "no variant"
         yield f"it is labelled {', '.join(sorted(named)) or 'no variant'}, its fields say {wanted}"
-    tuned = record.engine.tuned_settings is not None
-    if tuned != (record.engine.tuning == "tuned"):
-        has = "has" if tuned else "lacks"
-        yield f"it is labelled {record.engine.tuning}, and {has} tuned settings"
 
 
 def _precision(record: Record) -> Iterator[str]:
@@ -168,7 +220,43 @@ def _machine(record: Record) -> Iterator[str]:
             yield f"a processor called {machine.cpu} is not of architecture {machine.architecture}"
 
 
-def _date(record: Record) -> Iterator[str]:
-    created = datetime.fromisoformat(record.created)
-    if created > datetime.now(UTC) + timedelta(days=1):
-        yield f"it was measured in the future: {record.created}"
+def _engine(record: Record) -> Iterator[str]:
+    """An engine that is known here has this family and this form of Adam; versions look like
+    versions."""
+    engine = record.engine
+    if engine.name in engine_names():
+        info = get_engine(engine.name).info
+        if (engine.family, engine.adam_form) != (info.family, info.adam_form):
+            yield (
+                f"{engine.name} is of family {info.family} and computes Adam in the form "
+                f"{info.adam_form}, not of {engine.family} and in {engine.adam_form}"
+            )
+    versions = [record.epochmark_version, *engine.versions.values()]
+    if record.outcome == "completed":
+        versions.append(engine.python)
+    for version in versions:
+        if not _VERSION.fullmatch(version):
+            yield f"{version!r} is no version"
+
+
+def _counted(record: Record) -> Iterator[str]:
+    """Where the kernel counts all CPU time, nobody's share of a sample can be left out."""
+    calm = record.calm
+    if calm is None or calm.source != "/proc":
+        return
+    steal_s = calm.steal_cpu_s or [0.0] * len(calm.end_s)
+    columns = (calm.own_cpu_s, calm.foreign_cpu_s, calm.idle_cpu_s, steal_s)
+    spans = pairwise([0.0, *calm.end_s])
+    for (start, end), *used in zip(spans, *columns, strict=True):
+        had_s = calm.cpus * (end - start)
+        if sum(used) < COUNTED_SHARE * had_s - TICKS_S * calm.cpus:
+            yield f"only {sum(used):.2f} CPU seconds are told of a sample that had {had_s:.2f}"
+            return
+
+
+def _dates(record: Record) -> Iterator[str]:
+    if not is_credible(record.created):
+        yield f"it cannot have been measured at {record.created}"
+    limits = record.limits
+    if limits and moment(limits.measured) > moment(record.created) + timedelta(days=1):
+        yield f"its limits were measured after it, at {limits.measured}"

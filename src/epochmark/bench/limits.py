@@ -12,7 +12,7 @@ import msgspec
 import epochmark
 from epochmark.bench.interpreter import Interpreter
 from epochmark.bench.launcher import WorkerOutcome, launch
-from epochmark.bench.session import scrubbed
+from epochmark.bench.scrub import scrubbed
 from epochmark.hardware.memory import last_level_cache_bytes, usable_memory_bytes
 from epochmark.results.limits import (
     EngineLimits,

@@ -9,11 +9,11 @@ from typing import Literal
 from epochmark.engines import EngineInfo, engine_names, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import usable_cores
+from epochmark.results.consistency import PLACE
 from epochmark.results.record import MAX_EPOCHS
 from epochmark.workloads import MNIST_CNN, Workload
 
 DEFAULT_SEED = 1
-DEVICE_KINDS = ("cpu", "gpu", "tpu")
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ class RunRequest:
         """Raise ``EpochmarkError`` (exit code 2) for what cannot be run, naming what can."""
         if self.engine not in engine_names():
             _refuse(f"there is no engine {self.engine!r}; there are: {', '.join(public_engines())}")
-        kind, _, index = self.device.partition(":")
-        if kind not in DEVICE_KINDS or (":" in self.device and not index.isdecimal()):
+        kind = self.device.partition(":")[0]
+        if not PLACE.fullmatch(self.device):
             _refuse(
                 f"{self.device!r} is not a device; devices are cpu, gpu, tpu, "
                 "and gpu:1 for the second of several"

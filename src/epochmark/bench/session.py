@@ -18,6 +18,7 @@ from epochmark.bench.interpreter import Interpreter
 from epochmark.bench.launcher import WorkerOutcome, launch, signal_name
 from epochmark.bench.quick import QuickStop
 from epochmark.bench.request import RunRequest
+from epochmark.bench.scrub import scrubbed, scrubbed_record
 from epochmark.bench.settle import SettleStop
 from epochmark.bench.validity import judge
 from epochmark.bench.watch import OpenCounters, Watch
@@ -200,6 +201,7 @@ def _record_of(
         environment=recorded_environment(interpreter.environment),
         peak_memory_bytes=finished.peak_memory_bytes if finished else None,
     )
+    record = scrubbed_record(record)
     verdict = replay_verdict(record)
     if verdict is not None:
         precision = msgspec.structs.replace(record.precision, observed=verdict.precision)
@@ -263,9 +265,3 @@ def _failure_of(outcome: WorkerOutcome) -> parts.Failure | None:
         exit_status=status if status is not None and status >= 0 else None,
         signal=signal_name(status) if status is not None and status < 0 else None,
     )
-
-
-def scrubbed(message: str) -> str:
-    """A message fit for a record: no home folder, no unprintable character, not too long."""
-    message = message.replace(str(Path.home()), "~")
-    return "".join(c if c.isprintable() else " " for c in message)[:1500]

@@ -12,6 +12,7 @@ from epochmark.results.arithmetic import (
     direct_gflop_per_s,
     most_images_per_s,
 )
+from epochmark.results.consistency import contradictions
 from epochmark.results.findings import FindingCode, make_finding
 from epochmark.results.headline import (
     ends_by_itself,
@@ -60,10 +61,11 @@ def judge(record: Record) -> list[Finding]:
     if record.failure is not None:
         failure = record.failure
         code = FindingCode.OUT_OF_MEMORY if _lacked_memory(failure) else _FAILURES[failure.kind]
-        return [make_finding(code, f"while {failure.phase}: {failure.message}")]
+        failed = make_finding(code, f"while {failure.phase}: {failure.message}")
+        return [failed, *_contradictions(record)]
     checks = (
-        _device, _work, _loss, _parity, _precision, _learning, _plausible, _clock, disturbances,
-        _limited,
+        _contradictions, _device, _work, _loss, _parity, _precision, _learning, _plausible, _clock,
+        disturbances, _limited,
     )  # fmt: skip
     return [finding for check in checks for finding in check(record)]
 
@@ -74,6 +76,13 @@ def _lacked_memory(failure: Failure) -> bool:
         return False
     told = f"{failure.exception} {failure.message}".lower()
     return any(sign in told for sign in _NO_MEMORY)
+
+
+def _contradictions(record: Record) -> Iterator[Finding]:
+    """What in it cannot be true of one and the same run."""
+    problems = list(contradictions(record))
+    if problems:
+        yield make_finding(FindingCode.CONTRADICTORY, "; ".join(problems))
 
 
 def _device(record: Record) -> Iterator[Finding]:

@@ -32,9 +32,8 @@ def chosen_records(
 ) -> list[Record]:
     """The user's records, or those with these ids, and those in the bundles, each once.
 
-    Raises ``EpochmarkError`` for an id that is none, and for a file that is no whole bundle.
+    Raises ``EpochmarkError`` for an id that is none, and for a file that is no bundle.
     """
-    from epochmark.api import load_results
     from epochmark.cli._tables import warn_unreadable
     from epochmark.results.store import ResultFiles
 
@@ -46,7 +45,7 @@ def chosen_records(
         warn_unreadable(unreadable)
         records = [one.record for one in stored]
     for bundle in bundles or []:
-        records += load_results(bundle)
+        records += _told(bundle)
     return list({record.id: record for record in reversed(records)}.values())[::-1]
 
 
@@ -60,6 +59,7 @@ def recorded_run(named: str, records: Sequence[Record]) -> Record:
     from epochmark.errors import EpochmarkError
     from epochmark.hardware.machine import machine_id
     from epochmark.report.subject import measured_here
+    from epochmark.results.dates import age_order
     from epochmark.results.store import ResultFiles
 
     files = ResultFiles.of_user()
@@ -73,15 +73,14 @@ def recorded_run(named: str, records: Sequence[Record]) -> Record:
             f"there is no run of {named} in {files.folder}; 'epochmark run {named}' makes one",
             exit_code=2,
         )
-    return measured_here(of_engine, machine_id(files.folder))[-1]
+    return max(measured_here(of_engine, machine_id(files.folder)), key=age_order)
 
 
 def record_of_file(file: Path) -> Record:
     """The record in a file of one, which may be a bundle. Raises ``EpochmarkError``."""
-    from epochmark.api import load_results
     from epochmark.errors import EpochmarkError
 
-    records = [] if file.is_dir() else load_results(file)
+    records = [] if file.is_dir() else _told(file)
     if len(records) != 1:
         ids = ", ".join(record.id[:8] for record in records[:5])
         raise EpochmarkError(
@@ -95,10 +94,9 @@ def record_of_file(file: Path) -> Record:
 def record_of_bundles(id_start: str, bundles: Sequence[Path]) -> Record | None:
     """The one record in these files whose id begins so, None without any. Raises
     ``EpochmarkError`` for several."""
-    from epochmark.api import load_results
     from epochmark.errors import EpochmarkError
 
-    records = {record.id: record for bundle in bundles for record in load_results(bundle)}
+    records = {record.id: record for bundle in bundles for record in _told(bundle)}
     matches = [id_ for id_ in sorted(records) if id_start and id_.startswith(id_start)]
     if len(matches) > 1:
         raise EpochmarkError(
@@ -109,9 +107,20 @@ def record_of_bundles(id_start: str, bundles: Sequence[Path]) -> Record | None:
     return records[matches[0]] if matches else None
 
 
+def _told(file: Path) -> list[Record]:
+    """The records of a file, and on standard error what is left out of it."""
+    from epochmark.api import readable_records
+    from epochmark.cli._console import remark
+
+    records, troubles = readable_records(file)
+    remark(*(f"epochmark: {trouble}" for trouble in troubles))
+    return records
+
+
 def newest_run(records: Sequence[Record]) -> Record:
-    """The last of the user's ``records``. Raises ``EpochmarkError`` when there is none."""
+    """The newest of the user's ``records``. Raises ``EpochmarkError`` when there is none."""
     from epochmark.errors import EpochmarkError
+    from epochmark.results.dates import age_order
     from epochmark.results.store import ResultFiles
 
     if not records:
@@ -119,7 +128,7 @@ def newest_run(records: Sequence[Record]) -> Record:
         raise EpochmarkError(
             f"no results yet in {folder}: 'epochmark run' makes the first", exit_code=2
         )
-    return records[-1]
+    return max(records, key=age_order)
 
 
 def known_limits(machine: Machine | None = None) -> Limits | None:

@@ -20,7 +20,8 @@ def check(
 ) -> None:
     """Derive every figure and finding in a file anew and say what does not fit.
 
-    Exit code 0: whole, consistent and plausible; 1: it is not; 2: it is no file of ours.
+    Exit code 0: whole, consistent and plausible; 1: it is not, or today's rules trust it less than
+    those it was judged by; 2: it is no file of ours.
     """
     from epochmark.api import check as check_file
     from epochmark.cli._console import print_json, say
@@ -31,12 +32,21 @@ def check(
         print_json(
             {
                 "consistent": not wrong,
-                "records": [{"id": one.name, "problems": one.problems} for one in results],
+                "records": [
+                    {
+                        "id": one.name,
+                        "problems": one.problems,
+                        "differences": one.differences,
+                    }
+                    for one in results
+                ],
             }
         )
     else:
-        for one in wrong:
-            say(f"{one.name}:", *(f"  - {problem}" for problem in one.problems))
+        for one in results:
+            told = [*one.problems, *one.differences]
+            if told:
+                say(f"{one.name}:", *(f"  - {sentence}" for sentence in told))
         count = sum(one.record is not None for one in results)
         records = f"{count} record{'' if count == 1 else 's'}"
         if not wrong:

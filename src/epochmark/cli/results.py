@@ -103,14 +103,16 @@ def import_records(
 ) -> None:
     """Take the records of a bundle among this machine's, after checking each.
 
-    Exit code 1 when some were refused; the others are imported all the same.
+    Each record is judged by itself. Exit code 1 when some were refused or the bundle is not whole;
+    those that fit are imported all the same.
     """
-    from epochmark.api import import_results
+    from epochmark.api import THE_BUNDLE, import_results
     from epochmark.cli._console import print_json, remark, say
 
     added, refused = import_results(file)
     for one in refused:
-        remark(f"refused {one.name}:", *(f"  - {problem}" for problem in one.problems))
+        what = f"{file} is not whole:" if one.name == THE_BUNDLE else f"refused {one.name}:"
+        remark(what, *(f"  - {problem}" for problem in one.problems))
     if json:
         print_json(
             {

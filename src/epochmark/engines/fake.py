@@ -195,7 +195,8 @@ class FakeEngine(Engine):
 
     def evaluate(self, images: Pixels, labels: Labels) -> Tuple[float, float]:
         self._fail("evaluate")
-        return 0.03, self._script["test_accuracy"]
+        accuracy = self._script["test_accuracy"]
+        return 3 * (1 - accuracy), accuracy
 
     def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
         self._fail("replay")

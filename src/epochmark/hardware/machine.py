@@ -14,6 +14,7 @@ import psutil
 
 from epochmark.hardware.cgroups import cpu_quota
 from epochmark.results.record import Machine
+from epochmark.results.store import IrregularFileError, read_regular, write_atomically
 
 _FEATURES = (
     "avx512f", "avx512_vnni", "avx512_bf16", "avx2", "fma", "avx", "sse4_2", "amx_tile",
@@ -122,13 +123,16 @@ def machine_id(folder: Path) -> str | None:
     None where it can neither be read nor kept.
     """
     file = folder / "machine-id"
-    kept = _read(file) or ""
-    if re.fullmatch(r"[0-9a-f]{16}", kept):
-        return kept
+    try:
+        kept = read_regular(file, 100).decode("ascii", "replace").strip()
+        if re.fullmatch(r"[0-9a-f]{16}", kept):
+            return kept
+    except (OSError, IrregularFileError):
+        pass
     fresh = secrets.token_hex(8)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(fresh + "\n", encoding="ascii")
+        write_atomically(file, fresh.encode() + b"\n")
     except OSError:
         return None
     return fresh

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from epochmark.report.figures import device_id, device_name, machine_name
 from epochmark.results.comparability import ComparabilityKey, key_of, machine_identity
+from epochmark.results.dates import age_order
 from epochmark.results.limits import Limits
 from epochmark.results.record import Record, Validity
 from epochmark.results.references import Reference
@@ -105,7 +106,7 @@ def subject_of(
 
     In focus is the newest run of the best validity, without a variant if there is such a one.
     """
-    ordered = tuple(sorted(records, key=lambda record: (record.created, record.id)))
+    ordered = tuple(sorted(records, key=age_order))
     focus = max(measured_here(ordered, machine_id), key=_prominence, default=None)
     return Subject(ordered, tuple(references), focus, limits)
 
@@ -118,10 +119,10 @@ def measured_here(records: Sequence[Record], machine_id: str | None) -> Sequence
 _BELIEF: tuple[Validity, ...] = ("invalid", "partial", "disturbed", "valid")
 
 
-def _prominence(record: Record) -> tuple[int, bool, str, str]:
+def _prominence(record: Record) -> tuple[int, bool, tuple[bool, str, str]]:
     whole = not record.workload.variant and record.engine.name != "fake"
-    return (_BELIEF.index(record.headline.validity), whole, record.created, record.id)
+    return (_BELIEF.index(record.headline.validity), whole, age_order(record))
 
 
-def _belief(record: Record) -> tuple[bool, str, str]:
-    return (record.headline.validity == "valid", record.created, record.id)
+def _belief(record: Record) -> tuple[bool, tuple[bool, str, str]]:
+    return (record.headline.validity == "valid", age_order(record))

@@ -25,6 +25,7 @@ class FindingCode(Enum):
     ENGINE_FAILED = "engine-failed"
     OUT_OF_MEMORY = "out-of-memory"
     PROTOCOL_BROKEN = "protocol-broken"
+    CONTRADICTORY = "contradictory"
     LOSS_DIVERGED = "loss-diverged"
     LOSS_FLAT = "loss-flat"
     LEARNING_OUT_OF_BAND = "learning-out-of-band"
@@ -84,6 +85,11 @@ MEANING: dict[FindingCode, _Meaning] = {
         "invalid",
         "the worker's report could not be understood",
         "the engine file is at fault: report it, with the stderr file beside the record",
+    ),
+    FindingCode.CONTRADICTORY: _Meaning(
+        "invalid",
+        "the record contradicts itself: not all of it can be true",
+        "the engine file, or a counter of this machine, is at fault: report it, with the record",
     ),
     FindingCode.LOSS_DIVERGED: _Meaning(
         "invalid",

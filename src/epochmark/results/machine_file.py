@@ -13,7 +13,7 @@ import msgspec
 
 from epochmark.errors import EpochmarkError
 from epochmark.results.record import Machine, PositiveCount
-from epochmark.results.store import write_atomically
+from epochmark.results.store import read_regular, write_atomically
 
 MAX_BYTES = 4 << 20
 
@@ -41,8 +41,7 @@ def read_document(
     """The file's content; None where there is no such file. Raises ``EpochmarkError``, which calls
     it ``what`` and ends in the ``remedy``, when it cannot be read."""
     try:
-        with file.open("rb") as stream:
-            return decode(stream.read(MAX_BYTES + 1))
+        return decode(read_regular(file, MAX_BYTES + 1))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

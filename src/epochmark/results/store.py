@@ -6,14 +6,17 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from epochmark.errors import EpochmarkError
+from epochmark.results.dates import age_order
+from epochmark.results.json_text import RecordError
 from epochmark.results.record import Record
-from epochmark.results.upgrades import MAX_RECORD_BYTES, RecordError, decode_record, encode_record
+from epochmark.results.upgrades import MAX_RECORD_BYTES, decode_record, encode_record
 
 FOLDER_VARIABLE = "EPOCHMARK_RESULTS"
 
@@ -44,11 +47,17 @@ class ResultFiles:
     def of_user(cls) -> ResultFiles:
         """The folder named by ``EPOCHMARK_RESULTS``, else ``results`` in the user's data folder."""
         named = os.environ.get(FOLDER_VARIABLE)
-        if named:
-            return cls(Path(named).expanduser())
-        import platformdirs
+        try:
+            if named:
+                return cls(Path(named).expanduser())
+            import platformdirs
 
-        return cls(platformdirs.user_data_path("epochmark") / "results")
+            folder = platformdirs.user_data_path("epochmark").expanduser() / "results"
+        except RuntimeError as error:
+            raise EpochmarkError(
+                f"this user has no home folder; set {FOLDER_VARIABLE} to a folder for the results"
+            ) from error
+        return cls(folder)
 
     def check_writable(self) -> None:
         """Find out before minutes are spent whether a record could be saved here.
@@ -89,7 +98,8 @@ class ResultFiles:
         )
 
     def load(self) -> tuple[list[StoredRecord], list[UnreadableFile]]:
-        """All records, oldest first, and the files that could not be read."""
+        """All records, oldest first and before them those whose date cannot be, and the files that
+        could not be read."""
         records: list[StoredRecord] = []
         unreadable: list[UnreadableFile] = []
         for file in self._files():
@@ -97,7 +107,7 @@ class ResultFiles:
                 records.append(StoredRecord(file, decode_record(_read_bounded(file))))
             except (RecordError, OSError) as error:
                 unreadable.append(UnreadableFile(file, str(error)))
-        records.sort(key=lambda stored: (stored.record.created, stored.record.id))
+        records.sort(key=lambda stored: age_order(stored.record))
         return records, unreadable
 
     def find(self, id_start: str) -> StoredRecord:
@@ -140,10 +150,24 @@ class ResultFiles:
 
 def _read_bounded(file: Path) -> bytes:
     """A regular file's bytes, never more than a record may have."""
-    if not file.is_file():
-        raise RecordError("it is not a regular file")
-    with file.open("rb") as stream:
-        return stream.read(MAX_RECORD_BYTES + 1)
+    try:
+        return read_regular(file, MAX_RECORD_BYTES + 1)
+    except IrregularFileError as error:
+        raise RecordError(str(error)) from error
+
+
+class IrregularFileError(ValueError):
+    """A file that might block whoever reads it, or never end."""
+
+
+def read_regular(file: Path, most: int) -> bytes:
+    """So many bytes of a regular file at most, also where a link leads to it. Raises
+    ``IrregularFileError`` for a pipe, a device or a folder, and ``OSError``."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise IrregularFileError("it is not a regular file")
+        return stream.read(most)
 
 
 def write_atomically(file: Path, content: bytes, mode: int = 0o600) -> None:

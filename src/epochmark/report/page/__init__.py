@@ -24,6 +24,7 @@ from epochmark.report.plain_text import plain
 from epochmark.report.render import can_draw, to_svg
 from epochmark.report.subject import Subject
 from epochmark.results.bundle import encode_bundle
+from epochmark.results.dates import age_order
 from epochmark.results.record import Record
 
 if TYPE_CHECKING:
@@ -125,19 +126,17 @@ def _embedded(subject: Subject) -> tuple[str, int]:
     chosen: list[Record] = []
     laps = 0
     for record in sorted(
-        subject.records, key=lambda record: (record is subject.focus, *_age(record)), reverse=True
+        subject.records,
+        key=lambda record: (record is subject.focus, age_order(record)),
+        reverse=True,
     ):
         laps += len(record.timing.laps)
         if laps > MAX_EMBEDDED_LAPS:
             break
         chosen.append(record)
     while True:
-        bundle = encode_bundle(sorted(chosen, key=_age))
+        bundle = encode_bundle(sorted(chosen, key=age_order))
         packed = gzip.compress(bundle, compresslevel=6, mtime=0)
         if len(packed) <= MAX_EMBEDDED_BYTES or not chosen:
             return base64.b64encode(packed).decode(), len(chosen)
         chosen = chosen[: int(len(chosen) * 0.95 * MAX_EMBEDDED_BYTES / len(packed))]
-
-
-def _age(record: Record) -> tuple[str, str]:
-    return (record.created, record.id)

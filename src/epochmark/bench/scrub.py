@@ -1,0 +1,55 @@
+"""What a worker, a framework and a system say of themselves, made fit for a record."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from epochmark.results.record import Record
+
+MAX_MESSAGE = 1500
+
+_HOMES = re.compile(r"/(?:home|Users)/[^/\s:;,'\"<>|]+")
+"""Where others' home folders are."""
+
+
+def scrubbed(message: str) -> str:
+    """A message fit for a record: no home folder, no unprintable character, not too long."""
+    for home in _home_folders():
+        message = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", message)
+    message = _HOMES.sub("~", message)
+    return "".join(c if c.isprintable() else " " for c in message)[:MAX_MESSAGE]
+
+
+def scrubbed_record(record: Record) -> Record:
+    """The record with all of its text scrubbed but for the label, which the user gave it."""
+    scrubbed_parts: Record = _scrubbed(record)
+    return msgspec.structs.replace(scrubbed_parts, label=record.label)
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return scrubbed(value)
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.asdict(value)
+        return msgspec.structs.replace(value, **{n: _scrubbed(one) for n, one in fields.items()})
+    if isinstance(value, list):
+        return [_scrubbed(one) for one in value]
+    if isinstance(value, dict):
+        return {scrubbed(name): _scrubbed(one) for name, one in value.items()}
+    return value
+
+
+def _home_folders() -> list[str]:
+    """This user's, also as links lead to it, the longest first; none where that is the root of all
+    paths, or where there is none."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return []
+    found = {os.path.normpath(home), os.path.realpath(home)}
+    return sorted((one for one in found if one.count(os.sep) and one != os.sep), key=len)[::-1]
