@@ -357,6 +357,12 @@ def test_every_number_is_bounded_by_another_or_listed(
     assert unseen <= SPARE.keys(), unseen - SPARE.keys()
 
 
+@pytest.mark.parametrize("number", [5, 6])
+def test_a_run_that_only_failed_does_not_contradict_itself(number: int) -> None:
+    unjudged = msgspec.structs.replace(failed(number), findings=[])
+    assert [finding.code for finding in judge(unjudged)] == ["worker-killed"]
+
+
 def test_a_finding_of_a_contradiction_says_what_it_is() -> None:
     timing = msgspec.structs.replace(sample(1).timing, fit_ns=1)
     (finding, *_) = judge(msgspec.structs.replace(sample(1), timing=timing))

@@ -151,7 +151,7 @@ LAP = {"epoch": 1, "steps": 1, "end_ns": 1}
         (b'{"schema": 1, "id": NaN}', "malformed"),
         (b'{"schema": 1, "id": Infinity}', "malformed"),
         (b'{"schema": 1, "id": 1e999}', "out of range"),
-        (b'{"schema": 1, "\xff": 1}', "utf-8"),
+        (b'{"schema": 1, "\xff": 1}', "UTF-8"),
         (b'{"schema": 1, "id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
         (b" " * (MAX_RECORD_BYTES + 1), "larger than 16 MiB"),
     ],

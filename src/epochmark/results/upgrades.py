@@ -104,6 +104,8 @@ def _check_meaning(record: Record) -> None:
     unknown = [code for code in codes if code not in known]
     if unknown:
         raise RecordError(f"it has an unknown finding, {unknown[0]!r}")
+    if record.failure is not None and not codes:
+        raise RecordError("it failed, and no finding says so")
     told = FindingCode.CONTRADICTORY.value in codes
     for problem in (shape_problems if told else contradictions)(record):
         raise RecordError(problem)
