@@ -51,7 +51,7 @@ def codes_of(record: Record) -> set[str]:
 
 
 def seen_of(record: Record) -> Calmness:
-    assert record.calm is not None, "every run here is watched"
+    assert record.calm is not None and record.calm.foreign_cpu_s is not None, "it is watched"
     return calmness(record.calm)
 
 

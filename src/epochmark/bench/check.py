@@ -18,6 +18,7 @@ import msgspec
 import epochmark
 from epochmark.bench.request import RunRequest
 from epochmark.bench.validity import judge
+from epochmark.results.calm import foreign_is_impossible
 from epochmark.results.digest import digest_of
 from epochmark.results.headline import headline_of, replay_verdict
 from epochmark.results.record import Headline, Record
@@ -60,6 +61,7 @@ def check_record(document: bytes) -> Checked:
         problems += [*_headline(stored, record), *_findings(record), *_precision(record)]
     problems += [
         *_losses(record),
+        *_calm(record),
         *_labels(record),
         *_machine(record),
         *_date(record),
@@ -126,6 +128,12 @@ def _losses(record: Record) -> Iterator[str]:
                 f"its last lap has {running:.6g}"
             )
             return
+
+
+def _calm(record: Record) -> Iterator[str]:
+    """A machine uses at least what our own processes use of it."""
+    if record.calm is not None and foreign_is_impossible(record.calm):
+        yield "its own processes are said to have used more processor time than all together"
 
 
 def _labels(record: Record) -> Iterator[str]:
