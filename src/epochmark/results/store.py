@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from epochmark.errors import EpochmarkError
+from epochmark.errors import EpochmarkError, in_home
 from epochmark.results.record import Record
 from epochmark.results.upgrades import MAX_RECORD_BYTES, RecordError, decode_record, encode_record
 
@@ -45,10 +45,15 @@ class ResultFiles:
         """The folder named by ``EPOCHMARK_RESULTS``, else ``results`` in the user's data folder."""
         named = os.environ.get(FOLDER_VARIABLE)
         if named:
-            return cls(Path(named).expanduser())
+            folder = in_home(Path(named).expanduser, f"{FOLDER_VARIABLE} to other than {named}")
+            return cls(folder.absolute())
         import platformdirs
 
-        return cls(platformdirs.user_data_path("epochmark") / "results")
+        data = in_home(
+            lambda: platformdirs.user_data_path("epochmark"),
+            f"{FOLDER_VARIABLE} to a folder for results",
+        )
+        return cls(data / "results")
 
     def check_writable(self) -> None:
         """Find out before minutes are spent whether a record could be saved here.
