@@ -52,6 +52,7 @@ def codes_of(record: Record) -> set[str]:
 
 def seen_of(record: Record) -> Calmness:
     assert record.calm is not None, "every run here is watched"
+    assert record.calm.foreign_cpu_s is not None, "this machine counts processor time"
     return calmness(record.calm)
 
 

@@ -152,8 +152,8 @@ def to_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
 def write_report(records: Sequence[Record], file: str | Path) -> None:
     """Write the HTML report about these records, beside the published machines.
 
-    This machine is the one whose id is kept with the user's results, if it is among them, else that
-    of the newest record.
+    This machine is the one whose id is kept with the user's results, if it has this processor and
+    is among them, else that of the newest record.
     """
     from epochmark.report.page import report_page
 
@@ -162,12 +162,12 @@ def write_report(records: Sequence[Record], file: str | Path) -> None:
 
 def subject(records: Sequence[Record]) -> Subject:
     """What charts and reports of these records are about."""
-    from epochmark.hardware.machine import machine_id
+    from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.report.subject import subject_of
     from epochmark.results.references import load_references
 
     folder = ResultFiles.of_user().folder
-    own = machine_id(folder) if folder.is_dir() else None
+    own = describe_machine(machine_id(folder)) if folder.is_dir() else None
     return subject_of(records, load_references(), own, _known_limits(folder))
 
 

@@ -63,6 +63,8 @@ def test_a_real_run_is_watched(measure_fake: MeasureFake) -> None:
     assert calm is not None
     assert record.timing.fit_ns is not None
     assert calm.end_s[-1] == pytest.approx(record.timing.fit_ns / 1e9, abs=5.0)
+    assert calm.own_cpu_s is not None
+    assert calm.foreign_cpu_s is not None, "this machine counts processor time"
     assert len(calm.foreign_cpu_s) == len(calm.own_cpu_s) == len(calm.end_s)
     assert sum(calm.own_cpu_s) > 0
     assert calm.worker_cpu_s is not None
@@ -112,6 +114,13 @@ def test_a_quiet_machine_disturbs_nothing(record: Record) -> None:
         ({"foreign_cpu_s": 0.9, "idle_cpu_s": 5.0}, ["foreign-load"]),
         ({"foreign_cpu_s": [2.0] * 2 + [0.0] * (SECONDS - 2)}, []),
         ({"foreign_cpu_s": -0.01}, []),
+        # not known is not calm: no counters, and what version 0.1.0 recorded in gVisor
+        ({"foreign_cpu_s": None, "idle_cpu_s": None, "steal_cpu_s": None}, ["unwatched"]),
+        ({"foreign_cpu_s": -0.4, "own_cpu_s": 0.4, "steal_cpu_s": 0.0}, ["unwatched"]),
+        (
+            {"foreign_cpu_s": None, "own_cpu_s": None, "quota_throttled_s": 0.4},
+            ["unwatched", "quota-throttled"],
+        ),
         ({"steal_cpu_s": 0.2}, ["steal-time"]),
         ({"steal_cpu_s": None}, []),
         ({"memory_stall_s": 0.05}, ["memory-pressure"]),

@@ -51,7 +51,7 @@ class Opened:
 @cache
 def page_of(case: str) -> str:
     """The report of a case's records, made once."""
-    return report_page(subject_of(CASES[case](), load_references(), "0" * 16))
+    return report_page(subject_of(CASES[case](), load_references(), machine()))
 
 
 def opened(

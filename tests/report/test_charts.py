@@ -43,7 +43,7 @@ HOSTILE = '</svg><script>alert("1")</script>'
 
 
 def about(records: Sequence[Record]) -> Subject:
-    return subject_of(records, load_references(), "0" * 16, machine_limits(machine()))
+    return subject_of(records, load_references(), machine(), machine_limits(machine()))
 
 
 def with_sensors(record: Record) -> Record:
@@ -275,7 +275,7 @@ def test_heat_and_power_are_shown_where_they_were_measured() -> None:
 
 
 def roofline(limits: Limits | None, *records: Record) -> Drawing | None:
-    return CHARTS["roofline"].draw(subject_of(records, (), "0" * 16, limits), looks.light(720))
+    return CHARTS["roofline"].draw(subject_of(records, (), machine(), limits), looks.light(720))
 
 
 def test_the_roofline_has_the_lines_of_the_machine_and_a_point_for_each_engine() -> None:

@@ -38,14 +38,14 @@ HOSTILE = "</script></svg><img src=x onerror=alert(1)>\"'&amp;{{7*7}}"
 
 
 def page_of(records: Sequence[Record]) -> str:
-    return report_page(subject_of(records, load_references(), "0" * 16))
+    return report_page(subject_of(records, load_references(), machine()))
 
 
 def test_what_a_missing_chart_needs_is_told() -> None:
     assert "Not drawn: it takes a run on the CPU, and the limits of this machine" in " ".join(
         Outline(page_of([sample(1)])).text.split()
     )
-    known = subject_of([sample(1)], (), "0" * 16, machine_limits(machine()))
+    known = subject_of([sample(1)], (), machine(), machine_limits(machine()))
     assert "Not drawn" not in report_page(known)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epochmark.report.comparison_text import comparison_lines, decimals_of, verdict_text
-from epochmark.results.comparability import ComparabilityKey
+from epochmark.report.subject import measured_here
+from epochmark.results.comparability import ComparabilityKey, same_machine
 from epochmark.results.comparison import (
     Side,
     compare,
@@ -223,3 +225,52 @@ def test_a_machine_confined_to_fewer_cores_is_another_one() -> None:
     one, other = side_of_record(whole, "whole"), side_of_record(part, "part")
     assert one.machine != other.machine
     assert "usable cores: 2 and 1" in compare(one, other).differences
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"cpu": "another"}, "processor: AMD EPYC and another"),
+        ({"microarchitecture": "zen5"}, "microarchitecture: "),
+        ({"architecture": "aarch64"}, "architecture: x86_64 and aarch64"),
+        ({"memory_bytes": 64 << 30}, "memory: "),
+        ({"cpu_quota": 0.5}, "CPU quota: unknown and 0.5 CPUs"),
+    ],
+)
+def test_machines_that_share_a_home_folder_are_two_in_spite_of_one_id(
+    change: dict[str, Any], difference: str
+) -> None:
+    here = sample(engine="torch")
+    there = sample(engine="native")
+    there = msgspec.structs.replace(there, machine=msgspec.structs.replace(there.machine, **change))
+    assert here.machine.machine_id == there.machine.machine_id
+    comparison = compare(side_of_record(here, "here"), side_of_record(there, "there"))
+    assert comparison.verdict == "not comparable"
+    assert any("engine and machine both differ" in reason for reason in comparison.reasons)
+    assert any(told.startswith(difference) for told in comparison.differences)
+    assert measured_here([here, there], here.machine)[0] is here
+
+
+@pytest.mark.parametrize("gib", [4, 8, 16, 24, 32, 64, 96, 128, 512])
+def test_what_a_kernel_keeps_of_the_memory_makes_no_other_machine(gib: int) -> None:
+    """MemTotal differs by some percent between kernels, and falls short of what was sold."""
+    sold, less, least = (
+        msgspec.structs.replace(machine(), memory_bytes=int(share * (gib << 30)))
+        for share in (1.0, 0.985, 0.955)
+    )
+    assert same_machine(sold, less)
+    assert same_machine(less, least)
+    for other in (gib * 3 // 4, gib * 4 // 3, 2 * gib):
+        assert not same_machine(sold, msgspec.structs.replace(machine(), memory_bytes=other << 30))
+
+
+def test_this_machine_is_the_one_with_this_processor() -> None:
+    mine = sample(1)
+    theirs = sample(2)
+    twin = msgspec.structs.replace(theirs.machine, cpu="another")
+    theirs = msgspec.structs.replace(theirs, machine=twin)
+    assert list(measured_here([mine, theirs], mine.machine)) == [mine]
+    assert list(measured_here([mine, theirs], twin)) == [theirs]
+    fewer = msgspec.structs.replace(mine.machine, usable_cores=1)
+    assert list(measured_here([mine, theirs], fewer)) == [mine]
+    assert len(measured_here([mine, theirs], msgspec.structs.replace(twin, cpu="third"))) == 2

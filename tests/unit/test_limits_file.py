@@ -121,6 +121,10 @@ def test_a_run_keeps_the_few_figures_it_needs() -> None:
         ({"machine_id": "1" * 16}, False),
         ({"cpu": "another"}, False),
         ({"usable_cores": MACHINE.usable_cores + 1}, False),
+        ({"architecture": "another"}, False),
+        ({"microarchitecture": "another"}, False),
+        ({"memory_bytes": 4 * (MACHINE.memory_bytes or 0)}, False),
+        ({"cpu_quota": 0.5}, False),
         ({"kernel": "newer"}, True),
     ],
 )

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from epochmark.bench import sensing
@@ -257,3 +258,14 @@ def test_a_long_run_keeps_few_readings() -> None:
     sensor = Scripted(rows(*[40.0 + n % 7 for n in range(3 * MAX_READINGS)]))
     (log,) = logs_of(sensor)
     assert len(log.at_s) == len(log.columns[0].values) <= MAX_READINGS + 1
+
+
+def test_a_machine_with_many_gpus_leaves_a_record_that_can_be_read() -> None:
+    channels = [Channel("temperature", f"GPU {n} {'X' * 400}") for n in range(130)]
+    readings = Readings(channels)
+    readings.add(1.0, [40.0] * len(channels))
+    log = SensorLog(
+        sensor="many", source="", at_s=readings.times(), columns=readings.columns(), problems=[]
+    )
+    again = msgspec.json.decode(msgspec.json.encode(log), type=SensorLog)
+    assert again.columns[0].values == [40.0]

@@ -19,7 +19,6 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from epochmark.hardware import cgroups
 from epochmark.hardware.machine import core_kinds
 from epochmark.hardware.sensors import (
     ABSENT,
@@ -301,20 +300,3 @@ def test_an_nvidia_gpu_through_nvidias_own_binding(nvml: ctypes.CDLL, stranger: 
 def test_kinds_of_cores(tmp_path: Path, files: dict[str, object], kinds: str | None) -> None:
     put(tmp_path / "sys/devices", files)
     assert core_kinds(tmp_path) == kinds
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="control groups are Linux's")
-def test_the_smallest_quota_around_us_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inner, outer = tmp_path / "outer/inner", tmp_path / "outer"
-    monkeypatch.setattr(cgroups, "_groups", lambda root: [inner, outer, root])
-    put(inner, {"cpu.max": "max 100000"})
-    assert cgroups.cpu_quota(tmp_path) is None
-    put(outer, {"cpu.max": "150000 100000"})
-    assert cgroups.cpu_quota(tmp_path) == 1.5
-    put(inner, {"cpu.max": "400000 100000"})
-    assert cgroups.cpu_quota(tmp_path) == 1.5
-    assert cgroups.quota_statistics(tmp_path) == outer / "cpu.stat"
-    put(outer, {"cpu.max": "400000 100000"})
-    assert cgroups.quota_statistics(tmp_path) == inner / "cpu.stat"

@@ -62,14 +62,7 @@ def is_unsteady(steady: SteadyEpoch) -> bool:
 
 
 def _calm(seen: Calmness) -> Iterator[Finding]:
-    limit = FOREIGN_CPUS
-    if has_room(seen.idle_cpus, seen.own_cpus, seen.foreign_cpus):
-        limit = FOREIGN_CPUS_BESIDE
-    if seen.foreign_cpus > limit and seen.foreign_cpus * seen.lasted_s > FOREIGN_CPU_S:
-        yield make_finding(
-            FindingCode.FOREIGN_LOAD,
-            f"they used {seen.foreign_cpus:.2f} CPUs on average, the limit is {limit}",
-        )
+    yield from _foreign_load(seen)
     if seen.steal_share is not None and seen.steal_share > LOST_SHARE:
         yield make_finding(
             FindingCode.STEAL_TIME,
@@ -95,6 +88,23 @@ def _calm(seen: Calmness) -> Iterator[Finding]:
         )
     if seen.suspended_s is not None and seen.suspended_s > SUSPENDED_S:
         yield make_finding(FindingCode.SUSPENDED, f"for {seen.suspended_s:.0f} s")
+
+
+def _foreign_load(seen: Calmness) -> Iterator[Finding]:
+    if seen.foreign_cpus is None:
+        yield make_finding(
+            FindingCode.UNWATCHED,
+            "the system does not count processor time, or less of it than the run itself used",
+        )
+        return
+    limit = FOREIGN_CPUS
+    if has_room(seen.idle_cpus or 0.0, seen.own_cpus or 0.0, seen.foreign_cpus):
+        limit = FOREIGN_CPUS_BESIDE
+    if seen.foreign_cpus > limit and seen.foreign_cpus * seen.lasted_s > FOREIGN_CPU_S:
+        yield make_finding(
+            FindingCode.FOREIGN_LOAD,
+            f"they used {seen.foreign_cpus:.2f} CPUs on average, the limit is {limit}",
+        )
 
 
 def has_room(idle_cpus: float, own_cpus: float, foreign_cpus: float) -> bool:

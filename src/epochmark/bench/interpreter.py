@@ -19,7 +19,7 @@ from epochmark.bench.environment import foreign_environment, own_environment
 from epochmark.engines import EngineInfo
 from epochmark.environments.requirements import Platform
 from epochmark.environments.store import Environment, Environments
-from epochmark.errors import EpochmarkError
+from epochmark.errors import EpochmarkError, in_home
 
 OLDEST_PYTHON = (3, 9)
 INSPECTION_S = 60.0
@@ -69,7 +69,7 @@ class Interpreter:
 
         Raises ``EpochmarkError`` (exit code 2) for what cannot be executed.
         """
-        path = Path(name).expanduser()
+        path = in_home(Path(name).expanduser, f"name another --python than {name}")
         if path.is_dir():
             inside = path / "bin" / "python"
             hint = f"; its interpreter is {inside}" if inside.exists() else ""

@@ -22,6 +22,7 @@ from epochmark.bench.interrupts import interrupts_now
 from epochmark.bench.patience import Patience
 from epochmark.bench.reports import ReportError, ReportReader
 from epochmark.bench.watch import Watch
+from epochmark.hardware.processes import cpu_seconds, descendants
 from epochmark.results.record import Calm, SensorLog
 from epochmark.worker.protocol import (
     AnyJob,
@@ -276,10 +277,9 @@ class _CpuActivity:
             return self._busy
         try:
             process = psutil.Process(self._pid)
-            members = [process, *process.children(recursive=True)]
-            cpu = sum(t.user + t.system for t in (member.cpu_times() for member in members))
         except psutil.Error:
             return False
+        cpu = cpu_seconds([process, *descendants(self._pid).values()])
         self._last = (now, cpu)
         self._busy = cpu - cpu_then > BUSY_SHARE * (now - then)
         return self._busy
@@ -287,9 +287,7 @@ class _CpuActivity:
 
 def _end(process: subprocess.Popen[bytes], at_once: bool) -> int:
     """Leave no process of the worker's session or descent alive; return its exit status."""
-    descendants: list[psutil.Process] = []
-    with contextlib.suppress(psutil.Error):
-        descendants = psutil.Process(process.pid).children(recursive=True)
+    below = descendants(process.pid).values()
     try:
         if not at_once:
             _kill_group(process.pid, signal.SIGTERM)
@@ -299,7 +297,7 @@ def _end(process: subprocess.Popen[bytes], at_once: bool) -> int:
         pass  # asked twice: no more grace
     finally:
         _kill_group(process.pid, signal.SIGKILL)
-        for descendant in descendants:
+        for descendant in below:
             with contextlib.suppress(psutil.Error):
                 descendant.kill()
     return process.wait()

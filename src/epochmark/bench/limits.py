@@ -56,15 +56,16 @@ class TriadSize:
     problem: str | None
 
 
-def triad_size(cache_bytes: int | None, memory_bytes: int) -> TriadSize:
-    """Arrays for the triad on a machine with such caches and so much memory."""
+def triad_size(cache_bytes: int | None, memory_bytes: int | None) -> TriadSize:
+    """Arrays for the triad on a machine with such caches and so much memory (None: unknown)."""
     wanted = max(LEAST_BYTES, TIMES_CACHE * (cache_bytes or 0))
-    allowed = int(memory_bytes * MEMORY_SHARE)
+    allowed = LEAST_BYTES if memory_bytes is None else int(memory_bytes * MEMORY_SHARE)
     array_bytes = min(wanted, allowed) // 3 // 4096 * 4096
     problem = None
     if cache_bytes is not None and allowed < TIMES_CACHE * cache_bytes:
+        share = "the memory is not known" if memory_bytes is None else "an eighth of the memory"
         problem = (
-            f"the arrays of the triad take {3 * array_bytes >> 20} MiB, an eighth of the memory, "
+            f"the arrays of the triad take {3 * array_bytes >> 20} MiB ({share}), "
             f"which is less than {TIMES_CACHE} times the last-level caches "
             f"({cache_bytes >> 20} MiB): its figure may be one of caches"
         )

@@ -13,6 +13,8 @@ import psutil
 from epochmark.bench.disturbances import FOREIGN_CPUS_BESIDE, has_room
 from epochmark.bench.watch import OpenCounters, foreign_cpu_s
 from epochmark.hardware.counters import Counters
+from epochmark.hardware.processes import descendants
+from epochmark.results.calm import counts_all
 
 LOOK_S = 1.0
 BUSY_CPUS = 0.3
@@ -49,11 +51,26 @@ class Busy:
         return f"other programs use {used}; the busiest ({one.cpus:.1f}) is {who}"
 
 
+@dataclass(frozen=True)
+class Unwatched:
+    """Nobody can tell who uses the processor here."""
+
+    def __str__(self) -> str:
+        return (
+            "this system does not tell how busy its processor is, so nobody can watch whether "
+            "other programs disturb what is measured; a run is marked as disturbed for it"
+        )
+
+
+Sight = Busy | Unwatched | None
+"""What a look saw; None: calm."""
+
+
 def look(
     open_counters: OpenCounters,
     own_cpus: int | None = None,
     sleep: Callable[[float], None] = time.sleep,
-) -> Busy | None:
+) -> Sight:
     """Watch the machine for ``LOOK_S``; None when it is calm enough for work that will keep
     ``own_cpus`` busy, by default all."""
     counters = open_counters(os.getpid())
@@ -63,15 +80,21 @@ def look(
         counters.close()
 
 
-def _look(counters: Counters, own_cpus: int, sleep: Callable[[float], None]) -> Busy | None:
+def _look(counters: Counters, own_cpus: int, sleep: Callable[[float], None]) -> Sight:
     processes = _cpu_seconds()
     before = counters.read()
     sleep(LOOK_S)
     after = counters.read()
     lasted_s = after.at_s - before.at_s
-    foreign_cpus = foreign_cpu_s(before, after) / lasted_s
-    idle_cpus = (after.idle_s - before.idle_s) / lasted_s - own_cpus
-    room = has_room(idle_cpus, own_cpus, foreign_cpus)
+    foreign_s = foreign_cpu_s(before, after)
+    if foreign_s is None or before.idle_s is None or after.idle_s is None:
+        return Unwatched()
+    own_s, idle_s = after.own_s - before.own_s, after.idle_s - before.idle_s
+    stolen_s = (after.steal_s or 0.0) - (before.steal_s or 0.0)
+    if not counts_all(counters.cpus, lasted_s, foreign_s + own_s, idle_s, stolen_s, own_s):
+        return Unwatched()
+    foreign_cpus = foreign_s / lasted_s
+    room = has_room(idle_s / lasted_s - own_cpus, own_cpus, foreign_cpus)
     if foreign_cpus < (FOREIGN_CPUS_BESIDE if room else BUSY_CPUS):
         return None
     return Busy(foreign_cpus, counters.cpus, _culprit(processes, lasted_s))
@@ -82,33 +105,35 @@ def wait_for_calm(
     on_busy: Callable[[Busy], None],
     own_cpus: int | None = None,
     sleep: Callable[[float], None] = time.sleep,
-) -> bool:
-    """Look until the machine is calm, for ``WAIT_S`` at most; whether it is calm now.
+) -> Sight:
+    """Look until the machine is calm, for ``WAIT_S`` at most, and not where nobody can tell; what
+    was seen last.
 
     ``on_busy`` is told once what is going on.
     """
     looks = int(WAIT_S / LOOK_S)
+    seen: Sight = None
     for number in range(looks):
-        busy = look(open_counters, own_cpus, sleep)
-        if busy is None:
-            return True
+        seen = look(open_counters, own_cpus, sleep)
+        if not isinstance(seen, Busy):
+            break
         if number == 0:
-            on_busy(busy)
-    return False
+            on_busy(seen)
+    return seen
 
 
 def _cpu_seconds() -> dict[tuple[int, float], tuple[str, float]]:
-    """CPU seconds so far of every process that is not ours, by process id and start."""
-    own = {os.getpid()}
-    with contextlib.suppress(psutil.Error):
-        own |= {child.pid for child in psutil.Process().children(recursive=True)}
+    """CPU seconds so far of every process that is not ours, by process id and start; of none where
+    the system does not show them."""
+    own = {os.getpid(), *descendants(os.getpid())}
     found = {}
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.pid not in own:
-                times = process.cpu_times()
-                key = (process.pid, process.create_time())
-                found[key] = (process.name(), times.user + times.system)
+    with contextlib.suppress(Exception):  # as in ``hardware.processes``
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.pid not in own:
+                    times = process.cpu_times()
+                    key = (process.pid, process.create_time())
+                    found[key] = (process.name(), times.user + times.system)
     return found
 
 

@@ -12,6 +12,8 @@ from epochmark.results.record import SensorColumn, SensorLog
 
 MAX_READINGS = 240
 """When there are more, every second one goes and the interval doubles: a record stays small."""
+MAX_COLUMNS = 100
+"""As many as a record's sensor may have: a machine with many GPUs has more."""
 CPU_SHARE = 0.0003
 """Of one CPU, that one sensor may cost, its first reading aside (cold caches, late imports): the
 next one waits until all of them together cost no more. All nine sensors that there are then stay
@@ -97,7 +99,7 @@ class Readings:
                 scope=channel.scope[:300],
                 values=[row[index] for row in self._rows],
             )
-            for index, channel in enumerate(self._channels)
+            for index, channel in enumerate(self._channels[:MAX_COLUMNS])
         ]
 
     def problems(self) -> list[str]:

@@ -27,7 +27,7 @@ MAX_WARM_S = 8.0
 work is done, has laps of dozens of steps on a slow device."""
 MAX_SILENCE_S = 60.0
 """A setting that compiles longer than that, or calls a step that long, is given up."""
-DISTURBANCES = (FindingCode.FOREIGN_LOAD, FindingCode.STEAL_TIME)
+DISTURBANCES = (FindingCode.FOREIGN_LOAD, FindingCode.STEAL_TIME, FindingCode.UNWATCHED)
 """What makes a trial's time doubtful."""
 
 

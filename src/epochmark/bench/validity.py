@@ -61,13 +61,23 @@ def judge(record: Record) -> list[Finding]:
     if record.failure is not None:
         failure = record.failure
         code = FindingCode.OUT_OF_MEMORY if _lacked_memory(failure) else _FAILURES[failure.kind]
-        failed = make_finding(code, f"while {failure.phase}: {failure.message}")
-        return [failed, *_contradictions(record)]
+        detail = f"while {failure.phase}: {failure.message}"
+        if code in (FindingCode.OUT_OF_MEMORY, FindingCode.WORKER_KILLED):
+            detail += _memory_allowed(record)
+        return [make_finding(code, detail), *_contradictions(record)]
     checks = (
         _contradictions, _device, _work, _loss, _parity, _precision, _learning, _plausible, _clock,
         disturbances, _limited,
     )  # fmt: skip
     return [finding for check in checks for finding in check(record)]
+
+
+def _memory_allowed(record: Record) -> str:
+    """What a container leaves of the machine's memory, where it does not leave all."""
+    allowed = record.machine.memory_limit_bytes
+    if allowed is None or (record.device.resolved or record.device.requested) != "cpu":
+        return ""
+    return f" (the container may use {allowed / 2**20:,.0f} MiB of memory, page cache included)"
 
 
 def _lacked_memory(failure: Failure) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from dataclasses import fields
+from itertools import accumulate, pairwise
 
 from epochmark.bench.sensing import Sensing
 from epochmark.hardware.counters import Counters, Reading
 from epochmark.hardware.sensors import OpenSensor
+from epochmark.results.calm import counts_all, counts_worker
 from epochmark.results.record import Calm, SensorLog, WatchingCost
 from epochmark.worker.protocol import Fitted, Phase, Report
 
@@ -100,20 +102,28 @@ class Watch:
         if fitted is None or len(self._readings) < 2:
             return None
         readings = self._readings
+        grown = {field.name: _grown(readings, field.name) for field in fields(Reading)}
+        own_s = grown["own_s"]
+        if own_s is not None and not counts_worker(own_s[-1], fitted.cpu_s or 0.0):
+            own_s = None
+        lasted_s = readings[-1].at_s - readings[0].at_s
+        foreign_s = _foreign_s(grown, own_s, self._cpus, lasted_s)
+        if foreign_s is None:  # what cannot be believed of some counters cannot of their siblings
+            grown.update(idle_s=None, steal_s=None, runnable=None)
         return Calm(
             source=self._source,
             cpus=self._cpus,
             end_s=[_short(later.at_s - readings[0].at_s) for later in readings[1:]],
-            foreign_cpu_s=[_short(foreign_cpu_s(a, b)) for a, b in pairwise(readings)],
-            own_cpu_s=_growth(readings, lambda reading: reading.own_s),
-            idle_cpu_s=_growth(readings, lambda reading: reading.idle_s),
-            steal_cpu_s=_growth_if_told(readings, "steal_s"),
-            memory_stall_s=_growth_if_told(readings, "memory_stall_s"),
-            swap_in_bytes=_growth_if_told(readings, "swap_in_bytes"),
-            quota_throttled_s=_growth_if_told(readings, "quota_throttled_s"),
-            suspended_s=_growth_if_told(readings, "suspended_s"),
+            foreign_cpu_s=_each(foreign_s),
+            own_cpu_s=_each(own_s),
+            idle_cpu_s=_each(grown["idle_s"]),
+            steal_cpu_s=_each(grown["steal_s"]),
+            memory_stall_s=_each(grown["memory_stall_s"]),
+            swap_in_bytes=_each(grown["swap_in_bytes"]),
+            quota_throttled_s=_each(grown["quota_throttled_s"]),
+            suspended_s=_each(grown["suspended_s"]),
             runnable=None
-            if readings[0].runnable is None
+            if grown["runnable"] is None
             else [float(later.runnable or 0) for later in readings[1:]],
             worker_cpu_s=fitted.cpu_s,
             involuntary_switches=fitted.involuntary_switches,
@@ -143,28 +153,59 @@ class Watch:
         if not self._readings or reading.at_s - self._searched_s < SEARCH_INTERVAL_S:
             return False
         last = self._readings[-1]
-        if foreign_cpu_s(last, reading) <= SUSPICIOUS_CPUS * (reading.at_s - last.at_s):
+        foreign_s = foreign_cpu_s(last, reading)
+        if foreign_s is None or foreign_s <= SUSPICIOUS_CPUS * (reading.at_s - last.at_s):
             return False
         self._searched_s = reading.at_s
         return True
 
 
-def foreign_cpu_s(earlier: Reading, later: Reading) -> float:
-    """CPU seconds that neither the worker's tree nor we used. A little below zero at times: the
-    kernel counts a machine's time in ticks and a process's more finely."""
+def foreign_cpu_s(earlier: Reading, later: Reading) -> float | None:
+    """CPU seconds that neither the worker's tree nor we used; None where nobody counts them. A
+    little below zero at times: the kernel counts a machine's time in ticks and a process's more
+    finely."""
+    if earlier.busy_s is None or later.busy_s is None:
+        return None
     return (later.busy_s - earlier.busy_s) - (later.own_s - earlier.own_s)
 
 
-def _growth(readings: Sequence[Reading], value: Callable[[Reading], float]) -> list[float]:
-    """How much a counter grew from each reading to the next."""
-    return [_short(value(later) - value(earlier)) for earlier, later in pairwise(readings)]
+def _grown(readings: Sequence[Reading], name: str) -> list[float] | None:
+    """How much a counter had grown at each reading since the first; None where it is missing once.
 
-
-def _growth_if_told(readings: Sequence[Reading], name: str) -> list[float] | None:
-    """The same for a counter that some systems do not have; None where it is missing once."""
-    if any(getattr(reading, name) is None for reading in readings):
+    None of them falls in truth: the kernel's idle and stolen time are not exact, and a process that
+    ended takes its CPU time along until its parent has it.
+    """
+    values = [getattr(reading, name) for reading in readings]
+    if None in values:
         return None
-    return _growth(readings, lambda reading: float(getattr(reading, name)))
+    return [highest - values[0] for highest in accumulate(values, max)]
+
+
+def _foreign_s(
+    grown: Mapping[str, Sequence[float] | None],
+    own_s: Sequence[float] | None,
+    cpus: int,
+    lasted_s: float,
+) -> list[float] | None:
+    """The same of foreign CPU time; None where the counters do not tell it.
+
+    What a child of ours had used before it was found is taken back from the time before, and so are
+    ticks that were counted too early.
+    """
+    busy_s, idle_s, steal_s = (grown[name] for name in ("busy_s", "idle_s", "steal_s"))
+    if busy_s is None or idle_s is None or own_s is None:
+        return None
+    stolen_s = 0.0 if steal_s is None else steal_s[-1]
+    if not counts_all(cpus, lasted_s, busy_s[-1], idle_s[-1], stolen_s, own_s[-1]):
+        return None
+    foreign_s = [busy - own for busy, own in zip(busy_s, own_s, strict=True)]
+    backwards = [*accumulate(reversed(foreign_s), min)]
+    return [max(0.0, least) for least in reversed(backwards)]
+
+
+def _each(grown: Sequence[float] | None) -> list[float] | None:
+    """How much was added from each reading to the next."""
+    return None if grown is None else [_short(later - at) for at, later in pairwise(grown)]
 
 
 def _short(seconds: float) -> float:

@@ -34,7 +34,7 @@ def tell_waiting(holder: str) -> None:
 def await_calm(own_cpus: int | None = None, still_busy: str = BUSY_RUN) -> None:
     """Wait a little for other busy programs to end, since ``own_cpus`` (by default all) are needed;
     then go on, having told what ``still_busy`` says."""
-    from epochmark.bench.preflight import WAIT_S, Busy, wait_for_calm
+    from epochmark.bench.preflight import WAIT_S, Busy, Unwatched, wait_for_calm
     from epochmark.cli._console import printable, remark
     from epochmark.hardware.counters import open_counters
 
@@ -44,17 +44,20 @@ def await_calm(own_cpus: int | None = None, still_busy: str = BUSY_RUN) -> None:
             "falsify the time (--anyway does not wait)."
         )
 
-    if not wait_for_calm(open_counters, tell, own_cpus):
+    seen = wait_for_calm(open_counters, tell, own_cpus)
+    if isinstance(seen, Unwatched):
+        remark(f"{seen}.")
+    elif seen is not None:
         remark(f"The machine is still busy. {still_busy}")
 
 
 def tell_busy(own_cpus: int) -> None:
     """Look once, before a later run of several, and tell who is busy. It does not wait: a pause
     that differs from run to run would let the machine cool down before some of them only."""
-    from epochmark.bench.preflight import look
+    from epochmark.bench.preflight import Busy, look
     from epochmark.cli._console import printable, remark
     from epochmark.hardware.counters import open_counters
 
-    busy = look(open_counters, own_cpus)
-    if busy is not None:
-        remark(f"{printable(str(busy))}. {BUSY_RUN}")
+    seen = look(open_counters, own_cpus)
+    if isinstance(seen, Busy):
+        remark(f"{printable(str(seen))}. {BUSY_RUN}")

@@ -57,7 +57,7 @@ def recorded_run(named: str, records: Sequence[Record]) -> Record:
     """
     from epochmark.engines import engine_names
     from epochmark.errors import EpochmarkError
-    from epochmark.hardware.machine import machine_id
+    from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.report.subject import measured_here
     from epochmark.results.dates import age_order
     from epochmark.results.store import ResultFiles
@@ -73,7 +73,8 @@ def recorded_run(named: str, records: Sequence[Record]) -> Record:
             f"there is no run of {named} in {files.folder}; 'epochmark run {named}' makes one",
             exit_code=2,
         )
-    return max(measured_here(of_engine, machine_id(files.folder)), key=age_order)
+    here = measured_here(of_engine, describe_machine(machine_id(files.folder)))
+    return max(here, key=age_order)
 
 
 def record_of_file(file: Path) -> Record:

@@ -87,7 +87,7 @@ def _newest_valid(engine: str) -> Record:
     """The newest valid run of an engine, this machine's before others. Raises ``EpochmarkError``
     when there is none."""
     from epochmark.errors import EpochmarkError
-    from epochmark.hardware.machine import machine_id
+    from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.report.subject import measured_here
     from epochmark.results.store import ResultFiles
 
@@ -101,4 +101,4 @@ def _newest_valid(engine: str) -> Record:
             f"'epochmark run {engine}' measures it, and 'epochmark results' shows what there is",
             exit_code=2,
         )
-    return measured_here(valid, machine_id(files.folder))[-1]
+    return measured_here(valid, describe_machine(machine_id(files.folder)))[-1]

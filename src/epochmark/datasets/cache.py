@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from epochmark.datasets.mnist import Contents, SourceError, verify_folder
-from epochmark.errors import EpochmarkError
+from epochmark.errors import EpochmarkError, in_home
 
 _INCOMING = "incoming-mnist-"
 _LOCK_WAIT_S = 60.0
@@ -23,7 +23,11 @@ _LOCK_WAIT_S = 60.0
 
 def cache_folder() -> Path:
     """Where the four files are, or will be."""
-    return Path(platformdirs.user_cache_dir("epochmark", appauthor=False)) / "mnist"
+    cache = in_home(
+        lambda: Path(platformdirs.user_cache_dir("epochmark", appauthor=False)),
+        "XDG_CACHE_HOME to a folder for copies, or EPOCHMARK_DATA to a folder with MNIST",
+    )
+    return cache / "mnist"
 
 
 def store(contents: Contents, folder: Path) -> Path:

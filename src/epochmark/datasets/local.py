@@ -34,16 +34,13 @@ class LocalPlace:
 
 def known_places() -> tuple[LocalPlace, ...]:
     """Where Keras keeps its copy; where examples let torchvision put one (it has no default)."""
-    home = Path.home()
-    keras_home = Path(os.environ.get("KERAS_HOME") or home / ".keras")
-    roots = (
-        Path("data").absolute(),
-        home / "data",
-        home / "datasets",
-        home / ".pytorch/MNIST_data",
-    )
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
+    homes = [home] if home.is_absolute() else []
+    keras_homes = [Path(os.environ["KERAS_HOME"])] if os.environ.get("KERAS_HOME") else homes
+    roots = [Path("data").absolute()]
+    roots += [one / name for one in homes for name in ("data", "datasets", ".pytorch/MNIST_data")]
     return (
-        LocalPlace("Keras", keras_home / "datasets" / "mnist.npz"),
+        *(LocalPlace("Keras", one / "datasets" / "mnist.npz") for one in keras_homes),
         *(LocalPlace("torchvision", root / "MNIST" / "raw") for root in roots),
     )
 

@@ -14,7 +14,7 @@ from epochmark.datasets.mirrors import MIRRORS
 from epochmark.datasets.mnist import Contents, SourceError, verify_folder
 from epochmark.datasets.package_index import PackageIndex
 from epochmark.datasets.progress import Progress
-from epochmark.errors import EpochmarkError
+from epochmark.errors import EpochmarkError, in_home
 
 DATA_VARIABLE = "EPOCHMARK_DATA"
 
@@ -51,7 +51,8 @@ def get_mnist(
     if data is not None:
         return _get_named("--data", data, progress)
     if named := os.environ.get(DATA_VARIABLE):
-        return _get_named(DATA_VARIABLE, Path(named).expanduser(), progress)
+        path = in_home(Path(named).expanduser, f"{DATA_VARIABLE} to other than {named}")
+        return _get_named(DATA_VARIABLE, path.absolute(), progress)
     folder = cache_folder()
     reasons: list[tuple[str, str]] = []
     try:

@@ -18,7 +18,7 @@ from epochmark.environments.requirements import (
     fitting_rows,
     rows_of_system,
 )
-from epochmark.errors import EpochmarkError
+from epochmark.errors import EpochmarkError, in_home
 
 FOLDER_VARIABLE = "EPOCHMARK_ENVIRONMENTS"
 BUILDING_PREFIX = ".building-"
@@ -59,10 +59,15 @@ class Environments:
         """The folder named by ``EPOCHMARK_ENVIRONMENTS``, else one in the user's data folder."""
         named = os.environ.get(FOLDER_VARIABLE)
         if named:
-            return cls(Path(named).expanduser().absolute())
+            folder = in_home(Path(named).expanduser, f"{FOLDER_VARIABLE} to other than {named}")
+            return cls(folder.absolute())
         import platformdirs
 
-        return cls(platformdirs.user_data_path("epochmark") / "environments")
+        data = in_home(
+            lambda: platformdirs.user_data_path("epochmark"),
+            f"{FOLDER_VARIABLE} to a folder for environments",
+        )
+        return cls(data / "environments")
 
     def all(self) -> list[Environment]:
         """Every finished environment, by name. A folder without our manifest is none."""

@@ -6,6 +6,8 @@ import os
 import platform
 from pathlib import Path
 
+from epochmark.hardware.sensors._contract import text_in
+
 _INTEL = "0x8086"
 
 
@@ -33,8 +35,7 @@ def _has_amd(root: Path) -> bool:
 def _has_intel(root: Path) -> bool:
     """An Intel GPU with memory of its own; the one inside a processor is slower than it."""
     for card in (root / "sys/class/drm").glob("card[0-9]"):
-        vendor = card / "device/vendor"
-        is_intel = vendor.is_file() and vendor.read_text(encoding="ascii").strip() == _INTEL
+        is_intel = text_in(card / "device/vendor") == _INTEL
         own_memory = (*card.glob("device/*lmem*"), *card.glob("device/tile*/vram*"))
         if is_intel and own_memory:
             return True

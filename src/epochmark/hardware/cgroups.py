@@ -1,52 +1,118 @@
-"""The control group (version 2) that limits our CPU time and memory, as a container's does."""
+"""The control groups that limit our CPU time and memory, as a container's do: version 2 and 1.
+
+``root`` is where the system's ``proc`` and ``sys`` folders lie. ``/proc/self/mountinfo`` says where
+a hierarchy is mounted and which part of it (proc_pid_mountinfo(5)), ``/proc/self/cgroup`` which
+group is ours (cgroups(7)). A container may see the last part of that path only, so of the groups
+around us those count whose files are there.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable, Iterator
 from operator import itemgetter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+MOST_CPUS = 1e6
+UNLIMITED_BYTES = 1 << 60
+"""From here on a limit is none: version 1 writes the largest number of pages that there can be."""
 
 
-def quota_statistics(cgroups: Path) -> Path | None:
+def quota_statistics(root: Path = Path("/")) -> Path | None:
     """The ``cpu.stat`` of the group that allows us the least CPU time; of equals the nearest."""
-    tightest = min(_quotas(cgroups), key=itemgetter(0), default=None)
+    tightest = min(_quotas(root), key=itemgetter(0), default=None)
     return None if tightest is None else tightest[1] / "cpu.stat"
 
 
-def cpu_quota(cgroups: Path) -> float | None:
+def cpu_quota(root: Path = Path("/")) -> float | None:
     """The least CPUs' worth of time that a group around us allows; None where none limits it."""
-    return min((quota for quota, _ in _quotas(cgroups)), default=None)
+    return min((quota for quota, _ in _quotas(root)), default=None)
 
 
-def memory_limit(cgroups: Path) -> int | None:
+def memory_limit(root: Path = Path("/")) -> int | None:
     """The least bytes of memory that a group around us allows; None where none limits them."""
+    files = [group / "memory.max" for group in _groups(root, "")]
+    files += [group / "memory.limit_in_bytes" for group in _groups(root, "memory")]
     limits = []
-    for group in _groups(cgroups):
+    for file in files:
         with contextlib.suppress(OSError, ValueError):
-            limits.append(int((group / "memory.max").read_text("ascii")))  # or "max"
-    return min(limits, default=None)
+            limits.append(int(file.read_text("ascii")))  # or "max"
+    return min((limit for limit in limits if 0 < limit < UNLIMITED_BYTES), default=None)
 
 
-def _quotas(cgroups: Path) -> list[tuple[float, Path]]:
+def _quotas(root: Path) -> list[tuple[float, Path]]:
     """Every group around us that limits our CPU time, and to how many CPUs; the nearest first."""
-    return [(quota, group) for group in _groups(cgroups) if (quota := _quota(group)) is not None]
+    readers: dict[str, Callable[[Path], tuple[str, str]]] = {"": _quota_2, "cpu": _quota_1}
+    found = []
+    for controller, read in readers.items():
+        for group in _groups(root, controller):
+            with contextlib.suppress(OSError, ValueError, ArithmeticError):
+                allowed, period = read(group)
+                cpus = int(allowed) / int(period)  # or "max"; -1: no limit
+                if 0 < cpus < MOST_CPUS:
+                    found.append((cpus, group))
+    return found
 
 
-def _groups(cgroups: Path) -> list[Path]:
-    """Our group and those around it, the nearest first."""
+def _quota_2(group: Path) -> tuple[str, str]:
+    """Microseconds of CPU time in each period of so many."""
+    allowed, period = (group / "cpu.max").read_text("ascii").split()
+    return allowed, period
+
+
+def _quota_1(group: Path) -> tuple[str, str]:
+    allowed = (group / "cpu.cfs_quota_us").read_text("ascii")
+    return allowed, (group / "cpu.cfs_period_us").read_text("ascii")
+
+
+def _groups(root: Path, controller: str) -> list[Path]:
+    """Our group in this controller's hierarchy and those around it, the nearest first; that of
+    version 2 has no name. Some of the folders may not be there."""
+    own = _own_group(root, controller)
+    groups: list[Path] = []
+    for part, mount in _mounts(root, controller):
+        inside = own.relative_to(part) if own.is_relative_to(part) else own.relative_to("/")
+        folder = mount / inside
+        groups += [one for one in (folder, *folder.parents) if one.is_relative_to(mount)]
+    return list(dict.fromkeys(groups))
+
+
+def _own_group(root: Path, controller: str) -> PurePosixPath:
+    """The path of our group; ``/`` where nothing tells. One outside of our namespace begins with
+    ``/..`` and cannot be seen."""
+    for line in _lines(root / "proc/self/cgroup"):
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controller in controllers.split(",") and path.startswith("/"):
+            return PurePosixPath(path) if ".." not in path.split("/") else PurePosixPath("/")
+    return PurePosixPath("/")
+
+
+def _mounts(root: Path, controller: str) -> Iterator[tuple[PurePosixPath, Path]]:
+    """Which part of the controller's hierarchy is mounted, and where; the usual place where nothing
+    tells."""
+    found = False
+    for line in _lines(root / "proc/self/mountinfo"):
+        fields, _, behind = line.partition(" - ")
+        kind, _, options = behind.partition(" ")
+        names = options.rpartition(" ")[2].split(",")
+        is_version_1 = kind == "cgroup" and controller in names
+        if is_version_1 or (kind, controller) == ("cgroup2", ""):
+            part, place = (_plain(field) for field in f"{fields}     ".split(" ")[3:5])
+            found = True
+            yield PurePosixPath("/", part), root / place.lstrip("/")
+    if not found:
+        yield PurePosixPath("/"), root / "sys/fs/cgroup" / controller
+
+
+def _plain(field: str) -> str:
+    """A path as mountinfo writes it, with octal numbers for spaces and the like."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)
+
+
+def _lines(file: Path) -> list[str]:
     try:
-        own = re.search(r"^0::/(.*)$", Path("/proc/self/cgroup").read_text("utf-8"), re.MULTILINE)
+        return file.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    folder = cgroups / own[1] if own else cgroups
-    return [group for group in (folder, *folder.parents) if group.is_relative_to(cgroups)]
-
-
-def _quota(group: Path) -> float | None:
-    """``cpu.max``: microseconds of CPU time in each period of so many, or ``max``."""
-    with contextlib.suppress(OSError, ValueError):
-        allowed, period = (group / "cpu.max").read_text("ascii").split()
-        if allowed != "max":
-            return int(allowed) / int(period)
-    return None

@@ -13,14 +13,18 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import psutil
 
 from epochmark.hardware.cgroups import quota_statistics
 from epochmark.hardware.machine import usable_cores
+from epochmark.hardware.processes import cpu_seconds, descendants
 
 READ_BYTES = 1 << 16
+MOST_BYTES = 1 << 22
+"""No file read here is larger, with thousands of CPUs either."""
+LARGEST = 1 << 62
 PAGE_BYTES = 4096 if sys.platform == "win32" else os.sysconf("SC_PAGE_SIZE")
 TICKS_PER_S = 100 if sys.platform == "win32" else os.sysconf("SC_CLK_TCK")
 
@@ -34,8 +38,8 @@ class Reading:
     """
 
     at_s: float
-    busy_s: float
-    idle_s: float
+    busy_s: float | None
+    idle_s: float | None
     own_s: float
     steal_s: float | None = None
     runnable: int | None = None
@@ -80,21 +84,21 @@ class PsutilCounters:
         self._children: dict[int, psutil.Process] = {}
 
     def read(self) -> Reading:
-        times = psutil.cpu_times()
+        busy_s, idle_s = _busy_and_idle_s()
         return Reading(
             at_s=time.monotonic(),
-            busy_s=times.user + times.system + getattr(times, "nice", 0.0),
-            idle_s=times.idle,
+            busy_s=busy_s,
+            idle_s=idle_s,
             own_s=self._own_s(),
             swap_in_bytes=_swapped_in_bytes(),
             suspended_s=_asleep_s(),
         )
 
     def _own_s(self) -> float:
-        total = time.process_time() + _cpu_seconds(self._children)
+        total = time.process_time() + cpu_seconds(self._children.values())
         if self._root != os.getpid():
-            with contextlib.suppress(psutil.Error):
-                total += sum(psutil.Process(self._root).cpu_times()[:4])
+            with contextlib.suppress(psutil.Error):  # it has ended
+                total += cpu_seconds([psutil.Process(self._root)])
         return total
 
     def look_for_children(self) -> bool:
@@ -104,9 +108,22 @@ class PsutilCounters:
         pass
 
 
+def _busy_and_idle_s() -> tuple[float, float] | tuple[None, None]:
+    try:
+        times = psutil.cpu_times()
+    except Exception:  # psutil raises what comes up where the system's answer is not as it expects
+        return None, None
+    return times.user + times.system + getattr(times, "nice", 0.0), times.idle
+
+
 def _swapped_in_bytes() -> int | None:
     """None on a Mac: there psutil counts page-ins of every pager, also those of mapped files."""
-    return None if sys.platform == "darwin" else psutil.swap_memory().sin
+    if sys.platform == "darwin":
+        return None
+    try:
+        return int(psutil.swap_memory().sin)
+    except Exception:  # as above
+        return None
 
 
 def _asleep_s() -> float | None:
@@ -121,36 +138,36 @@ class LinuxCounters:
     """The files below ``/proc``, and those of our control group, read directly.
 
     In a container ``/proc/stat`` counts the whole machine, which is what disturbs us; only the CPUs
-    of our affinity mask are summed up.
+    of our affinity mask are summed up. ``files`` is where ``proc`` and ``sys`` lie.
     """
 
     source = "/proc"
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, files: Path = Path("/")) -> None:
         self._root = root
         self._children: dict[int, psutil.Process] = {}
         mask = os.sched_getaffinity(0)
         self.cpus = len(mask)
         self._cpu_names = {f"cpu{number}".encode() for number in mask}
-        self._stat = _open("/proc/stat")
-        self._root_stat = None if root == os.getpid() else _open(f"/proc/{root}/stat")
-        self._pressure = _open("/proc/pressure/memory")
+        self._stat = _open_kernels_own(files / "proc", "stat")
+        self._root_stat = None if root == os.getpid() else _open(files / f"proc/{root}/stat")
+        self._pressure = _open(files / "proc/pressure/memory")
         # where pressure is switched off its file opens, and only reading it fails
-        self._vmstat = None if _content(self._pressure) else _open("/proc/vmstat")
-        self._quota = _open(quota_statistics(Path("/sys/fs/cgroup")))
+        self._vmstat = None if _content(self._pressure) else _open(files / "proc/vmstat")
+        self._quota = _open(quota_statistics(files))
 
     def read(self) -> Reading:
-        busy_s, idle_s, steal_s, runnable = parse_stat(_content(self._stat), self._cpu_names)
+        times = parse_stat(_content(self._stat), self._cpu_names)
         return Reading(
             at_s=time.monotonic(),
-            busy_s=busy_s,
-            idle_s=idle_s,
-            steal_s=steal_s,
-            runnable=runnable,
+            busy_s=times.busy_s if times else None,
+            idle_s=times.idle_s if times else None,
+            steal_s=times.steal_s if times else None,
+            runnable=times.runnable if times else None,
             own_s=self._own_s(),
-            memory_stall_s=_microseconds(self._pressure, rb"full .*total=(\d+)"),
+            memory_stall_s=_counted(self._pressure, rb"full .*total=(\d{1,18})", 1e-6),
             swap_in_bytes=_pages_in_bytes(self._vmstat),
-            quota_throttled_s=_microseconds(self._quota, rb"throttled_usec (\d+)"),
+            quota_throttled_s=_throttled_s(self._quota),
             suspended_s=time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic(),
         )
 
@@ -158,7 +175,7 @@ class LinuxCounters:
         return (
             time.process_time()
             + parse_process_stat(_content(self._root_stat))
-            + _cpu_seconds(self._children)
+            + cpu_seconds(self._children.values())
         )
 
     def look_for_children(self) -> bool:
@@ -171,23 +188,41 @@ class LinuxCounters:
                 os.close(descriptor)
 
 
-def parse_stat(content: bytes, cpu_names: set[bytes]) -> tuple[float, float, float, int]:
-    """Busy, idle and stolen CPU seconds of these CPUs, and runnable tasks, from ``/proc/stat``.
+class CpuTimes(NamedTuple):
+    """CPU seconds of some CPUs since the system started, and the tasks that run or wait now."""
+
+    busy_s: float
+    idle_s: float
+    steal_s: float
+    runnable: int | None
+
+
+def parse_stat(content: bytes, cpu_names: set[bytes]) -> CpuTimes | None:
+    """What ``/proc/stat`` tells of these CPUs; None where one of them is missing (it went offline,
+    or a container numbers its CPUs anew) or what it says is no number.
 
     Guest time is part of user time (proc_stat(5)), waiting for I/O is idle.
     """
-    busy = idle = steal = runnable = 0
-    for line in content.splitlines():
-        name, _, rest = line.partition(b" ")
-        if name in cpu_names:
-            fields = [int(field) for field in rest.split()[:8]]
-            busy += sum(fields[:3]) + sum(fields[5:7])
-            idle += fields[3] + fields[4]
-            steal += fields[7] if len(fields) > 7 else 0
-        elif name == b"procs_running":
-            runnable = int(rest)
-            break
-    return busy / TICKS_PER_S, idle / TICKS_PER_S, steal / TICKS_PER_S, runnable
+    found = set()
+    busy = idle = steal = 0
+    runnable = None
+    try:
+        for line in content.splitlines():
+            name, _, rest = line.partition(b" ")
+            if name in cpu_names:
+                fields = [int(field) for field in rest.split()[:8]]
+                busy += sum(fields[:3]) + sum(fields[5:7])
+                idle += fields[3] + fields[4]
+                steal += fields[7] if len(fields) > 7 else 0
+                found.add(name)
+            elif name == b"procs_running":
+                runnable = int(rest)
+                break
+    except (ValueError, IndexError):
+        return None
+    if found != cpu_names or max(busy, idle, steal, runnable or 0) > LARGEST:
+        return None
+    return CpuTimes(busy / TICKS_PER_S, idle / TICKS_PER_S, steal / TICKS_PER_S, runnable)
 
 
 def parse_process_stat(content: bytes) -> float:
@@ -197,7 +232,10 @@ def parse_process_stat(content: bytes) -> float:
     that is gone has none.
     """
     fields = content.rpartition(b")")[2].split()
-    return sum(int(field) for field in fields[11:15]) / TICKS_PER_S
+    try:
+        return sum(int(field) for field in fields[11:15]) / TICKS_PER_S
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _open(path: str | Path | None) -> int | None:
@@ -207,38 +245,50 @@ def _open(path: str | Path | None) -> int | None:
         return None
 
 
+def _open_kernels_own(folder: Path, name: str) -> int | None:
+    """A file of ``/proc``, unless something else was mounted over it: that of lxcfs counts what the
+    container uses, so that what its neighbours use cannot be seen."""
+    descriptor = _open(folder / name)
+    if descriptor is not None and os.fstat(descriptor).st_dev != folder.stat().st_dev:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
 def _content(descriptor: int | None) -> bytes:
     """A whole file of ``/proc``, as of now; empty when it is not there or its process is gone."""
+    content = b""
     try:
-        return b"" if descriptor is None else os.pread(descriptor, READ_BYTES, 0)
+        while descriptor is not None:
+            part = os.pread(descriptor, READ_BYTES, len(content))
+            content += part
+            if len(part) < READ_BYTES or len(content) > MOST_BYTES:
+                break
     except OSError:
         return b""
+    return content
 
 
-def _microseconds(descriptor: int | None, pattern: bytes) -> float | None:
+def _counted(descriptor: int | None, pattern: bytes, unit: float) -> float | None:
     found = re.search(pattern, _content(descriptor))
-    return int(found[1]) / 1e6 if found else None
+    return int(found[1]) * unit if found else None
+
+
+def _throttled_s(quota: int | None) -> float | None:
+    """Version 2 of control groups counts microseconds, version 1 nanoseconds."""
+    throttled_s = _counted(quota, rb"throttled_usec (\d{1,18})", 1e-6)
+    if throttled_s is None:
+        throttled_s = _counted(quota, rb"throttled_time (\d{1,18})", 1e-9)
+    return throttled_s
 
 
 def _pages_in_bytes(vmstat: int | None) -> int | None:
-    found = re.search(rb"^pswpin (\d+)", _content(vmstat), re.MULTILINE)
-    return int(found[1]) * PAGE_BYTES if found else None
-
-
-def _cpu_seconds(processes: dict[int, psutil.Process]) -> float:
-    """CPU seconds of those that live and of those they waited for."""
-    total = 0.0
-    for process in processes.values():
-        with contextlib.suppress(psutil.Error):
-            total += sum(process.cpu_times()[:4])
-    return total
+    pages = _counted(vmstat, rb"(?m)^pswpin (\d{1,18})", 1)
+    return None if pages is None else int(pages) * PAGE_BYTES
 
 
 def _look_for_children(root: int, known: dict[int, psutil.Process]) -> bool:
-    try:
-        found = {child.pid: child for child in psutil.Process(root).children(recursive=True)}
-    except psutil.Error:
-        found = {}
+    found = descendants(root)
     fresh = not found.keys() <= known.keys()
     known.clear()
     known.update(found)

@@ -7,12 +7,14 @@ import platform
 import re
 import secrets
 import subprocess
+import warnings
 from collections import Counter
 from pathlib import Path
 
 import psutil
 
-from epochmark.hardware.cgroups import cpu_quota
+from epochmark.hardware.cgroups import cpu_quota, memory_limit
+from epochmark.hardware.memory import memory_bytes
 from epochmark.results.record import Machine
 from epochmark.results.store import IrregularFileError, read_regular, write_atomically
 
@@ -23,29 +25,33 @@ _FEATURES = (
 """Instruction sets that matter for training, of archspec's names."""
 
 
-def describe_machine(machine_id: str | None) -> Machine:
-    """This machine, as a record names it."""
+def describe_machine(machine_id: str | None, root: Path = Path("/")) -> Machine:
+    """This machine, as a record names it; what cannot be read is left out.
+
+    ``root`` is where Linux's ``proc`` and ``sys`` lie.
+    """
     microarchitecture, features = _microarchitecture()
     os_name, os_version = _operating_system()
     return Machine(
         machine_id=machine_id,
-        model=_model(),
-        cpu=_cpu_name(),
+        model=_model(root),
+        cpu=_cpu_name(root),
         microarchitecture=microarchitecture,
         instruction_sets=[feature for feature in _FEATURES if feature in features],
-        physical_cores=psutil.cpu_count(logical=False),
+        physical_cores=_physical_cores(),
         usable_cores=usable_cores(),
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=memory_bytes(),
+        memory_limit_bytes=memory_limit(root),
         os=os_name,
         os_version=os_version,
-        kernel=platform.release(),
-        architecture=platform.machine(),
-        virtualized=_is_virtualized(),
+        kernel=_short(platform.release()) or "unknown",
+        architecture=_short(platform.machine()) or "unknown",
+        virtualized=_is_virtualized(root),
         power_source=_power_source(),
-        cpu_governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        power_mode=_power_mode(),
-        core_kinds=core_kinds(),
-        cpu_quota=cpu_quota(Path("/sys/fs/cgroup")),
+        cpu_governor=_read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        power_mode=_power_mode(root),
+        core_kinds=core_kinds(root),
+        cpu_quota=cpu_quota(root),
     )
 
 
@@ -56,6 +62,13 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def _physical_cores() -> int | None:
+    try:
+        return psutil.cpu_count(logical=False)
+    except Exception:  # psutil raises what comes up where ``/proc`` is not as it expects
+        return None
+
+
 def core_kinds(root: Path = Path("/")) -> str | None:
     """How the logical cores differ, or share physical ones; None where all stand alone and are
     equal, or the system does not tell."""
@@ -64,7 +77,7 @@ def core_kinds(root: Path = Path("/")) -> str | None:
     parts = [f"{count} {kind}" for kind, count in kinds.items()] if len(kinds) > 1 else []
     if shared > 1:
         parts.append(f"up to {shared} threads a core")
-    return ", ".join(parts) or None
+    return _short(", ".join(parts))
 
 
 def _apple_core_kinds() -> dict[str, int]:
@@ -88,11 +101,9 @@ def _linux_core_kinds(root: Path) -> dict[str, int]:
         _read(file) or ""
         for file in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpu_capacity")
     ]
-    counted = Counter(capacities)
+    counted = Counter(int(one) for one in capacities if one.isascii() and one.isdecimal())
     return {
-        f"of capacity {capacity}": counted[capacity]
-        for capacity in sorted(counted, key=int, reverse=True)
-        if capacity.isdecimal()
+        f"of capacity {capacity}": counted[capacity] for capacity in sorted(counted, reverse=True)
     }
 
 
@@ -103,15 +114,17 @@ def _threads_per_core(root: Path) -> int:
 
 
 def _listed(cpus: str) -> int:
-    """How many CPUs a list of the kernel names (``0-3,8``)."""
+    """How many CPUs a list of the kernel names (``0-3,8``); none in what is no such list."""
+    if not re.fullmatch(r"\d{1,6}(-\d{1,6})?(,\d{1,6}(-\d{1,6})?)*", cpus, re.ASCII):
+        return 0
     ends = [part.split("-") for part in cpus.split(",")]
     return sum(int(part[-1]) - int(part[0]) + 1 for part in ends)
 
 
-def _power_mode() -> str | None:
+def _power_mode(root: Path) -> str | None:
     """The power profile: ``platform_profile`` of Linux, the low power mode of macOS."""
     if platform.system() != "Darwin":
-        return _read("/sys/firmware/acpi/platform_profile")
+        return _read(root / "sys/firmware/acpi/platform_profile")
     settings = _output("/usr/bin/pmset", "-g") or ""
     found = re.search(r"^\s*(lowpowermode|powermode)\s+(\d)", settings, re.MULTILINE)
     return {"0": "automatic", "1": "low power", "2": "high power"}.get(found[2]) if found else None
@@ -138,48 +151,61 @@ def machine_id(folder: Path) -> str | None:
     return fresh
 
 
+def _short(text: str) -> str | None:
+    """A name as a record can hold it: printable, in one line, not too long; None if nothing is
+    left."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(printable.split())[:300].strip() or None
+
+
 def _read(path: str | Path) -> str | None:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip("\0\n ")[:300] or None
-    except OSError:
-        return None
+    return _short(_read_all(Path(path)))
 
 
 def _sysctl(name: str) -> str | None:
-    return (_output("/usr/sbin/sysctl", "-n", name) or "").strip()[:300] or None
+    return _short(_output("/usr/sbin/sysctl", "-n", name) or "")
 
 
 def _output(*command: str) -> str | None:
     """What a program of the system prints; None where it is not there or fails."""
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        result = subprocess.run(command, capture_output=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return result.stdout
+    return result.stdout.decode("utf-8", errors="replace")
 
 
-def _cpu_name() -> str:
+def _cpu_name(root: Path) -> str:
+    """Its own name for itself; of ARM processors, which mostly have none, the numbers of maker and
+    part, which tell them apart."""
     if platform.system() == "Darwin":
-        return _sysctl("machdep.cpu.brand_string") or platform.processor() or "unknown"
-    cpuinfo = _read_all("/proc/cpuinfo")
-    found = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    return " ".join(found[1].split()) if found else platform.processor() or "unknown"
+        return _sysctl("machdep.cpu.brand_string") or _short(platform.processor()) or "unknown"
+    cpuinfo = _read_all(root / "proc/cpuinfo")
+    for pattern in (r"(?:model name|Model|Hardware)", r"(?:cpu|uarch)"):  # PowerPC; RISC-V
+        found = re.search(rf"^{pattern}[ \t]*:[ \t]*(\S.*)$", cpuinfo, re.MULTILINE)
+        if found and (name := _short(found[1])):
+            return name
+    maker = re.search(r"^CPU implementer\s*:\s*(0x[0-9a-f]{1,4})$", cpuinfo, re.MULTILINE)
+    part = re.search(r"^CPU part\s*:\s*(0x[0-9a-f]{1,4})$", cpuinfo, re.MULTILINE)
+    if maker and part:
+        return f"ARM processor {part[1]} of maker {maker[1]}"
+    return _short(platform.processor()) or "unknown"
 
 
-def _read_all(path: str) -> str:
+def _read_all(path: Path) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 
 
-def _model() -> str | None:
+def _model(root: Path) -> str | None:
     """Maker and model of the machine, where the system tells it without privileges."""
     if platform.system() == "Darwin":
         return _sysctl("hw.model")
-    parts = (_read("/sys/class/dmi/id/sys_vendor"), _read("/sys/class/dmi/id/product_name"))
+    parts = [_read(root / f"sys/class/dmi/id/{name}") for name in ("sys_vendor", "product_name")]
     known = [part for part in parts if part and "o.e.m." not in part.lower()]
-    return " ".join(known)[:300] or _read("/proc/device-tree/model")
+    return _short(" ".join(known)) or _read(root / "proc/device-tree/model")
 
 
 def _operating_system() -> tuple[str, str]:
@@ -187,30 +213,35 @@ def _operating_system() -> tuple[str, str]:
         return "macOS", platform.mac_ver()[0]
     try:
         release = platform.freedesktop_os_release()
-    except OSError:
+    except (OSError, ValueError):  # not there, or not in UTF-8
         return platform.system(), ""
-    return release.get("NAME", "Linux"), release.get("VERSION_ID", "")
+    return _short(release.get("NAME", "")) or "Linux", _short(release.get("VERSION_ID", "")) or ""
 
 
 def _microarchitecture() -> tuple[str | None, frozenset[str]]:
     import archspec.cpu
 
     try:
-        host = archspec.cpu.host()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            host = archspec.cpu.host()
     except Exception:
         # archspec reads /proc and sysctl in many ways; a machine it cannot name is not an error
         return None, frozenset()
     return host.name, frozenset(host.features)
 
 
-def _is_virtualized() -> bool | None:
+def _is_virtualized(root: Path) -> bool | None:
     """Whether the CPU says that a hypervisor is present (x86 on Linux), else None."""
-    flags = re.search(r"^flags\s*:(.*)$", _read_all("/proc/cpuinfo"), re.MULTILINE)
+    flags = re.search(r"^flags\s*:(.*)$", _read_all(root / "proc/cpuinfo"), re.MULTILINE)
     return " hypervisor" in flags[1] if flags else None
 
 
 def _power_source() -> str | None:
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    if battery is None:
+    try:
+        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    except Exception:  # as above
+        return None
+    if battery is None or battery.power_plugged is None:
         return None
     return "mains" if battery.power_plugged else "battery"

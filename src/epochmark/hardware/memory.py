@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from pathlib import Path
 
@@ -13,10 +14,22 @@ from epochmark.hardware.cgroups import memory_limit
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
-def usable_memory_bytes(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
-    """The machine's memory, or what a control group leaves us of it."""
-    total = int(psutil.virtual_memory().total)
-    return min(total, memory_limit(cgroups) or total)
+def memory_bytes() -> int | None:
+    """The machine's memory; None where the system does not tell."""
+    with contextlib.suppress(Exception):  # psutil's, of a ``/proc/meminfo`` that says nothing
+        if (total := int(psutil.virtual_memory().total)) > 0:
+            return total
+    with contextlib.suppress(OSError, ValueError):  # asked of the kernel without any file
+        if (total := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) > 0:
+            return total
+    return None
+
+
+def usable_memory_bytes(root: Path = Path("/")) -> int | None:
+    """The machine's memory, or what a control group leaves us of it; None where neither is
+    known."""
+    known = [size for size in (memory_bytes(), memory_limit(root)) if size is not None]
+    return min(known, default=None)
 
 
 def last_level_cache_bytes(root: Path = Path("/")) -> int | None:

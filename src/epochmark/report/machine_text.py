@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 from epochmark.results.record import Machine
+
+
+def memory_text(machine: Machine) -> str | None:
+    """How much memory there is, and how much of it may be used."""
+    sizes = [(machine.memory_bytes, "")]
+    if (machine.memory_limit_bytes or math.inf) < (machine.memory_bytes or math.inf):
+        sizes.append((machine.memory_limit_bytes, " allowed"))
+    known = [f"{size / 2**30:.1f} GiB{what}" for size, what in sizes if size is not None]
+    return ", ".join(known) or None
 
 
 def machine_lines(machine: Machine) -> list[str]:
@@ -19,7 +30,7 @@ def machine_lines(machine: Machine) -> list[str]:
         "cores": cores,
         "kinds of cores": machine.core_kinds,
         "CPU quota": None if machine.cpu_quota is None else f"{machine.cpu_quota:g} CPUs",
-        "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
+        "memory": memory_text(machine),
         "system": f"{machine.os} {machine.os_version}".strip(),
         "kernel": f"{machine.kernel} ({machine.architecture})",
         "virtual machine": virtualized,

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from epochmark.report.figures import device_id, device_name, machine_name
-from epochmark.results.comparability import ComparabilityKey, key_of, machine_identity
+from epochmark.results.comparability import (
+    ComparabilityKey,
+    key_of,
+    machine_identity,
+    processor_of,
+)
 from epochmark.results.dates import age_order
 from epochmark.results.limits import Limits
-from epochmark.results.record import Record, Validity
+from epochmark.results.record import Machine, Record, Validity
 from epochmark.results.references import Reference
 from epochmark.results.statistics import Interval, median_interval
 
@@ -99,21 +104,28 @@ def _figure(records: Sequence[Record]) -> Interval:
 def subject_of(
     records: Sequence[Record],
     references: Sequence[Reference],
-    machine_id: str | None,
+    machine: Machine | None,
     limits: Limits | None = None,
 ) -> Subject:
-    """The report's subject: of the machine with this id if it has records, else of the newest.
+    """The report's subject: of this machine if it has records, else of the newest.
 
     In focus is the newest run of the best validity, without a variant if there is such a one.
     """
     ordered = tuple(sorted(records, key=age_order))
-    focus = max(measured_here(ordered, machine_id), key=_prominence, default=None)
+    focus = max(measured_here(ordered, machine), key=_prominence, default=None)
     return Subject(ordered, tuple(references), focus, limits)
 
 
-def measured_here(records: Sequence[Record], machine_id: str | None) -> Sequence[Record]:
-    """Those of the machine with this id; all, where it has none among them."""
-    return [r for r in records if machine_id and r.machine.machine_id == machine_id] or records
+def measured_here(records: Sequence[Record], machine: Machine | None) -> Sequence[Record]:
+    """Those of this machine, however much of it could be used; all, where it has none among them.
+
+    Another machine that shares the home folder has its id as well.
+    """
+    if machine is None or machine.machine_id is None:
+        return records
+    here = (machine.machine_id, *processor_of(machine))
+    found = [r for r in records if (r.machine.machine_id, *processor_of(r.machine)) == here]
+    return found or records
 
 
 _BELIEF: tuple[Validity, ...] = ("invalid", "partial", "disturbed", "valid")

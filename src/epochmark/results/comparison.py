@@ -13,9 +13,9 @@ from typing import Literal
 
 from epochmark.results.comparability import (
     ComparabilityKey,
-    hardware_of,
     key_of,
-    machine_identity,
+    look_alike,
+    same_machine,
 )
 from epochmark.results.headline import steady_of
 from epochmark.results.record import Machine, Record
@@ -180,8 +180,8 @@ def _machines(one: Machine | str, other: Machine | str) -> Literal["one", "alike
     if isinstance(one, str) or isinstance(other, str):
         return "one" if one == other else "two"
     if None in (one.machine_id, other.machine_id):
-        return "alike" if hardware_of(one) == hardware_of(other) else "unlike"
-    return "one" if machine_identity(one) == machine_identity(other) else "two"
+        return "alike" if look_alike(one, other) else "unlike"
+    return "one" if same_machine(one, other) else "two"
 
 
 def _text(part: object) -> str:
@@ -209,6 +209,13 @@ def _context(record: Record) -> dict[str, str]:
         **engine.settings,
         **(engine.tuned_settings or {}),
         "Python": engine.python,
+        "processor": machine.cpu,
+        "microarchitecture": machine.microarchitecture,
+        "architecture": machine.architecture,
+        "memory": f"{machine.memory_bytes / 2**30:.0f} GiB" if machine.memory_bytes else None,
+        "memory allowed": f"{machine.memory_limit_bytes / 2**30:.1f} GiB"
+        if machine.memory_limit_bytes
+        else None,
         "power": machine.power_source,
         "power mode": machine.power_mode,
         "CPU governor": machine.cpu_governor,

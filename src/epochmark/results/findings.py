@@ -41,6 +41,7 @@ class FindingCode(Enum):
     MEMORY_PRESSURE = "memory-pressure"
     QUOTA_THROTTLED = "quota-throttled"
     SUSPENDED = "suspended"
+    UNWATCHED = "unwatched"
     POWER_CHANGED = "power-changed"
     THROTTLED = "throttled"
     DRIFTING = "drifting"
@@ -167,6 +168,12 @@ MEANING: dict[FindingCode, _Meaning] = {
         "disturbed",
         "the machine slept during the run",
         "keep it awake and run it again",
+    ),
+    FindingCode.UNWATCHED: _Meaning(
+        "disturbed",
+        "nobody could watch whether other programs used the processor",
+        "run it where the system counts processor time: outside of the sandbox or container that "
+        "hides it",
     ),
     FindingCode.POWER_CHANGED: _Meaning(
         "disturbed",

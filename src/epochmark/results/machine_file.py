@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from epochmark.errors import EpochmarkError
+from epochmark.results.comparability import same_machine
 from epochmark.results.record import Machine, PositiveCount
 from epochmark.results.store import read_regular, write_atomically
 
@@ -25,11 +26,8 @@ class MachineFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     machine: Machine
 
     def fits(self, machine: Machine) -> bool:
-        """Whether this is about this machine as it is now: the same id (where both have one),
-        processor and usable cores."""
-        own, other = self.machine, machine
-        same_id = None in (own.machine_id, other.machine_id) or own.machine_id == other.machine_id
-        return same_id and (own.cpu, own.usable_cores) == (other.cpu, other.usable_cores)
+        """Whether this is about this machine as it is now."""
+        return same_machine(self.machine, machine)
 
 
 AnyMachineFile = TypeVar("AnyMachineFile", bound=MachineFile)

@@ -51,7 +51,7 @@ class Machine(_Part, frozen=True, kw_only=True):
     """The hardware and system a run was measured on; nothing that names its owner.
 
     ``core_kinds`` are named where cores differ (``4 Performance, 4 Efficiency``), ``cpu_quota`` is
-    the CPUs' worth of time that a control group allows.
+    the CPUs' worth of time that a control group allows, ``memory_limit_bytes`` the memory.
     """
 
     machine_id: ShortText | None
@@ -61,7 +61,7 @@ class Machine(_Part, frozen=True, kw_only=True):
     instruction_sets: ShortList
     physical_cores: Count | None
     usable_cores: Count
-    memory_bytes: Count
+    memory_bytes: Count | None
     os: ShortText
     os_version: ShortText
     kernel: ShortText
@@ -72,6 +72,7 @@ class Machine(_Part, frozen=True, kw_only=True):
     power_mode: ShortText | None = None
     core_kinds: ShortText | None = None
     cpu_quota: Annotated[float, Meta(gt=0.0, lt=1e6)] | None = None
+    memory_limit_bytes: Count | None = None
 
 
 class WorkloadRun(_Part, frozen=True, kw_only=True):
@@ -189,15 +190,16 @@ class Calm(_Part, frozen=True, kw_only=True):
 
     ``end_s`` is when a sample ended, from the start of the clock; the others are what happened in
     it, summed over the ``cpus`` we may run on (``foreign``: outside our process tree). ``runnable``
-    counts tasks that ran or waited for a CPU at its end. None: not told by this system.
+    counts tasks that ran or waited for a CPU at its end. None: not told by this system, or told in
+    a way that cannot be (less CPU time in all than our own processes used).
     """
 
     source: ShortText
     cpus: PositiveCount
     end_s: Samples
-    foreign_cpu_s: Samples
-    own_cpu_s: Samples
-    idle_cpu_s: Samples
+    foreign_cpu_s: Samples | None
+    own_cpu_s: Samples | None
+    idle_cpu_s: Samples | None
     steal_cpu_s: Samples | None
     memory_stall_s: Samples | None
     swap_in_bytes: Samples | None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from epochmark.errors import EpochmarkError
+from epochmark.errors import EpochmarkError, in_home
 from epochmark.results.dates import age_order
 from epochmark.results.json_text import RecordError
 from epochmark.results.record import Record
@@ -47,17 +47,16 @@ class ResultFiles:
     def of_user(cls) -> ResultFiles:
         """The folder named by ``EPOCHMARK_RESULTS``, else ``results`` in the user's data folder."""
         named = os.environ.get(FOLDER_VARIABLE)
-        try:
-            if named:
-                return cls(Path(named).expanduser())
-            import platformdirs
+        if named:
+            folder = in_home(Path(named).expanduser, f"{FOLDER_VARIABLE} to other than {named}")
+            return cls(folder.absolute())
+        import platformdirs
 
-            folder = platformdirs.user_data_path("epochmark").expanduser() / "results"
-        except RuntimeError as error:
-            raise EpochmarkError(
-                f"this user has no home folder; set {FOLDER_VARIABLE} to a folder for the results"
-            ) from error
-        return cls(folder)
+        data = in_home(
+            lambda: platformdirs.user_data_path("epochmark"),
+            f"{FOLDER_VARIABLE} to a folder for results",
+        )
+        return cls(data / "results")
 
     def check_writable(self) -> None:
         """Find out before minutes are spent whether a record could be saved here.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 import resource
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -158,7 +159,17 @@ def _read_weights(path: str) -> Dict[str, npt.NDArray[np.float32]]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def _peak_memory_bytes() -> int:
-    """Largest resident set of this process so far (Linux counts KiB, macOS bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _peak_memory_bytes() -> Optional[int]:
+    """Largest resident set of this process so far, without its children; None where nobody tells.
+
+    Not ``ru_maxrss`` on Linux: that begins at the size of the process which started this one
+    (``exec_mmap`` in fs/exec.c takes it over), while ``VmHWM`` is that of the memory since then.
+    """
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        status = Path("/proc/self/status").read_text("ascii", errors="replace")
+    except OSError:
+        return None
+    peak = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(peak[1]) * 1024 if peak else None

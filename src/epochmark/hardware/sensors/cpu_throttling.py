@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor, number_in
+from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor, number_in, text_in
 
 
 def open_sensor(worker: int, root: Path) -> Sensor:
@@ -18,7 +18,7 @@ def open_sensor(worker: int, root: Path) -> Sensor:
     for folder in cores:
         if (folder / "package_throttle_count").is_file():
             package = folder.parent / "topology/physical_package_id"
-            by_package.setdefault(package.read_text("ascii") if package.is_file() else "", folder)
+            by_package.setdefault(text_in(package) or "", folder)
     files = [folder / "package_throttle_count" for folder in by_package.values()]
     files = files or [folder / "core_throttle_count" for folder in cores]
     return CpuThrottling(files) if files else ABSENT

@@ -100,7 +100,7 @@ def _shade(spans: list[Spec], colour: str, opacity: float = 1.0) -> Spec:
 def _disturbance(record: Record, look: Look) -> list[Spec]:
     """A shade with a mark at its top where other programs or the host took processor time."""
     calm = record.calm
-    if calm is None:
+    if calm is None or calm.foreign_cpu_s is None:
         return []
     spans: list[Spec] = []
     steal = calm.steal_cpu_s or [0.0] * len(calm.end_s)

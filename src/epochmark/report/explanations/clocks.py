@@ -18,9 +18,10 @@ HELD_UP = frozenset(
         FindingCode.MEMORY_PRESSURE.value,
         FindingCode.QUOTA_THROTTLED.value,
         FindingCode.SUSPENDED.value,
+        FindingCode.UNWATCHED.value,
     }
 )
-"""Findings that say already why a worker stood still."""
+"""Findings that say already why a worker stood still, or that nobody can say."""
 TUNED_INPUT = "keras-tensorflow"
 """The engine whose ``fit`` is known to sleep between epochs (docs/engines.md)."""
 LARGE_SHARE = 0.05

@@ -20,6 +20,7 @@ from epochmark.report.figures import (
     seconds_text,
 )
 from epochmark.report.long_table import arithmetic_of, long_rows, seconds_of
+from epochmark.report.machine_text import memory_text
 from epochmark.report.subject import Subject, figures_of
 from epochmark.results.comparability import key_of
 from epochmark.results.findings import MEANING, FindingCode
@@ -232,7 +233,8 @@ def method_of(subject: Subject) -> list[tuple[str, str]]:
         ("steady epoch", _steady(record)),
         ("arithmetic", arithmetic_text(record)),
         ("machine", f"{machine.model or machine.cpu}, {machine.usable_cores} usable cores, "
-         f"{machine.memory_bytes / 2**30:.0f} GiB, {machine.os} {machine.os_version}{virtual}"),
+         f"{memory_text(machine) or 'memory not known'}, "
+         f"{machine.os} {machine.os_version}{virtual}"),
         ("energy", _energy(record)),
         ("power", _power(record)),
         ("environment", environment),
