@@ -21,6 +21,9 @@ SUSPICIOUS_CPUS = 0.1
 SEARCH_INTERVAL_S = 10.0
 """... but not more often than this: searching looks at every process of the machine."""
 
+GONE_CPU_S = 0.1
+"""By so much our CPU time never shrinks while the worker lives; ticks are rounded."""
+
 OpenCounters = Callable[[int], Counters]
 
 
@@ -131,6 +134,8 @@ class Watch:
         reading = counters.read()
         if self._is_suspicious(reading) and counters.look_for_children():
             reading = counters.read()
+        if self._readings and reading.own_s < self._readings[-1].own_s - GONE_CPU_S:
+            return  # the worker has gone, and its CPU time would pass for that of others
         self._readings.append(reading)
         if len(self._readings) > MAX_SAMPLES:
             self._readings = self._readings[::2]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from epochmark.errors import EpochmarkError
+from epochmark.results.readable import readable
 from epochmark.results.record import Record
 from epochmark.results.upgrades import MAX_RECORD_BYTES, RecordError, decode_record, encode_record
 
@@ -66,8 +67,10 @@ class ResultFiles:
     def save(self, record: Record, stderr: bytes = b"") -> Path:
         """Write the record, and what its worker wrote to stderr into a side file; return its path.
 
-        Raises ``EpochmarkError`` when it cannot be written; nothing half-written is left then.
+        A record that nobody could read again is written as that of a failure (``readable``). Raises
+        ``EpochmarkError`` when it cannot be written; nothing half-written is left then.
         """
+        record = readable(record)
         day = record.created[:10]
         device = re.sub(r"[^a-z0-9]", "", record.device.requested)[:16]
         name = f"{day}-{record.engine.name}-{device}-{record.id[:8]}"
