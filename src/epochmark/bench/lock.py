@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from epochmark.bench.temporary import remove_leftovers, temporary_root
+from epochmark.bench.temporary import remove_leftovers, telling_where, temporary_root
 from epochmark.errors import EpochmarkError
 
 
@@ -21,7 +21,8 @@ def measuring_alone(on_wait: Callable[[str], None]) -> Iterator[None]:
     The lock goes with the process that holds it, however it ends. What such a process has left
     among the temporary files is removed.
     """
-    descriptor = _open(_lock_file())
+    file = _lock_file()
+    descriptor = _open(file)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -29,8 +30,9 @@ def measuring_alone(on_wait: Callable[[str], None]) -> Iterator[None]:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
             on_wait(holder if holder.isdigit() else "unknown")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with telling_where(file.parent):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         remove_leftovers()
         yield
     finally:

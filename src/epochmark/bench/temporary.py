@@ -18,20 +18,21 @@ from epochmark.errors import EpochmarkError
 
 PREFIX = "epochmark-"
 MARKER = ".in-use-by-epochmark"
+PROBED_BYTES = 4096
 _VARIABLES = ("TMPDIR", "TEMP", "TMP")
 """In the order in which Python asks them."""
 
 
 def temporary_root() -> Path:
-    """Where temporary files go.
+    """Where temporary files go; a few bytes can be written there.
 
-    Raises ``EpochmarkError`` (exit code 2) when a variable names a folder that cannot be used:
+    Raises ``EpochmarkError``, with exit code 2 when a variable names a folder that cannot be used:
     another one would be one where other runs of this user are not seen.
     """
     named = next((name for name in _VARIABLES if os.environ.get(name)), None)
     try:
         root = Path(tempfile.gettempdir() if named is None else os.environ[named]).absolute()
-        tempfile.TemporaryFile(dir=root).close()
+        probe = tempfile.TemporaryFile(dir=root, buffering=0)  # noqa: SIM115 - closed below
     except OSError as error:
         where = "on this machine" if named is None else f"in {os.environ[named]}, as {named} says"
         raise EpochmarkError(
@@ -39,6 +40,8 @@ def temporary_root() -> Path:
             "Set TMPDIR to a folder that can be written.",
             exit_code=2,
         ) from error
+    with telling_where(root), probe:
+        probe.write(b"\0" * PROBED_BYTES)
     return root
 
 

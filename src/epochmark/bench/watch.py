@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
+import psutil
+
 from epochmark.bench.sensing import Sensing
 from epochmark.hardware.counters import Counters, Reading
 from epochmark.hardware.sensors import OpenSensor
@@ -20,9 +22,6 @@ SUSPICIOUS_CPUS = 0.1
 """Foreign CPU use from which the tree is searched for processes that only seem foreign ..."""
 SEARCH_INTERVAL_S = 10.0
 """... but not more often than this: searching looks at every process of the machine."""
-
-GONE_CPU_S = 0.1
-"""By so much our CPU time never shrinks while the worker lives; ticks are rounded."""
 
 OpenCounters = Callable[[int], Counters]
 
@@ -43,7 +42,7 @@ class Watch:
         self._sensors = sensors
         self._sensing: Sensing | None = None
         self._counters: Counters | None = None
-        self._source, self._cpus = "", 0
+        self._source, self._cpus, self._worker = "", 0, 0
         self._readings: list[Reading] = []
         self._interval_s = interval_s
         self._due_s = self._never = float("inf")
@@ -67,6 +66,7 @@ class Watch:
         if self._open_counters is None:
             return
         if isinstance(report, Phase) and report.name == "training":
+            self._worker = worker
             self._counters = self._open_counters(worker)
             self._source, self._cpus = self._counters.source, self._counters.cpus
             self._parent_began_s = time.process_time()
@@ -134,8 +134,8 @@ class Watch:
         reading = counters.read()
         if self._is_suspicious(reading) and counters.look_for_children():
             reading = counters.read()
-        if self._readings and reading.own_s < self._readings[-1].own_s - GONE_CPU_S:
-            return  # the worker has gone, and its CPU time would pass for that of others
+        if not psutil.pid_exists(self._worker):
+            return  # its CPU time is gone with it, and would pass for that of others
         self._readings.append(reading)
         if len(self._readings) > MAX_SAMPLES:
             self._readings = self._readings[::2]
