@@ -28,6 +28,13 @@ HANGS_IN = {
 }
 
 
+WORDS = {
+    signal.SIGINT: "from the keyboard",
+    signal.SIGTERM: "ended by SIGTERM",
+    signal.SIGHUP: "ended by SIGHUP",
+}
+
+
 def interrupt(
     process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT
 ) -> tuple[str, str]:
@@ -65,6 +72,8 @@ def test_an_interrupted_run_leaves_a_record_and_no_process(
     (record,) = program.records()
     assert record["failure"]["kind"] == "interrupted"
     assert record["failure"]["phase"] == phase
+    assert WORDS[number] in record["failure"]["message"]
+    assert WORDS[number] in out
     assert "saved: " in out
 
 
@@ -238,3 +247,45 @@ def test_ctrl_c_while_a_finished_run_is_saved_loses_nothing(
     assert done.returncode == 130
     assert done.stderr.endswith("epochmark: interrupted\n")
     assert [record["headline"]["validity"] for record in program.records()] == ["valid"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_signal_is_told_where_there_is_no_run_yet(
+    program: Program, number: signal.Signals
+) -> None:
+    program.script(fail_in="fit", fail_how="hang")
+    first = program.start("run", "fake")
+    read_until(first, "training")
+    waiting = program.start("run", "fake")
+    read_until(waiting, "waiting for it to end")
+    _, err = interrupt(waiting, number)
+    assert waiting.returncode == 130
+    assert f"epochmark: ended by {number.name}" in err
+    interrupt(first)
+
+
+INTERRUPTED_WHILE_LOADING = """
+import os
+import signal
+import sys
+
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["INTERRUPTED_AT"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+sys.meta_path.insert(0, Interrupting())
+"""
+
+
+@pytest.mark.parametrize("module", ["epochmark.cli", "typer", "epochmark.cli.run"])
+def test_ctrl_c_while_the_program_is_loaded_just_ends_it(
+    program: Program, tmp_path: Path, module: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_WHILE_LOADING, encoding="utf-8")
+    found = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    done = program.run("machine", environment={"PYTHONPATH": found, "INTERRUPTED_AT": module})
+    assert done.returncode == 130
+    assert done.stdout == done.stderr == ""

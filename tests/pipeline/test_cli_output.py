@@ -215,7 +215,7 @@ def test_a_full_disk_is_told_before_the_run(program: Program) -> None:
 def test_a_full_disk_for_temporary_files_is_told(program: Program) -> None:
     done = program.run("run", "fake", "--no-save", preexec_fn=limit_file_size)
     assert done.returncode == 1
-    assert "No usable temporary directory found" in done.stderr
+    assert f"temporary files cannot be written in {program.folder / 'tmp'}" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -91,3 +91,29 @@ def test_each_frameworks_way_to_lack_memory_is_known(
     )
     (finding,) = judge(msgspec.structs.replace(record, failure=failure))
     assert finding.code == "out-of-memory"
+
+
+def test_memory_that_a_framework_in_cpp_lacks_is_named(measure_fake: MeasureFake) -> None:
+    """A real std::bad_alloc that nobody catches ends the process with SIGABRT."""
+    record = measure_fake({"fail_in": "fit", "fail_how": "bad_alloc"}).record
+    assert [finding.code for finding in record.findings] == ["out-of-memory"]
+    assert record.failure is not None
+    assert record.failure.signal == "SIGABRT"
+    assert "std::bad_alloc" in record.failure.message
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGBUS", "SIGILL", "SIGABRT", "SIGFPE"])
+def test_a_crash_is_no_lack_of_memory(measure_fake: MeasureFake, name: str) -> None:
+    record = measure_fake({"fail_in": "fit", "fail_how": "crash", "signal": name}).record
+    assert [finding.code for finding in record.findings] == ["worker-crashed"]
+    assert record.failure is not None
+    assert (record.failure.kind, record.failure.signal) == ("crashed", name)
+    text = "\n".join(answer_lines(record))
+    assert f"crashed: {name}, it " in text
+    assert "--batch" not in text
+
+
+def test_a_worker_that_somebody_ends_was_killed(measure_fake: MeasureFake) -> None:
+    record = measure_fake({"fail_in": "fit", "fail_how": "crash", "signal": "SIGTERM"}).record
+    assert [finding.code for finding in record.findings] == ["worker-killed"]
+    assert "killed by SIGTERM" in record.findings[0].detail

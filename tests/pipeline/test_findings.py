@@ -42,7 +42,7 @@ def test_a_correct_engine_is_valid(measure_fake: MeasureFake) -> None:
         ({"test_accuracy": 1.0}, "learning-out-of-band"),
         ({"replay": 0.05}, "parity-failed"),
         ({"replay": "nan"}, "parity-failed"),
-        ({"replay": "short"}, "parity-failed"),
+        ({"replay": "short"}, "protocol-broken"),
         ({"observed_device": "gpu:0"}, "device-mismatch"),
         ({"steps_missing": 1}, "work-incomplete"),
         ({"steps_missing": -3}, "work-incomplete"),

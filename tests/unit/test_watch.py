@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import msgspec
@@ -10,7 +13,7 @@ import pytest
 from epochmark.bench.disturbances import disturbances
 from epochmark.bench.preflight import Busy, Culprit, Unwatched, look, wait_for_calm
 from epochmark.bench.watch import MAX_SAMPLES, Watch
-from epochmark.hardware.counters import Reading
+from epochmark.hardware.counters import Reading, open_counters
 from epochmark.results.calm import calmness
 from epochmark.worker.protocol import Fitted, Phase
 from tests.unit.samples import record
@@ -55,12 +58,12 @@ class ScriptedCounters:
 def watched(counters: ScriptedCounters, samples: int) -> Watch:
     """A watch that has followed a fit of so many samples."""
     watch = Watch(lambda worker: counters, interval_s=0.0)
-    watch.on_report(Phase("loading"), worker=7)
+    watch.on_report(Phase("loading"), worker=os.getpid())
     assert counters.reads == 0, "only the fit is watched"
-    watch.on_report(Phase("training"), worker=7)
+    watch.on_report(Phase("training"), worker=os.getpid())
     for _ in range(samples - 1):
         watch.tick()
-    watch.on_report(FITTED, worker=7)
+    watch.on_report(FITTED, worker=os.getpid())
     return watch
 
 
@@ -207,18 +210,28 @@ def test_what_watching_costs_is_counted() -> None:
 
 def test_a_fit_that_did_not_end_has_no_samples() -> None:
     watch = Watch(lambda worker: ScriptedCounters(CALM), interval_s=0.0)
-    watch.on_report(Phase("training"), worker=7)
+    watch.on_report(Phase("training"), worker=os.getpid())
     watch.tick()
     watch.close()
     assert watch.calm(None) is None
     assert watch.wait_s() == float("inf")
 
 
+def test_the_cpu_time_of_a_worker_that_has_gone_is_not_that_of_others() -> None:
+    """We looked away for so long that the worker has done its work and ended."""
+    program = "import sys, time\nsys.stdin.read()\nwhile time.process_time() < 0.5: pass\n"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as worker:
+        watch = Watch(open_counters)
+        watch.on_report(Phase("training"), worker.pid)
+    watch.on_report(FITTED, worker.pid)
+    assert watch.calm(FITTED) is None
+
+
 def test_a_watch_without_counters_sees_nothing() -> None:
     watch = Watch(None)
-    watch.on_report(Phase("training"), worker=7)
+    watch.on_report(Phase("training"), worker=os.getpid())
     watch.tick()
-    watch.on_report(FITTED, worker=7)
+    watch.on_report(FITTED, worker=os.getpid())
     assert watch.calm(FITTED) is None
 
 

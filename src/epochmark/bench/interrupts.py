@@ -15,6 +15,21 @@ INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Handler = Callable[[int, FrameType | None], None]
 
 
+def interruption(number: int) -> KeyboardInterrupt:
+    """What to raise for a signal: Ctrl-C's exception, which knows the signal."""
+    return KeyboardInterrupt(signal.Signals(number).name)
+
+
+def interrupted_by(caught: KeyboardInterrupt) -> str:
+    """Who ended it, in words; one that does not know its signal was Ctrl-C."""
+    name = str(caught)
+    if name == "SIGTERM":
+        return "ended by SIGTERM, which another program or the system has sent"
+    if name == "SIGHUP":
+        return "ended by SIGHUP: its terminal was closed"
+    return "interrupted from the keyboard"
+
+
 class Handling:
     """A handler for all interruptions that are not ignored, and those that stood there before."""
 
@@ -64,7 +79,7 @@ def interrupts_later() -> Iterator[None]:
         _deferrals.pop()
         deferral.end()
     if deferral.came:
-        raise KeyboardInterrupt
+        raise interruption(deferral.came[0])
 
 
 @contextlib.contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import selectors
 import signal
 import subprocess
-import tempfile
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,13 +18,18 @@ from typing import Literal, TypeVar
 
 import psutil
 
+from epochmark.bench.crashes import CRASHES, signal_name
 from epochmark.bench.importable import with_our_package
-from epochmark.bench.interrupts import interrupts_now
+from epochmark.bench.interrupts import interrupted_by, interrupts_now
+from epochmark.bench.order import Order
+from epochmark.bench.own_clock import OwnClock, Presence
 from epochmark.bench.patience import Patience
 from epochmark.bench.reports import ReportError, ReportReader
+from epochmark.bench.temporary import telling_where, temporary_folder
 from epochmark.bench.watch import Watch
 from epochmark.hardware.processes import cpu_seconds, descendants
-from epochmark.results.record import Calm, SensorLog
+from epochmark.results.record import Calm, LauncherClock, SensorLog
+from epochmark.results.statistics import NANOSECONDS
 from epochmark.worker.protocol import (
     AnyJob,
     Failed,
@@ -39,7 +45,11 @@ KILL_GRACE_S = 3.0
 SILENCE_CHECK_S = 5.0
 """How often a silent worker is looked at."""
 STDERR_TAIL_BYTES = 1 << 18
+MAX_OUTPUT_BYTES = 256 << 20
+"""Of stdout and stderr: whoever writes more of it measures its printing."""
 READ_BYTES = 1 << 16
+PIPE_BYTES = 1 << 20
+"""Half an hour of laps. What Linux allows everybody."""
 BUSY_SHARE = 0.05
 """A worker that uses this share of one CPU is computing something."""
 
@@ -49,7 +59,8 @@ T = TypeVar("T")
 
 @dataclass
 class WorkerOutcome:
-    """All a worker said, and how it ended. ``stderr`` is the end of its stdout and stderr."""
+    """All a worker said, and how it ended. ``stderr`` is the end of its stdout and stderr;
+    ``clock`` is what our own clock says of its fit."""
 
     reports: list[Report] = field(default_factory=list)
     ending: Ending = "crashed"
@@ -58,6 +69,7 @@ class WorkerOutcome:
     stderr: bytes = b""
     calm: Calm | None = None
     sensors: list[SensorLog] | None = None
+    clock: LauncherClock | None = None
 
     def last(self, kind: type[T]) -> T | None:
         """The last report of this kind, if there was one."""
@@ -68,11 +80,26 @@ class WorkerOutcome:
         return [report for report in self.reports if isinstance(report, kind)]
 
 
+class _SilentError(Exception):
+    """Nothing came from the worker for too long."""
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """Who hears a report, in this order."""
+
+    order: Order
+    watch: Watch
+    on_report: Callable[[Report], None]
+    wants_stop: Callable[[Report], bool]
+
+
 def launch(
     make_job: Callable[[int], AnyJob],
     python: Path,
     environment: Mapping[str, str],
     on_report: Callable[[Report], None],
+    order: Order,
     patience_s: float | None = None,
     watch: Watch | None = None,
     wants_stop: Callable[[Report], bool] = lambda report: False,
@@ -81,20 +108,28 @@ def launch(
 
     ``make_job`` gets the ``time.monotonic_ns`` of the spawn. Never raises for what a worker does:
     a crash, a hang and Ctrl-C are endings. When this returns, no process of the worker is left.
-    ``watch`` sees the machine meanwhile. When ``wants_stop`` answers a report with true, the fit is
-    asked to end at its next lap.
+    Reports are held to their ``order``. ``watch`` sees the machine meanwhile. When ``wants_stop``
+    answers a report with true, the fit is asked to end at its next lap.
+
+    Raises ``EpochmarkError`` when there is no room for temporary files, ``OSError`` when the
+    interpreter cannot be started.
     """
     outcome = WorkerOutcome()
     watch = watch or Watch(None)
+    hearing = Hearing(order, watch, on_report, wants_stop)
     with (
-        tempfile.TemporaryDirectory(prefix="epochmark-", ignore_cleanup_errors=True) as folder,
-        _spawn(make_job, python, environment, Path(folder)) as worker,
+        temporary_folder("worker") as folder,
+        _spawn(make_job, python, environment, folder) as worker,
     ):
         try:
             with interrupts_now():
-                _listen(worker, outcome, on_report, patience_s, watch, wants_stop)
-        except KeyboardInterrupt:
-            outcome.ending, outcome.detail = "interrupted", "interrupted from the keyboard"
+                _Listener(worker, outcome, hearing, patience_s).listen()
+        except KeyboardInterrupt as caught:
+            outcome.ending, outcome.detail = "interrupted", interrupted_by(caught)
+        except ReportError as error:
+            outcome.ending, outcome.detail = "protocol-broken", str(error)
+        except _SilentError as error:
+            outcome.ending, outcome.detail = "hung", str(error)
         finally:
             watch.close()
         outcome.exit_status = _end(worker.process, at_once=outcome.ending == "finished")
@@ -107,6 +142,7 @@ def launch(
 @dataclass
 class _Worker:
     process: subprocess.Popen[bytes]
+    spawned_ns: int
     report_end: int
     stderr_end: int
     exited: int
@@ -136,7 +172,8 @@ def _spawn(
     Only our package is made importable there (``bench.importable``). Our end of its standard input
     stays open as long as we live; its end tells it that we died.
     """
-    environment = with_our_package(folder, environment)
+    with telling_where(folder.parent):
+        environment = with_our_package(folder, environment)
     with contextlib.ExitStack() as descriptors:
         report_end, report_write = _pipe(descriptors)
         stderr_end, stderr_write = _pipe(descriptors)
@@ -163,14 +200,18 @@ def _spawn(
         waiter.start()
         descriptors.callback(waiter.join)
         try:
-            yield _Worker(process, report_end, stderr_end, exited)
+            yield _Worker(process, spawned_ns, report_end, stderr_end, exited)
         finally:
             _end(process, at_once=True)
 
 
 def _pipe(descriptors: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe with room for what a worker says while we are stopped: else it would wait for us."""
     read, write = os.pipe()
     descriptors.callback(_close_descriptor, read)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # the user's pipes have used up their share
+            fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return read, write
 
 
@@ -190,54 +231,90 @@ def _signal_exit(process: subprocess.Popen[bytes], exited_write: int) -> None:
     os.close(exited_write)
 
 
-def _listen(
-    worker: _Worker,
-    outcome: WorkerOutcome,
-    on_report: Callable[[Report], None],
-    patience_s: float | None,
-    watch: Watch,
-    wants_stop: Callable[[Report], bool],
-) -> None:
-    """Take in reports until the worker ends, breaks the protocol, or is silent for too long."""
-    reader = ReportReader()
-    patience = Patience(time.monotonic(), patience_s)
-    activity = _CpuActivity(worker.process.pid)
-    check_s = min(SILENCE_CHECK_S, patience_s / 4) if patience_s else SILENCE_CHECK_S
-    with selectors.DefaultSelector() as selector:
-        for descriptor in (worker.report_end, worker.stderr_end, worker.exited):
-            selector.register(descriptor, selectors.EVENT_READ)
-        while True:
-            ready = {key.fd for key, _ in selector.select(min(check_s, watch.wait_s()))}
-            watch.tick()
-            if worker.stderr_end in ready:
-                data = os.read(worker.stderr_end, READ_BYTES)
-                outcome.stderr = (outcome.stderr + data)[-STDERR_TAIL_BYTES:]
-                if not data:
+class _Listener:
+    """Takes in what a worker says until it ends, breaks the protocol, or is silent for too long."""
+
+    def __init__(
+        self, worker: _Worker, outcome: WorkerOutcome, hearing: Hearing, patience_s: float | None
+    ) -> None:
+        now = time.monotonic()
+        self._worker, self._outcome, self._hearing = worker, outcome, hearing
+        self._reader = ReportReader()
+        self._patience = Patience(now, patience_s)
+        self._presence = Presence(now)
+        self._clock = OwnClock()
+        self._empty_at = self._spawned_at = worker.spawned_ns / NANOSECONDS
+        self._output_bytes = 0
+        self._check_s = min(SILENCE_CHECK_S, patience_s / 4) if patience_s else SILENCE_CHECK_S
+
+    def listen(self) -> None:
+        """Return when nothing more is to be heard; the outcome says why."""
+        worker, activity = self._worker, _CpuActivity(self._worker.process.pid)
+        with selectors.DefaultSelector() as selector:
+            for descriptor in (worker.report_end, worker.stderr_end, worker.exited):
+                selector.register(descriptor, selectors.EVENT_READ)
+            while True:
+                began = time.monotonic()
+                ready = self._wait(selector)
+                now = time.monotonic()
+                self._hearing.watch.tick()
+                if worker.stderr_end in ready and not self._take_output():
                     selector.unregister(worker.stderr_end)
-            if worker.report_end in ready:
-                data = os.read(worker.report_end, READ_BYTES)
-                if not data:
-                    selector.unregister(worker.report_end)
-                try:
-                    for report in reader.feed(data):
-                        begins_phase = isinstance(report, Phase)
-                        patience.report(time.monotonic(), isinstance(report, Lap), begins_phase)
-                        outcome.reports.append(report)
-                        watch.on_report(report, worker.process.pid)
-                        on_report(report)
-                        if wants_stop(report):
-                            worker.ask_to_stop()
-                except ReportError as error:
-                    outcome.ending, outcome.detail = "protocol-broken", str(error)
+                if worker.report_end in ready:
+                    data = os.read(worker.report_end, READ_BYTES)
+                    if not data:
+                        selector.unregister(worker.report_end)
+                    self._take_reports(data, now)
+                    if len(data) < READ_BYTES:
+                        self._empty_at = now
+                elif worker.exited in ready:
+                    _conclude(worker.process, self._outcome)
                     return
-            elif worker.exited in ready:
-                _conclude(worker.process, outcome)
-                return
-            silence_s = patience.silence_s(time.monotonic())
-            if silence_s >= check_s and silence_s > patience.limit_s(activity.is_busy()):
-                outcome.ending = "hung"
-                outcome.detail = f"no report from the worker for {silence_s:.0f} s"
-                return
+                else:
+                    self._empty_at = began
+                self._check_silence(activity)
+
+    def _wait(self, selector: selectors.BaseSelector) -> set[int]:
+        """What can be read. While we were stopped the worker may have gone on; a wait that this has
+        interrupted says nothing of it."""
+        wait_s = min(self._check_s, self._hearing.watch.wait_s())
+        self._presence.at_work(time.monotonic())
+        self._presence.waits(wait_s)
+        ready = {key.fd for key, _ in selector.select(wait_s)}
+        self._presence.at_work(time.monotonic())
+        return ready
+
+    def _take_output(self) -> bool:
+        """Keep the end of what it prints; False when there will be no more."""
+        data = os.read(self._worker.stderr_end, READ_BYTES)
+        self._outcome.stderr = (self._outcome.stderr + data)[-STDERR_TAIL_BYTES:]
+        self._output_bytes += len(data)
+        if self._output_bytes > MAX_OUTPUT_BYTES:
+            raise ReportError(f"it printed more than {MAX_OUTPUT_BYTES >> 20} MiB")
+        return bool(data)
+
+    def _take_reports(self, data: bytes, now: float) -> None:
+        for report in self._reader.feed(data):
+            self._hearing.order.take(report, time.monotonic() - self._spawned_at)
+            self._clock.on_report(report, self._empty_at, now, self._presence.absent_s)
+            begins_phase = isinstance(report, Phase)
+            self._patience.report(self._listened_s(), isinstance(report, Lap), begins_phase)
+            self._outcome.reports.append(report)
+            self._outcome.clock = self._clock.seen
+            self._hearing.watch.on_report(report, self._worker.process.pid)
+            self._hearing.on_report(report)
+            if self._hearing.wants_stop(report):
+                self._worker.ask_to_stop()
+
+    def _listened_s(self) -> float:
+        """Our clock, without the time in which we did not listen ourselves."""
+        return time.monotonic() - self._presence.absent_s
+
+    def _check_silence(self, activity: _CpuActivity) -> None:
+        """Raises ``_SilentError`` when it has been silent for too long."""
+        silence_s = self._patience.silence_s(self._listened_s())
+        if silence_s >= self._check_s and silence_s > self._patience.limit_s(activity.is_busy()):
+            raise _SilentError(f"no report from the worker for {silence_s:.0f} s")
 
 
 def _conclude(process: subprocess.Popen[bytes], outcome: WorkerOutcome) -> None:
@@ -249,17 +326,11 @@ def _conclude(process: subprocess.Popen[bytes], outcome: WorkerOutcome) -> None:
     elif outcome.last(Finished) is not None and status == 0:
         outcome.ending = "finished"
     elif status < 0:
-        outcome.detail = f"killed by {signal_name(status)}"
+        name = signal_name(status)
+        meaning = CRASHES.get(name)
+        outcome.detail = f"killed by {name}" if meaning is None else f"crashed: {name}, {meaning}"
     else:
         outcome.detail = f"ended with exit status {status} before its report was complete"
-
-
-def signal_name(status: int) -> str:
-    """Name of the signal behind a negative exit status (``SIGKILL``)."""
-    try:
-        return signal.Signals(-status).name
-    except ValueError:
-        return f"signal {-status}"
 
 
 class _CpuActivity:

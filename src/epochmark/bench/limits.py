@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import msgspec
 import epochmark
 from epochmark.bench.interpreter import Interpreter
 from epochmark.bench.launcher import WorkerOutcome, launch
+from epochmark.bench.reports import ReportError
 from epochmark.bench.scrub import scrubbed
 from epochmark.hardware.memory import last_level_cache_bytes, usable_memory_bytes
 from epochmark.results.limits import (
@@ -23,8 +24,11 @@ from epochmark.results.limits import (
     Timed,
     Triad,
 )
+from epochmark.results.record import PositiveCount
 from epochmark.worker.protocol import (
+    Failed,
     Figure,
+    Finished,
     Hello,
     LimitsJob,
     Opened,
@@ -42,6 +46,36 @@ MEMORY_SHARE = 1 / 8
 """Of the memory, at most: virtual machines may name a cache of which they own a small part."""
 LEAST_BYTES = 384 << 20
 """Of the three arrays where the caches are small or not told."""
+
+
+class _Bare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A figure without facts."""
+
+    timed: Timed
+
+
+class _ToldTriad(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A triad as the worker tells it: the caches are the launcher's knowledge."""
+
+    threads: PositiveCount
+    array_bytes: PositiveCount
+    timed: Timed
+
+
+MAX_REPORTS = 90
+"""Of one measurement. A processor has a dozen pieces of work for each number of threads."""
+PROCESSOR_FIGURES: dict[str, tuple[type[msgspec.Struct], int]] = {
+    "multiply_adds": (MultiplyAdds, 100),
+    "product": (NativeProduct, 100),
+    "triad": (_ToldTriad, 10),
+}
+ENGINE_FIGURES: dict[str, tuple[type[msgspec.Struct], int]] = {
+    "product": (Product, 1),
+    "convolution": (_Bare, 1),
+    "dispatch": (_Bare, 1),
+    "input": (_Bare, 1),
+}
+"""What each figure must be, and the most there may be, by what it is of."""
 
 OnProgress = Callable[[str], None]
 T = TypeVar("T")
@@ -116,14 +150,43 @@ def measure_engine(
         settings=used.settings if used else {},
         product=next(iter(_figures(outcome, "product", Product)), None),
         **timed,
-        problem="; ".join(filter(None, [*_troubles(outcome), _failure(outcome)])) or None,
+        problem="; ".join(filter(None, [*_troubles(outcome), _failure(outcome)]))[:2000] or None,
     )
 
 
-class _Bare(msgspec.Struct, frozen=True):
-    """A figure without facts."""
+class LimitsOrder:
+    """What a measurement may report: no more than there is to measure, and figures that the file of
+    limits can hold."""
 
-    timed: Timed
+    def __init__(self, figures: Mapping[str, tuple[type[msgspec.Struct], int]]) -> None:
+        self._figures = dict(figures)
+        self._left = MAX_REPORTS
+        self._came: set[type[Report]] = set()
+
+    def take(self, report: Report, running_s: float) -> None:
+        kind = type(report)
+        self._left -= 1
+        if self._left < 0:
+            raise ReportError(f"more than {MAX_REPORTS} reports")
+        if self._came & {Finished, Failed}:
+            raise ReportError(f"{kind.__name__} after the end")
+        if kind in self._came and kind not in (Phase, Figure, Trouble):
+            raise ReportError(f"{kind.__name__} came twice")
+        self._came.add(kind)
+        if isinstance(report, Figure):
+            self._check(report)
+        elif kind not in (Hello, Phase, Opened, UsedSettings, Trouble, Failed, Finished):
+            raise ReportError(f"{kind.__name__} in a measurement of limits")
+
+    def _check(self, figure: Figure) -> None:
+        kind, most = self._figures.get(figure.what, (_Bare, 0))
+        if most == 0:
+            raise ReportError(f"a figure of {figure.what[:40]!r}, or one too many of them")
+        self._figures[figure.what] = kind, most - 1
+        try:
+            _converted(figure, kind)
+        except msgspec.ValidationError as error:
+            raise ReportError(f"the figure of {figure.what}: {error}") from error
 
 
 def _launch(
@@ -135,7 +198,13 @@ def _launch(
 
     interpreter = interpreter or Interpreter.own()
     try:
-        outcome = launch(lambda spawned_ns: job, interpreter.python, interpreter.environment, tell)
+        outcome = launch(
+            lambda spawned_ns: job,
+            interpreter.python,
+            interpreter.environment,
+            tell,
+            LimitsOrder(ENGINE_FIGURES if job.engine else PROCESSOR_FIGURES),
+        )
     except OSError as error:
         return WorkerOutcome(detail=f"its interpreter cannot be started: {error.strerror or error}")
     if outcome.ending == "interrupted":
@@ -144,14 +213,14 @@ def _launch(
 
 
 def _figures(outcome: WorkerOutcome, what: str, kind: type[T], **more: Any) -> list[T]:
-    """What the worker reported, checked as the file's own structures."""
-    return [
-        msgspec.convert(
-            {**one.facts, **more, "timed": {"work": one.work, "seconds": one.seconds}}, kind
-        )
-        for one in outcome.every(Figure)
-        if one.what == what
-    ]
+    """What the worker reported, as the file's own structures."""
+    return [_converted(one, kind, **more) for one in outcome.every(Figure) if one.what == what]
+
+
+def _converted(figure: Figure, kind: type[T], **more: Any) -> T:
+    """Raises ``msgspec.ValidationError`` for what cannot be such a figure."""
+    timed = {"work": figure.work, "seconds": figure.seconds}
+    return msgspec.convert({**figure.facts, **more, "timed": timed}, kind)
 
 
 def _troubles(outcome: WorkerOutcome) -> Iterator[str]:

@@ -6,19 +6,21 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
+from epochmark.bench.crashes import signal_name
 from epochmark.bench.importable import with_our_package
 from epochmark.bench.interpreter import Interpreter, find_interpreter, missing_modules
-from epochmark.bench.launcher import signal_name
+from epochmark.bench.temporary import temporary_folder
 from epochmark.engines import EngineInfo
 from epochmark.environments.install import size_text
 from epochmark.environments.requirements import Platform, choose_row, fitting_rows, missing_needs
 from epochmark.errors import EpochmarkError
+from epochmark.results.record import LongText, ShortMap, ShortText
 
 PROBE_S = 180.0
 """TensorFlow's import takes about 5 s alone on a core here, and ten times that beside others."""
@@ -29,18 +31,18 @@ MAX_BYTES = 1 << 20
 class SeenDevice(msgspec.Struct, frozen=True):
     """A device as an engine lists it."""
 
-    id: str
-    description: str
+    id: ShortText
+    description: ShortText
 
 
-class _Answer(msgspec.Struct, frozen=True):
-    """What ``worker.probe`` writes."""
+class _Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What ``worker.probe`` writes, held to the bounds of a record."""
 
-    versions: dict[str, str]
-    devices: list[SeenDevice]
-    exception: str | None
-    message: str | None
-    missing_module: str | None
+    versions: ShortMap
+    devices: Annotated[list[SeenDevice], Meta(max_length=100)]
+    exception: ShortText | None
+    message: LongText | None
+    missing_module: ShortText | None
 
 
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,20 +140,26 @@ def _how_to_repair(info: EngineInfo, interpreter: Interpreter, needs: list[str])
 
 def _ask(engine: str, interpreter: Interpreter) -> _Answer | str:
     """The probe's answer, or what went wrong with the process."""
-    with tempfile.TemporaryDirectory(prefix="epochmark-probe-") as name:
-        folder = Path(name)
-        with (folder / "answer").open("w+b") as answer, (folder / "output").open("w+b") as output:
-            try:
-                status = _run(engine, interpreter, folder, answer.fileno(), output.fileno())
-            except OSError as error:
-                return f"its interpreter cannot be started: {error.strerror or error}"
-            answer.seek(0)
-            with contextlib.suppress(msgspec.MsgspecError):
-                return msgspec.json.decode(answer.read(MAX_BYTES), type=_Answer)
-            if status is None:
-                return f"its import and list of devices took more than {PROBE_S:.0f} s"
-            ended = signal_name(status) if status < 0 else f"exit status {status}"
-            return f"its import ended the process with {ended}{_last_line(output)}"
+    with (
+        temporary_folder("probe") as folder,
+        (folder / "answer").open("w+b") as answer,
+        (folder / "output").open("w+b") as output,
+    ):
+        try:
+            status = _run(engine, interpreter, folder, answer.fileno(), output.fileno())
+        except OSError as error:
+            return f"its interpreter cannot be started: {error.strerror or error}"
+        answer.seek(0)
+        told = answer.read(MAX_BYTES + 1)
+        try:
+            return msgspec.json.decode(told, type=_Answer)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            if told and status == 0:
+                return f"its answer could not be understood: {error}"
+        if status is None:
+            return f"its import and list of devices took more than {PROBE_S:.0f} s"
+        ended = signal_name(status) if status < 0 else f"exit status {status}"
+        return f"its import ended the process with {ended}{_last_line(output)}"
 
 
 def _run(

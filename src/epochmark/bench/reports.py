@@ -1,16 +1,98 @@
-"""Read a worker's reports off its pipe: bounded, typed, nothing believed unchecked."""
+"""Read a worker's reports off its pipe: bounded, typed, nothing believed unchecked.
+
+A report is held to the bounds of what it goes into, a record or the file of limits, so that what
+is kept can be read again. Which report may come when is in ``bench.order``.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
+from typing import Annotated, Any, Union
 
 import msgspec
+from msgspec import Meta
 
-from epochmark.worker.protocol import MAX_LINE_BYTES, REPORTS, Report
+from epochmark.results.limits import PositiveSeconds, Work
+from epochmark.results.record import (
+    Count,
+    EpochNumber,
+    LongText,
+    Nanoseconds,
+    PositiveCount,
+    Seconds,
+    ShortList,
+    ShortMap,
+    ShortText,
+)
+from epochmark.worker.protocol import (
+    MAX_LINE_BYTES,
+    REPORTS,
+    Checked,
+    EpochEnd,
+    Failed,
+    Figure,
+    Finished,
+    Fitted,
+    Hello,
+    Lap,
+    Opened,
+    Phase,
+    Replayed,
+    Report,
+    Trouble,
+    UsedSettings,
+)
+
+MAX_TOTAL_BYTES = 64 << 20
+"""Of all reports of a worker: three times what the most laps of a record take."""
+
+Loss = Annotated[float, Meta(ge=0.0)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+
+BOUNDS: dict[type[Report], dict[str, Any]] = {
+    Hello: {"python": ShortText, "versions": ShortMap},
+    Phase: {"name": ShortText},
+    Opened: {"device": ShortText, "description": ShortText},
+    Lap: {
+        "epoch": EpochNumber,
+        "steps": PositiveCount,
+        "end_ns": Nanoseconds,
+        "loss": Loss | None,
+        "accuracy": Share | None,
+    },
+    EpochEnd: {"epoch": EpochNumber, "loss": Loss | None, "accuracy": Share | None},
+    Fitted: {
+        "startup_s": Seconds,
+        "fit_ns": Nanoseconds,
+        "trained_ns": Nanoseconds | None,
+        "cpu_s": Seconds | None,
+        "involuntary_switches": Count | None,
+        "reporting_cpu_s": Seconds,
+    },
+    Checked: {
+        "observed_devices": ShortList,
+        "settings": ShortMap,
+        "test_loss": Loss | None,
+        "test_accuracy": Share | None,
+    },
+    Replayed: {"losses": Annotated[list[float | None], Meta(max_length=1000)]},
+    Figure: {
+        "what": ShortText,
+        "facts": Annotated[dict[ShortText, ShortText | Count], Meta(max_length=10)],
+        "work": Work,
+        "seconds": Annotated[list[PositiveSeconds], Meta(min_length=1, max_length=1000)],
+    },
+    UsedSettings: {"settings": ShortMap},
+    Trouble: {"message": LongText},
+    Failed: {"phase": ShortText, "exception": ShortText, "message": LongText, "usage": bool},
+    Finished: {"peak_memory_bytes": Count | None},
+}
+"""What every field of a report is held to."""
 
 
 class ReportError(Exception):
-    """A line on the pipe is not a report."""
+    """What came on the pipe is no report, or not one that may come now."""
 
 
 class ReportReader:
@@ -18,24 +100,41 @@ class ReportReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._total = 0
 
     def feed(self, data: bytes) -> Iterator[Report]:
-        """All reports that ``data`` completes. Raises ``ReportError`` on a line that is none."""
-        self._buffer += data
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 1]
-            yield parse_report(line)
+        """All reports that ``data`` completes. Raises ``ReportError`` on a line that is none, and
+        when there are too many bytes."""
+        self._total += len(data)
+        if self._total > MAX_TOTAL_BYTES:
+            raise ReportError(f"more than {MAX_TOTAL_BYTES >> 20} MiB of reports")
+        *lines, rest = (self._buffer + data).split(b"\n")
+        self._buffer = bytearray(rest)
+        for line in lines:
+            yield parse_report(bytes(line))
         if len(self._buffer) > MAX_LINE_BYTES:
             raise ReportError(f"a report longer than {MAX_LINE_BYTES} bytes")
 
 
 def parse_report(line: bytes) -> Report:
-    """One line as a report, every field of the declared type."""
+    """One line as a report, every field within its bounds. Raises ``ReportError``."""
     try:
-        fields = msgspec.json.decode(line, type=dict[str, object])
-        kind = REPORTS[str(fields.pop("report"))]
-        report: Report = msgspec.convert(fields, kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:
+        fields = _DECODER.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ReportError(f"{error}, in {line[:200]!r}") from error
-    return report
+    return REPORTS[type(fields).__name__](**msgspec.structs.asdict(fields))
+
+
+def _bounded(kind: type[Report]) -> type[msgspec.Struct]:
+    """The structure that a report's JSON is decoded as."""
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    for field in dataclasses.fields(kind):
+        bound = BOUNDS[kind][field.name]
+        required = field.default is dataclasses.MISSING
+        fields.append((field.name, bound) if required else (field.name, bound, field.default))
+    return msgspec.defstruct(
+        kind.__name__, fields, tag_field="report", tag=kind.__name__, forbid_unknown_fields=True
+    )
+
+
+_DECODER = msgspec.json.Decoder(Union[tuple(_bounded(kind) for kind in REPORTS.values())])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,14 +12,17 @@ import msgspec
 import numpy as np
 
 import epochmark
+from epochmark.bench.crashes import CRASHES, signal_name
 from epochmark.bench.environment import recorded_environment
 from epochmark.bench.interpreter import Interpreter
-from epochmark.bench.launcher import WorkerOutcome, launch, signal_name
+from epochmark.bench.launcher import WorkerOutcome, launch
+from epochmark.bench.order import RunOrder
 from epochmark.bench.quick import QuickStop
 from epochmark.bench.request import RunRequest
 from epochmark.bench.scrub import scrubbed, scrubbed_record
 from epochmark.bench.settle import SettleStop
-from epochmark.bench.validity import judge
+from epochmark.bench.temporary import telling_where, temporary_folder
+from epochmark.bench.validity import judge, tells_of_lacking_memory
 from epochmark.bench.watch import OpenCounters, Watch
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
@@ -29,11 +31,15 @@ from epochmark.results import record as parts
 from epochmark.results.digest import sealed
 from epochmark.results.headline import headline_of, replay_verdict
 from epochmark.results.limits import Limits
+from epochmark.results.readable import readable
 from epochmark.results.record import SCHEMA_VERSION, Machine, Record
 from epochmark.worker import protocol
 from epochmark.worker.protocol import Job, Report
 from epochmark.workloads import parity
 from epochmark.workloads.initial_weights import draw_weights
+
+LAST_LINES = 30
+"""Of what a crashed worker printed, in which the reason may be."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +77,11 @@ def measure(
     device that does not exist; everything else that goes wrong is a record of a failed run.
     """
     interpreter = interpreter or Interpreter.own()
-    with tempfile.TemporaryDirectory(prefix="epochmark-weights-") as folder:
-        initial, replay = Path(folder) / "initial.npz", Path(folder) / "replay.npz"
-        np.savez(initial, **draw_weights(request.workload, request.seed))  # type: ignore[arg-type]
-        np.savez(replay, **parity.replay_weights(request.workload))  # type: ignore[arg-type]
+    with temporary_folder("weights") as folder:
+        initial, replay = folder / "initial.npz", folder / "replay.npz"
+        with telling_where(folder.parent):
+            np.savez(initial, **draw_weights(request.workload, request.seed))  # type: ignore[arg-type]
+            np.savez(replay, **parity.replay_weights(request.workload))  # type: ignore[arg-type]
 
         def make_job(spawned_ns: int) -> Job:
             return Job(
@@ -105,6 +112,7 @@ def measure(
                     interpreter.python,
                     interpreter.environment,
                     on_report,
+                    _order_of(request),
                     patience_s,
                     watch,
                     trial or _stop_of(request, watch),
@@ -118,6 +126,14 @@ def measure(
         raise EpochmarkError(failed.message, exit_code=2)
     record = _record_of(request, machine, interpreter, outcome, limits)
     return Measured(record, outcome.stderr)
+
+
+def _order_of(request: RunRequest) -> RunOrder:
+    """What the reports of such a run are held to."""
+    workload = request.workload
+    golden = parity.golden_losses(workload, get_engine(request.engine).info.adam_form)
+    per_epoch = workload.steps_per_epoch(request.run_batch_size)
+    return RunOrder(request.run_epochs, per_epoch, len(golden))
 
 
 def _stop_of(request: RunRequest, watch: Watch) -> Callable[[Report], bool]:
@@ -183,6 +199,7 @@ def _record_of(
                 )
                 for lap in outcome.every(protocol.Lap)
             ],
+            launcher=outcome.clock,
         ),
         learning=parts.Learning(
             epochs=[
@@ -207,7 +224,7 @@ def _record_of(
         precision = msgspec.structs.replace(record.precision, observed=verdict.precision)
         record = msgspec.structs.replace(record, precision=precision)
     record = msgspec.structs.replace(record, findings=judge(record))
-    return sealed(msgspec.structs.replace(record, headline=headline_of(record)))
+    return readable(sealed(msgspec.structs.replace(record, headline=headline_of(record))))
 
 
 _NO_HEADLINE = parts.Headline(
@@ -256,12 +273,23 @@ def _failure_of(outcome: WorkerOutcome) -> parts.Failure | None:
     phase = outcome.last(protocol.Phase)
     failed = outcome.last(protocol.Failed)
     status = outcome.exit_status
-    killed = outcome.ending == "crashed" and status is not None and status < 0
+    signal = signal_name(status) if status is not None and status < 0 else None
+    killed = outcome.ending == "crashed" and signal is not None and signal not in CRASHES
     return parts.Failure(
         kind="killed" if killed else outcome.ending,
         phase=phase.name if phase else "starting",
         exception=failed.exception if failed else None,
-        message=scrubbed(outcome.detail or "ended without a word"),
+        message=scrubbed(_detail_of(outcome)),
         exit_status=status if status is not None and status >= 0 else None,
-        signal=signal_name(status) if status is not None and status < 0 else None,
+        signal=signal,
     )
+
+
+def _detail_of(outcome: WorkerOutcome) -> str:
+    """How it ended; of a crash for lack of memory also what it printed of that."""
+    detail = outcome.detail or "ended without a word"
+    if outcome.ending != "crashed" or outcome.last(protocol.Finished) is not None:
+        return detail
+    last = outcome.stderr.decode(errors="replace").splitlines()[-LAST_LINES:]
+    told = next((line for line in reversed(last) if tells_of_lacking_memory(line)), None)
+    return detail if told is None else f"{detail}; it printed: {told.strip()[:300]}"

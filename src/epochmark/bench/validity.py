@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from epochmark.bench.crashes import CRASHES
 from epochmark.bench.disturbances import disturbances
 from epochmark.results.arithmetic import (
     MINIMAL_FILTERING,
@@ -51,22 +52,27 @@ _FAILURES: dict[FailureKind, FindingCode] = {
 _NO_MEMORY = (
     "memoryerror", "outofmemoryerror", "resourceexhaustederror", "resource_exhausted",
     "out of memory", "failed to allocate", "can't allocate memory", "cannot allocate memory",
-    "mem_object_allocation_failure",
+    "mem_object_allocation_failure", "bad_alloc", "bad allocation",
 )  # fmt: skip
-"""Python and NumPy; PyTorch; TensorFlow; XLA; drivers; allocators; OpenCL. In lower case."""
+"""Python and NumPy; PyTorch; TensorFlow; XLA; drivers; allocators; OpenCL; C++. In lower case."""
+
+CLOCK_TOLERANCE_S = 0.5
+"""Between an honest worker's reading of the clock and its report of it. Everything else that delays
+a report is in the two limits that the launcher gives."""
 
 
 def judge(record: Record) -> list[Finding]:
     """All findings of a record, worst things first; those it already carries are ignored."""
     if record.failure is not None:
         failure = record.failure
-        code = FindingCode.OUT_OF_MEMORY if _lacked_memory(failure) else _FAILURES[failure.kind]
+        code = FindingCode.OUT_OF_MEMORY if _lacked_memory(failure) else _code_of(failure)
         detail = f"while {failure.phase}: {failure.message}"
         if code in (FindingCode.OUT_OF_MEMORY, FindingCode.WORKER_KILLED):
             detail += _memory_allowed(record)
         return [make_finding(code, detail), *_contradictions(record)]
     checks = (
         _contradictions, _device, _work, _loss, _parity, _precision, _learning, _plausible, _clock,
+        _clocks_agree,
         disturbances, _limited,
     )  # fmt: skip
     return [finding for check in checks for finding in check(record)]
@@ -78,13 +84,23 @@ def _memory_allowed(record: Record) -> str:
     if allowed is None or (record.device.resolved or record.device.requested) != "cpu":
         return ""
     return f" (the container may use {allowed / 2**20:,.0f} MiB of memory, page cache included)"
+def _code_of(failure: Failure) -> FindingCode:
+    """Killed is who was killed by somebody; a signal of its own mistakes is a crash, although
+    earlier versions called that killed."""
+    if failure.kind == "killed" and failure.signal in CRASHES:
+        return FindingCode.WORKER_CRASHED
+    return _FAILURES[failure.kind]
 
 
 def _lacked_memory(failure: Failure) -> bool:
-    """Whether what an engine raised is its framework's way to say that memory ran out."""
-    if failure.kind != "failed":
-        return False
-    told = f"{failure.exception} {failure.message}".lower()
+    """Whether what an engine raised, or a crashed worker printed, says that memory ran out."""
+    told = f"{failure.exception} {failure.message}"
+    return failure.kind in ("failed", "crashed") and tells_of_lacking_memory(told)
+
+
+def tells_of_lacking_memory(text: str) -> bool:
+    """Whether this is some framework's way to say that memory ran out."""
+    told = text.lower()
     return any(sign in told for sign in _NO_MEMORY)
 
 
@@ -243,6 +259,27 @@ def _clock(record: Record) -> Iterator[Finding]:
         yield make_finding(
             FindingCode.LAPS_UNSYNCHRONISED,
             f"the fit went on for {after_ns / NANOSECONDS:.2f} s after the last lap",
+        )
+
+
+def _clocks_agree(record: Record) -> Iterator[Finding]:
+    """The worker's clock and the launcher's must tell the same of the fit, and of every lap."""
+    timing, seen = record.timing, record.timing.launcher
+    if seen is None or timing.fit_ns is None:
+        return
+    apart_ns = max(timing.fit_ns - seen.fit_high_ns, seen.fit_low_ns - timing.fit_ns)
+    if apart_ns > CLOCK_TOLERANCE_S * NANOSECONDS:
+        yield make_finding(
+            FindingCode.CLOCKS_DISAGREE,
+            f"the worker says that the fit took {timing.fit_ns / NANOSECONDS:.2f} s; by the "
+            f"launcher's clock it took {seen.fit_low_ns / NANOSECONDS:.2f} s at least and "
+            f"{seen.fit_high_ns / NANOSECONDS:.2f} s at most",
+        )
+    elif seen.lap_gap_ns > CLOCK_TOLERANCE_S * NANOSECONDS:
+        yield make_finding(
+            FindingCode.CLOCKS_DISAGREE,
+            f"a lap was reported {seen.lap_gap_ns / NANOSECONDS:.2f} s away from when the worker "
+            "says that it ended",
         )
 
 

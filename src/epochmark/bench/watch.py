@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from itertools import accumulate, pairwise
 
+import psutil
+
 from epochmark.bench.sensing import Sensing
 from epochmark.hardware.counters import Counters, Reading
 from epochmark.hardware.sensors import OpenSensor
@@ -42,7 +44,7 @@ class Watch:
         self._sensors = sensors
         self._sensing: Sensing | None = None
         self._counters: Counters | None = None
-        self._source, self._cpus = "", 0
+        self._source, self._cpus, self._worker = "", 0, 0
         self._readings: list[Reading] = []
         self._interval_s = interval_s
         self._due_s = self._never = float("inf")
@@ -66,6 +68,7 @@ class Watch:
         if self._open_counters is None:
             return
         if isinstance(report, Phase) and report.name == "training":
+            self._worker = worker
             self._counters = self._open_counters(worker)
             self._source, self._cpus = self._counters.source, self._counters.cpus
             self._parent_began_s = time.process_time()
@@ -141,6 +144,8 @@ class Watch:
         reading = counters.read()
         if self._is_suspicious(reading) and counters.look_for_children():
             reading = counters.read()
+        if not psutil.pid_exists(self._worker):
+            return  # its CPU time is gone with it, and would pass for that of others
         self._readings.append(reading)
         if len(self._readings) > MAX_SAMPLES:
             self._readings = self._readings[::2]

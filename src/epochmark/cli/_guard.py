@@ -13,7 +13,7 @@ from typing import ParamSpec
 
 import typer
 
-from epochmark.bench.interrupts import INTERRUPTIONS, Handling
+from epochmark.bench.interrupts import INTERRUPTIONS, Handling, interrupted_by, interruption
 from epochmark.cli._console import remark
 from epochmark.errors import EpochmarkError
 
@@ -41,8 +41,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except EpochmarkError as error:
             complain(error)
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            complain("interrupted")
+        except KeyboardInterrupt as caught:
+            told = str(caught) in ("SIGTERM", "SIGHUP")
+            complain(interrupted_by(caught) if told else "interrupted")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:
             return
@@ -66,7 +67,7 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:
     end of the program: the handlers of before do not come back."""
     for number in INTERRUPTIONS:
         signal.signal(number, lambda again, frame: None)
-    raise KeyboardInterrupt
+    raise interruption(signal_number)
 
 
 def _prepare_streams() -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from epochmark.datasets import Progress as TransferProgress
 
 PLAIN_INTERVAL_S = 10.0
+EPOCH_INTERVAL_S = 1.0
+"""Between two plain lines when an epoch has ended meanwhile."""
 REFRESH_HZ = 2
 """Drawing costs CPU that the measured worker may want: not more often than one can read."""
 
@@ -81,7 +83,9 @@ class RunProgress:
         self._batch_size = batch_size
         self._done = 0
         self._first_lap: tuple[int, int] | None = None
-        self._plain_at = 0.0
+        self._shown_at = 0.0
+        self._interval_s = 0.0
+        self._over = False
         self._out = console(stderr=True)
         self._bars: Progress | None = None
         self._task: TaskID | None = None
@@ -115,7 +119,7 @@ class RunProgress:
             self._elapsed_s = report.end_ns / 1e9
             self._show(self._line(report), at_once=False)
         elif isinstance(report, protocol.EpochEnd) and self._bars is None:
-            self._plain_at = 0.0
+            self._interval_s = EPOCH_INTERVAL_S
 
     def _line(self, lap: protocol.Lap) -> str:
         prefix = f"{self._title}: " if self._runs > 1 else ""
@@ -139,11 +143,14 @@ class RunProgress:
         return ", ".join(parts)
 
     def _show(self, line: str, at_once: bool) -> None:
+        """Show it if it is time, or once when all steps are done: however fast reports come."""
         now = time.monotonic()
-        interval = 1 / REFRESH_HZ if self._bars is not None else PLAIN_INTERVAL_S
-        if not at_once and now - self._plain_at < interval and self._done < self._steps:
+        ends = self._done >= self._steps and not self._over
+        if not at_once and not ends and now - self._shown_at < self._interval_s:
             return
-        self._plain_at = now
+        self._over = self._over or ends
+        self._shown_at = now
+        self._interval_s = 1 / REFRESH_HZ if self._bars is not None else PLAIN_INTERVAL_S
         if self._bars is not None and self._task is not None:
             done = self._elapsed_s if self._limit_s else self._done
             self._bars.update(self._task, completed=done, description=line)

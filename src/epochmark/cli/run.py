@@ -321,8 +321,7 @@ def _save(measured: Measured, files: ResultFiles) -> Path:
 
     Raises ``EpochmarkError`` with the record itself when that fails as well: it is never lost.
     """
-    import tempfile
-
+    from epochmark.bench.temporary import temporary_root
     from epochmark.results.store import ResultFiles
     from epochmark.results.upgrades import encode_record
 
@@ -331,7 +330,7 @@ def _save(measured: Measured, files: ResultFiles) -> Path:
     except EpochmarkError as error:
         complain(error)
     try:
-        return ResultFiles(Path(tempfile.gettempdir())).save(measured.record, measured.stderr)
+        return ResultFiles(temporary_root()).save(measured.record, measured.stderr)
     except EpochmarkError as error:
         document = encode_record(measured.record).decode()
         raise EpochmarkError(f"{error}\nThis is the record:\n{document}") from error

@@ -9,20 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.workloads.mnist_files import (
-    IDX_FILES,
-    TEST_IMAGES,
-    TEST_LABELS,
-    TRAIN_IMAGES,
-    TRAIN_LABELS,
-)
-
-SHA256: Mapping[str, str] = {
-    TRAIN_IMAGES.name: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    TRAIN_LABELS.name: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    TEST_IMAGES.name: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    TEST_LABELS.name: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-}
+from epochmark.workloads.mnist_files import IDX_FILES
 
 Contents = Mapping[str, bytes]
 """The bytes of the four IDX files by file name."""
@@ -52,7 +39,7 @@ def idx_contents(arrays: Mapping[str, npt.NDArray[np.uint8]]) -> Contents:
 def verify_contents(contents: Contents) -> None:
     """Raise ``SourceError`` naming the first file whose bytes are not the original's."""
     for file in IDX_FILES:
-        if hashlib.sha256(contents[file.name]).hexdigest() != SHA256[file.name]:
+        if hashlib.sha256(contents[file.name]).hexdigest() != file.sha256:
             raise SourceError(f"SHA-256 of {file.name} is not that of MNIST")
 
 
@@ -71,5 +58,5 @@ def verify_folder(folder: Path) -> None:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise SourceError(f"{file.name}: {error.strerror or error}") from error
-        if digest != SHA256[file.name]:
+        if digest != file.sha256:
             raise SourceError(f"SHA-256 of {file.name} is not that of MNIST")

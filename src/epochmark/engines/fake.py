@@ -6,7 +6,9 @@ like a correct engine that takes no time. Its results are its own family and ran
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -65,10 +67,21 @@ DEFAULTS: Dict[str, Any] = {
     # warnings given while training, and bytes of memory asked for when the model is built
     "warnings": 0,
     "allocate_bytes": 0,
+    # how fast the worker's clock runs during the fit, and whether it is set right before its end
+    "clock_rate": 1.0,
+    "clock_recovers": False,
+    # the steps of the first epoch after which the launcher is stopped, and goes on
+    "launcher_stopped": [],
+    # what "open" says: the description of a device; and the versions of the engine's packages
+    "description": None,
+    "versions": {},
     # in which method to fail ("list", "open", "load", "build", "fit", "evaluate", "replay",
     # "operations"), how
-    # ("raise", "lack" a module, "exit", "kill", "hang", "spin", "garbage", "flood"), and in fit
-    # after which step
+    # ("raise", "lack" a module, "exit", "kill", "hang", "spin", "garbage", "flood", "flood-laps",
+    # "flood-output", "crash" with a signal, "bad_alloc", "say" the reports or lines
+    # of "says" and go on), and in fit after which step
+    "says": [],
+    "signal": "SIGSEGV",
     "fail_in": None,
     "fail_how": "raise",
     "fail_at_step": 0,
@@ -129,8 +142,11 @@ class FakeEngine(Engine):
         for device in DEVICES:
             if device.id == wanted:
                 self._device = device
-                return device
+                return Device(device.id, self._script["description"] or device.description)
         raise DeviceUnavailableError(f"fake has no {settings.device}; it has cpu, gpu:0")
+
+    def versions(self) -> Dict[str, str]:
+        return {**super().versions(), **_read_script()["versions"]}
 
     def _shift_gears(self, settings: Settings) -> None:
         """What the tuned settings do, by the script."""
@@ -148,7 +164,13 @@ class FakeEngine(Engine):
         self._memory = np.ones(self._script["allocate_bytes"], np.uint8)
 
     def fit(self, data: int, stopwatch: Stopwatch) -> None:
+        true_clock, rate = time.perf_counter_ns, self._script["clock_rate"]
+        start_ns = true_clock()
+        if rate != 1.0:
+            time.perf_counter_ns = lambda: start_ns + int(rate * (true_clock() - start_ns))
         self._train(stopwatch)
+        if self._script["clock_recovers"]:
+            time.perf_counter_ns = true_clock
         time.sleep(self._script["unsynchronised_s"])
         if self._script["tidying_s"]:
             stopwatch.trained()
@@ -169,6 +191,9 @@ class FakeEngine(Engine):
                 if self._script["step_s"]:
                     time.sleep(self._script["step_s"])
                 self._fail("fit", (epoch - 1) * steps_per_epoch + step)
+                if epoch == 1 and step in self._script["launcher_stopped"]:
+                    first = step == self._script["launcher_stopped"][0]
+                    os.kill(os.getppid(), signal.SIGSTOP if first else signal.SIGCONT)
                 since_lap += 1
                 if stopwatch.wants_lap() and step < steps:
                     if not stopwatch.lap(since_lap, loss, 0.9):
@@ -235,21 +260,51 @@ class FakeEngine(Engine):
         if step is not None and step < self._script["fail_at_step"]:
             return
         how = self._script["fail_how"]
-        if how == "raise":
-            raise RuntimeError("the fake engine was told to fail")
-        if how == "lack":
-            importlib.import_module("a_module_nobody_has")
-        if how == "exit":
-            os._exit(3)
-        if how == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if how == "garbage":
-            os.write(int(sys.argv[1]), b'{"report": "Lap", "steps": "many"}\n')
-        if how == "flood":
-            os.write(int(sys.argv[1]), b"x" * (2 << 20))
+        if how == "say":
+            self._script["fail_in"] = None
+            for told in self._script["says"]:
+                _say(told if isinstance(told, str) else json.dumps(told))
+            return
+        _end(how, self._script["signal"])
+        _flood(how)
         while True:
             if how != "spin":
                 time.sleep(3600)
+
+
+def _end(how: str, crash: str) -> None:
+    """End the fit, or the process, in that way; do nothing for another one."""
+    if how == "raise":
+        raise RuntimeError("the fake engine was told to fail")
+    if how == "lack":
+        importlib.import_module("a_module_nobody_has")
+    if how == "exit":
+        os._exit(3)
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "crash":
+        os.kill(os.getpid(), signal.Signals[crash])
+    if how == "bad_alloc":
+        library = "libc++.1.dylib" if sys.platform == "darwin" else "libstdc++.so.6"
+        ctypes.CDLL(library)._Znwm(ctypes.c_size_t(1 << 62))  # operator new; nobody catches it
+
+
+def _flood(how: str) -> None:
+    """Write what is no report, or too much of what is, in that way; nothing for another one."""
+    if how == "garbage":
+        _say('{"report": "Lap", "steps": "many"}')
+    if how == "flood":
+        os.write(int(sys.argv[1]), b"x" * (2 << 20))
+    while how == "flood-output":
+        os.write(1, b"x" * (1 << 16))
+    for end_ns in itertools.count(1) if how == "flood-laps" else ():
+        lap = {"epoch": 1, "steps": 1, "end_ns": end_ns, "loss": 0.1, "accuracy": 0.9}
+        _say(json.dumps({"report": "Lap", **lap}))
+
+
+def _say(line: str) -> None:
+    """A line on the pipe for reports, past all that an honest worker has in its way."""
+    os.write(int(sys.argv[1]), line.encode() + b"\n")
 
 
 ENGINE = FakeEngine()

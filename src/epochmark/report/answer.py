@@ -109,6 +109,11 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     if record.peak_memory_bytes is not None:
         facts.append(("peak memory", f"{record.peak_memory_bytes / 2**20:,.0f} MiB"))
     facts += _power_facts(record)
+    seen = record.timing.launcher
+    if seen is not None and seen.absent_s:
+        facts.append(
+            ("not watched", f"{seconds_text(seen.absent_s)}: epochmark was stopped itself")
+        )
     if record.engine.tuned_settings is not None:
         facts.append(("tuned settings", settings_text(record.engine.tuned_settings)))
     if record.failure is not None:

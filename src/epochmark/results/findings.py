@@ -35,6 +35,7 @@ class FindingCode(Enum):
     DEVICE_MISMATCH = "device-mismatch"
     WORK_INCOMPLETE = "work-incomplete"
     IMPLAUSIBLE = "implausible"
+    CLOCKS_DISAGREE = "clocks-disagree"
     LAPS_UNSYNCHRONISED = "laps-unsynchronised"
     FOREIGN_LOAD = "foreign-load"
     STEAL_TIME = "steal-time"
@@ -54,13 +55,14 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.WORKER_CRASHED: _Meaning(
         "invalid",
         "the worker process crashed",
-        "read the stderr file beside the record; if the engine's framework crashed, try another "
-        "version of it",
+        "read the stderr file beside the record; a mistake in the framework or a build of it for "
+        "other processors is likelier than a lack of memory: try another version of it",
     ),
     FindingCode.WORKER_KILLED: _Meaning(
         "invalid",
         "the worker process was killed",
-        "if memory ran out (see the system log), close other programs or use a smaller --batch",
+        "SIGKILL is what the system sends when memory runs out (see its log): close other programs "
+        "or use a smaller --batch; every other signal was sent by a program or a person",
     ),
     FindingCode.WORKER_HUNG: _Meaning(
         "invalid",
@@ -84,7 +86,7 @@ MEANING: dict[FindingCode, _Meaning] = {
     ),
     FindingCode.PROTOCOL_BROKEN: _Meaning(
         "invalid",
-        "the worker's report could not be understood",
+        "the worker reported what cannot be, or too much",
         "the engine file is at fault: report it, with the stderr file beside the record",
     ),
     FindingCode.CONTRADICTORY: _Meaning(
@@ -138,6 +140,12 @@ MEANING: dict[FindingCode, _Meaning] = {
         "it was faster than this processor can compute",
         "the engine leaves work out or ends laps too early: report it; if the processor was "
         "slower when 'epochmark limits' measured it, measure its limits again and run again",
+    ),
+    FindingCode.CLOCKS_DISAGREE: _Meaning(
+        "invalid",
+        "the worker's clock and the launcher's tell different times",
+        "run it again; if it comes back, the worker's times are wrong: report it, and how the "
+        "engine's Python was installed",
     ),
     FindingCode.LAPS_UNSYNCHRONISED: _Meaning(
         "disturbed",

@@ -61,10 +61,15 @@ def decode_document(document: bytes, kind: type[AnyMachineFile], known: int) -> 
 
 
 def save_document(file: Path, content: MachineFile, what: str) -> Path:
-    """Replace the file. Raises ``EpochmarkError``, which calls it ``what``, when that fails."""
+    """Replace the file, by one that can be read again. Raises ``EpochmarkError``, which calls it
+    ``what``, when that fails."""
     try:
+        document = msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+        decode_document(document, type(content), content.format)
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+        write_atomically(file, document)
+    except ValueError as error:
+        raise EpochmarkError(f"{what} cannot be saved: {error}, so nobody could read it") from error
     except OSError as error:
         raise EpochmarkError(
             f"{what} cannot be saved in {file.parent}: {error.strerror or error}"

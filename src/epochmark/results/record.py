@@ -10,6 +10,7 @@ from msgspec import Meta
 SCHEMA_VERSION = 3
 MAX_EPOCHS = 1000
 """Longer runs measure nothing more."""
+MAX_LAPS = 200_000
 
 ShortText = Annotated[str, Meta(max_length=300)]
 LongText = Annotated[str, Meta(max_length=2000)]
@@ -148,14 +149,30 @@ class Epoch(_Part, frozen=True, kw_only=True):
     accuracy: float | None
 
 
+class LauncherClock(_Part, frozen=True, kw_only=True):
+    """The fit by the clock of the process that started the worker: at least ``fit_low_ns``, at most
+    ``fit_high_ns``, from when reports came.
+
+    ``lap_gap_ns`` is by how much a lap's end lay outside what that clock allows, of all laps the
+    most. ``absent_s`` is for how much of the fit that process was stopped itself.
+    """
+
+    fit_low_ns: Nanoseconds
+    fit_high_ns: Nanoseconds
+    lap_gap_ns: Nanoseconds = 0
+    absent_s: Seconds = 0.0
+
+
 class Timing(_Part, frozen=True, kw_only=True):
     """Raw times. ``startup_s`` is process start to clock start; ``fit_ns`` is the whole fit,
-    ``trained_ns`` the part of it until the training was done, where the engine tells."""
+    ``trained_ns`` the part of it until the training was done, where the engine tells. ``launcher``
+    is what the launcher's own clock says of it."""
 
     startup_s: Seconds | None
     fit_ns: Nanoseconds | None
     trained_ns: Nanoseconds | None = None
-    laps: Annotated[list[Lap], Meta(max_length=200_000)]
+    laps: Annotated[list[Lap], Meta(max_length=MAX_LAPS)]
+    launcher: LauncherClock | None = None
 
 
 class Learning(_Part, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from pathlib import Path
 from epochmark.errors import EpochmarkError, in_home
 from epochmark.results.dates import age_order
 from epochmark.results.json_text import RecordError
+from epochmark.results.readable import readable
 from epochmark.results.record import Record
 from epochmark.results.upgrades import MAX_RECORD_BYTES, decode_record, encode_record
 
@@ -74,8 +75,10 @@ class ResultFiles:
     def save(self, record: Record, stderr: bytes = b"") -> Path:
         """Write the record, and what its worker wrote to stderr into a side file; return its path.
 
-        Raises ``EpochmarkError`` when it cannot be written; nothing half-written is left then.
+        A record that nobody could read again is written as that of a failure (``readable``). Raises
+        ``EpochmarkError`` when it cannot be written; nothing half-written is left then.
         """
+        record = readable(record)
         day = record.created[:10]
         device = re.sub(r"[^a-z0-9]", "", record.device.requested)[:16]
         name = f"{day}-{record.engine.name}-{device}-{record.id[:8]}"

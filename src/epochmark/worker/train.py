@@ -8,7 +8,6 @@ import resource
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Dict, Optional
 
 import numpy as np
@@ -67,7 +66,7 @@ class Run:
         pipe.send(Opened(device.id, device.description))
 
         self._enter("loading")
-        images, labels, test_images, test_labels = read_idx_folder(Path(job.data_folder))
+        images, labels, test_images, test_labels = read_idx_folder(job.data_folder, verify=True)
         data = engine.load(images, labels)
 
         self._enter("building")
@@ -124,7 +123,7 @@ def failure_of(error: BaseException, phase: str) -> Failed:
     """An engine's exception as a report: its type and what its message says in short."""
     return Failed(
         phase=phase,
-        exception=type(error).__name__,
+        exception=type(error).__name__[:300],
         message=in_short(str(error)),
         usage=isinstance(error, UnavailableError),
     )

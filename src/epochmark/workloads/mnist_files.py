@@ -5,6 +5,7 @@ Runs in the worker too, so in foreign interpreters: Python 3.9, standard library
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple, Union
 
@@ -15,11 +16,13 @@ import numpy.typing as npt
 class IdxFile(NamedTuple):
     """One file in IDX format: big-endian 32-bit magic and shape, then one unsigned byte a value.
 
-    The magic is 0x0800 (unsigned bytes) plus the number of dimensions.
+    The magic is 0x0800 (unsigned bytes) plus the number of dimensions. ``sha256`` is that of the
+    original file (hexadecimal).
     """
 
     name: str
     shape: tuple[int, ...]
+    sha256: str
 
     @property
     def header(self) -> bytes:
@@ -32,25 +35,43 @@ class IdxFile(NamedTuple):
         return len(self.header) + int(np.prod(self.shape))
 
 
-TRAIN_IMAGES = IdxFile("train-images-idx3-ubyte", (60_000, 28, 28))
-TRAIN_LABELS = IdxFile("train-labels-idx1-ubyte", (60_000,))
-TEST_IMAGES = IdxFile("t10k-images-idx3-ubyte", (10_000, 28, 28))
-TEST_LABELS = IdxFile("t10k-labels-idx1-ubyte", (10_000,))
+TRAIN_IMAGES = IdxFile(
+    "train-images-idx3-ubyte",
+    (60_000, 28, 28),
+    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+)
+TRAIN_LABELS = IdxFile(
+    "train-labels-idx1-ubyte",
+    (60_000,),
+    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+)
+TEST_IMAGES = IdxFile(
+    "t10k-images-idx3-ubyte",
+    (10_000, 28, 28),
+    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+)
+TEST_LABELS = IdxFile(
+    "t10k-labels-idx1-ubyte",
+    (10_000,),
+    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+)
 IDX_FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
 Bytes = npt.NDArray[np.uint8]
 
 
-def read_idx_folder(folder: Union[str, Path]) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+def read_idx_folder(
+    folder: Union[str, Path], verify: bool = False
+) -> tuple[Bytes, Bytes, Bytes, Bytes]:
     """Training images, training labels, test images, test labels, all uint8 and read-only.
 
     Shapes ``(60000, 28, 28)``, ``(60000,)``, ``(10000, 28, 28)``, ``(10000,)``. Raises
     ``ValueError`` for a file of another size or header or for a label above 9, ``OSError`` for one
-    that cannot be read. Content is not verified here: ``epochmark.datasets`` does that once, before
-    a worker is started.
+    that cannot be read; with ``verify`` also for one whose bytes are not the original's. A worker
+    wants that: the files that ``epochmark.datasets`` has verified may be others by now.
     """
     train_images, train_labels, test_images, test_labels = (
-        _read_idx(Path(folder) / file.name, file) for file in IDX_FILES
+        _read_idx(Path(folder) / file.name, file, verify) for file in IDX_FILES
     )
     for labels, file in ((train_labels, TRAIN_LABELS), (test_labels, TEST_LABELS)):
         if labels.max() > 9:
@@ -58,7 +79,7 @@ def read_idx_folder(folder: Union[str, Path]) -> tuple[Bytes, Bytes, Bytes, Byte
     return train_images, train_labels, test_images, test_labels
 
 
-def _read_idx(path: Path, file: IdxFile) -> Bytes:
+def _read_idx(path: Path, file: IdxFile, verify: bool) -> Bytes:
     with path.open("rb") as stream:
         content = stream.read(file.size + 1)
     if len(content) != file.size:
@@ -68,5 +89,7 @@ def _read_idx(path: Path, file: IdxFile) -> Bytes:
         )
     if not content.startswith(file.header):
         raise ValueError(f"{path}: not the IDX header of {file.name}")
+    if verify and hashlib.sha256(content).hexdigest() != file.sha256:
+        raise ValueError(f"{path}: not MNIST's {file.name}; it was changed after it was verified")
     values = np.frombuffer(content, dtype=np.uint8, offset=len(file.header))
     return values.reshape(file.shape)
