@@ -7,7 +7,6 @@ computes everything anew, is not found out.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,10 +15,10 @@ from typing import Any
 import msgspec
 
 import epochmark
-from epochmark.bench.request import RunRequest
+from epochmark.bench.departures import departures, threads_named
 from epochmark.bench.validity import judge
 from epochmark.results.digest import digest_of
-from epochmark.results.headline import headline_of, replay_verdict
+from epochmark.results.headline import headline_of, observed_precision
 from epochmark.results.record import Headline, Record
 from epochmark.results.upgrades import RecordError, decode_record
 from epochmark.workloads import WORKLOADS
@@ -29,7 +28,6 @@ SAME = 1e-9
 SAME_LOSS = 2e-5
 """Running losses are kept to six digits."""
 
-_DEPARTURE = re.compile(r"batch \d+|\d+ epochs|\d+ steps|quick|settle")
 _ARCHITECTURES = {
     "Apple": ("arm64", "aarch64"),
     "Intel": ("x86_64", "i686", "AMD64"),
@@ -134,18 +132,12 @@ def _labels(record: Record) -> Iterator[str]:
     workload = WORKLOADS[run.name]
     if run.version != workload.version:
         yield f"it is of {run.name} version {run.version}, only {workload.version} is known here"
-    asked = RunRequest(
-        engine=record.engine.name,
-        epochs=None if run.max_steps is not None or run.settle else run.epochs,
-        max_steps=run.max_steps,
-        quick=run.quick,
-        settle=run.settle,
-        batch_size=run.batch_size,
-    )
-    named = {departure for departure in run.variant if _DEPARTURE.fullmatch(departure)}
-    if named != set(asked.variant()):
-        wanted = ", ".join(asked.variant()) or "no variant"
-        yield f"it is labelled {', '.join(sorted(named)) or 'no variant'}, its fields say {wanted}"
+    wanted = departures(record, threads_named(record))
+    if sorted(run.variant) != wanted:
+        yield (
+            f"it is labelled {', '.join(sorted(run.variant)) or 'no variant'}, its fields say "
+            f"{', '.join(wanted) or 'no variant'}"
+        )
     tuned = record.engine.tuned_settings is not None
     if tuned != (record.engine.tuning == "tuned"):
         has = "has" if tuned else "lacks"
@@ -154,8 +146,7 @@ def _labels(record: Record) -> Iterator[str]:
 
 def _precision(record: Record) -> Iterator[str]:
     """The observed precision is the tightest whose tolerance the replay met."""
-    verdict = replay_verdict(record)
-    observed = verdict.precision if verdict else None
+    observed = observed_precision(record)
     if record.precision.observed != observed:
         yield f"it is labelled {record.precision.observed}, its replay shows {observed}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from epochmark.bench.departures import influences_text
 from epochmark.bench.disturbances import disturbances
 from epochmark.results.arithmetic import (
     MINIMAL_FILTERING,
@@ -12,7 +13,7 @@ from epochmark.results.arithmetic import (
     direct_gflop_per_s,
     most_images_per_s,
 )
-from epochmark.results.findings import FindingCode, make_finding
+from epochmark.results.findings import MEANING, FindingCode, make_finding
 from epochmark.results.headline import (
     ends_by_itself,
     expected_steps,
@@ -60,12 +61,22 @@ def judge(record: Record) -> list[Finding]:
     if record.failure is not None:
         failure = record.failure
         code = FindingCode.OUT_OF_MEMORY if _lacked_memory(failure) else _FAILURES[failure.kind]
-        return [make_finding(code, f"while {failure.phase}: {failure.message}")]
+        told = f"while {failure.phase}: {failure.message}{influences_text(record)}"
+        return [make_finding(code, told)]
     checks = (
         _device, _work, _loss, _parity, _precision, _learning, _plausible, _clock, disturbances,
         _limited,
     )  # fmt: skip
-    return [finding for check in checks for finding in check(record)]
+    found = [finding for check in checks for finding in check(record)]
+    return [_with_influences(finding, record) for finding in found]
+
+
+def _with_influences(finding: Finding, record: Record) -> Finding:
+    """Wrong work may be that of a variable or a file of the user's: name those that are there."""
+    code = FindingCode(finding.code)
+    if MEANING[code].validity != "invalid":
+        return finding
+    return make_finding(code, finding.detail + influences_text(record))
 
 
 def _lacked_memory(failure: Failure) -> bool:

@@ -23,7 +23,8 @@ _LOCK_WAIT_S = 60.0
 
 def cache_folder() -> Path:
     """Where the four files are, or will be."""
-    return Path(platformdirs.user_cache_dir("epochmark", appauthor=False)) / "mnist"
+    folder = Path(platformdirs.user_cache_dir("epochmark", appauthor=False)) / "mnist"
+    return folder.absolute()
 
 
 def store(contents: Contents, folder: Path) -> Path:

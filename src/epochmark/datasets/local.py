@@ -35,7 +35,7 @@ class LocalPlace:
 def known_places() -> tuple[LocalPlace, ...]:
     """Where Keras keeps its copy; where examples let torchvision put one (it has no default)."""
     home = Path.home()
-    keras_home = Path(os.environ.get("KERAS_HOME") or home / ".keras")
+    keras_home = Path(os.environ.get("KERAS_HOME") or home / ".keras").absolute()
     roots = (
         Path("data").absolute(),
         home / "data",

@@ -46,12 +46,12 @@ def get_mnist(
 
     ``data`` (or else the environment variable EPOCHMARK_DATA) names the only source to use;
     without it come our own cache and then ``sources`` (default: ``default_sources()``).
-    Raises ``EpochmarkError``.
+    Raises ``EpochmarkError``. The folder is absolute: who reads it may be in another one.
     """
     if data is not None:
-        return _get_named("--data", data, progress)
+        return _get_named("--data", Path(data).absolute(), progress)
     if named := os.environ.get(DATA_VARIABLE):
-        return _get_named(DATA_VARIABLE, Path(named).expanduser(), progress)
+        return _get_named(DATA_VARIABLE, Path(named).expanduser().absolute(), progress)
     folder = cache_folder()
     reasons: list[tuple[str, str]] = []
     try:

@@ -62,7 +62,7 @@ class Environments:
             return cls(Path(named).expanduser().absolute())
         import platformdirs
 
-        return cls(platformdirs.user_data_path("epochmark") / "environments")
+        return cls(platformdirs.user_data_path("epochmark").absolute() / "environments")
 
     def all(self) -> list[Environment]:
         """Every finished environment, by name. A folder without our manifest is none."""

@@ -72,7 +72,8 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.ENGINE_FAILED: _Meaning(
         "invalid",
         "the engine reported an error",
-        "the message names it; the stderr file beside the record has the rest",
+        "the message names it, and what is set there, if anything; the stderr file beside the "
+        "record has the rest",
     ),
     FindingCode.OUT_OF_MEMORY: _Meaning(
         "invalid",
@@ -88,12 +89,14 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.LOSS_DIVERGED: _Meaning(
         "invalid",
         "the training loss became NaN or infinite",
-        "the engine computes wrongly on this device; update its framework or driver",
+        "take away what is set there, if the line above names anything; else the engine computes "
+        "wrongly on this device: update its framework or driver",
     ),
     FindingCode.LOSS_FLAT: _Meaning(
         "invalid",
         "the training loss did not fall: nothing was learned",
-        "the engine computes wrongly on this device; update its framework or driver",
+        "take away what is set there, if the line above names anything; else the engine computes "
+        "wrongly on this device: update its framework or driver",
     ),
     FindingCode.LEARNING_OUT_OF_BAND: _Meaning(
         "invalid",
@@ -104,7 +107,8 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.PARITY_FAILED: _Meaning(
         "invalid",
         "ten replayed training steps gave other losses than the exact computation",
-        "the engine does other arithmetic than it says; update its framework or driver",
+        "take away what is set there, if the line above names anything; else the engine does other "
+        "arithmetic than it says: update its framework or driver",
     ),
     FindingCode.PARITY_MISSING: _Meaning(
         "invalid",
@@ -124,7 +128,8 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.WORK_INCOMPLETE: _Meaning(
         "invalid",
         "fewer or other steps were reported than the workload has",
-        "the engine file is at fault: report it",
+        "take away what is set there, if the line above names anything; else the engine file is at "
+        "fault: report it",
     ),
     FindingCode.IMPLAUSIBLE: _Meaning(
         "invalid",

@@ -45,10 +45,10 @@ class ResultFiles:
         """The folder named by ``EPOCHMARK_RESULTS``, else ``results`` in the user's data folder."""
         named = os.environ.get(FOLDER_VARIABLE)
         if named:
-            return cls(Path(named).expanduser())
+            return cls(Path(named).expanduser().absolute())
         import platformdirs
 
-        return cls(platformdirs.user_data_path("epochmark") / "results")
+        return cls(platformdirs.user_data_path("epochmark").absolute() / "results")
 
     def check_writable(self) -> None:
         """Find out before minutes are spent whether a record could be saved here.
