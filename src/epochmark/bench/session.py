@@ -15,6 +15,7 @@ import numpy as np
 import epochmark
 from epochmark.bench.departures import departures
 from epochmark.bench.interpreter import Interpreter
+from epochmark.bench.last_words import last_words
 from epochmark.bench.launcher import WorkerOutcome, launch, signal_name
 from epochmark.bench.quick import QuickStop
 from epochmark.bench.request import RunRequest
@@ -268,11 +269,12 @@ def _failure_of(outcome: WorkerOutcome) -> parts.Failure | None:
     failed = outcome.last(protocol.Failed)
     status = outcome.exit_status
     killed = outcome.ending == "crashed" and status is not None and status < 0
+    told = last_words(outcome.stderr) if outcome.ending == "crashed" else ""
     return parts.Failure(
         kind="killed" if killed else outcome.ending,
         phase=phase.name if phase else "starting",
         exception=failed.exception if failed else None,
-        message=scrubbed(outcome.detail or "ended without a word"),
+        message=scrubbed((outcome.detail or "ended without a word") + told),
         exit_status=status if status is not None and status >= 0 else None,
         signal=signal_name(status) if status is not None and status < 0 else None,
     )

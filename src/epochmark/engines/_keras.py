@@ -125,10 +125,15 @@ class KerasEngine(Engine):
             "execution": "eager" if model.run_eagerly else "compiled train step",
             "jit_compile": getattr(model, "jit_compile", "no such setting"),
             "policy": self._keras.mixed_precision.global_policy().name,
-            "compute_type": model.layers[0].compute_dtype,
+            "compute_type": self._compute_type(),
             "layout": self._tuned.get("layout", "channels_last"),
             "data": f"NumPy {self._tuned.get('arrays', 'float64')} arrays to fit",
         }
+
+    def _compute_type(self) -> str:
+        """That of the policy; of float64 what came of it, since JAX leaves it at float32."""
+        named = str(self._model.layers[0].compute_dtype)
+        return str(self._model.get_weights()[0].dtype) if named == "float64" else named
 
     def _new_model(self, weights: Weights) -> Any:
         with self._scope():
@@ -203,7 +208,7 @@ def make_model(keras: Any, adam: Adam, tuned: Mapping[str, str]) -> Any:
             layers.Conv2D(64, (3, 3), activation="relu", data_format=layout),
             layers.MaxPooling2D((2, 2), data_format=layout),
             *([layers.Permute((2, 3, 1))] if first else []),
-            layers.Flatten(),
+            layers.Flatten(data_format="channels_last"),  # whatever the user's default is
             layers.Dense(128, activation="relu"),
             layers.Dense(10, activation="softmax", dtype="float32"),
         ]

@@ -52,8 +52,8 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.WORKER_CRASHED: _Meaning(
         "invalid",
         "the worker process crashed",
-        "read the stderr file beside the record; if the engine's framework crashed, try another "
-        "version of it",
+        "take away what is set there, if the line above names anything; read the stderr file "
+        "beside the record; if the engine's framework crashed, try another version of it",
     ),
     FindingCode.WORKER_KILLED: _Meaning(
         "invalid",

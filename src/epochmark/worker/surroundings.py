@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
@@ -135,11 +136,9 @@ def _without_paths(name: str, value: str) -> str:
 
 def python_mode() -> Dict[str, str]:
     """How this Python itself runs, where that costs time: by what it says, whoever asked for it."""
-    tracemalloc = sys.modules.get("tracemalloc")
-    tracing = tracemalloc is not None and tracemalloc.is_tracing()
     found = [
         *(["development mode"] if sys.flags.dev_mode else []),
-        *(["memory tracing"] if tracing else []),
+        *(["memory tracing"] if tracemalloc.is_tracing() else []),
         *(["a trace function"] if sys.gettrace() else []),
         *(["a profile function"] if sys.getprofile() else []),
         *(["debug build"] if hasattr(sys, "gettotalrefcount") else []),
