@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import site
 import subprocess
 import sys
 from collections.abc import Callable
@@ -400,3 +401,15 @@ def test_relative_data_is_that_of_the_users_folder(
     by_variable = epochmark.run("native", max_steps=1)
     assert {by_argument.outcome, by_variable.outcome} == {"completed"}
     assert len(list((tmp_path / "results").glob("*.json"))) == 2
+
+
+def test_the_users_own_packages_are_searched_only_where_numpy_is_nowhere_else(
+    with_numpy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (packages,) = with_numpy.parent.parent.glob("lib/python*/site-packages")
+    monkeypatch.setattr(site, "USER_SITE", str(packages))
+    assert "PYTHONPATH" not in Interpreter.own().environment
+    installed = str(Path(np.__file__).parent.parent)
+    monkeypatch.setattr(sys, "path", [*(p for p in sys.path if p != installed), str(packages)])
+    assert Interpreter.own().environment["PYTHONPATH"] == str(packages)
+    assert Interpreter.own().environment["PYTHONNOUSERSITE"] == "1"
