@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import site
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import epochmark
 from epochmark.bench.interpreter import Interpreter, choose_interpreter, inspect
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import measure
@@ -221,3 +223,193 @@ def test_an_environment_deleted_during_the_run_leaves_a_record(
     assert record.failure is not None
     assert record.failure.phase in ("loading", "building")
     assert record.failure.exception == "ModuleNotFoundError"
+
+
+def shim(folder: Path, **pythons: str) -> str:
+    """A version manager's stand-in: runs the Python that the current folder is meant for."""
+    cases = "\n".join(f'  {name}) exec "{python}" "$@";;' for name, python in pythons.items())
+    text = f'#!/bin/sh\ncase "$(cat .python-version 2>/dev/null)" in\n{cases}\nesac\n'
+    folder.mkdir()
+    return executable(folder / "python", text)
+
+
+def test_a_version_managers_stand_in_is_the_python_of_the_users_folder(
+    with_numpy: Path, bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = shim(tmp_path / "shims", mine=str(with_numpy), **{"*": str(bare)})
+    monkeypatch.setenv("PATH", f"{tmp_path / 'shims'}:{os.environ['PATH']}")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / ".python-version").write_text("mine\n")
+    monkeypatch.chdir(project)
+    assert choose_interpreter(FAKE, "python").python == with_numpy
+    monkeypatch.chdir(tmp_path)
+    assert Interpreter.foreign("python").python == Path(stand_in)
+
+
+def test_a_script_that_sets_things_up_and_starts_a_python_stays_what_is_started(
+    with_numpy: Path, tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it sets is recorded: the worker tells what it really has."""
+    monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
+    text = f'#!/bin/sh\nexport DNNL_MAX_CPU_ISA=SSE41\nexec "{with_numpy}" "$@"\n'
+    script = executable(tmp_path / "wrapper", text)
+    record = measure(
+        RunRequest(engine="fake"), mnist_folder, describe_machine(None), ignore,
+        interpreter=choose_interpreter(FAKE, script),
+    ).record  # fmt: skip
+    assert record.environment == {"DNNL_MAX_CPU_ISA": "SSE41"}
+    assert record.workload.variant == ["DNNL_MAX_CPU_ISA=SSE41"]
+
+
+def test_a_relative_pythonpath_is_that_of_the_users_folder(
+    bare: Path, tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for name in ("numpy", "numpy.libs"):
+        if (Path(np.__file__).parent.parent / name).exists():
+            (packages / name).symlink_to(Path(np.__file__).parent.parent / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "packages")
+    interpreter = choose_interpreter(FAKE, str(bare.relative_to(tmp_path)))
+    record = measure(
+        RunRequest(engine="fake"), mnist_folder, describe_machine(None), ignore,
+        interpreter=interpreter,
+    ).record  # fmt: skip
+    assert record.outcome == "completed", record.failure
+
+
+@pytest.mark.parametrize("kind", ["own", "managed"])
+def test_a_broken_numpy_of_the_users_does_not_reach_a_worker_of_ours(
+    kind: str,
+    managed: Environment,
+    tmp_path: Path,
+    mnist_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On PYTHONPATH, in the current folder, and among the user's own packages."""
+    broken = tmp_path / "broken"
+    users = broken / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    users.mkdir(parents=True)
+    for folder in (broken, users):
+        (folder / "numpy.py").write_text("raise ImportError('not the numpy you want')\n")
+    monkeypatch.chdir(broken)
+    monkeypatch.setenv("PYTHONPATH", str(broken))
+    monkeypatch.setenv("PYTHONUSERBASE", str(broken))
+    monkeypatch.setenv("PYTHONHOME", str(broken))
+    interpreter = Interpreter.own() if kind == "own" else Interpreter.of_environment(managed)
+    record = measure(
+        RunRequest(engine="native", max_steps=2), mnist_folder, describe_machine(None), ignore,
+        interpreter=interpreter,
+    ).record  # fmt: skip
+    assert record.outcome == "completed", record.failure
+
+
+@pytest.mark.parametrize("where", ["PYTHONPATH", "the user's own packages"])
+def test_our_own_worker_has_numpy_where_we_have_it(
+    where: str, bare: Path, tmp_path: Path, mnist_folder: Path
+) -> None:
+    """After ``pip install --user`` or ``--target``, what we need is in no other place."""
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    packages = tmp_path / "packages" / "lib" / version / "site-packages"
+    packages.mkdir(parents=True)
+    for package in Path(np.__file__).parent.parent.iterdir():
+        if package.name != "epochmark":
+            (packages / package.name).symlink_to(package)
+    (packages / "epochmark").symlink_to(Path(epochmark.__file__).parent)
+    if where != "PYTHONPATH":
+        configuration = bare.parent.parent / "pyvenv.cfg"
+        shared = "include-system-site-packages = true"
+        configuration.write_text(configuration.read_text().replace(shared[:-4] + "false", shared))
+    variables = {
+        "EPOCHMARK_RESULTS": str(tmp_path / "results"),
+        "EPOCHMARK_DATA": str(mnist_folder),
+        "TMPDIR": str(tmp_path),
+        "PYTHONUSERBASE": str(tmp_path / "packages"),
+        **({"PYTHONPATH": str(packages)} if where == "PYTHONPATH" else {}),
+    }
+    done = subprocess.run(
+        [bare, "-m", "epochmark", "run", "native", "--steps", "2", "--anyway"],
+        env={**os.environ, **variables},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "worker-crashed" not in done.stdout
+
+
+def test_a_worker_that_cannot_start_says_why(
+    bare: Path, mnist_folder: Path, tmp_path: Path
+) -> None:
+    record = measure(
+        RunRequest(engine="native"), mnist_folder, describe_machine(None), ignore,
+        interpreter=Interpreter("foreign", bare, {"PATH": "/bin"}),
+    ).record  # fmt: skip
+    assert record.failure is not None
+    assert "No module named 'numpy'" in record.failure.message
+
+
+def test_packages_by_another_name_and_without_metadata(
+    with_numpy: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renamed package tells its version; an empty ``*.dist-info`` is none."""
+    monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
+    (packages,) = with_numpy.parent.parent.glob("lib/python*/site-packages")
+    (packages / "torch").mkdir()
+    (packages / "torch" / "__init__.py").write_text("__version__ = '7.1+mine'\n")
+    (packages / "tensorflow").mkdir()
+    (packages / "tensorflow" / "__init__.py").write_text("raise ImportError('no')\n")
+    (packages / "torch-2.0.dist-info").mkdir()
+    nightly = packages / "tf_nightly-2.99.dev1.dist-info"
+    nightly.mkdir()
+    (nightly / "METADATA").write_text("Metadata-Version: 2.1\nName: tf-nightly\nVersion: 2.99\n")
+    (nightly / "RECORD").write_text("tensorflow/__init__.py,,\ntf_nightly.dist-info/METADATA,,\n")
+    versions = {}
+    for engine in ("keras-tensorflow", "torch"):
+        versions[engine] = measure(
+            RunRequest(engine=engine, max_steps=1), mnist_folder, describe_machine(None), ignore,
+            interpreter=choose_interpreter(get_engine(engine).info, str(with_numpy)),
+        ).record.engine.versions  # fmt: skip
+    assert versions["keras-tensorflow"]["tf-nightly"] == "2.99"
+    assert "torch" not in versions["torch"], "nothing opened, so nobody told a version"
+
+
+def test_a_module_without_a_distribution_tells_its_version_itself() -> None:
+    program = (
+        "import json, sys, types\n"
+        "sys.modules['torch'] = types.ModuleType('torch')\n"
+        "sys.modules['torch'].__version__ = '7.1+mine'\n"
+        "from epochmark.engines import get_engine\n"
+        "print(get_engine('torch').versions()['torch'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"7.1+mine\n"
+
+
+def test_relative_data_is_that_of_the_users_folder(
+    tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mnist").symlink_to(mnist_folder)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EPOCHMARK_RESULTS", "results")
+    by_argument = epochmark.run("native", max_steps=1, data=Path("mnist"))
+    monkeypatch.setenv("EPOCHMARK_DATA", "mnist")
+    by_variable = epochmark.run("native", max_steps=1)
+    assert {by_argument.outcome, by_variable.outcome} == {"completed"}
+    assert len(list((tmp_path / "results").glob("*.json"))) == 2
+
+
+def test_the_users_own_packages_are_searched_only_where_numpy_is_nowhere_else(
+    with_numpy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (packages,) = with_numpy.parent.parent.glob("lib/python*/site-packages")
+    monkeypatch.setattr(site, "USER_SITE", str(packages))
+    assert "PYTHONPATH" not in Interpreter.own().environment
+    installed = str(Path(np.__file__).parent.parent)
+    monkeypatch.setattr(sys, "path", [*(p for p in sys.path if p != installed), str(packages)])
+    assert Interpreter.own().environment["PYTHONPATH"] == str(packages)
+    assert Interpreter.own().environment["PYTHONNOUSERSITE"] == "1"

@@ -2,37 +2,77 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from epochmark.bench.environment import own_environment, recorded_environment
+from epochmark.bench.environment import NO_KERAS_HOME, foreign_environment, own_environment
 from epochmark.bench.patience import BUSY_START_S, FACTOR, FLOOR_S, IDLE_START_S, Patience
 from epochmark.bench.reports import ReportError, ReportReader, parse_report
 from epochmark.cli._console import printable
 from epochmark.cli._tables import _column_widths
 from epochmark.results.findings import MEANING, FindingCode, worst_validity
 from epochmark.worker.protocol import MAX_LINE_BYTES, Lap, Phase
+from epochmark.worker.surroundings import recorded_environment
 
 
-def test_a_worker_gets_what_it_needs_and_nothing_private() -> None:
+def test_a_worker_gets_what_it_needs_and_nothing_that_is_private_or_changes_the_work() -> None:
     given = {
-        "PATH": "/bin", "HOME": "/home/me", "OMP_NUM_THREADS": "2", "SECRET_TOKEN": "hunter2",
+        "PATH": "/bin", "HOME": "/home/me", "CUDA_VISIBLE_DEVICES": "1", "SECRET_TOKEN": "hunter2",
         "PYTHONPATH": "/mine", "PYTHONSTARTUP": "/mine.py", "LD_PRELOAD": "/spy.so",
+        "OMP_NUM_THREADS": "1", "GOMP_CPU_AFFINITY": "0", "CC": "gcc", "XLA_FLAGS": "--x",
+        "KERAS_HOME": "/mine", "KERAS_MAX_EPOCHS": "1", "TF_ENABLE_ONEDNN_OPTS": "0",
+        "NVIDIA_TF32_OVERRIDE": "1", "PYTHONHOME": "/mine", "JAX_DISABLE_JIT": "1",
     }  # fmt: skip
     assert own_environment(given) == {
-        "PATH": "/bin", "HOME": "/home/me", "OMP_NUM_THREADS": "2", "PYTHONNOUSERSITE": "1",
+        "PATH": "/bin", "HOME": "/home/me", "CUDA_VISIBLE_DEVICES": "1",
+        "PYTHONNOUSERSITE": "1", "KERAS_HOME": NO_KERAS_HOME,
     }  # fmt: skip
 
 
-def test_a_record_names_what_influences_performance_without_paths() -> None:
+def test_paths_mean_the_folder_we_were_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {
+        "PATH": "bin:/usr/bin", "PYTHONPATH": "a:/b:", "LD_PRELOAD": "./spy.so libx.so",
+        "JAX_COMPILATION_CACHE_DIR": "gs://bucket/x", "KERAS_HOME": "~/keras",
+    }  # fmt: skip
+    assert foreign_environment(given) == {
+        "PATH": f"{tmp_path}/bin:/usr/bin", "PYTHONPATH": f"{tmp_path}/a:/b:",
+        "LD_PRELOAD": f"{tmp_path}/spy.so libx.so",
+        "JAX_COMPILATION_CACHE_DIR": "gs://bucket/x", "KERAS_HOME": "~/keras",
+    }  # fmt: skip
+    assert own_environment({"PATH": "bin"})["PATH"] == f"{tmp_path}/bin"
+
+
+def test_a_record_names_what_can_change_the_work_without_paths_or_secrets() -> None:
     given = {
         "HOME": "/home/me",
         "OMP_NUM_THREADS": "2",
-        "XLA_FLAGS": "--xla_dump_to=/home/me/dump",
+        "XLA_FLAGS": "--xla_dump_to=/home/me/dump --xla_cpu_use_fusion_emitters=false",
+        "JAX_COMPILATION_CACHE_DIR": "/home/me/cache",
+        "JAX_ENABLE_COMPILATION_CACHE": "true",
+        "LD_PRELOAD": "/home/me/lib/libjemalloc.so.2",
+        "DNNL_MAX_CPU_ISA": "SSE41",
         "KERAS_BACKEND": "x" * 400,
-    }
-    assert recorded_environment(given) == {
-        "OMP_NUM_THREADS": "2", "XLA_FLAGS": "set", "KERAS_BACKEND": "x" * 300
+        "MKL_DEBUG_CPU_TYPE": "5\x1b[31m",
+        "TF_VAR_database": "hunter2", "TF_TOKEN_app": "hunter2", "JAX_API_KEY": "hunter2",
+        "CUDA_VERSION": "12.4", "TPU_WORKER_HOSTNAMES": "mine", "MY_VENDORS_SWITCH": "1",
+        "BEAM": "2",
     }  # fmt: skip
+    recorded = {
+        "OMP_NUM_THREADS": "2",
+        "XLA_FLAGS": "--xla_dump_to=… --xla_cpu_use_fusion_emitters=false",
+        "JAX_COMPILATION_CACHE_DIR": "set",
+        "JAX_ENABLE_COMPILATION_CACHE": "true",
+        "LD_PRELOAD": "libjemalloc.so.2",
+        "DNNL_MAX_CPU_ISA": "SSE41",
+        "KERAS_BACKEND": "x" * 200,
+        "MKL_DEBUG_CPU_TYPE": "5 [31m",
+    }
+    assert recorded_environment(given) == recorded
+    assert recorded_environment(given, ["BEAM"]) == {**recorded, "BEAM": "2"}
 
 
 def test_patience_before_the_first_lap_depends_on_whether_the_worker_computes() -> None:

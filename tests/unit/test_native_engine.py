@@ -86,6 +86,9 @@ def test_whole_epochs() -> None:
         "threads": 2,
         "instruction_set": native.instruction_sets()[0],
         "kernel_version": native.kernel_version(),
+        "build": "Release",
+        "compiler": native.compiler(),
+        "compute_type": "float32",
     }
 
 

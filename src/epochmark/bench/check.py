@@ -17,14 +17,14 @@ from typing import Any
 import msgspec
 
 import epochmark
-from epochmark.bench.request import RunRequest
+from epochmark.bench.departures import departures, threads_named
 from epochmark.bench.validity import judge
 from epochmark.engines import engine_names, get_engine
 from epochmark.results.consistency import TICKS_S, contradictions, unprintable_text
 from epochmark.results.dates import is_credible, moment
 from epochmark.results.digest import is_intact
 from epochmark.results.findings import FindingCode, worst_validity
-from epochmark.results.headline import headline_of, replay_verdict
+from epochmark.results.headline import headline_of, observed_precision
 from epochmark.results.json_text import RecordError, parsed, retyped
 from epochmark.results.record import SCHEMA_VERSION, Finding, Headline, Record
 from epochmark.results.upgrades import decode_record
@@ -35,7 +35,6 @@ SAME = 1e-9
 COUNTED_SHARE = 0.75
 """Linux counts all CPU time as somebody's, but for what its host takes unseen."""
 
-_DEPARTURE = re.compile(r"batch [0-9]+|[0-9]+ epochs|[0-9]+ steps|quick|settle")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+!_-]*")
 _ARCHITECTURES = {
     "Apple": ("arm64", "aarch64"),
@@ -190,24 +189,21 @@ def _labels(record: Record) -> Iterator[str]:
     workload = WORKLOADS[run.name]
     if run.version != workload.version:
         yield f"it is of {run.name} version {run.version}, only {workload.version} is known here"
-    asked = RunRequest(
-        engine=record.engine.name,
-        epochs=None if run.max_steps is not None or run.settle else run.epochs,
-        max_steps=run.max_steps,
-        quick=run.quick,
-        settle=run.settle,
-        batch_size=run.batch_size,
-    )
-    named = {departure for departure in run.variant if _DEPARTURE.fullmatch(departure)}
-    if named != set(asked.variant()):
-        wanted = ", ".join(asked.variant()) or "no variant"
-        yield f"it is labelled {', '.join(sorted(named)) or 'no variant'}, its fields say {wanted}"
+    wanted = departures(record, threads_named(record))
+    if sorted(run.variant) != wanted:
+        yield (
+            f"it is labelled {', '.join(sorted(run.variant)) or 'no variant'}, its fields say "
+            f"{', '.join(wanted) or 'no variant'}"
+        )
+    tuned = record.engine.tuned_settings is not None
+    if tuned != (record.engine.tuning == "tuned"):
+        has = "has" if tuned else "lacks"
+        yield f"it is labelled {record.engine.tuning}, and {has} tuned settings"
 
 
 def _precision(record: Record) -> Iterator[str]:
     """The observed precision is the tightest whose tolerance the replay met."""
-    verdict = replay_verdict(record)
-    observed = verdict.precision if verdict else None
+    observed = observed_precision(record)
     if record.precision.observed != observed:
         yield f"it is labelled {record.precision.observed}, its replay shows {observed}"
 

@@ -1,59 +1,22 @@
-"""The environment a worker starts from, and the variables of it that a record names."""
+"""The environment a worker starts from: ours for interpreters of ours, the user's for others."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+import site
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.machinery import PathFinder
+from pathlib import Path
 
-INFLUENCES_PERFORMANCE = (
-    "BLIS_NUM_THREADS",
-    "CC",
-    "CUDA_DEVICE_ORDER",
-    "CUDA_VISIBLE_DEVICES",
-    "CXX",
-    "DEV",
-    "GOMP_CPU_AFFINITY",
-    "HIP_VISIBLE_DEVICES",
-    "HSA_OVERRIDE_GFX_VERSION",
-    "JAX_PLATFORMS",
-    "KERAS_BACKEND",
-    "KMP_AFFINITY",
-    "KMP_BLOCKTIME",
-    "MALLOC_ARENA_MAX",
-    "MKL_NUM_THREADS",
-    "MLX_ENABLE_TF32",
-    "NUMEXPR_NUM_THREADS",
-    "NVIDIA_TF32_OVERRIDE",
-    "OMP_DYNAMIC",
-    "OMP_NUM_THREADS",
-    "OMP_PLACES",
-    "OMP_PROC_BIND",
-    "OMP_SCHEDULE",
-    "OMP_WAIT_POLICY",
-    "ONEDNN_MAX_CPU_ISA",
-    "OPENBLAS_NUM_THREADS",
-    "PJRT_DEVICE",
-    "PLAIDML_DEVICE_IDS",
-    "PLAIDML_EXPERIMENTAL",
-    "PYTORCH_ENABLE_MPS_FALLBACK",
-    "ROCR_VISIBLE_DEVICES",
-    "TF_DETERMINISTIC_OPS",
-    "TF_ENABLE_ONEDNN_OPTS",
-    "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_XLA_FLAGS",
-    "TPU_VISIBLE_CHIPS",
-    "VECLIB_MAXIMUM_THREADS",
-    "XLA_FLAGS",
-)
-"""Named in the record when set. A value that contains a path separator is given as "set"."""
+from epochmark.worker.surroundings import PLACES
 
-_NEEDED = (
+_KEPT = (
     "HOME",
     "LANG",
     "LC_ALL",
     "LC_CTYPE",
-    "LD_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH",
     "PATH",
     "TMPDIR",
@@ -65,32 +28,80 @@ _NEEDED = (
     "ROCM_PATH",
     "EPOCHMARK_FAKE",
     "EPOCHMARK_NATIVE_ISA",
+    *(name for name in PLACES if name not in ("CC", "CXX")),
 )
+"""What a run needs, and what chooses its device. All else that could change the work stays behind:
+threads, precision, layout, compilers, caches and switches are those of the framework itself."""
+
+_PATHS = (
+    "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME", "CUDA_HOME", "CUDA_PATH", "OCL_ICD_VENDORS", "ROCM_PATH", "KERAS_HOME",
+    "TORCH_HOME", "PYTHONHOME", "PYTHONUSERBASE", "JAX_COMPILATION_CACHE_DIR",
+    "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH", "CONDA_PREFIX", "VIRTUAL_ENV",
+)  # fmt: skip
+"""Folders, and lists of them, that mean the folder we were started in; a worker has its own."""
+
+_PRELOADED = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES")
+"""Names of libraries are looked up; only those with a separator are paths."""
+
+NO_KERAS_HOME = os.path.join(os.devnull, "keras")  # noqa: PTH118 - no path to look at
+"""A folder that cannot be: Keras then reads no keras.json, writes none, and takes its defaults."""
 
 
 def own_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a worker in an interpreter of ours gets: the allow-list, without the user's packages."""
-    kept = {
-        name: environment[name]
-        for name in (*_NEEDED, *INFLUENCES_PERFORMANCE)
-        if name in environment
-    }
-    return {**kept, "PYTHONNOUSERSITE": "1"}
+    """What a worker in an interpreter of ours gets: the allow-list, without the user's packages and
+    without the user's files that would change precision or layout."""
+    kept = {name: environment[name] for name in _KEPT if name in environment}
+    isolated = {"PYTHONNOUSERSITE": "1", "KERAS_HOME": NO_KERAS_HOME}
+    return {**_absolute(kept), **isolated}
+
+
+def with_our_packages(environment: Mapping[str, str]) -> dict[str, str]:
+    """For our own interpreter: where it has numpy only through the user's settings (``pip install
+    --user``, ``PYTHONPATH``), the worker gets that folder as well."""
+    users = {*_users_folders()}
+    if PathFinder.find_spec("numpy", [entry for entry in sys.path if entry not in users]):
+        return dict(environment)
+    found = PathFinder.find_spec("numpy", [entry for entry in sys.path if entry in users])
+    if found is None or found.origin is None:
+        return dict(environment)
+    return {**environment, "PYTHONPATH": str(Path(found.origin).absolute().parent.parent)}
+
+
+def _users_folders() -> Iterator[str]:
+    """Entries of our search path that the user's settings put there."""
+    for entry in ("", *os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+        yield entry
+        with contextlib.suppress(FileNotFoundError):  # the folder we are in was deleted
+            yield str(Path(entry).absolute())
+    yield site.getusersitepackages()
 
 
 def foreign_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a worker in the user's own interpreter gets: everything, as it is.
+    """What a worker in the user's own interpreter gets: everything, as it is, paths made absolute.
 
     Only what macOS sets for *our* interpreter is left out: it would make another one take ours for
     itself.
     """
-    return {name: value for name, value in environment.items() if name != "__PYVENV_LAUNCHER__"}
+    return _absolute(
+        {name: value for name, value in environment.items() if name != "__PYVENV_LAUNCHER__"}
+    )
 
 
-def recorded_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that influence performance, fit for a record: no path ever."""
-    return {
-        name: "set" if os.sep in environment[name] else environment[name][:300]
-        for name in INFLUENCES_PERFORMANCE
-        if name in environment
-    }
+def _absolute(environment: Mapping[str, str]) -> dict[str, str]:
+    """The same, whatever the folder a process starts in."""
+    absolute = dict(environment)
+    for name in _PATHS:
+        if name in environment and "://" not in environment[name]:
+            entries = environment[name].split(os.pathsep)
+            absolute[name] = os.pathsep.join(map(_from_here, entries))
+    for name in _PRELOADED:
+        if name in environment:
+            entries = environment[name].replace(os.pathsep, " ").split()
+            absolute[name] = " ".join(_from_here(one) if os.sep in one else one for one in entries)
+    return absolute
+
+
+def _from_here(path: str) -> str:
+    """Absolute, from the folder we are in; what is empty or begins with a home folder stays."""
+    return path if not path or path.startswith("~") else str(Path(path).absolute())

@@ -9,13 +9,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NoReturn
 
 import msgspec
 
-from epochmark.bench.environment import foreign_environment, own_environment
+from epochmark.bench.environment import (
+    foreign_environment,
+    own_environment,
+    with_our_packages,
+)
 from epochmark.engines import EngineInfo
 from epochmark.environments.requirements import Platform
 from epochmark.environments.store import Environment, Environments
@@ -56,7 +60,8 @@ class Interpreter:
     @classmethod
     def own(cls) -> Interpreter:
         """The one that runs us, from the allow-listed environment."""
-        return cls("own", Path(sys.executable), own_environment(os.environ))
+        environment = with_our_packages(own_environment(os.environ))
+        return cls("own", Path(sys.executable), environment)
 
     @classmethod
     def of_environment(cls, environment: Environment) -> Interpreter:
@@ -67,7 +72,8 @@ class Interpreter:
     def foreign(cls, name: str) -> Interpreter:
         """One the user names, by path or by a name on the PATH; it inherits everything.
 
-        Raises ``EpochmarkError`` (exit code 2) for what cannot be executed.
+        A version manager's stand-in picks another Python in another folder: there the one that it
+        picks here is taken. Raises ``EpochmarkError`` (exit code 2) for what cannot be executed.
         """
         path = in_home(Path(name).expanduser, f"name another --python than {name}")
         if path.is_dir():
@@ -78,7 +84,8 @@ class Interpreter:
         if found is None:
             what = "cannot be executed" if path.exists() else "does not exist"
             _refuse(f"--python {name}: no such interpreter; it {what}")
-        return cls("foreign", Path(found).absolute(), foreign_environment(os.environ))
+        named = cls("foreign", Path(found).absolute(), foreign_environment(os.environ))
+        return replace(named, python=_picked_here(named))
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
@@ -128,6 +135,35 @@ def inspect(interpreter: Interpreter, modules: Sequence[str]) -> Inspection:
             f"{python} does not answer like a Python interpreter: nothing came in "
             f"{INSPECTION_S:.0f} s"
         )
+
+
+def _picked_here(interpreter: Interpreter) -> Path:
+    """The executable that ``interpreter`` is when it is started in the user's folder, if that is
+    another one than elsewhere; else as it is named, since a script may do more than to choose."""
+    here = _executable(interpreter, None)
+    with tempfile.TemporaryDirectory(prefix="epochmark-") as elsewhere:
+        same = here is None or here == _executable(interpreter, elsewhere)
+    return interpreter.python if here is None or same else here
+
+
+def _executable(interpreter: Interpreter, folder: str | None) -> Path | None:
+    """What it calls itself in that folder; None for what does not answer like a Python."""
+    try:
+        answer = subprocess.run(
+            [str(interpreter.python), "-c", "import sys; print(sys.executable)"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=dict(interpreter.environment),
+            cwd=folder,
+            timeout=INSPECTION_S,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    path = Path((answer.splitlines() or [""])[-1])
+    return path if path.is_absolute() and path.exists() else None
 
 
 def find_interpreter(info: EngineInfo) -> Interpreter | None:

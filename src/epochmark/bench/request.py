@@ -69,7 +69,8 @@ class RunRequest:
         return (self.threads or usable_cores()) if self.device == "cpu" else 1
 
     def variant(self) -> list[str]:
-        """Every departure from the workload as specified and from the whole machine, sorted."""
+        """Every departure from the workload as specified, sorted; what the run itself departed in
+        is seen afterwards (``bench.departures``)."""
         departures = []
         if self.run_batch_size != self.workload.batch_size:
             departures.append(f"batch {self.batch_size}")
@@ -78,8 +79,6 @@ class RunRequest:
         elif self.run_epochs != self.workload.epochs and not self.settle:
             departures.append(f"{self.run_epochs} epochs")
         departures += [name for name in ("quick", "settle") if getattr(self, name)]
-        if self.threads is not None and self.threads != usable_cores():
-            departures.append(f"{self.threads} of {usable_cores()} threads")
         return sorted(departures)
 
     def check(self) -> None:

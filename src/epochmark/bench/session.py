@@ -13,8 +13,9 @@ import numpy as np
 
 import epochmark
 from epochmark.bench.crashes import CRASHES, signal_name
-from epochmark.bench.environment import recorded_environment
+from epochmark.bench.departures import departures
 from epochmark.bench.interpreter import Interpreter
+from epochmark.bench.last_words import last_words
 from epochmark.bench.launcher import WorkerOutcome, launch
 from epochmark.bench.order import RunOrder
 from epochmark.bench.quick import QuickStop
@@ -29,12 +30,13 @@ from epochmark.errors import EpochmarkError
 from epochmark.hardware.sensors import OpenSensor
 from epochmark.results import record as parts
 from epochmark.results.digest import sealed
-from epochmark.results.headline import headline_of, replay_verdict
+from epochmark.results.headline import headline_of, observed_precision
 from epochmark.results.limits import Limits
 from epochmark.results.readable import readable
 from epochmark.results.record import SCHEMA_VERSION, Machine, Record
 from epochmark.worker import protocol
 from epochmark.worker.protocol import Job, Report
+from epochmark.worker.surroundings import recorded_environment
 from epochmark.workloads import parity
 from epochmark.workloads.initial_weights import draw_weights
 
@@ -95,7 +97,7 @@ def measure(
                 batch_size=request.run_batch_size,
                 max_steps=request.max_steps,
                 threads=request.threads,
-                data_folder=str(data_folder),
+                data_folder=str(data_folder.absolute()),
                 weights_file=str(initial),
                 replay_weights_file=str(replay),
                 spawned_ns=spawned_ns,
@@ -158,6 +160,7 @@ def _record_of(
     checked = outcome.last(protocol.Checked)
     fitted = outcome.last(protocol.Fitted)
     finished = outcome.last(protocol.Finished)
+    hello = outcome.last(protocol.Hello)
     record = Record(
         schema=SCHEMA_VERSION,
         id=secrets.token_hex(6),
@@ -174,7 +177,7 @@ def _record_of(
             max_steps=request.max_steps,
             batch_size=request.run_batch_size,
             seed=request.seed,
-            variant=request.variant(),
+            variant=[],
             quick=request.quick,
             settle=request.settle,
         ),
@@ -215,14 +218,21 @@ def _record_of(
         sensors=outcome.sensors,
         failure=_failure_of(outcome),
         machine=machine,
-        environment=recorded_environment(interpreter.environment),
+        environment=hello.environment
+        if hello
+        else recorded_environment(
+            interpreter.environment, get_engine(request.engine).info.variables
+        ),
+        placement=parts.Placement(threads=fitted.busy_threads, cpus=fitted.their_cpus)
+        if fitted and fitted.busy_threads and fitted.their_cpus
+        else None,
         peak_memory_bytes=finished.peak_memory_bytes if finished else None,
     )
     record = scrubbed_record(record)
-    verdict = replay_verdict(record)
-    if verdict is not None:
-        precision = msgspec.structs.replace(record.precision, observed=verdict.precision)
-        record = msgspec.structs.replace(record, precision=precision)
+    precision = msgspec.structs.replace(record.precision, observed=observed_precision(record))
+    variant = departures(record, request.threads)
+    workload = msgspec.structs.replace(record.workload, variant=variant)
+    record = msgspec.structs.replace(record, precision=precision, workload=workload)
     record = msgspec.structs.replace(record, findings=judge(record))
     return readable(sealed(msgspec.structs.replace(record, headline=headline_of(record))))
 
@@ -246,6 +256,7 @@ def _engine_of(
 ) -> parts.EngineRun:
     info = get_engine(request.engine).info
     hello = outcome.last(protocol.Hello)
+    opened = outcome.last(protocol.Opened)
     return parts.EngineRun(
         name=info.name,
         family=info.family,
@@ -253,7 +264,10 @@ def _engine_of(
         adam_form=info.adam_form,
         tuning=request.tuning,
         tuned_settings=dict(request.tuned_settings) if request.tuning == "tuned" else None,
-        versions=hello.versions if hello else {},
+        versions={
+            **(hello.versions if hello else {}),
+            **(opened.versions if opened else {}),
+        },
         settings=settings,
         python=hello.python if hello else "unknown",
         interpreter=interpreter.kind,
@@ -275,11 +289,12 @@ def _failure_of(outcome: WorkerOutcome) -> parts.Failure | None:
     status = outcome.exit_status
     signal = signal_name(status) if status is not None and status < 0 else None
     killed = outcome.ending == "crashed" and signal is not None and signal not in CRASHES
+    told = last_words(outcome.stderr) if outcome.ending == "crashed" else ""
     return parts.Failure(
         kind="killed" if killed else outcome.ending,
         phase=phase.name if phase else "starting",
         exception=failed.exception if failed else None,
-        message=scrubbed(_detail_of(outcome)),
+        message=scrubbed(_detail_of(outcome) + told),
         exit_status=status if status is not None and status >= 0 else None,
         signal=signal,
     )

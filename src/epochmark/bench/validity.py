@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from epochmark.bench.crashes import CRASHES
+from epochmark.bench.departures import influences_text
 from epochmark.bench.disturbances import disturbances
 from epochmark.results.arithmetic import (
     MINIMAL_FILTERING,
@@ -14,7 +15,7 @@ from epochmark.results.arithmetic import (
     most_images_per_s,
 )
 from epochmark.results.consistency import contradictions
-from epochmark.results.findings import FindingCode, make_finding
+from epochmark.results.findings import MEANING, FindingCode, make_finding
 from epochmark.results.headline import (
     ends_by_itself,
     expected_steps,
@@ -66,7 +67,7 @@ def judge(record: Record) -> list[Finding]:
     if record.failure is not None:
         failure = record.failure
         code = FindingCode.OUT_OF_MEMORY if _lacked_memory(failure) else _code_of(failure)
-        detail = f"while {failure.phase}: {failure.message}"
+        detail = f"while {failure.phase}: {failure.message}{influences_text(record)}"
         if code in (FindingCode.OUT_OF_MEMORY, FindingCode.WORKER_KILLED):
             detail += _memory_allowed(record)
         return [make_finding(code, detail), *_contradictions(record)]
@@ -75,7 +76,16 @@ def judge(record: Record) -> list[Finding]:
         _clocks_agree,
         disturbances, _limited,
     )  # fmt: skip
-    return [finding for check in checks for finding in check(record)]
+    found = [finding for check in checks for finding in check(record)]
+    return [_with_influences(finding, record) for finding in found]
+
+
+def _with_influences(finding: Finding, record: Record) -> Finding:
+    """Wrong work may be that of a variable or a file of the user's: name those that are there."""
+    code = FindingCode(finding.code)
+    if MEANING[code].validity != "invalid":
+        return finding
+    return make_finding(code, finding.detail + influences_text(record))
 
 
 def _memory_allowed(record: Record) -> str:

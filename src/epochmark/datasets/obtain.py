@@ -46,10 +46,10 @@ def get_mnist(
 
     ``data`` (or else the environment variable EPOCHMARK_DATA) names the only source to use;
     without it come our own cache and then ``sources`` (default: ``default_sources()``).
-    Raises ``EpochmarkError``.
+    Raises ``EpochmarkError``. The folder is absolute: who reads it may be in another one.
     """
     if data is not None:
-        return _get_named("--data", data, progress)
+        return _get_named("--data", Path(data).absolute(), progress)
     if named := os.environ.get(DATA_VARIABLE):
         path = in_home(Path(named).expanduser, f"{DATA_VARIABLE} to other than {named}")
         return _get_named(DATA_VARIABLE, path.absolute(), progress)

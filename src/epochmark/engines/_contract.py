@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import Any, Callable, ClassVar, Literal, Mapping, Optional, Protocol, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from epochmark.engines._requirements import Requirements
+from epochmark.engines._versions import versions_of
 from epochmark.workloads import Workload
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -56,6 +56,8 @@ class EngineInfo:
     ``precisions`` are those that can be asked for, ``sets_threads`` says whether
     ``Settings.threads`` can; all else is refused before a worker is started. ``tunables`` are what
     tuned mode may change, the most promising first; without any the engine has no tuned mode.
+    ``variables`` are those of the environment that only this framework looks at, and that can
+    change its work (``worker.surroundings`` has those of all).
     """
 
     name: str
@@ -70,6 +72,7 @@ class EngineInfo:
     precisions: tuple[str, ...] = ("stock", "float32")
     tunables: tuple[Tunable, ...] = ()
     sets_threads: bool = True
+    variables: tuple[str, ...] = ()
 
     def tunables_on(self, device: str) -> tuple[Tunable, ...]:
         """What tuned mode may change on a device (``gpu:1``)."""
@@ -198,14 +201,14 @@ class Engine(ABC):
     info: ClassVar[EngineInfo]
 
     def versions(self) -> dict[str, str]:
-        """Version of each distribution in ``info.distributions`` that is installed."""
-        found: dict[str, str] = {}
-        for name in self.info.distributions:
-            try:
-                found[name] = metadata.version(name)
-            except metadata.PackageNotFoundError:
-                continue
-        return found
+        """Version of each distribution in ``info.distributions`` that is installed, and of others
+        that bring the same modules (``tf-nightly``); of a module that was imported and is of no
+        distribution, its own word."""
+        return versions_of(self.info.modules, self.info.distributions)
+
+    def user_settings(self) -> dict[str, str]:
+        """What files of the user's change in this framework, by the name of the file."""
+        return {}
 
     @abstractmethod
     def list_devices(self) -> list[Device]:

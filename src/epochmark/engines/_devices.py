@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+import os
+from typing import Optional, Sequence
 
 from epochmark.engines._contract import Device, DeviceUnavailableError, UnavailableError
 
@@ -18,6 +19,11 @@ def choose_device(engine: str, devices: Sequence[Device], wanted: str) -> Device
             return device
     there = ", ".join(device.id for device in devices) or "no device"
     raise DeviceUnavailableError(f"{engine} finds no device {wanted!r} here; it finds: {there}")
+
+
+def usable_cpus() -> Optional[int]:
+    """CPUs this process may use, None where the system does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
 def refuse_precision(engine: str, precision: str, device: Device, instead: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Callable, List, Optional, Tuple
 import numpy as np
 
 from epochmark.engines._contract import Device, Operations, Settings, UnavailableError
-from epochmark.engines._devices import choose_device, refuse_precision
+from epochmark.engines._devices import choose_device, refuse_precision, usable_cpus
 
 MATMUL_PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32"}
 """JAX's names for how float32 is multiplied; its default is TF32 on recent NVIDIA GPUs and
@@ -81,9 +81,10 @@ def operations_on(place: Any) -> Operations:
     )
 
 
-def usable_cpus() -> Optional[int]:
-    """CPUs this process may use, None where the system does not tell."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+def default_threads() -> Optional[int]:
+    """Threads JAX computes with: NPROC, which XLA reads, else one for each CPU it may use."""
+    said = os.environ.get("NPROC", "")
+    return int(said) if said.isdecimal() and int(said) else usable_cpus()
 
 
 def _limit_cpus(threads: int) -> None:

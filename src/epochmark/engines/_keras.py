@@ -8,8 +8,10 @@ epoch's loss and accuracy off the device there anyway.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from abc import abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar, ContextManager, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -35,6 +37,14 @@ EVALUATION_BATCH = 1000
 
 POLICIES = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 """Keras's policies for training in reduced precision; all else computes in float32."""
+
+KERAS_DEFAULTS = {
+    "floatx": "float32",
+    "epsilon": 1e-7,
+    "image_data_format": "channels_last",
+    "nnx_enabled": False,
+}
+"""What Keras takes where no keras.json says otherwise, of all it looks for there."""
 
 ARRAYS = Tunable(
     "arrays", ("float64", "float32"), "type of the images given to `fit`, which converts to float32"
@@ -66,6 +76,9 @@ class KerasEngine(Engine):
         if settings.precision in POLICIES:
             keras.mixed_precision.set_global_policy(POLICIES[settings.precision])
         return device
+
+    def user_settings(self) -> Dict[str, str]:
+        return keras_json()
 
     def load(self, images: Pixels, labels: Labels) -> Data:
         pixels = images[..., np.newaxis] / self._settings.workload.pixel_scale
@@ -112,9 +125,15 @@ class KerasEngine(Engine):
             "execution": "eager" if model.run_eagerly else "compiled train step",
             "jit_compile": getattr(model, "jit_compile", "no such setting"),
             "policy": self._keras.mixed_precision.global_policy().name,
-            "layout": self._tuned.get("layout", self._keras.backend.image_data_format()),
+            "compute_type": self._compute_type(),
+            "layout": self._tuned.get("layout", "channels_last"),
             "data": f"NumPy {self._tuned.get('arrays', 'float64')} arrays to fit",
         }
+
+    def _compute_type(self) -> str:
+        """That of the policy; of float64 what came of it, since JAX leaves it at float32."""
+        named = str(self._model.layers[0].compute_dtype)
+        return str(self._model.get_weights()[0].dtype) if named == "float64" else named
 
     def _new_model(self, weights: Weights) -> Any:
         with self._scope():
@@ -154,6 +173,25 @@ class KerasEngine(Engine):
         """Id of the device where a variable or an output of the model is."""
 
 
+def keras_json() -> Dict[str, str]:
+    """What the user's keras.json sets otherwise than Keras does without it; the back end is ours to
+    choose, whatever it says."""
+    home = os.environ.get("KERAS_HOME") or "~/.keras"
+    try:
+        text = (Path(home).expanduser() / "keras.json").read_text("utf-8")
+        said = json.loads(text)
+    except (OSError, RuntimeError, ValueError):  # Keras passes over what it cannot read
+        return {}
+    if not isinstance(said, dict):
+        return {"keras.json": "not a list of settings"}
+    others = [
+        f"{name} {str(said[name])[:40]}"
+        for name, value in KERAS_DEFAULTS.items()
+        if name in said and (said[name] != value or type(said[name]) is not type(value))
+    ]
+    return {"keras.json": ", ".join(others)} if others else {}
+
+
 def make_model(keras: Any, adam: Adam, tuned: Mapping[str, str]) -> Any:
     """The original script's model, compiled as it does.
 
@@ -161,7 +199,7 @@ def make_model(keras: Any, adam: Adam, tuned: Mapping[str, str]) -> Any:
     demands of a softmax. ``tuned`` are the values of the engine's tunables.
     """
     layers = keras.layers
-    layout = tuned.get("layout")
+    layout = tuned.get("layout", "channels_last")
     first = layout == "channels_first"
     model = keras.Sequential(
         [
@@ -170,7 +208,7 @@ def make_model(keras: Any, adam: Adam, tuned: Mapping[str, str]) -> Any:
             layers.Conv2D(64, (3, 3), activation="relu", data_format=layout),
             layers.MaxPooling2D((2, 2), data_format=layout),
             *([layers.Permute((2, 3, 1))] if first else []),
-            layers.Flatten(),
+            layers.Flatten(data_format="channels_last"),  # whatever the user's default is
             layers.Dense(128, activation="relu"),
             layers.Dense(10, activation="softmax", dtype="float32"),
         ]

@@ -27,7 +27,13 @@ from epochmark.engines._contract import (
     Tunable,
     Weights,
 )
-from epochmark.engines._jax import device_id, list_places, open_device, operations_on, usable_cpus
+from epochmark.engines._jax import (
+    default_threads,
+    device_id,
+    list_places,
+    open_device,
+    operations_on,
+)
 from epochmark.engines._requirements import JAX
 
 Data = Tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
@@ -139,19 +145,23 @@ class JaxEngine(Engine):
         import jax
 
         settings = {
-            "execution": "one jitted step"
+            "execution": "operation by operation, nothing jitted"
+            if jax.config.jax_disable_jit
+            else "one jitted step"
             if self._steps_per_call() == 1
             else f"{self._steps_per_call()} steps in one jitted scan",
             "layout": "NHWC",
             "data": "index gather on the device"
             if self._tuned["data"] == "device"
             else "index gather from host memory, each batch handed to the step",
-            "compute_type": "bfloat16" if self._settings.precision == "bfloat16" else "float32",
+            "compute_type": "bfloat16"
+            if self._settings.precision == "bfloat16"
+            else str(self._training.parameters["conv_1.kernel"].dtype),
             "matmul_precision": jax.config.jax_default_matmul_precision or "JAX's default",
             "platform_version": self._place.client.platform_version.splitlines()[0],
         }
-        if self._opened.kind == "cpu" and usable_cpus() is not None:
-            settings["threads"] = usable_cpus()
+        if self._opened.kind == "cpu" and default_threads() is not None:
+            settings["threads"] = default_threads()
         return settings
 
     def operations(self) -> Operations:

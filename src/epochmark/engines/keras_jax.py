@@ -6,7 +6,13 @@ from typing import Any, Dict, List
 
 from epochmark.engines._contract import Device, EngineInfo, Operations, Settings
 from epochmark.engines._devices import refuse_precision
-from epochmark.engines._jax import device_id, list_places, open_device, operations_on, usable_cpus
+from epochmark.engines._jax import (
+    default_threads,
+    device_id,
+    list_places,
+    open_device,
+    operations_on,
+)
 from epochmark.engines._keras import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._requirements import JAX
 
@@ -53,8 +59,8 @@ class KerasJaxEngine(KerasEngine):
 
     def effective_settings(self) -> Dict[str, Any]:
         settings = super().effective_settings()
-        if self._opened.kind == "cpu" and usable_cpus() is not None:
-            settings["threads"] = usable_cpus()
+        if self._opened.kind == "cpu" and default_threads() is not None:
+            settings["threads"] = default_threads()
         return settings
 
     def operations(self) -> Operations:

@@ -6,13 +6,14 @@ Works with Keras 3 and with the Keras 2 inside TensorFlow 2.8 to 2.15, which ven
 
 from __future__ import annotations
 
-from typing import Any, ContextManager, Dict, List, Optional
+import os
+from typing import Any, ContextManager, Dict, List, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
 
 from epochmark.engines._contract import Device, EngineInfo, Operations, Settings, Tunable
-from epochmark.engines._devices import choose_device, refuse_precision
+from epochmark.engines._devices import choose_device, refuse_precision, usable_cpus
 from epochmark.engines._keras import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._requirements import TENSORFLOW
 
@@ -155,7 +156,7 @@ class KerasTensorFlowEngine(KerasEngine):
         return {
             **super().effective_settings(),
             "strategy": type(self._strategy).__name__ if self._strategy else "none",
-            "threads": threading.get_intra_op_parallelism_threads() or "TensorFlow's default",
+            "threads": threading.get_intra_op_parallelism_threads() or default_threads(),
             "inter_op_threads": threading.get_inter_op_parallelism_threads()
             or "TensorFlow's default",
         }
@@ -190,6 +191,14 @@ def make_tpu_strategy(core: int) -> Any:
     place = topology.device_coordinates[0][core]
     alone = tf.tpu.experimental.DeviceAssignment(topology, [[place]])
     return tf.distribute.TPUStrategy(resolver, experimental_device_assignment=alone)
+
+
+def default_threads() -> Union[int, str]:
+    """As many as TensorFlow takes by itself: what its variable says, else all CPUs it may use."""
+    said = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    if said.isdecimal() and int(said):
+        return int(said)
+    return usable_cpus() or "TensorFlow's default"
 
 
 def _gpu_name(gpu: Any) -> str:

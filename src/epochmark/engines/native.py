@@ -114,6 +114,9 @@ class NativeEngine(Engine):
             "threads": network.threads,
             "instruction_set": network.instruction_set,
             "kernel_version": native.kernel_version(),
+            "build": native.build(),
+            "compiler": native.compiler(),
+            "compute_type": "float32",
         }
 
     def operations(self) -> Operations:

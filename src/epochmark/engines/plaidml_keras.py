@@ -17,6 +17,7 @@ import math
 import os
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
@@ -42,6 +43,7 @@ from epochmark.workloads.spec import Conv2D, Dense, MaxPool2D
 
 DEVICE_IDS = "PLAIDML_DEVICE_IDS"
 EXPERIMENTAL = "PLAIDML_EXPERIMENTAL"
+SETTINGS = "PLAIDML_SETTINGS"
 
 EVALUATION_BATCH = 500
 
@@ -160,7 +162,7 @@ class PlaidmlKerasEngine(Engine):
             "plaidml_experimental": self._opened.experimental,
             "keras_backend": backend.backend(),
             "image_data_format": backend.image_data_format(),
-            "floatx": backend.floatx(),
+            "compute_type": backend.floatx(),
             "max_pool_gradient": "to every equal maximum",
         }
 
@@ -274,8 +276,16 @@ def _find_devices() -> List[_Found]:
 
 
 def _import_plaidml() -> Any:
-    """PlaidML, quiet, with devices that remember the id they were opened with."""
-    import plaidml
+    """PlaidML, quiet, with devices that remember the id they were opened with.
+
+    ``PLAIDML_SETTINGS`` points away from ``~/.plaidml``, where ``plaidml-setup`` leaves a device
+    and switches, and without which PlaidML says that it is not configured.
+    """
+    with tempfile.TemporaryDirectory(prefix="epochmark-plaidml-") as folder:
+        settings = Path(folder) / "settings.json"
+        settings.write_text("{}")
+        os.environ.setdefault(SETTINGS, str(settings))
+        import plaidml
 
     plaidml.quiet()
     if not hasattr(plaidml.Device, "id"):

@@ -50,6 +50,16 @@ NO_CLANG = (
     "Debian, Ubuntu: apt install clang   Fedora: dnf install clang   macOS: xcode-select --install"
 )
 
+VARIABLES = (
+    "ALIGNED", "ALLOW_HALF8", "BEAM", "CC", "DEBUG", "DEFAULT_FLOAT", "DEFAULT_INT",
+    "DISABLE_FAST_IDIV", "EMULATED_DTYPES", "FLOAT16", "FUSE_OPTIM", "HALF", "IGNORE_BEAM_CACHE",
+    "IMAGE", "JIT", "JITBEAM", "JIT_BATCH_SIZE", "LLVMOPT", "LRU", "MV", "NOLOCALS", "NOOPT",
+    "NO_MEMORY_PLANNER", "OPTIM_DTYPE", "PARALLEL", "PCONTIG", "PROFILE", "REALIZE", "SCACHE",
+    "SPEC", "SPLIT_REDUCEOP", "SUM_DTYPE", "TC", "TC_OPT", "TC_SELECT", "THREADS", "TRACEMETA",
+    "TRACK_MATCH_STATS", "TRANSCENDENTAL", "USE_ATOMICS", "VALIDATE_WITH_CPU", "VIZ",
+)  # fmt: skip
+"""What tinygrad reads while it compiles and runs a step, but for what is set here anyway."""
+
 Data = Tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
 
 CLANG = SystemNeed(
@@ -84,6 +94,7 @@ class TinygradEngine(Engine):
         modules=("tinygrad",),
         distributions=("tinygrad",),
         requirements=REQUIREMENTS,
+        variables=VARIABLES,
         tunables=(
             Tunable(
                 "winograd",
@@ -170,6 +181,7 @@ class TinygradEngine(Engine):
             "adam": self._tuned["adam"],
             "beam": helpers.BEAM.value,
             "kernel_cache": "off",
+            "compute_type": f"float{8 * self._training.tensors()[0].dtype.itemsize}",
         }
         if self._device == "CPU":
             settings["threads"] = helpers.NUM_CPU_THREADS.value

@@ -198,6 +198,9 @@ class TorchEngine(Engine):
             if self._tuned.get("data") == "device"
             else "index gather from host memory, each batch moved to the device",
             "autocast": str(self._low_precision or "none").replace("torch.", ""),
+            "compute_type": str(
+                self._low_precision or next(self._training.model.parameters()).dtype
+            ).replace("torch.", ""),
         }
         if self._device.type == "cpu":
             settings["threads"] = torch.get_num_threads()

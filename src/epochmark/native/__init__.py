@@ -25,7 +25,9 @@ __all__ = [
     "Network",
     "Order",
     "StepResult",
+    "build",
     "check_data",
+    "compiler",
     "instruction_sets",
     "kernel_version",
     "shuffled_order",
@@ -97,6 +99,8 @@ def _declare(library: ctypes.CDLL) -> None:
     results = [ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_int64)]
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "em_kernel_version": (whole, []),
+        "em_build": (text, []),
+        "em_compiler": (text, []),
         "em_instruction_sets": (text, []),
         "em_parameter_count": (ctypes.c_int64, []),
         "em_create": (
@@ -121,6 +125,16 @@ def _declare(library: ctypes.CDLL) -> None:
 def kernel_version() -> int:
     """Raised with every change of the kernels; part of the comparability key."""
     return int(_library().em_kernel_version())
+
+
+def build() -> str:
+    """``Release``, or how the kernels were compiled otherwise than they are released."""
+    return str(_library().em_build().decode())
+
+
+def compiler() -> str:
+    """Who compiled the kernels, and its version."""
+    return str(_library().em_compiler().decode())
 
 
 def instruction_sets() -> list[str]:

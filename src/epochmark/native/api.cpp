@@ -5,6 +5,7 @@
 #include <exception>
 #include <string>
 
+#include "compiled.h"
 #include "dispatch.h"
 #include "network.h"
 #include "shuffle.h"
@@ -31,6 +32,21 @@ struct em_network {
 };
 
 int em_kernel_version(void) { return kKernelVersion; }
+
+const char* em_build(void) {
+    static const std::string build = [] {
+        std::string text = EPOCHMARK_BUILD EPOCHMARK_COMPILED;
+#if defined(EPOCHMARK_AVX512_IN_AVX2)
+        text += ", AVX-512 in AVX2";
+#endif
+        for (const epochmark::Kernels* kernels : epochmark::available_kernels())
+            if (text.find(kernels->compiled) == std::string::npos) text += kernels->compiled;
+        return text;
+    }();
+    return build.c_str();
+}
+
+const char* em_compiler(void) { return EPOCHMARK_COMPILER; }
 
 const char* em_instruction_sets(void) {
     static const std::string names = [] {

@@ -21,6 +21,11 @@ typedef struct em_network em_network;
 /* Raised with every change of the kernels that can change a time or a result. */
 EM_EXPORT int em_kernel_version(void);
 
+/* "Release" when everything was compiled as it is released, else the build type and what differs;
+ * and the compiler with its version. Static strings. */
+EM_EXPORT const char* em_build(void);
+EM_EXPORT const char* em_compiler(void);
+
 /* Names separated by commas, best first; a static string. */
 EM_EXPORT const char* em_instruction_sets(void);
 

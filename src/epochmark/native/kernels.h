@@ -63,6 +63,7 @@ constexpr int kProductRows = 48;
 
 struct Kernels {
     const char* name;
+    const char* compiled;  // otherwise than released; see compiled.h
     int panel;  // columns of dense_1's kernel that lie together
 
     void (*scale_pixels)(const std::uint8_t* image, float* pixels);

@@ -55,8 +55,9 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.WORKER_CRASHED: _Meaning(
         "invalid",
         "the worker process crashed",
-        "read the stderr file beside the record; a mistake in the framework or a build of it for "
-        "other processors is likelier than a lack of memory: try another version of it",
+        "take away what is set there, if the line above names anything; read the stderr file "
+        "beside the record; a mistake in the framework or a build of it for other processors is "
+        "likelier than a lack of memory: try another version of it",
     ),
     FindingCode.WORKER_KILLED: _Meaning(
         "invalid",
@@ -76,7 +77,8 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.ENGINE_FAILED: _Meaning(
         "invalid",
         "the engine reported an error",
-        "the message names it; the stderr file beside the record has the rest",
+        "the message names it, and what is set there, if anything; the stderr file beside the "
+        "record has the rest",
     ),
     FindingCode.OUT_OF_MEMORY: _Meaning(
         "invalid",
@@ -97,12 +99,14 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.LOSS_DIVERGED: _Meaning(
         "invalid",
         "the training loss became NaN or infinite",
-        "the engine computes wrongly on this device; update its framework or driver",
+        "take away what is set there, if the line above names anything; else the engine computes "
+        "wrongly on this device: update its framework or driver",
     ),
     FindingCode.LOSS_FLAT: _Meaning(
         "invalid",
         "the training loss did not fall: nothing was learned",
-        "the engine computes wrongly on this device; update its framework or driver",
+        "take away what is set there, if the line above names anything; else the engine computes "
+        "wrongly on this device: update its framework or driver",
     ),
     FindingCode.LEARNING_OUT_OF_BAND: _Meaning(
         "invalid",
@@ -113,7 +117,8 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.PARITY_FAILED: _Meaning(
         "invalid",
         "ten replayed training steps gave other losses than the exact computation",
-        "the engine does other arithmetic than it says; update its framework or driver",
+        "take away what is set there, if the line above names anything; else the engine does other "
+        "arithmetic than it says: update its framework or driver",
     ),
     FindingCode.PARITY_MISSING: _Meaning(
         "invalid",
@@ -133,7 +138,8 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.WORK_INCOMPLETE: _Meaning(
         "invalid",
         "fewer or other steps were reported than the workload has",
-        "the engine file is at fault: report it",
+        "take away what is set there, if the line above names anything; else the engine file is at "
+        "fault: report it",
     ),
     FindingCode.IMPLAUSIBLE: _Meaning(
         "invalid",

@@ -110,3 +110,13 @@ def replay_verdict(record: Record) -> parity.Verdict | None:
         WORKLOADS[record.workload.name], record.engine.adam_form, record.replay.version
     )
     return parity.judge(record.replay.losses, golden, record.replay.version)
+
+
+def observed_precision(record: Record) -> str | None:
+    """The tightest class whose tolerance the replay met. float64 meets that of float32, and is no
+    float32: the engine says what its weights and outputs are in."""
+    verdict = replay_verdict(record)
+    if verdict is None:
+        return None
+    in_float64 = record.engine.settings.get("compute_type") == "float64"
+    return "float64" if in_float64 and verdict.precision == "float32" else verdict.precision

@@ -193,6 +193,13 @@ class Replay(_Part, frozen=True, kw_only=True):
     losses: Annotated[list[float | None], Meta(max_length=1000)]
 
 
+class Placement(_Part, frozen=True, kw_only=True):
+    """The threads that did the work of the fit, and the CPUs on which they may run all together."""
+
+    threads: PositiveCount
+    cpus: PositiveCount
+
+
 class WatchingCost(_Part, frozen=True, kw_only=True):
     """CPU seconds that watching took during the fit: sampling, all of the parent process (sampling
     included), and the worker's reports."""
@@ -334,4 +341,5 @@ class Record(_Part, frozen=True, kw_only=True):
     calm: Calm | None = None
     limits: RunLimits | None = None
     sensors: Annotated[list[SensorLog], Meta(max_length=50)] | None = None
+    placement: Placement | None = None
     digest: Digest | None = None

@@ -76,10 +76,12 @@ def decode_job(line: bytes) -> AnyJob:
 
 @dataclass(frozen=True)
 class Hello:
-    """The worker lives. ``versions`` are those of the engine's distributions."""
+    """The worker lives. ``versions`` are those of the engine's distributions; ``environment`` is
+    what surrounds it and can change the work (``worker.surroundings``)."""
 
     python: str
     versions: Dict[str, str]
+    environment: Dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class Opened:
-    """The engine picked a device."""
+    """The engine picked a device. ``versions``: as of ``Hello``, now that its framework is
+    imported and can tell by itself."""
 
     device: str
     description: str
+    versions: Dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,8 +128,8 @@ class Fitted:
     ``trained_ns`` is when its training was done, where an engine tells them apart.
 
     CPU seconds and involuntary context switches are those of all the worker's threads during the
-    fit; ``reporting_cpu_s`` is the part of it that the stopwatch took to report. None: the system
-    does not tell.
+    fit; ``reporting_cpu_s`` is the part of it that the stopwatch took to report. ``busy_threads``
+    did the work, and may run on ``their_cpus`` CPUs all together. None: the system does not tell.
     """
 
     startup_s: float
@@ -134,6 +138,8 @@ class Fitted:
     cpu_s: OptionalFloat = None
     involuntary_switches: Optional[int] = None
     reporting_cpu_s: float = 0.0
+    busy_threads: Optional[int] = None
+    their_cpus: Optional[int] = None
 
 
 @dataclass(frozen=True)

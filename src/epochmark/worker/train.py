@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+import os
 import resource
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Dict, Optional
 
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines import Settings, UnavailableError, get_engine
+from epochmark.engines import Engine, Settings, UnavailableError, get_engine
 from epochmark.worker.messages import in_short
 from epochmark.worker.protocol import (
     Checked,
@@ -29,9 +32,18 @@ from epochmark.worker.protocol import (
     finite,
 )
 from epochmark.worker.stopwatch import RunStopwatch
+from epochmark.worker.surroundings import (
+    ThreadTimes,
+    busy_threads,
+    python_mode,
+    recorded_environment,
+)
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads.mnist_files import read_idx_folder
 from epochmark.workloads.parity import replay_batches
+
+MAX_VARIABLES = 90
+"""A record has room for a hundred entries."""
 
 FEW_TEST_IMAGES = 500
 """Of a run of less than an epoch: MLX and PlaidML take one to two minutes for all 10,000 on a CPU,
@@ -58,12 +70,12 @@ class Run:
         """Train and report. Whatever an engine raises passes through."""
         job, pipe = self._job, self._pipe
         engine = get_engine(job.engine)
-        pipe.send(Hello(sys.version.split()[0], engine.versions()))
+        pipe.send(Hello(sys.version.split()[0], engine.versions(), surroundings_of(engine)))
 
         self._enter("starting")
         settings = _settings(job)
         device = engine.open(settings)
-        pipe.send(Opened(device.id, device.description))
+        pipe.send(Opened(device.id, device.description, engine.versions()))
 
         self._enter("loading")
         images, labels, test_images, test_labels = read_idx_folder(job.data_folder, verify=True)
@@ -76,11 +88,12 @@ class Run:
         steps_per_epoch = settings.workload.steps_per_epoch(settings.batch_size)
         stopwatch = RunStopwatch(pipe, steps_per_epoch, self._stop)
         startup_s = (time.monotonic_ns() - job.spawned_ns) / 1e9
+        threads = ThreadTimes.now()
         before = resource.getrusage(resource.RUSAGE_SELF)
         stopwatch.start()
         engine.fit(data, stopwatch)
         fit_ns = stopwatch.stop()
-        pipe.send(_fitted(startup_s, fit_ns, before, stopwatch))
+        pipe.send(_fitted(startup_s, fit_ns, before, threads, stopwatch))
 
         self._enter("checking")
         loss, accuracy = math.nan, math.nan
@@ -105,10 +118,15 @@ class Run:
 
 
 def _fitted(
-    startup_s: float, fit_ns: int, before: resource.struct_rusage, stopwatch: RunStopwatch
+    startup_s: float,
+    fit_ns: int,
+    before: resource.struct_rusage,
+    threads: ThreadTimes,
+    stopwatch: RunStopwatch,
 ) -> Fitted:
     """What the fit took; the kernel's counts are those of all threads, before and now."""
     now = resource.getrusage(resource.RUSAGE_SELF)
+    busy, cpus = busy_threads(threads, ThreadTimes.now())
     return Fitted(
         startup_s=startup_s,
         fit_ns=fit_ns,
@@ -116,7 +134,16 @@ def _fitted(
         cpu_s=now.ru_utime + now.ru_stime - before.ru_utime - before.ru_stime,
         involuntary_switches=now.ru_nivcsw - before.ru_nivcsw,
         reporting_cpu_s=stopwatch.reporting_ns / 1e9,
+        busy_threads=busy or None,
+        their_cpus=cpus or None,
     )
+
+
+def surroundings_of(engine: Engine) -> Dict[str, str]:
+    """Variables, files of the user's and Python's own mode that can change the work."""
+    variables = recorded_environment(os.environ, engine.info.variables)
+    few = dict(itertools.islice(variables.items(), MAX_VARIABLES))
+    return {**few, **engine.user_settings(), **python_mode()}
 
 
 def failure_of(error: BaseException, phase: str) -> Failed:

@@ -1,5 +1,6 @@
 // The kernels of one instruction set.
 
+#include "../compiled.h"
 #include "../kernels.h"
 #include "simd.h"
 
@@ -31,6 +32,7 @@ void product_rows(const float*, const float*, float*, float*);
 const Kernels& kernels() {
     static const Kernels table = {
         EPOCHMARK_TEXT(EPOCHMARK_ISA),
+        EPOCHMARK_COMPILED,
         kPanel,
         scale_pixels,
         conv_1_forward,

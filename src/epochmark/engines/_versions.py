@@ -1,0 +1,59 @@
+"""Which version of a framework is there, whatever the package is called that brought it."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from typing import Dict, Iterator, Sequence, Set
+
+MAX_TEXT = 200
+
+
+def versions_of(modules: Sequence[str], distributions: Sequence[str]) -> Dict[str, str]:
+    """Versions by name: of these distributions, and of any other that brings one of the modules, or
+    a module called like one of the distributions (``tf-nightly`` brings ``tensorflow``). What has
+    no readable metadata has none.
+
+    Nothing is imported; a module that has been, and that no distribution brought, tells its own.
+    """
+    spelling = {_normal(name): name for name in distributions}
+    wanted = {*(module.split(".")[0] for module in modules), *spelling}
+    found: Dict[str, str] = {}
+    brought: Set[str] = set()
+    for distribution in metadata.distributions():
+        name, version = _field(distribution, "Name"), _field(distribution, "Version")
+        if not name or not version:
+            continue
+        top = set(_top_modules(distribution))
+        if _normal(name) in spelling or top & wanted:
+            found.setdefault(spelling.get(_normal(name), name), version)
+            brought |= top
+    for module in sorted(wanted - brought):
+        told = getattr(sys.modules.get(module), "__version__", None)
+        if isinstance(told, str) and told and spelling.get(module) not in found:
+            found[module] = told[:MAX_TEXT]
+    return found
+
+
+def _field(distribution: metadata.Distribution, field: str) -> str:
+    """A field of its metadata; empty where there is none, or the metadata cannot be read."""
+    try:
+        return str(distribution.metadata[field] or "")[:MAX_TEXT]
+    except Exception:
+        return ""
+
+
+def _top_modules(distribution: metadata.Distribution) -> Iterator[str]:
+    """Modules it brings that are part of no other, by the list it has for that, else its files."""
+    listed = distribution.read_text("top_level.txt")
+    if listed:
+        yield from listed.split()
+        return
+    for line in (distribution.read_text("RECORD") or "").splitlines():
+        first = line.split(",")[0].split("/")[0]
+        if not first.endswith((".dist-info", ".data")):
+            yield first[:-3] if first.endswith(".py") else first
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("-", "_").replace(".", "_")

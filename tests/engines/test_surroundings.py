@@ -1,0 +1,180 @@
+"""Whose environment is measured: real frameworks among variables and files that change their work.
+
+Interpreters of ours leave all of them behind; one that the user names is measured as it is, and the
+record says what that was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from epochmark.bench.environment import foreign_environment, own_environment
+from epochmark.bench.interpreter import Interpreter
+from epochmark.hardware.machine import usable_cores
+from epochmark.results.record import Record
+from tests.engines.conftest import Run, interpreter_of
+
+several_cores = pytest.mark.skipif(
+    usable_cores() < 2, reason="one core: nothing can have fewer threads"
+)
+
+
+def ours(engine: str) -> Interpreter:
+    """The engine's own or managed interpreter, started from the environment as it is now."""
+    return replace(interpreter_of(engine), environment=own_environment(os.environ))
+
+
+def named(engine: str) -> Interpreter:
+    """The same Python as if the user had named it with ``--python``."""
+    environment = foreign_environment(os.environ)
+    return replace(interpreter_of(engine), kind="foreign", environment=environment)
+
+
+def keras_json(folder: Path, **settings: object) -> Path:
+    folder.mkdir()
+    file = folder / "keras.json"
+    file.write_text(json.dumps(settings))
+    return file
+
+
+def codes(record: Record) -> dict[str, str]:
+    return {finding.code: finding.detail for finding in record.findings}
+
+
+@several_cores
+def test_threads_that_a_variable_takes_away_stay_in_an_interpreter_of_ours(
+    run_engine: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("GOMP_CPU_AFFINITY", "0")
+    record = run_engine("torch", ours("torch"), max_steps=3).record
+    assert record.workload.variant == ["3 steps"]
+    assert record.environment == {}
+    assert int(record.engine.settings["threads"]) > 1
+
+
+@several_cores
+@pytest.mark.parametrize(
+    ("variable", "value", "variant"),
+    [
+        ("OMP_NUM_THREADS", "1", f"1 of {usable_cores()} threads"),
+        ("GOMP_CPU_AFFINITY", "0", f"on 1 of {usable_cores()} cores"),
+    ],
+)
+def test_threads_and_cores_taken_away_from_a_users_own_interpreter_are_a_variant(
+    run_engine: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, variant: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    record = run_engine("torch", named("torch"), max_steps=4).record
+    assert record.workload.variant == sorted([variant, "4 steps"]), record.placement
+    assert record.environment[variable] == value
+
+
+def test_a_users_keras_json_does_not_reach_an_interpreter_of_ours(
+    run_engine: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = keras_json(
+        tmp_path / ".keras", floatx="float64", epsilon=0.1, image_data_format="channels_first"
+    )
+    before = file.read_bytes()
+    interpreter_of("keras-jax")  # found while the user's folders are where they are
+    monkeypatch.setenv("HOME", str(tmp_path))
+    record = run_engine("keras-jax", ours("keras-jax"), max_steps=3).record
+    assert record.headline.validity == "partial", record.findings
+    assert record.workload.variant == ["3 steps"]
+    assert record.engine.settings["policy"] == "float32"
+    assert [file.name for file in file.parent.iterdir()] == ["keras.json"]
+    assert file.read_bytes() == before
+
+
+def test_float64_by_a_users_keras_json_is_seen(
+    run_engine: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keras_json(tmp_path / "k", floatx="float64", image_data_format="channels_first")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "k"))
+    record = run_engine("keras-tensorflow", named("keras-tensorflow"), max_steps=3).record
+    assert record.precision.observed == "float64"
+    said = "keras.json: floatx float64, image_data_format channels_first"
+    assert record.workload.variant == ["3 steps", said]
+    assert record.engine.settings["layout"] == "channels_last"
+
+
+@pytest.mark.parametrize("settings", [{"epsilon": 1}, {"floatx": "float8"}])
+def test_a_keras_json_that_breaks_the_work_is_named(
+    run_engine: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: dict[str, object]
+) -> None:
+    keras_json(tmp_path / "k", **settings)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "k"))
+    record = run_engine("keras-jax", named("keras-jax"), max_steps=1).record
+    assert record.headline.validity == "invalid"
+    (name, value), *_ = settings.items()
+    details = [detail for detail in codes(record).values() if "keras.json" in detail]
+    assert details
+    assert details[0].endswith(f"; set there: keras.json: {name} {value}")
+
+
+def test_steps_that_keras_leaves_out_by_a_variable_are_not_the_engine_files_fault(
+    run_engine: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_MAX_STEPS_PER_EPOCH", "2")
+    record = run_engine("keras-jax", named("keras-jax"), max_steps=4).record
+    assert "KERAS_MAX_STEPS_PER_EPOCH=2" in record.workload.variant
+    assert codes(record)["work-incomplete"].endswith("; set there: KERAS_MAX_STEPS_PER_EPOCH=2")
+    assert run_engine("keras-jax", ours("keras-jax"), max_steps=4).record.environment == {}
+
+
+def test_jax_without_compiling_is_a_variant(
+    run_engine: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JAX_DISABLE_JIT", "1")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    record = run_engine("jax", named("jax"), max_steps=2).record
+    assert record.workload.variant == [
+        "2 steps", "JAX_COMPILATION_CACHE_DIR=set", "JAX_DISABLE_JIT=1"
+    ]  # fmt: skip
+    assert record.engine.settings["execution"] == "operation by operation, nothing jitted"
+
+
+def test_a_flag_that_xla_does_not_know_is_told(
+    run_engine: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "--xla_no_such_flag=1")
+    record = run_engine("jax", named("jax"), max_steps=1).record
+    assert record.failure is not None
+    assert "Unknown flag in XLA_FLAGS: --xla_no_such_flag=1" in record.failure.message
+    assert run_engine("jax", ours("jax"), max_steps=1).record.failure is None
+
+
+def test_a_compiler_that_tinygrad_cannot_use_is_named(
+    run_engine: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    record = run_engine("tinygrad", named("tinygrad"), max_steps=1).record
+    assert record.failure is not None
+    assert codes(record)["engine-failed"].endswith("; set there: CC=no-such-compiler")
+    assert run_engine("tinygrad", ours("tinygrad"), max_steps=1).record.failure is None
+
+
+def test_memory_tracing_is_a_variant(run_engine: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONTRACEMALLOC", "1")
+    monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
+    record = run_engine("native", Interpreter.foreign(sys.executable), max_steps=2).record
+    assert record.workload.variant == [
+        "2 steps", "PYTHONTRACEMALLOC=1", "Python mode: memory tracing"
+    ]  # fmt: skip
+
+
+def test_a_broken_settings_file_of_plaidml_does_not_matter(
+    run_engine: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".plaidml").write_text("no settings at all")
+    interpreter_of("plaidml-keras")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    record = run_engine("plaidml-keras", ours("plaidml-keras"), max_steps=1).record
+    assert record.failure is None, record.failure
