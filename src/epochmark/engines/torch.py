@@ -35,11 +35,12 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    TrainingState,
     Tunable,
     Weights,
 )
 from epochmark.engines._devices import choose_device
-from epochmark.engines._layouts import nchw_weights
+from epochmark.engines._layouts import nchw_weights, weights_from_nchw
 from epochmark.engines._requirements import TORCH
 from epochmark.engines._torch import (
     Forward,
@@ -49,6 +50,7 @@ from epochmark.engines._torch import (
     operations_on,
     set_precision,
     synchronise,
+    to_numpy,
     use_all_cpus,
 )
 
@@ -187,6 +189,23 @@ class TorchEngine(Engine):
             images, labels = self.load(*batch)
             losses.append(float(training.step(images.to(self._device), labels.to(self._device))))
         return losses
+
+    def state(self) -> TrainingState:
+        training, workload = self._training, self._settings.workload
+        moments = training.optimizer.state
+
+        def kept(name: str) -> Weights:
+            parameters = training.model.named_parameters()
+            arrays = {key: to_numpy(moments[parameter][name]) for key, parameter in parameters}
+            return weights_from_nchw(workload, arrays)
+
+        weights = {key: to_numpy(tensor) for key, tensor in training.model.named_parameters()}
+        return TrainingState(
+            weights=weights_from_nchw(workload, weights),
+            first=kept("exp_avg"),
+            second=kept("exp_avg_sq"),
+            steps=max(int(state["step"]) for state in moments.values()),
+        )
 
     def effective_settings(self) -> Dict[str, Any]:
         import torch
