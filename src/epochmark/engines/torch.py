@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import (
     TYPE_CHECKING,
     Any,
+    Callable,
     ContextManager,
     Dict,
     List,
@@ -191,20 +192,17 @@ class TorchEngine(Engine):
         return losses
 
     def state(self) -> TrainingState:
-        training, workload = self._training, self._settings.workload
-        moments = training.optimizer.state
+        model, kept = self._training.model, self._training.optimizer.state
 
-        def kept(name: str) -> Weights:
-            parameters = training.model.named_parameters()
-            arrays = {key: to_numpy(moments[parameter][name]) for key, parameter in parameters}
-            return weights_from_nchw(workload, arrays)
+        def ours(value: Callable[[torch.Tensor], torch.Tensor]) -> Weights:
+            arrays = {name: to_numpy(value(one)) for name, one in model.named_parameters()}
+            return weights_from_nchw(self._settings.workload, arrays)
 
-        weights = {key: to_numpy(tensor) for key, tensor in training.model.named_parameters()}
         return TrainingState(
-            weights=weights_from_nchw(workload, weights),
-            first=kept("exp_avg"),
-            second=kept("exp_avg_sq"),
-            steps=max(int(state["step"]) for state in moments.values()),
+            weights=ours(lambda parameter: parameter),
+            first=ours(lambda parameter: kept[parameter]["exp_avg"]),
+            second=ours(lambda parameter: kept[parameter]["exp_avg_sq"]),
+            steps=max(int(of_parameter["step"]) for of_parameter in kept.values()),
         )
 
     def effective_settings(self) -> Dict[str, Any]:

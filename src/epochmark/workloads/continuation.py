@@ -243,12 +243,12 @@ TOLERANCES: Mapping[str, Tolerance] = {
     "bfloat16": Tolerance(4e-2, 0.15, 5e-2, 30),
 }
 
-YOUNG_STEPS = 20
-"""Before so many steps Adam follows the signs of gradients, and a gradient near zero changes its
-sign by rounding: ..."""
-YOUNG_FACTOR = 100
-"""... losses and updates of such runs may be so much further off, but not by more than ..."""
+YOUNG_STEPS = 200
+"""In its first steps Adam follows the signs of gradients, and a gradient near zero changes its sign
+by rounding: after a fraction of so many steps, losses and updates may be as many times further off
+..."""
 YOUNG_LIMIT = 0.5
+"""... but not by more than this."""
 
 LOSS_FLOOR = 2e-6
 """In nats: what Keras's cut of probabilities at 1e-7 and float32 make of a loss near zero."""
@@ -262,11 +262,8 @@ def tolerance_of(precision: Optional[str], steps: int) -> Tolerance:
     """That of a model trained for so many steps; without an observed precision the widest."""
     widest = TOLERANCES["bfloat16"]
     tolerance = TOLERANCES.get(precision, widest) if precision else widest
-    if steps >= YOUNG_STEPS:
-        return tolerance
-    loss, update = (
-        max(one, min(YOUNG_FACTOR * one, YOUNG_LIMIT)) for one in (tolerance.loss, tolerance.update)
-    )
+    factor = max(1.0, YOUNG_STEPS / max(1, steps))
+    loss, update = (min(factor * one, YOUNG_LIMIT) for one in (tolerance.loss, tolerance.update))
     return Tolerance(loss, update, tolerance.test_loss, tolerance.test_images)
 
 
