@@ -42,6 +42,7 @@ LIES = {
     "90 % of each batch": "continuation-failed",
     "half of each batch": "continuation-failed",
     "bfloat16 in the fit": "continuation-failed",
+    "gradient 5 % too large": "continuation-failed",
     "stale state": "continuation-failed",
     "swapped moments": "continuation-failed",
     "transposed kernel": "weights-mismatch",

@@ -17,19 +17,27 @@ from epochmark.report.figures import proof_text
 from epochmark.results.record import Calm, Continuation, Record, Stretch, WatchingCost
 from epochmark.workloads import MNIST_CNN, continuation, reference
 from epochmark.workloads.initial_weights import draw_weights
-from epochmark.workloads.shapes import parameter_count
+from epochmark.workloads.shapes import parameter_count, parameter_shapes
 from tests.report.samples import sample
 from tests.unit.samples import record
 from tests.unit.test_reference import TINY, make_batch
 
 Bytes = npt.NDArray[np.uint8]
 
+PARAMETERS = list(parameter_shapes(MNIST_CNN))
+
+
+def stretch(steps: int, off: float | None = 1e-6, **values: Any) -> Stretch:
+    """Steps that agree, the last parameter's updates to so much."""
+    errors = {**dict.fromkeys(PARAMETERS, 1e-7), PARAMETERS[-1]: off}
+    right = Stretch(losses=[0.4] * steps, right_losses=[0.4] * steps, update_errors=errors)
+    return msgspec.structs.replace(right, **values)
+
+
 GOOD = Continuation(
     version=1,
-    single=Stretch(
-        losses=[0.5, 0.4], right_losses=[0.500001, 0.4], update_errors={"conv_1.kernel": 1e-5}
-    ),
-    repeated=Stretch(losses=[0.1], right_losses=[0.1], update_errors={"conv_1.kernel": 1e-6}),
+    single=stretch(8, off=1e-5),
+    repeated=stretch(1),
     repeated_steps=5,
     steps=4690,
     steps_after=4703,
@@ -54,14 +62,9 @@ def changed(**values: Any) -> Continuation:
     return msgspec.structs.replace(GOOD, **values)
 
 
-def stretch(**values: Any) -> Stretch:
-    right = Stretch(losses=[0.1], right_losses=[0.1], update_errors={"a": 1e-6})
-    return msgspec.structs.replace(right, **values)
-
-
 def test_what_agrees_is_valid_and_the_answer_says_how_far() -> None:
     assert codes(trained()) == set()
-    assert "7 further steps of the timed code to 1.0e-05 of each update" in proof_text(trained())
+    assert "13 further steps of the timed code to 1.0e-05 of each update" in proof_text(trained())
 
 
 @pytest.mark.parametrize(
@@ -73,30 +76,13 @@ def test_what_agrees_is_valid_and_the_answer_says_how_far() -> None:
         (changed(steps=4689, steps_after=4702), "work-incomplete"),
         (changed(steps=4691, steps_after=4704), "work-incomplete"),
         (changed(steps_after=4702), "continuation-failed"),
-        (
-            changed(repeated=msgspec.structs.replace(GOOD.repeated, losses=[])),
-            "continuation-failed",
-        ),
-        (
-            changed(repeated=msgspec.structs.replace(GOOD.repeated, losses=[None])),
-            "continuation-failed",
-        ),
-        (
-            changed(single=msgspec.structs.replace(GOOD.single, losses=[0.51, 0.4])),
-            "continuation-failed",
-        ),
-        (
-            changed(single=msgspec.structs.replace(GOOD.single, update_errors={"a": 2e-2})),
-            "continuation-failed",
-        ),
-        (
-            changed(single=msgspec.structs.replace(GOOD.single, update_errors={"a": None})),
-            "continuation-failed",
-        ),
-        (
-            changed(single=msgspec.structs.replace(GOOD.single, update_errors={})),
-            "continuation-failed",
-        ),
+        (changed(repeated=stretch(1, losses=[])), "continuation-failed"),
+        (changed(repeated=stretch(1, losses=[None])), "continuation-failed"),
+        (changed(single=stretch(8, losses=[0.4] * 7 + [0.41])), "continuation-failed"),
+        (changed(single=stretch(7)), "continuation-failed"),
+        (changed(single=stretch(8, off=2e-2)), "continuation-failed"),
+        (changed(single=stretch(8, off=None)), "continuation-failed"),
+        (changed(repeated=stretch(1, update_errors={})), "continuation-failed"),
         (changed(right_test_loss=0.05), "weights-mismatch"),
         (changed(right_test_accuracy=0.98), "weights-mismatch"),
         (changed(test_loss=None), "weights-mismatch"),
@@ -240,7 +226,7 @@ def test_a_batch_of_any_size_is_computed_from_128_images_at_most(
 
 
 def test_the_repeated_batch_is_one_image(mnist: tuple[Bytes, ...]) -> None:
-    images, labels = continuation.repeated_batch(*mnist[:2], 640)
+    images, labels = continuation.repeated_batch(mnist[0], mnist[1], 640)
     assert (images == images[0]).all()
     assert len(set(labels.tolist())) == 1
     assert len(continuation.shares_of((images, labels)).labels) == 1

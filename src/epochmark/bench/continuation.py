@@ -59,14 +59,14 @@ def _computed(
         version=continuation.VERSION,
         single=_stretch(
             judge,
-            State(*fitted, steps),
+            State(fitted[0], fitted[1], fitted[2], steps),
             [continuation.shares_of(b) for b in continuation.single_batches(images, labels, size)],
             singly[0],
             told.losses,
         ),
         repeated=_stretch(
             judge,
-            State(*singly, steps + continuation.SINGLE_STEPS),
+            State(singly[0], singly[1], singly[2], steps + continuation.SINGLE_STEPS),
             [one_image] * repeated,
             last[0],
             [told.repeated_loss],

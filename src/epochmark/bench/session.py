@@ -16,6 +16,7 @@ import epochmark
 from epochmark.bench.continuation import judged_continuation
 from epochmark.bench.environment import recorded_environment
 from epochmark.bench.interpreter import Interpreter
+from epochmark.bench.interrupts import interrupts_now
 from epochmark.bench.launcher import WorkerOutcome, launch, signal_name
 from epochmark.bench.quick import QuickStop
 from epochmark.bench.request import RunRequest
@@ -117,7 +118,12 @@ def measure(
             ) from error
         continuation = None
         if trial is None and outcome.ending == "finished":
-            continuation = judged_continuation(request, outcome, states, data_folder)
+            on_report(protocol.Phase("proving"))
+            try:
+                with interrupts_now():
+                    continuation = judged_continuation(request, outcome, states, data_folder)
+            except KeyboardInterrupt:
+                outcome.ending, outcome.detail = "interrupted", "interrupted from the keyboard"
     failed = outcome.last(protocol.Failed)
     if outcome.ending == "failed" and failed is not None and failed.usage:
         raise EpochmarkError(failed.message, exit_code=2)

@@ -206,10 +206,12 @@ def _continuation(record: Record) -> Iterator[Finding]:
             f"the optimizer counted {counted} of {further} further steps",
         )
     tolerance = continuation.tolerance_of(record.precision.observed, made)
-    for stretch in (found.single, found.repeated):
+    workload = WORKLOADS[record.workload.name]
+    for stretch, count in ((found.single, continuation.SINGLE_STEPS), (found.repeated, 1)):
+        losses, right_losses = stretch.losses, stretch.right_losses
         for problem in (
-            *continuation.judge_losses(stretch.losses, stretch.right_losses, tolerance),
-            *continuation.judge_updates(stretch.update_errors, tolerance),
+            *continuation.judge_losses(losses, right_losses, count, tolerance),
+            *continuation.judge_updates(stretch.update_errors, workload, tolerance),
         ):
             yield make_finding(FindingCode.CONTINUATION_FAILED, problem)
             return

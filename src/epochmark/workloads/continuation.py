@@ -41,6 +41,9 @@ FIRST_IMAGE = 1280
 """Those before are the replay's."""
 PIXELS_SEED = 11
 
+IMAGES_AT_ONCE = 32
+"""In float64: some 60 MB."""
+
 TESTED_IMAGES = 1000
 """First images of the test set, on which the trained weights are evaluated."""
 
@@ -194,12 +197,24 @@ class Float64:
         )
         weights, losses = start.weights, []
         for batch in batches:
-            loss, gradients = reference.loss_and_gradients(
-                self._workload, weights, batch.images, batch.labels, batch.shares
-            )
+            loss, gradients = self._step(weights, batch)
             losses.append(loss)
             weights = optimizer.update(weights, gradients)
         return losses, weights
+
+    def _step(self, weights: Weights, batch: Shares) -> tuple[float, dict[str, Any]]:
+        """Loss and gradients of a batch, summed over parts of it: less memory, and more of it in
+        the caches."""
+        total: dict[str, Any] = {}
+        total_loss = 0.0
+        for start in range(0, len(batch.labels), IMAGES_AT_ONCE):
+            part = slice(start, start + IMAGES_AT_ONCE)
+            loss, gradients = reference.loss_and_gradients(
+                self._workload, weights, batch.images[part], batch.labels[part], batch.shares[part]
+            )
+            total_loss += loss
+            total = {name: total.get(name, 0.0) + one for name, one in gradients.items()}
+        return total_loss, total
 
     def evaluate(self, weights: Weights, images: Pixels, labels: Pixels) -> tuple[float, float]:
         return reference.evaluate(self._workload, weights, images, labels)
@@ -270,21 +285,24 @@ def tolerance_of(precision: Optional[str], steps: int) -> Tolerance:
 def judge_losses(
     losses: Sequence[Optional[float]],
     right_losses: Sequence[Optional[float]],
+    count: int,
     tolerance: Tolerance,
 ) -> Iterator[str]:
-    """What is wrong with the losses of a stretch, in words."""
-    if len(losses) != len(right_losses):
-        yield f"{len(losses)} losses were reported, not {len(right_losses)}"
+    """What is wrong with the losses of a stretch that has ``count`` of them, in words."""
+    if not len(losses) == len(right_losses) == count:
+        yield f"{len(losses)} losses were reported, not {count}"
     for loss, right in zip(losses, right_losses):
         if not _agree(loss, right, tolerance.loss):
             yield f"a loss is {_number(loss)}, float64 gives {_number(right)}"
             return
 
 
-def judge_updates(errors: Mapping[str, Optional[float]], tolerance: Tolerance) -> Iterator[str]:
+def judge_updates(
+    errors: Mapping[str, Optional[float]], workload: Workload, tolerance: Tolerance
+) -> Iterator[str]:
     """Which parameter's update is furthest off, in words, where that is too far."""
-    if not errors:
-        yield "no parameter's update was compared"
+    if set(errors) != set(parameter_shapes(workload)):
+        yield "not every parameter's update was compared"
         return
     name, error = max(errors.items(), key=lambda item: math.inf if item[1] is None else item[1])
     if error is None or error > tolerance.update:

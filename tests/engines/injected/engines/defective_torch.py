@@ -85,6 +85,10 @@ def freeze_dense_1(training: Training) -> None:
     training.model.dense_1.requires_grad_(False)
 
 
+def scale_a_gradient(training: Training) -> None:
+    training.model.conv_2.weight.register_hook(lambda gradient: 1.05 * gradient)
+
+
 def pool_by_average(training: Training) -> None:
     import torch
 
@@ -271,6 +275,7 @@ DEFECTS: Dict[str, Callable[[], TorchEngine]] = {
     "90 % of each batch": PartOfEachBatch,
     "half of each batch": HalfOfEachBatch,
     "bfloat16 in the fit": Bfloat16InTheFit,
+    "gradient 5 % too large": lambda: changing_training(scale_a_gradient),
     "stale state": StaleState,
     "swapped moments": SwappedMoments,
     "transposed kernel": TransposedKernel,
