@@ -25,7 +25,8 @@ from epochmark.workloads.shapes import parameter_shapes
 from tests.engines.conftest import ENGINES, TUNED, answer_of, tuned_settings
 
 DRIVER = Path(__file__).with_name("state_driver.py")
-TRAINED_IMAGES = 2 * 128 + 32
+BATCH_SIZE = 32
+TRAINED_IMAGES = 2 * BATCH_SIZE + 8
 """Three steps an epoch, the last one of fewer images: as in the driver."""
 
 LOSS_TOLERANCE, UPDATE_TOLERANCE = 1e-5, 5e-3
@@ -69,9 +70,11 @@ def continued(
             for index, steps in enumerate(answer["steps"])
         ]
     images, labels, _, _ = read_idx_folder(mnist_folder)
-    images = draw_lowest_bits(images[: TRAINED_IMAGES + 128 * further], 7)
-    starts = range(TRAINED_IMAGES, len(images), 128)
-    batches = [(images[start : start + 128], labels[start : start + 128]) for start in starts]
+    images = draw_lowest_bits(images[: TRAINED_IMAGES + BATCH_SIZE * further], 7)
+    starts = range(TRAINED_IMAGES, len(images), BATCH_SIZE)
+    batches = [
+        (images[start : start + BATCH_SIZE], labels[start : start + BATCH_SIZE]) for start in starts
+    ]
     return Continued(get_engine(engine).info.adam_form, states, answer["losses"], batches)
 
 
@@ -109,7 +112,7 @@ def assert_continues(run: Continued, trained_steps: int) -> None:
     start = replace(run.states[0], steps=trained_steps)
     loss_error, update_errors = errors_from(run, start)
     assert loss_error < LOSS_TOLERANCE
-    assert list(update_errors) == list(parameter_shapes(MNIST_CNN))
+    assert set(update_errors) == set(parameter_shapes(MNIST_CNN))
     assert max(update_errors.values()) < UPDATE_TOLERANCE, update_errors
 
 
