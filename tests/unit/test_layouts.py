@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from epochmark.engines._layouts import from_nchw, from_nhwc, nchw_weights, nhwc_weights
+from epochmark.engines._layouts import (
+    nchw_weights,
+    nhwc_weights,
+    weights_from_nchw,
+    weights_from_nhwc,
+)
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads.initial_weights import draw_weights
 
 there_and_back = pytest.mark.parametrize(
-    ("there", "back"), [(nchw_weights, from_nchw), (nhwc_weights, from_nhwc)]
+    ("there", "back"), [(nchw_weights, weights_from_nchw), (nhwc_weights, weights_from_nhwc)]
 )
 
 

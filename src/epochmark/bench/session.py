@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 import epochmark
+from epochmark.bench.continuation import judged_continuation
 from epochmark.bench.environment import recorded_environment
 from epochmark.bench.interpreter import Interpreter
 from epochmark.bench.launcher import WorkerOutcome, launch, signal_name
@@ -72,6 +73,7 @@ def measure(
     interpreter = interpreter or Interpreter.own()
     with tempfile.TemporaryDirectory(prefix="epochmark-weights-") as folder:
         initial, replay = Path(folder) / "initial.npz", Path(folder) / "replay.npz"
+        states = Path(folder) / "states"
         np.savez(initial, **draw_weights(request.workload, request.seed))  # type: ignore[arg-type]
         np.savez(replay, **parity.replay_weights(request.workload))  # type: ignore[arg-type]
 
@@ -90,6 +92,7 @@ def measure(
                 data_folder=str(data_folder),
                 weights_file=str(initial),
                 replay_weights_file=str(replay),
+                states_file=str(states),
                 spawned_ns=spawned_ns,
                 quick=request.quick or request.settle,
                 tuned_settings=dict(request.tuned_settings),
@@ -112,10 +115,13 @@ def measure(
             raise EpochmarkError(
                 f"the interpreter {interpreter.python} cannot be started: {error.strerror or error}"
             ) from error
+        continuation = None
+        if trial is None and outcome.ending == "finished":
+            continuation = judged_continuation(request, outcome, states, data_folder)
     failed = outcome.last(protocol.Failed)
     if outcome.ending == "failed" and failed is not None and failed.usage:
         raise EpochmarkError(failed.message, exit_code=2)
-    record = _record_of(request, machine, interpreter, outcome, limits)
+    record = _record_of(request, machine, interpreter, outcome, limits, continuation)
     return Measured(record, outcome.stderr)
 
 
@@ -135,6 +141,7 @@ def _record_of(
     interpreter: Interpreter,
     outcome: WorkerOutcome,
     limits: Limits | None,
+    continuation: parts.Continuation | None,
 ) -> Record:
     """What the worker reported as a record, judged."""
     opened = outcome.last(protocol.Opened)
@@ -192,6 +199,7 @@ def _record_of(
             test_accuracy=checked.test_accuracy if checked else None,
         ),
         replay=_replay_of(outcome),
+        continuation=continuation,
         calm=outcome.calm,
         limits=limits.for_run() if limits and opened and opened.device == "cpu" else None,
         sensors=outcome.sensors,

@@ -13,7 +13,8 @@ from epochmark.workloads.shapes import layer_shapes
 from epochmark.workloads.spec import Conv2D, Dense, Flatten
 
 Arrays = Dict[str, npt.NDArray[np.float32]]
-"""By name, contiguous; other frameworks' are ``<layer>.weight`` and ``<layer>.bias``."""
+"""By name, contiguous: those of a framework are ``<layer>.weight`` and ``<layer>.bias``, as in a
+state dict."""
 
 
 def nchw_weights(workload: Workload, weights: Weights) -> Arrays:
@@ -41,6 +42,29 @@ def nchw_weights(workload: Workload, weights: Weights) -> Arrays:
     return arrays
 
 
+def weights_from_nchw(workload: Workload, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    """What ``nchw_weights`` was made from, by ``<layer>.kernel`` and ``<layer>.bias``: float32
+    copies, whatever the arrays' order in memory."""
+    weights: Arrays = {}
+    flattened = None
+    for entry in layer_shapes(workload):
+        layer = entry.layer
+        if isinstance(layer, Flatten):
+            flattened = entry.input
+        elif isinstance(layer, Conv2D):
+            kernel = arrays[f"{layer.name}.weight"].transpose(2, 3, 1, 0)
+            _add(weights, layer.name, kernel, arrays, part="kernel")
+        elif isinstance(layer, Dense):
+            kernel = arrays[f"{layer.name}.weight"].T
+            if flattened is not None:
+                rows, columns, channels = flattened
+                kernel = kernel.reshape(channels, rows, columns, layer.units)
+                kernel = kernel.transpose(1, 2, 0, 3).reshape(-1, layer.units)
+                flattened = None
+            _add(weights, layer.name, kernel, arrays, part="kernel")
+    return weights
+
+
 def nhwc_weights(workload: Workload, weights: Weights) -> Arrays:
     """For frameworks with images ``(n, height, width, channels)`` and the filters first: MLX.
 
@@ -54,45 +78,22 @@ def nhwc_weights(workload: Workload, weights: Weights) -> Arrays:
     return arrays
 
 
-def from_nchw(workload: Workload, arrays: Mapping[str, npt.ArrayLike]) -> Arrays:
-    """The way back from `nchw_weights`, for weights and for moments of Adam: copies in our names
-    and layouts."""
-    ours: Arrays = {}
-    flattened = None
-    for entry in layer_shapes(workload):
-        layer = entry.layer
-        if isinstance(layer, Flatten):
-            flattened = entry.input
-        elif isinstance(layer, Conv2D):
-            kernel = np.asarray(arrays[f"{layer.name}.weight"]).transpose(2, 3, 1, 0)
-            _add_ours(ours, layer.name, kernel, arrays)
-        elif isinstance(layer, Dense):
-            kernel = np.asarray(arrays[f"{layer.name}.weight"]).T
-            if flattened is not None:
-                height, width, channels = flattened
-                kernel = kernel.reshape(channels, height, width, -1).transpose(1, 2, 0, 3)
-                flattened = None
-            _add_ours(ours, layer.name, kernel.reshape(-1, layer.units), arrays)
-    return ours
-
-
-def from_nhwc(workload: Workload, arrays: Mapping[str, npt.ArrayLike]) -> Arrays:
-    """The way back from `nhwc_weights`, as `from_nchw`."""
-    ours: Arrays = {}
+def weights_from_nhwc(workload: Workload, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    """What ``nhwc_weights`` was made from, as ``weights_from_nchw``."""
+    weights: Arrays = {}
     for layer in workload.layers:
         if isinstance(layer, (Conv2D, Dense)):
-            kernel = np.moveaxis(np.asarray(arrays[f"{layer.name}.weight"]), 0, -1)
-            _add_ours(ours, layer.name, kernel, arrays)
-    return ours
+            kernel = np.moveaxis(arrays[f"{layer.name}.weight"], 0, -1)
+            _add(weights, layer.name, kernel, arrays, part="kernel")
+    return weights
 
 
-def _add_ours(
-    ours: Arrays, name: str, kernel: npt.NDArray[Any], arrays: Mapping[str, npt.ArrayLike]
+def _add(
+    to: Arrays,
+    name: str,
+    kernel: npt.NDArray[Any],
+    biases: Mapping[str, npt.NDArray[Any]],
+    part: str = "weight",
 ) -> None:
-    ours[f"{name}.kernel"] = np.array(kernel, np.float32, order="C")
-    ours[f"{name}.bias"] = np.array(arrays[f"{name}.bias"], np.float32)
-
-
-def _add(arrays: Arrays, name: str, kernel: npt.NDArray[np.float32], weights: Weights) -> None:
-    arrays[f"{name}.weight"] = np.ascontiguousarray(kernel)
-    arrays[f"{name}.bias"] = np.ascontiguousarray(weights[f"{name}.bias"])
+    to[f"{name}.{part}"] = np.array(kernel, np.float32, order="C")
+    to[f"{name}.bias"] = np.array(biases[f"{name}.bias"], np.float32, order="C")

@@ -27,7 +27,7 @@ from epochmark.engines._contract import (
     Weights,
 )
 from epochmark.engines._devices import choose_device, refuse_precision
-from epochmark.engines._layouts import Arrays, from_nhwc, nhwc_weights
+from epochmark.engines._layouts import Arrays, nhwc_weights, weights_from_nhwc
 from epochmark.engines._requirements import ARM64, MACOS, X86_64, Requirements
 from epochmark.workloads import Workload
 from epochmark.workloads.shapes import LayerShapes, layer_shapes
@@ -154,7 +154,9 @@ class MlxEngine(Engine):
 
     def state(self) -> TrainingState:
         workload, training = self._settings.workload, self._training
-        weights, first, second = (from_nhwc(workload, arrays) for arrays in training.arrays())
+        weights, first, second = (
+            weights_from_nhwc(workload, arrays) for arrays in training.arrays()
+        )
         return TrainingState(weights, first, second, training.steps_made())
 
     def effective_settings(self) -> Dict[str, Any]:

@@ -28,7 +28,7 @@ from epochmark.engines._contract import (
     Weights,
 )
 from epochmark.engines._devices import choose_device
-from epochmark.engines._layouts import Arrays, from_nchw, nchw_weights
+from epochmark.engines._layouts import Arrays, nchw_weights, weights_from_nchw
 from epochmark.engines._requirements import (
     ARM64,
     LINUX,
@@ -164,7 +164,9 @@ class TinygradEngine(Engine):
 
     def state(self) -> TrainingState:
         workload, training = self._settings.workload, self._training
-        weights, first, second = (from_nchw(workload, arrays) for arrays in training.arrays())
+        weights, first, second = (
+            weights_from_nchw(workload, arrays) for arrays in training.arrays()
+        )
         return TrainingState(weights, first, second, training.steps_made())
 
     def effective_settings(self) -> Dict[str, Any]:

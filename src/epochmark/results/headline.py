@@ -110,3 +110,14 @@ def replay_verdict(record: Record) -> parity.Verdict | None:
         WORKLOADS[record.workload.name], record.engine.adam_form, record.replay.version
     )
     return parity.judge(record.replay.losses, golden, record.replay.version)
+
+
+def learning_is_judged(record: Record) -> bool:
+    """Whether loss and accuracy can be held against those of correct training: the learning band is
+    one of float32 at the workload's own batch, of whole epochs."""
+    return (
+        record.precision.observed == "float32"
+        and record.workload.batch_size == WORKLOADS[record.workload.name].batch_size
+        and bool(record.learning.epochs)
+        and all(epoch.loss is not None for epoch in record.learning.epochs)
+    )
