@@ -86,10 +86,9 @@ def _part(arrays: Any, index: int, part: str) -> Arrays:
 def errors_from(run: Continued, start: State) -> tuple[float, dict[str, float]]:
     """The largest relative error of a loss, and the relative error of each parameter's update over
     all batches, from the first state as it is told to be."""
-    optimizer = AdamOptimizer(MNIST_CNN.optimizer, run.form)
-    optimizer._steps = run.states[0].steps if start.steps is None else start.steps
-    optimizer._first = {name: a.astype(np.float64) for name, a in start.first.items()}
-    optimizer._second = {name: a.astype(np.float64) for name, a in start.second.items()}
+    optimizer = AdamOptimizer(
+        MNIST_CNN.optimizer, run.form, start.first, start.second, start.steps or 0
+    )
     weights: Any = start.weights
     loss_error = 0.0
     for batch, told in zip(run.batches, run.losses, strict=True):
