@@ -237,13 +237,13 @@ class Tolerance:
 
 
 TOLERANCES: Mapping[str, Tolerance] = {
-    "float32": Tolerance(2e-5, 5e-4, 1e-4, 2),
+    "float32": Tolerance(5e-5, 1e-3, 1e-4, 2),
     "tf32": Tolerance(5e-3, 2e-2, 1e-2, 10),
     "float16": Tolerance(5e-3, 2e-2, 1e-2, 10),
     "bfloat16": Tolerance(4e-2, 0.15, 5e-2, 30),
 }
 
-YOUNG_STEPS = 200
+YOUNG_STEPS = 100
 """In its first steps Adam follows the signs of gradients, and a gradient near zero changes its sign
 by rounding: after a fraction of so many steps, losses and updates may be as many times further off
 ..."""
