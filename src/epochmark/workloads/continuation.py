@@ -193,12 +193,13 @@ class Float64:
             self._workload.optimizer, self._form, start.first, start.second, start.steps
         )
         weights, losses = start.weights, []
-        for batch in batches:
-            loss, gradients = reference.loss_and_gradients(
-                self._workload, weights, batch.images, batch.labels, batch.shares
-            )
-            losses.append(loss)
-            weights = optimizer.update(weights, gradients)
+        with np.errstate(all="ignore"):  # what a worker tells may be no state at all
+            for batch in batches:
+                loss, gradients = reference.loss_and_gradients(
+                    self._workload, weights, batch.images, batch.labels, batch.shares
+                )
+                losses.append(loss)
+                weights = optimizer.update(weights, gradients)
         return losses, weights
 
     def evaluate(self, weights: Weights, images: Pixels, labels: Pixels) -> tuple[float, float]:
