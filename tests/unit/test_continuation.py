@@ -189,6 +189,18 @@ def test_a_file_of_another_size_or_kind_is_refused(tmp_path: Path) -> None:
         continuation.read_states(path, MNIST_CNN)
 
 
+def test_a_state_of_no_numbers_is_judged_without_a_word(mnist: tuple[Bytes, ...]) -> None:
+    """Warnings are errors here."""
+    weights = {name: np.full(array.shape, np.nan, np.float32)
+               for name, array in draw_weights(MNIST_CNN, 1).items()}  # fmt: skip
+    judge = continuation.Float64(MNIST_CNN, "epsilon_hat")
+    batch = continuation.shares_of(continuation.repeated_batch(mnist[0], mnist[1], 1))
+    losses, after = judge.follow(continuation.State(weights, weights, weights, 1), [batch])
+    assert np.isnan(losses).all()
+    assert set(continuation.update_errors(weights, weights, after).values()) == {np.inf}
+    assert judge.evaluate(weights, mnist[2][:10], mnist[3][:10])[1] < 1
+
+
 def test_a_state_of_another_shape_is_refused() -> None:
     weights = dict(draw_weights(MNIST_CNN, 1))
     weights["dense_1.kernel"] = weights["dense_1.kernel"].T

@@ -78,6 +78,16 @@ def nhwc_weights(workload: Workload, weights: Weights) -> Arrays:
     return arrays
 
 
+def weights_from_nhwc(workload: Workload, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    """What ``nhwc_weights`` was made from, as ``weights_from_nchw``."""
+    weights: Arrays = {}
+    for layer in workload.layers:
+        if isinstance(layer, (Conv2D, Dense)):
+            kernel = np.moveaxis(arrays[f"{layer.name}.weight"], 0, -1)
+            _add(weights, layer.name, kernel, arrays, part="kernel")
+    return weights
+
+
 def _add(
     to: Arrays,
     name: str,

@@ -196,10 +196,11 @@ class Float64:
             self._workload.optimizer, self._form, start.first, start.second, start.steps
         )
         weights, losses = start.weights, []
-        for batch in batches:
-            loss, gradients = self._step(weights, batch)
-            losses.append(loss)
-            weights = optimizer.update(weights, gradients)
+        with np.errstate(all="ignore"):  # what a worker tells may be no state at all
+            for batch in batches:
+                loss, gradients = self._step(weights, batch)
+                losses.append(loss)
+                weights = optimizer.update(weights, gradients)
         return losses, weights
 
     def _step(self, weights: Weights, batch: Shares) -> tuple[float, dict[str, Any]]:
@@ -217,7 +218,8 @@ class Float64:
         return total_loss, total
 
     def evaluate(self, weights: Weights, images: Pixels, labels: Pixels) -> tuple[float, float]:
-        return reference.evaluate(self._workload, weights, images, labels)
+        with np.errstate(all="ignore"):
+            return reference.evaluate(self._workload, weights, images, labels)
 
 
 def update_errors(before: Weights, after: Weights, right: Weights) -> dict[str, float]:
@@ -228,8 +230,9 @@ def update_errors(before: Weights, after: Weights, right: Weights) -> dict[str, 
 
 def _relative(after: Any, right: Any, before: Any) -> float:
     start = before.astype(np.float64)
-    moved, difference = right - start, after.astype(np.float64) - right
-    norm, error = float(np.linalg.norm(moved)), float(np.linalg.norm(difference))
+    with np.errstate(all="ignore"):
+        moved, difference = right - start, after.astype(np.float64) - right
+        norm, error = float(np.linalg.norm(moved)), float(np.linalg.norm(difference))
     if not math.isfinite(error):
         return math.inf
     if norm == 0.0:
