@@ -64,8 +64,8 @@ def main() -> None:
     images, labels, *_ = read_idx_folder(options.data)
     weights = parity.replay_weights(MNIST_CNN)
     batches = parity.replay_batches(images, labels)
-    first = (array[:JUDGED] for array in batches[0])
-    _, expected = reference.loss_and_gradients(MNIST_CNN, weights, *first)
+    images, labels = (array[:JUDGED] for array in batches[0])
+    _, expected = reference.loss_and_gradients(MNIST_CNN, weights, images, labels)
     given = b"".join(weights[name].tobytes() for name in SHAPES)
     given += b"".join(array.tobytes() for batch in batches for array in batch)
     with tempfile.TemporaryDirectory() as folder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,9 @@ from epochmark.results.record import Record
 from tests.engines.conftest import Run, interpreter_of
 
 INJECTED = Path(__file__).with_name("injected")
+
+LIE_STEPS = 24
+"""Enough for Adam to be calm."""
 
 PARITY_DEFECTS = [
     "epsilon 1e-8",
@@ -31,6 +35,22 @@ PARITY_DEFECTS = [
 ]
 
 
+LIES = {
+    "one step of four": "work-incomplete",
+    "one step of four, counted as four": "continuation-failed",
+    "every second update left out": "continuation-failed",
+    "90 % of each batch": "continuation-failed",
+    "half of each batch": "continuation-failed",
+    "bfloat16 in the fit": "continuation-failed",
+    "gradient 5 % too large": "continuation-failed",
+    "stale state": "continuation-failed",
+    "swapped moments": "continuation-failed",
+    "transposed kernel": "weights-mismatch",
+    "foreign layout": "continuation-missing",
+}
+"""What is done in the fit and not in the replay, or handed out as its state; and what tells."""
+
+
 def defective(defect: str) -> Interpreter:
     """PyTorch's interpreter, where our engines have one more among them."""
     interpreter = interpreter_of("torch")
@@ -46,10 +66,20 @@ def _engine_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_defective(
-    run_engine: Run, defect: str, device: str = "cpu", precision: str = "float32"
+    run_engine: Run,
+    defect: str,
+    device: str = "cpu",
+    precision: str = "float32",
+    max_steps: int | None = 1,
+    **departures: Any,
 ) -> Record:
     measured = run_engine(
-        "defective-torch", defective(defect), max_steps=1, device=device, precision=precision
+        "defective-torch",
+        defective(defect),
+        max_steps=max_steps,
+        device=device,
+        precision=precision,
+        **departures,
     )
     assert measured.record.failure is None, measured.stderr.decode(errors="replace")
     return measured.record
@@ -64,6 +94,32 @@ def test_without_a_defect_it_is_right(run_engine: Run) -> None:
     assert record.headline.validity == "partial"
     assert record.precision.observed == "float32"
     assert get_engine("defective-torch").info.family == "torch"
+
+
+def test_without_a_defect_it_goes_on_as_float64_does(run_engine: Run) -> None:
+    """The reference of the lies below: the same steps, and nothing found in the work."""
+    record = run_defective(run_engine, "none", precision="stock", max_steps=LIE_STEPS)
+    assert record.headline.validity == "partial", record.findings
+    found = record.continuation
+    assert found is not None
+    assert found.problem is None
+    assert (found.steps, found.steps_after) == (LIE_STEPS, LIE_STEPS + 8 + 5)
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_the_replay_is_not_told_is_found(run_engine: Run, lie: str) -> None:
+    record = run_defective(run_engine, lie, precision="stock", max_steps=LIE_STEPS)
+    assert record.precision.observed == "float32", "the replay is right"
+    assert LIES[lie] in codes(record), record.continuation
+    assert record.headline.validity == "invalid"
+
+
+def test_no_training_at_all_is_found_three_times(run_engine: Run) -> None:
+    """Losses and accuracy made up, after a single step: weights, CPU time and counter tell."""
+    record = run_defective(run_engine, "no training", precision="stock", max_steps=None)
+    assert {"weights-mismatch", "work-incomplete", "implausible"} <= codes(record)
+    assert not {"learning-out-of-band", "loss-flat", "parity-failed"} & codes(record)
+    assert record.headline.validity == "invalid"
 
 
 @pytest.mark.parametrize("defect", PARITY_DEFECTS)

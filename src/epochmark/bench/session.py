@@ -12,9 +12,11 @@ import msgspec
 import numpy as np
 
 import epochmark
+from epochmark.bench.continuation import judged_continuation
 from epochmark.bench.crashes import CRASHES, signal_name
 from epochmark.bench.departures import departures
 from epochmark.bench.interpreter import Interpreter
+from epochmark.bench.interrupts import interrupts_now
 from epochmark.bench.last_words import last_words
 from epochmark.bench.launcher import WorkerOutcome, launch
 from epochmark.bench.order import RunOrder
@@ -81,6 +83,7 @@ def measure(
     interpreter = interpreter or Interpreter.own()
     with temporary_folder("weights") as folder:
         initial, replay = folder / "initial.npz", folder / "replay.npz"
+        states = folder / "states"
         with telling_where(folder.parent):
             np.savez(initial, **draw_weights(request.workload, request.seed))  # type: ignore[arg-type]
             np.savez(replay, **parity.replay_weights(request.workload))  # type: ignore[arg-type]
@@ -100,6 +103,7 @@ def measure(
                 data_folder=str(data_folder.absolute()),
                 weights_file=str(initial),
                 replay_weights_file=str(replay),
+                states_file=str(states),
                 spawned_ns=spawned_ns,
                 quick=request.quick or request.settle,
                 tuned_settings=dict(request.tuned_settings),
@@ -123,10 +127,18 @@ def measure(
             raise EpochmarkError(
                 f"the interpreter {interpreter.python} cannot be started: {error.strerror or error}"
             ) from error
+        continuation = None
+        if trial is None and outcome.ending == "finished":
+            on_report(protocol.Phase("proving"))
+            try:
+                with interrupts_now():
+                    continuation = judged_continuation(request, outcome, states, data_folder)
+            except KeyboardInterrupt:
+                outcome.ending, outcome.detail = "interrupted", "interrupted from the keyboard"
     failed = outcome.last(protocol.Failed)
     if outcome.ending == "failed" and failed is not None and failed.usage:
         raise EpochmarkError(failed.message, exit_code=2)
-    record = _record_of(request, machine, interpreter, outcome, limits)
+    record = _record_of(request, machine, interpreter, outcome, limits, continuation)
     return Measured(record, outcome.stderr)
 
 
@@ -154,6 +166,7 @@ def _record_of(
     interpreter: Interpreter,
     outcome: WorkerOutcome,
     limits: Limits | None,
+    continuation: parts.Continuation | None,
 ) -> Record:
     """What the worker reported as a record, judged."""
     opened = outcome.last(protocol.Opened)
@@ -213,6 +226,7 @@ def _record_of(
             test_accuracy=checked.test_accuracy if checked else None,
         ),
         replay=_replay_of(outcome),
+        continuation=continuation,
         calm=outcome.calm,
         limits=limits.for_run() if limits and opened and opened.device == "cpu" else None,
         sensors=outcome.sensors,

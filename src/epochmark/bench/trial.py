@@ -12,7 +12,7 @@ from epochmark.bench.request import RunRequest
 from epochmark.bench.session import measure
 from epochmark.bench.watch import OpenCounters
 from epochmark.errors import EpochmarkError
-from epochmark.results.findings import FindingCode
+from epochmark.results.findings import MEANING, FindingCode
 from epochmark.results.record import Lap, Machine, Record
 from epochmark.results.statistics import NANOSECONDS
 from epochmark.worker import protocol
@@ -103,11 +103,17 @@ def _reading_of(record: Record) -> Reading:
     """Seconds of a step, if the work was right and in float32."""
     if record.failure is not None:
         return Reading(None, record.failure.message)
-    if record.headline.validity == "invalid":
-        return Reading(None, record.findings[0].detail, wrong=True)
+    wrong = [one for one in record.findings if _is_wrong(FindingCode(one.code))]
+    if wrong:
+        return Reading(None, wrong[0].detail, wrong=True)
     step_s = warm_step_s(record.timing.laps)
     disturbed = any(FindingCode(one.code) in DISTURBANCES for one in record.findings)
     return Reading(step_s, "" if step_s else "too few laps for a figure", disturbed=disturbed)
+
+
+def _is_wrong(code: FindingCode) -> bool:
+    """Whether a setting trains wrongly; trials are not continued, the run with the best one is."""
+    return MEANING[code].validity == "invalid" and code != FindingCode.CONTINUATION_MISSING
 
 
 def warm_step_s(laps: Sequence[Lap]) -> float | None:

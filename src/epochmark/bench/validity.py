@@ -10,6 +10,7 @@ from epochmark.bench.departures import influences_text
 from epochmark.bench.disturbances import disturbances
 from epochmark.results.arithmetic import (
     MINIMAL_FILTERING,
+    beyond_processor,
     ceiling_of,
     direct_gflop_per_s,
     most_images_per_s,
@@ -20,6 +21,7 @@ from epochmark.results.headline import (
     ends_by_itself,
     expected_steps,
     headline_of,
+    learning_is_judged,
     replay_verdict,
     steps_in,
     steps_per_epoch,
@@ -27,7 +29,7 @@ from epochmark.results.headline import (
 from epochmark.results.record import Failure, FailureKind, Finding, Record
 from epochmark.results.sensed import use_of_gpu
 from epochmark.results.statistics import NANOSECONDS
-from epochmark.workloads import WORKLOADS, learning_band
+from epochmark.workloads import WORKLOADS, continuation, learning_band
 
 FLAT_SHARE = 0.95
 """A mean loss above this share of ln(classes), the loss of guessing, is flat ..."""
@@ -36,6 +38,9 @@ FLAT_AFTER_STEPS = 100
 
 IDLE_READINGS = 10
 """Readings of a GPU's use, a second apart, after which nothing but zeros is no coincidence."""
+
+SCALER_LEAVES_OUT = 20
+"""Steps until float16's gradients are scaled so that none is infinite: 65536 halves to 1 in 16."""
 
 UNACCOUNTED_SHARE = 0.05
 UNACCOUNTED_S = 0.25
@@ -72,9 +77,8 @@ def judge(record: Record) -> list[Finding]:
             detail += _memory_allowed(record)
         return [make_finding(code, detail), *_contradictions(record)]
     checks = (
-        _contradictions, _device, _work, _loss, _parity, _precision, _learning, _plausible, _clock,
-        _clocks_agree,
-        disturbances, _limited,
+        _contradictions, _device, _work, _loss, _parity, _continuation, _weights, _precision,
+        _learning, _plausible, _clock, _clocks_agree, disturbances, _limited,
     )  # fmt: skip
     found = [finding for check in checks for finding in check(record)]
     return [_with_influences(finding, record) for finding in found]
@@ -94,6 +98,8 @@ def _memory_allowed(record: Record) -> str:
     if allowed is None or (record.device.resolved or record.device.requested) != "cpu":
         return ""
     return f" (the container may use {allowed / 2**20:,.0f} MiB of memory, page cache included)"
+
+
 def _code_of(failure: Failure) -> FindingCode:
     """Killed is who was killed by somebody; a signal of its own mistakes is a crash, although
     earlier versions called that killed."""
@@ -219,6 +225,69 @@ def _parity(record: Record) -> Iterator[Finding]:
         )
 
 
+def _continuation(record: Record) -> Iterator[Finding]:
+    """What was timed must go on as the float64 computation does, from the state it ended in."""
+    if record.before_continuation:
+        return
+    found = record.continuation
+    if found is None or found.single is None or found.repeated is None:
+        why = found.problem if found else None
+        yield make_finding(FindingCode.CONTINUATION_MISSING, why or "nothing was reported of them")
+        return
+    made = steps_in(record.timing.laps)
+    if found.steps is not None and _miscounted(found.steps, made, record):
+        yield make_finding(
+            FindingCode.WORK_INCOMPLETE,
+            f"{made} steps were reported, the optimizer counted {found.steps}",
+        )
+    further = continuation.SINGLE_STEPS + (found.repeated_steps or 0)
+    counted = further
+    if found.steps is not None and found.steps_after is not None:
+        counted = found.steps_after - found.steps
+    if counted != further:
+        if not _miscounted(counted, further, record):
+            return  # which steps float16's gradient scaler left out is not known
+        yield make_finding(
+            FindingCode.CONTINUATION_FAILED,
+            f"the optimizer counted {counted} of {further} further steps",
+        )
+    tolerance = continuation.tolerance_of(record.precision.observed, made)
+    workload = WORKLOADS[record.workload.name]
+    for stretch, count in ((found.single, continuation.SINGLE_STEPS), (found.repeated, 1)):
+        losses, right_losses = stretch.losses, stretch.right_losses
+        for problem in (
+            *continuation.judge_losses(losses, right_losses, count, tolerance),
+            *continuation.judge_updates(stretch.update_errors, workload, tolerance),
+        ):
+            yield make_finding(FindingCode.CONTINUATION_FAILED, problem)
+            return
+
+
+def _miscounted(counted: int, made: int, record: Record) -> bool:
+    """Whether an optimizer's count differs from the steps made. Frameworks scale float16's
+    gradients up and leave a step out where that was too much: about once in 2,000 steps, and until
+    they have found the scale."""
+    if record.precision.requested != "float16":
+        return counted != made
+    return not made - SCALER_LEAVES_OUT - made // 500 <= counted <= made
+
+
+def _weights(record: Record) -> Iterator[Finding]:
+    """The trained weights must be worth what the engine says."""
+    found = record.continuation
+    if found is None or found.single is None:
+        return
+    tolerance = continuation.tolerance_of(record.precision.observed, steps_in(record.timing.laps))
+    for problem in continuation.judge_weights(
+        (found.right_test_loss, found.test_loss),
+        (found.right_test_accuracy, found.test_accuracy),
+        record.learning.test_accuracy,
+        tolerance,
+    ):
+        yield make_finding(FindingCode.WEIGHTS_MISMATCH, problem)
+        return
+
+
 def _precision(record: Record) -> Iterator[Finding]:
     """A precision asked for by name must be the one observed.
 
@@ -234,24 +303,29 @@ def _precision(record: Record) -> Iterator[Finding]:
 
 def _learning(record: Record) -> Iterator[Finding]:
     """Loss curve and test accuracy must lie where those of correct float32 training lie."""
-    workload = WORKLOADS[record.workload.name]
-    if record.precision.observed != "float32" or record.workload.batch_size != workload.batch_size:
+    if not learning_is_judged(record):
         return
     losses = [epoch.loss for epoch in record.learning.epochs if epoch.loss is not None]
-    if len(losses) < len(record.learning.epochs):
-        return
     for problem in learning_band.judge(losses, record.learning.test_accuracy):
         yield make_finding(FindingCode.LEARNING_OUT_OF_BAND, problem)
 
 
 def _plausible(record: Record) -> Iterator[Finding]:
-    """No faster than the processor's measured peak allows, minimal filtering granted."""
+    """No faster than a processor with these cores can be, nor more work than its CPU time holds.
+
+    A measured peak that is beaten by proven work was measured on a busier machine: that is no fault
+    of the run.
+    """
+    beyond = beyond_processor(record)
+    if beyond is not None:
+        yield make_finding(FindingCode.IMPLAUSIBLE, beyond)
+        return
     most, ceiling = most_images_per_s(record), ceiling_of(record)
     images_per_s = headline_of(record).images_per_s
     if most is None or ceiling is None or images_per_s is None or images_per_s <= most:
         return
     yield make_finding(
-        FindingCode.IMPLAUSIBLE,
+        FindingCode.LIMITS_STALE,
         f"{images_per_s:,.0f} images/s are {direct_gflop_per_s(record, images_per_s):,.0f} GFLOP/s "
         f"of direct arithmetic; {ceiling.gflop_per_s:,.0f} GFLOP/s ({ceiling.source}) allow "
         f"{most:,.0f} images/s, convolutions {MINIMAL_FILTERING} times as fast granted",

@@ -31,7 +31,8 @@ _PHASES = {
     "loading": "loading the data",
     "building": "building the model",
     "training": "training: first steps",
-    "checking": "checking the work: test set and replay",
+    "checking": "checking the work: test set, further steps and replay",
+    "proving": "proving the work: the same steps in float64",
 }
 
 

@@ -233,7 +233,9 @@ class Engine(ABC):
 
     @abstractmethod
     def fit(self, data: Any, stopwatch: Stopwatch) -> None:
-        """Train on what ``load`` returned. The clock starts at the call and ends at the return."""
+        """Train on what ``load`` returned. The clock starts at the call and ends at the return.
+
+        Called again, untimed, with a few batches: then the trained model goes on."""
 
     @abstractmethod
     def observed_devices(self) -> list[str]:
@@ -248,10 +250,10 @@ class Engine(ABC):
         """Train a new model from ``weights`` on these batches in this order, with the code that
         ``fit`` uses, and return the mean loss of each batch before its update."""
 
+    @abstractmethod
     def state(self) -> TrainingState:
         """The trained model and its optimizer as they are now, after any number of calls of
         ``fit``: our own float64 code continues from here and compares."""
-        raise NotImplementedError
 
     def effective_settings(self) -> dict[str, Any]:
         """What the run really used and a record should name: threads, instruction set, layout."""

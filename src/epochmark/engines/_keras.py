@@ -25,6 +25,7 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    TrainingState,
     Tunable,
     Weights,
 )
@@ -118,6 +119,22 @@ class KerasEngine(Engine):
         """``train_on_batch`` runs the function that ``fit`` runs once a batch."""
         model = self._new_model(weights)
         return [float(model.train_on_batch(*self.load(*batch))[0]) for batch in batches]
+
+    def state(self) -> TrainingState:
+        """What variables hold, float32 under a mixed policy too."""
+        variables = self._model.trainable_variables
+        adam = getattr(self._model.optimizer, "inner_optimizer", self._model.optimizer)
+        first, second = moments_of(adam, variables)
+        return TrainingState(
+            weights=self._copied(variables),
+            first=self._copied(first),
+            second=self._copied(second),
+            steps=int(adam.iterations.numpy()),
+        )
+
+    def _copied(self, variables: Sequence[Any]) -> Dict[str, npt.NDArray[np.float32]]:
+        names = parameter_shapes(self._settings.workload)
+        return {name: np.array(one.numpy()) for name, one in zip(names, variables)}
 
     def effective_settings(self) -> Dict[str, Any]:
         model = self._model
@@ -225,6 +242,15 @@ def make_model(keras: Any, adam: Adam, tuned: Mapping[str, str]) -> Any:
         **({"jit_compile": True} if tuned.get("jit_compile") == "on" else {}),
     )
     return model
+
+
+def moments_of(adam: Any, variables: Sequence[Any]) -> Tuple[List[Any], List[Any]]:
+    """Adam's first and second moments of these variables: Keras keeps lists of them, before 2.11
+    (and in what later versions call legacy) slots by variable."""
+    if hasattr(adam, "get_slot"):
+        first, second = ([adam.get_slot(one, name) for one in variables] for name in ("m", "v"))
+        return first, second
+    return list(adam._momentums), list(adam._velocities)
 
 
 def make_laps(keras: Any, settings: Settings, stopwatch: Stopwatch, synchronise: Any) -> Any:

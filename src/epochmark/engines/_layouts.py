@@ -1,8 +1,8 @@
-"""Our weights (``workloads.spec``, the layouts of Keras) in the layouts of other frameworks."""
+"""Our weights (``workloads.spec``, the layouts of Keras) in those of other frameworks, and back."""
 
 from __future__ import annotations
 
-from typing import Dict
+from typing import Any, Dict, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,8 @@ from epochmark.workloads.shapes import layer_shapes
 from epochmark.workloads.spec import Conv2D, Dense, Flatten
 
 Arrays = Dict[str, npt.NDArray[np.float32]]
-"""By ``<layer>.weight`` and ``<layer>.bias``, contiguous: names and layouts of a state dict."""
+"""By name, contiguous: those of a framework are ``<layer>.weight`` and ``<layer>.bias``, as in a
+state dict."""
 
 
 def nchw_weights(workload: Workload, weights: Weights) -> Arrays:
@@ -41,6 +42,29 @@ def nchw_weights(workload: Workload, weights: Weights) -> Arrays:
     return arrays
 
 
+def weights_from_nchw(workload: Workload, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    """What ``nchw_weights`` was made from, by ``<layer>.kernel`` and ``<layer>.bias``: float32
+    copies, whatever the arrays' order in memory."""
+    weights: Arrays = {}
+    flattened = None
+    for entry in layer_shapes(workload):
+        layer = entry.layer
+        if isinstance(layer, Flatten):
+            flattened = entry.input
+        elif isinstance(layer, Conv2D):
+            kernel = arrays[f"{layer.name}.weight"].transpose(2, 3, 1, 0)
+            _add(weights, layer.name, kernel, arrays, part="kernel")
+        elif isinstance(layer, Dense):
+            kernel = arrays[f"{layer.name}.weight"].T
+            if flattened is not None:
+                rows, columns, channels = flattened
+                kernel = kernel.reshape(channels, rows, columns, layer.units)
+                kernel = kernel.transpose(1, 2, 0, 3).reshape(-1, layer.units)
+                flattened = None
+            _add(weights, layer.name, kernel, arrays, part="kernel")
+    return weights
+
+
 def nhwc_weights(workload: Workload, weights: Weights) -> Arrays:
     """For frameworks with images ``(n, height, width, channels)`` and the filters first: MLX.
 
@@ -54,6 +78,22 @@ def nhwc_weights(workload: Workload, weights: Weights) -> Arrays:
     return arrays
 
 
-def _add(arrays: Arrays, name: str, kernel: npt.NDArray[np.float32], weights: Weights) -> None:
-    arrays[f"{name}.weight"] = np.ascontiguousarray(kernel)
-    arrays[f"{name}.bias"] = np.ascontiguousarray(weights[f"{name}.bias"])
+def weights_from_nhwc(workload: Workload, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    """What ``nhwc_weights`` was made from, as ``weights_from_nchw``."""
+    weights: Arrays = {}
+    for layer in workload.layers:
+        if isinstance(layer, (Conv2D, Dense)):
+            kernel = np.moveaxis(arrays[f"{layer.name}.weight"], 0, -1)
+            _add(weights, layer.name, kernel, arrays, part="kernel")
+    return weights
+
+
+def _add(
+    to: Arrays,
+    name: str,
+    kernel: npt.NDArray[Any],
+    biases: Mapping[str, npt.NDArray[Any]],
+    part: str = "weight",
+) -> None:
+    to[f"{name}.{part}"] = np.array(kernel, np.float32, order="C")
+    to[f"{name}.bias"] = np.array(biases[f"{name}.bias"], np.float32, order="C")

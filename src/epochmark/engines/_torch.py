@@ -69,6 +69,11 @@ def synchronise(device: torch.device) -> None:
         getattr(torch, device.type).synchronize()
 
 
+def to_numpy(tensor: torch.Tensor) -> Any:
+    """A tensor's values in host memory, as NumPy has them."""
+    return tensor.detach().cpu().numpy()
+
+
 def operations_on(device: torch.device) -> Operations:
     """PyTorch's own operations on this device, one by one."""
     import torch

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import warnings
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +33,12 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    TrainingState,
     Tunable,
     Weights,
 )
-from epochmark.workloads import parity, reference
+from epochmark.workloads import continuation, parity, reference
+from epochmark.workloads.shapes import parameter_shapes
 
 TYPICAL_LOSSES = (0.158, 0.0431, 0.0267, 0.0183, 0.0128, 0.0096, 0.0074, 0.0065, 0.0054, 0.0049)
 """Mean training loss of epochs 1 to 10, the centre of the measured learning band."""
@@ -53,6 +55,11 @@ DEFAULTS: Dict[str, Any] = {
     # script it changes
     "speedups": {},
     "changes": {},
+    # relative error of losses and updates after the fit, what the trained weights are worth (None
+    # for "test_accuracy"), and steps that the optimizer did not count
+    "continuation": 0.0,
+    "weights_accuracy": None,
+    "uncounted_steps": 0,
     # device the tensors claim to be on; None for the resolved one
     "observed_device": None,
     # steps left out of the last epoch's report
@@ -75,8 +82,8 @@ DEFAULTS: Dict[str, Any] = {
     # what "open" says: the description of a device; and the versions of the engine's packages
     "description": None,
     "versions": {},
-    # in which method to fail ("list", "open", "load", "build", "fit", "evaluate", "replay",
-    # "operations"), how
+    # in which method to fail ("list", "open", "load", "build", "fit", "state", "evaluate",
+    # "replay", "operations"), how
     # ("raise", "lack" a module, "exit", "kill", "hang", "spin", "garbage", "flood", "flood-laps",
     # "flood-output", "crash" with a signal, "bad_alloc", "say" the reports or lines
     # of "says" and go on), and in fit after which step
@@ -93,6 +100,10 @@ DEFAULTS: Dict[str, Any] = {
 }
 
 Floats = npt.NDArray[np.float32]
+
+TEST_LOSS = 0.03
+CONTINUED_LOSS = 0.1
+"""Of every step after the timed fit."""
 
 DEVICES = (Device("cpu", "no device at all"), Device("gpu:0", "no device either"))
 
@@ -162,8 +173,14 @@ class FakeEngine(Engine):
     def build(self, weights: Weights) -> None:
         self._fail("build")
         self._memory = np.ones(self._script["allocate_bytes"], np.uint8)
+        self._steps = self._further_steps = 0
+        self._fitted = False
 
     def fit(self, data: int, stopwatch: Stopwatch) -> None:
+        if self._fitted:
+            self._go_on(data, stopwatch)
+            return
+        self._fitted = True
         true_clock, rate = time.perf_counter_ns, self._script["clock_rate"]
         start_ns = true_clock()
         if rate != 1.0:
@@ -190,6 +207,7 @@ class FakeEngine(Engine):
             for step in range(1, steps + 1):
                 if self._script["step_s"]:
                     time.sleep(self._script["step_s"])
+                self._steps += 1
                 self._fail("fit", (epoch - 1) * steps_per_epoch + step)
                 if epoch == 1 and step in self._script["launcher_stopped"]:
                     first = step == self._script["launcher_stopped"][0]
@@ -207,6 +225,27 @@ class FakeEngine(Engine):
                 return
             if not stopwatch.epoch(since_lap, loss, 0.9) or not steps_left:
                 return
+
+    def _go_on(self, samples: int, stopwatch: Stopwatch) -> None:
+        steps = -(-samples // self._settings.batch_size)
+        self._further_steps += steps
+        stopwatch.epoch(steps, CONTINUED_LOSS * (1 + self._script["continuation"]), 0.9)
+
+    def state(self) -> TrainingState:
+        """Weights that are worth what the script says, and grow by 1 in every further step."""
+        self._fail("state")
+        worth = self._script["weights_accuracy"] or self._script["test_accuracy"]
+        value = worth + self._further_steps * (1 + self._script["continuation"])
+        arrays = {
+            name: np.full(shape, value, np.float32)
+            for name, shape in parameter_shapes(self._settings.workload).items()
+        }
+        counted = self._steps + self._further_steps - self._script["uncounted_steps"]
+        return TrainingState(arrays, arrays, arrays, counted)
+
+    def pretended_judge(self) -> PretendedJudge:
+        """What this engine calls right, in place of our float64 code."""
+        return PretendedJudge()
 
     def _loss(self, epoch: int) -> float:
         if self._script["loss"] == "nan":
@@ -305,6 +344,21 @@ def _flood(how: str) -> None:
 def _say(line: str) -> None:
     """A line on the pipe for reports, past all that an honest worker has in its way."""
     os.write(int(sys.argv[1]), line.encode() + b"\n")
+
+
+class PretendedJudge:
+    """Implements ``workloads.continuation.Judge`` for weights that nothing was computed from."""
+
+    def follow(
+        self, start: continuation.State, batches: Iterable[continuation.Shares]
+    ) -> Tuple[List[float], Weights]:
+        steps = len(list(batches))
+        weights = {name: array + np.float32(steps) for name, array in start.weights.items()}
+        return [CONTINUED_LOSS] * steps, weights
+
+    def evaluate(self, weights: Weights, images: Pixels, labels: Labels) -> Tuple[float, float]:
+        accuracy = float(weights["conv_1.bias"][0])
+        return 3 * (1 - accuracy), accuracy
 
 
 ENGINE = FakeEngine()

@@ -24,6 +24,7 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    TrainingState,
     Tunable,
     Weights,
 )
@@ -141,6 +142,16 @@ class JaxEngine(Engine):
             return [float(training.step(*batch)) for batch in loaded]
         return [float(loss) for loss in training.steps(*map(np.stack, zip(*loaded)))]
 
+    def state(self) -> TrainingState:
+        training = self._training
+        adam = training.moments[0]  # optax chains it with the scaling by the learning rate
+        return TrainingState(
+            weights=_copied(training.parameters),
+            first=_copied(adam.mu),
+            second=_copied(adam.nu),
+            steps=int(adam.count),
+        )
+
     def effective_settings(self) -> Dict[str, Any]:
         import jax
 
@@ -173,6 +184,11 @@ class JaxEngine(Engine):
 
     def _steps_per_call(self) -> int:
         return int(self._tuned.get("steps_per_call", "1"))
+
+
+def _copied(arrays: Mapping[str, Any]) -> Dict[str, npt.NDArray[np.float32]]:
+    """On a CPU NumPy would look into JAX's own memory, which a donating step writes."""
+    return {name: np.array(array) for name, array in arrays.items()}
 
 
 def compute_logits(

@@ -22,11 +22,12 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    TrainingState,
     Tunable,
     Weights,
 )
 from epochmark.engines._devices import choose_device, refuse_precision
-from epochmark.engines._layouts import Arrays, nhwc_weights
+from epochmark.engines._layouts import Arrays, nhwc_weights, weights_from_nhwc
 from epochmark.engines._requirements import ARM64, MACOS, X86_64, Requirements
 from epochmark.workloads import Workload
 from epochmark.workloads.shapes import LayerShapes, layer_shapes
@@ -151,6 +152,13 @@ class MlxEngine(Engine):
         training = _Training(self._settings.workload, weights, self._tuned)
         return [float(training.step(*self.load(*batch)).item()) for batch in batches]
 
+    def state(self) -> TrainingState:
+        workload, training = self._settings.workload, self._training
+        weights, first, second = (
+            weights_from_nhwc(workload, arrays) for arrays in training.arrays()
+        )
+        return TrainingState(weights, first, second, training.steps_made())
+
     def effective_settings(self) -> Dict[str, Any]:
         import mlx.core as mx
 
@@ -192,6 +200,7 @@ class _Training:
         from mlx import nn, optimizers
 
         arrays = nhwc_weights(workload, weights)
+        self._names = list(arrays)  # in the order of the model's own parameters
         layers = [_layer(entry, arrays) for entry in layer_shapes(workload)]
         self._model = nn.Sequential(*layers)
         adam = workload.optimizer
@@ -210,6 +219,23 @@ class _Training:
         self._update = self._update_model
         if tuned["compile"] == "on":
             self._update = mx.compile(self._update_model, inputs=state, outputs=state)
+
+    def arrays(self) -> Tuple[Arrays, Arrays, Arrays]:
+        """Parameters and Adam's first and second moments, in host memory."""
+        from mlx.utils import tree_flatten
+
+        parameters = dict(tree_flatten(self._model.trainable_parameters()))
+        adam = dict(tree_flatten(self._optimizer.state))
+        found: Tuple[Arrays, Arrays, Arrays] = ({}, {}, {})
+        for name, path in zip(self._names, parameters):
+            for arrays, array in zip(
+                found, (parameters[path], adam[f"{path}.m"], adam[f"{path}.v"])
+            ):
+                arrays[name] = np.array(array)
+        return found
+
+    def steps_made(self) -> int:
+        return int(self._optimizer.step.item())
 
     def step(self, images: npt.NDArray[np.float32], labels: Labels) -> Any:
         """Train on one batch; returns its mean loss before the update."""

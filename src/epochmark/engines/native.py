@@ -23,6 +23,7 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    TrainingState,
     Weights,
 )
 from epochmark.native.meter import POOLED_SHAPE, Meter, product_size
@@ -107,6 +108,11 @@ class NativeEngine(Engine):
             everything = np.arange(len(labels), dtype=np.uint32)
             losses.append(network.train_step(images, labels, everything).loss_sum / len(labels))
         return losses
+
+    def state(self) -> TrainingState:
+        network = self._built()
+        first, second, steps = network.get_moments()
+        return TrainingState(network.get_weights(), first, second, steps)
 
     def effective_settings(self) -> Dict[str, Any]:
         network = self._built()

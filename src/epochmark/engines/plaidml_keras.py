@@ -33,6 +33,7 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    TrainingState,
     Weights,
 )
 from epochmark.engines._devices import choose_device
@@ -153,6 +154,19 @@ class PlaidmlKerasEngine(Engine):
         """``train_on_batch`` runs the function that ``fit`` runs once a batch."""
         model = _make_model(self._settings.workload, weights)
         return [float(model.train_on_batch(*self.load(*batch))[0]) for batch in batches]
+
+    def state(self) -> TrainingState:
+        """Keras 2.2.4's Adam has no names for its moments: it keeps its counter, then all the first
+        and all the second moments in the order of the weights, then what AMSGrad would need."""
+        names = list(parameter_shapes(self._settings.workload))
+        count, *moments = self._model.optimizer.get_weights()
+        first, second = moments[: len(names)], moments[len(names) : 2 * len(names)]
+        return TrainingState(
+            weights=dict(zip(names, self._model.get_weights())),
+            first=dict(zip(names, first)),
+            second=dict(zip(names, second)),
+            steps=int(count),
+        )
 
     def effective_settings(self) -> Dict[str, Any]:
         from keras import backend

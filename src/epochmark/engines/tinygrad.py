@@ -23,11 +23,12 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    TrainingState,
     Tunable,
     Weights,
 )
 from epochmark.engines._devices import choose_device
-from epochmark.engines._layouts import nchw_weights
+from epochmark.engines._layouts import Arrays, nchw_weights, weights_from_nchw
 from epochmark.engines._requirements import (
     ARM64,
     LINUX,
@@ -44,6 +45,9 @@ GPU_BACKENDS = ("METAL", "AMD", "NV", "CUDA", "QCOM", "CL", "WEBGPU")
 """In the order in which tinygrad itself looks for a default device."""
 
 EVALUATION_BATCH = 500
+
+MOST_STEPS = 80_000
+"""Below the some 87,000 after which float32 has no normal number for that power of 0.999."""
 
 NO_CLANG = (
     "tinygrad compiles its CPU kernels with clang, and there is none on the PATH. "
@@ -169,6 +173,13 @@ class TinygradEngine(Engine):
         training = self._new_training(weights)
         return [float(training.step(*self.load(*batch)).item()) for batch in batches]
 
+    def state(self) -> TrainingState:
+        workload, training = self._settings.workload, self._training
+        weights, first, second = (
+            weights_from_nchw(workload, arrays) for arrays in training.arrays()
+        )
+        return TrainingState(weights, first, second, training.steps_made())
+
     def effective_settings(self) -> Dict[str, Any]:
         from tinygrad import Device as Devices
         from tinygrad import helpers
@@ -219,14 +230,14 @@ class _Training:
         from tinygrad import Tensor, nn
 
         self._device = device
-        arrays = {
+        self._parameters = {
             name: Tensor(array, device=device).realize()
             for name, array in nchw_weights(workload, weights).items()
         }
-        self._layers = [_layer(entry, arrays) for entry in layer_shapes(workload)]
+        self._layers = [_layer(entry, self._parameters) for entry in layer_shapes(workload)]
         adam = workload.optimizer
         self._optimizer = nn.optim.Adam(
-            list(arrays.values()),
+            list(self._parameters.values()),
             lr=adam.learning_rate,
             b1=adam.beta_1,
             b2=adam.beta_2,
@@ -279,6 +290,26 @@ class _Training:
         self._loss_sum.assign(0.0).realize()
         self._correct.assign(0.0).realize()
         return sums
+
+    def arrays(self) -> Tuple[Arrays, Arrays, Arrays]:
+        """Parameters and Adam's first and second moments, in host memory."""
+        adam = self._optimizer
+        return self._named(adam.params), self._named(adam.m), self._named(adam.v)
+
+    def _named(self, tensors: Sequence[Any]) -> Arrays:
+        """Of one tensor for each parameter, or of fused Adam's one for all of them end to end."""
+        flat = np.concatenate([tensor.numpy().ravel() for tensor in tensors])
+        ends = np.cumsum([parameter.numel() for parameter in self._parameters.values()])
+        parts = zip(self._parameters.items(), np.split(flat, ends[:-1]))
+        return {name: part.reshape(parameter.shape) for (name, parameter), part in parts}
+
+    def steps_made(self) -> Optional[int]:
+        """tinygrad keeps no counter but a power of Adam's beta 2, one factor a step, in float32:
+        the exponent, as long as float32 holds that power."""
+        power = self._optimizer.b2_t.numpy().item()
+        factors = np.full(MOST_STEPS, self._optimizer.b2, np.float32)
+        steps = int(np.count_nonzero(np.multiply.accumulate(factors) >= power))
+        return steps if steps < MOST_STEPS else None
 
     def tensors(self) -> List[Any]:
         """Everything that training writes: parameters and the sums of its outputs."""

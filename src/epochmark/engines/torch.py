@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import (
     TYPE_CHECKING,
     Any,
+    Callable,
     ContextManager,
     Dict,
     List,
@@ -35,11 +36,12 @@ from epochmark.engines._contract import (
     Pixels,
     Settings,
     Stopwatch,
+    TrainingState,
     Tunable,
     Weights,
 )
 from epochmark.engines._devices import choose_device
-from epochmark.engines._layouts import nchw_weights
+from epochmark.engines._layouts import nchw_weights, weights_from_nchw
 from epochmark.engines._requirements import TORCH
 from epochmark.engines._torch import (
     Forward,
@@ -49,6 +51,7 @@ from epochmark.engines._torch import (
     operations_on,
     set_precision,
     synchronise,
+    to_numpy,
     use_all_cpus,
 )
 
@@ -187,6 +190,20 @@ class TorchEngine(Engine):
             images, labels = self.load(*batch)
             losses.append(float(training.step(images.to(self._device), labels.to(self._device))))
         return losses
+
+    def state(self) -> TrainingState:
+        model, kept = self._training.model, self._training.optimizer.state
+
+        def ours(value: Callable[[torch.Tensor], torch.Tensor]) -> Weights:
+            arrays = {name: to_numpy(value(one)) for name, one in model.named_parameters()}
+            return weights_from_nchw(self._settings.workload, arrays)
+
+        return TrainingState(
+            weights=ours(lambda parameter: parameter),
+            first=ours(lambda parameter: kept[parameter]["exp_avg"]),
+            second=ours(lambda parameter: kept[parameter]["exp_avg_sq"]),
+            steps=max(int(of_parameter["step"]) for of_parameter in kept.values()),
+        )
 
     def effective_settings(self) -> Dict[str, Any]:
         import torch

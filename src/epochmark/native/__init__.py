@@ -111,6 +111,7 @@ def _declare(library: ctypes.CDLL) -> None:
         "em_instruction_set": (text, [network]),
         "em_set_parameters": (None, [network, floats]),
         "em_get_parameters": (None, [network, floats_out]),
+        "em_get_moments": (ctypes.c_int64, [network, floats_out, floats_out]),
         "em_train_step": (None, batch + results),
         "em_gradients": (None, [*batch, *results, floats_out]),
         "em_evaluate": (None, batch + results),
@@ -209,6 +210,13 @@ class Network:
         flat = np.empty(self._library.em_parameter_count(), np.float32)
         self._library.em_get_parameters(self._handle, flat)
         return self._split(flat)
+
+    def get_moments(self) -> tuple[dict[str, Floats], dict[str, Floats], int]:
+        """Adam's first and second moments by parameter name, and its steps so far."""
+        count = self._library.em_parameter_count()
+        first, second = np.empty(count, np.float32), np.empty(count, np.float32)
+        steps = self._library.em_get_moments(self._handle, first, second)
+        return self._split(first), self._split(second), steps
 
     def train_step(self, images: Pixels, labels: Pixels, order: Order) -> StepResult:
         """One optimizer step on ``images[order]``; the loss is that before the update.

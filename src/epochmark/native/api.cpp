@@ -93,6 +93,10 @@ void em_get_parameters(const em_network* network, float* parameters) {
     network->network.get_parameters(parameters);
 }
 
+int64_t em_get_moments(const em_network* network, float* first, float* second) {
+    return network->network.get_moments(first, second);
+}
+
 void em_train_step(em_network* network, const uint8_t* images, const uint8_t* labels,
                    const uint32_t* order, int count, double* loss_sum, int64_t* correct) {
     give(network->network.train(images, labels, order, count), loss_sum, correct);

@@ -43,6 +43,10 @@ EM_EXPORT const char* em_instruction_set(const em_network* network);
 EM_EXPORT void em_set_parameters(em_network* network, const float* parameters);
 EM_EXPORT void em_get_parameters(const em_network* network, float* parameters);
 
+/* Adam's moments, of the gradients and of their squares, in the parameters' layout. Returns the
+ * optimizer's steps so far. */
+EM_EXPORT int64_t em_get_moments(const em_network* network, float* first, float* second);
+
 /* One step on images[order[0]] .. images[order[count - 1]] (28 x 28 bytes each), count at most
  * the network's batch. Gives the sum of the cross-entropies before the update and how many images
  * were classified rightly. */

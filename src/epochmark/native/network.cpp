@@ -89,6 +89,12 @@ void Network::set_parameters(const float* from) {
 
 void Network::get_parameters(float* to) const { arrange(parameters_.value, to, false); }
 
+std::int64_t Network::get_moments(float* first, float* second) const {
+    arrange(parameters_.first_moment, first, false);
+    arrange(parameters_.second_moment, second, false);
+    return steps_;
+}
+
 void Network::forward(const Step& step, int thread) {
     convolution_forward(step, thread);
     pool_.barrier();

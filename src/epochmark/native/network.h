@@ -33,6 +33,8 @@ class Network {
     // Setting starts the optimizer anew.
     void set_parameters(const float* from);
     void get_parameters(float* to) const;
+    // The same of Adam's moments; returns the steps so far.
+    std::int64_t get_moments(float* first, float* second) const;
 
     // Trains on images order[0] to order[count - 1], count <= batch().
     BatchResult train(const std::uint8_t* images, const std::uint8_t* labels,

@@ -13,6 +13,7 @@ from epochmark.report.figures import (
     engine_text,
     findings_text,
     images_text,
+    proof_text,
     seconds_text,
     validity_text,
 )
@@ -21,7 +22,6 @@ from epochmark.results.clocks import Clocks, clocks_of
 from epochmark.results.findings import MEANING, FindingCode
 from epochmark.results.headline import (
     expected_steps,
-    replay_verdict,
     steady_of,
     steps_in,
     steps_per_epoch,
@@ -231,12 +231,9 @@ def _versions_text(record: Record) -> str:
 
 def _validity_text(record: Record) -> str:
     headline = record.headline
-    if record.findings:
+    if headline.validity != "valid":
         return f"{headline.validity}: {findings_text(record)}"
-    verdict = replay_verdict(record)
-    error = f"{verdict.max_error:.1e}" if verdict else "?"
-    return (
-        f"{headline.validity}: all work was done, on {', '.join(record.device.observed)}; "
-        f"ten replayed steps agree with the float64 losses to {error} "
-        f"({record.precision.observed}); loss and accuracy are what correct training gives"
-    )
+    proven = f"all work was done, on {', '.join(record.device.observed)}; {proof_text(record)}"
+    if record.findings:
+        return f"{headline.validity} ({findings_text(record)}): {proven}"
+    return f"{headline.validity}: {proven}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from epochmark.results.arithmetic import ceiling_of, direct_gflop_per_s, share_of_peak
+from epochmark.results.headline import learning_is_judged, replay_verdict
 from epochmark.results.record import Record
 from epochmark.results.sensed import Energy
 
@@ -107,6 +108,31 @@ def validity_text(record: Record) -> str:
     findings = findings_text(record)
     validity = record.headline.validity
     return f"{validity} ({findings})" if findings else validity
+
+
+def proof_text(record: Record) -> str:
+    """What was held against what in a run whose work is right, and what was not."""
+    verdict = replay_verdict(record)
+    error = f"{verdict.max_error:.1e}" if verdict else "?"
+    parts = [
+        f"ten replayed steps agree with the float64 losses to {error} ({record.precision.observed})"
+    ]
+    found = record.continuation
+    if found is not None and found.single is not None and found.repeated is not None:
+        steps = len(found.single.losses) + (found.repeated_steps or 0)
+        errors = [*found.single.update_errors.values(), *found.repeated.update_errors.values()]
+        worst = max((error for error in errors if error is not None), default=0.0)
+        parts.append(f"{steps} further steps of the timed code to {worst:.1e} of each update")
+    else:
+        parts.append("that the timed code made the same steps was not looked at")
+    if learning_is_judged(record):
+        parts.append("loss and accuracy are what correct training gives")
+    else:
+        parts.append(
+            "loss and accuracy were not judged: they are known of whole epochs in float32 "
+            "at the workload's batch only"
+        )
+    return "; ".join(parts)
 
 
 def machine_name(record: Record) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from epochmark.results.headline import headline_of, images_of_each
 from epochmark.results.record import Record, RunLimits
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads.flops import Flops, count_flops
@@ -75,6 +76,74 @@ def most_images_per_s(record: Record) -> float | None:
     ceiling = ceiling_of(record)
     if ceiling is None or record.limits is None or not record.limits.steady:
         return None
+    return ceiling.gflop_per_s * GIGA / _least_flop(record)
+
+
+def _least_flop(record: Record) -> float:
+    """What training on one image takes at least, convolutions by minimal filtering."""
     flops = flops_of(record)
-    least_flop = flops.training_convolutions / MINIMAL_FILTERING + flops.training_rest
-    return ceiling.gflop_per_s * GIGA / least_flop
+    return flops.training_convolutions / MINIMAL_FILTERING + flops.training_rest
+
+
+HIGHEST_CLOCK_HZ = 6.5e9
+"""No processor sold so far runs faster."""
+
+MULTIPLY_ADDS_PER_CYCLE = (
+    ("amx_tile", 64, 1024),
+    ("avx512f", 32, 128),
+    ("avx2", 16, 64),
+    ("sme", 512, 2048),
+    ("sve", 64, 256),
+    ("neon", 32, 128),
+    ("asimd", 32, 128),
+)
+"""By instruction set, the first that a processor has: the most multiply-adds a core makes in a
+cycle, in float32 and in less: two or four vector units of the widest kind there is, and what matrix
+units take in less than float32; rounded up."""
+MATRIX_UNIT = (512, 2048)
+"""Apple's processors have one that no list of instruction sets names; also for unknown ones."""
+PLAIN_X86 = (8, 8)
+
+CPU_TIME_SEEN_S = 1.0
+"""Shorter work may fall between two ticks of a kernel that counts CPU time by them."""
+
+
+def most_per_core(record: Record) -> float:
+    """FLOP/s that no core of this kind exceeds in the precision asked for and observed."""
+    machine = record.machine
+    known = {name: rates for name, *rates in MULTIPLY_ADDS_PER_CYCLE}
+    has = next((known[name] for name in known if name in machine.instruction_sets), None)
+    if machine.os == "macOS" and machine.architecture == "arm64":
+        has = list(MATRIX_UNIT)
+    elif has is None:
+        is_x86 = machine.architecture in ("x86_64", "AMD64") and machine.instruction_sets
+        has = list(PLAIN_X86 if is_x86 else MATRIX_UNIT)
+    float32, less = has
+    only_float32 = {record.precision.requested, record.precision.observed} <= {"stock", "float32"}
+    return 2.0 * HIGHEST_CLOCK_HZ * (float32 if only_float32 else less)
+
+
+def beyond_processor(record: Record) -> str | None:
+    """Why no processor of this kind can have done the work, whoever measured its peak; or None.
+
+    Of the CPU only, and not of the fake engine, which computes nothing and ranks with nothing.
+    """
+    if record.device.resolved != "cpu" or record.engine.family == "fake":
+        return None
+    core, least = most_per_core(record), _least_flop(record)
+    cores = max(1, record.machine.usable_cores)
+    most, reached = cores * core / least, headline_of(record).images_per_s
+    if reached is not None and reached > most:
+        return (
+            f"{reached:,.0f} images/s: {cores} cores of this kind reach {most:,.0f} at the very "
+            f"most, at {HIGHEST_CLOCK_HZ / GIGA} GHz and with convolutions {MINIMAL_FILTERING} "
+            "times as fast"
+        )
+    cpu_s = record.calm.worker_cpu_s if record.calm is not None else None
+    needed_s = sum(images_of_each(record.timing.laps, record.workload)) * least / core
+    if cpu_s and needed_s >= CPU_TIME_SEEN_S and cpu_s < needed_s:
+        return (
+            f"the worker had {cpu_s:.2f} s of CPU time during the fit; its steps take "
+            f"{needed_s:.1f} s of a core at the very least"
+        )
+    return None

@@ -31,11 +31,15 @@ class FindingCode(Enum):
     LEARNING_OUT_OF_BAND = "learning-out-of-band"
     PARITY_FAILED = "parity-failed"
     PARITY_MISSING = "parity-missing"
+    CONTINUATION_FAILED = "continuation-failed"
+    CONTINUATION_MISSING = "continuation-missing"
+    WEIGHTS_MISMATCH = "weights-mismatch"
     PRECISION_MISMATCH = "precision-mismatch"
     DEVICE_MISMATCH = "device-mismatch"
     WORK_INCOMPLETE = "work-incomplete"
     IMPLAUSIBLE = "implausible"
     CLOCKS_DISAGREE = "clocks-disagree"
+    LIMITS_STALE = "limits-stale"
     LAPS_UNSYNCHRONISED = "laps-unsynchronised"
     FOREIGN_LOAD = "foreign-load"
     STEAL_TIME = "steal-time"
@@ -125,6 +129,23 @@ MEANING: dict[FindingCode, _Meaning] = {
         "the replay that proves the arithmetic did not complete",
         "run it again; without the replay a time proves nothing",
     ),
+    FindingCode.CONTINUATION_FAILED: _Meaning(
+        "invalid",
+        "what was timed trains otherwise than the exact computation from the same state",
+        "the engine does other work in its fit than in its replay, or hands out another state than "
+        "it trains: report it, or update its framework or driver",
+    ),
+    FindingCode.CONTINUATION_MISSING: _Meaning(
+        "invalid",
+        "the steps after the fit that prove what was timed were not made",
+        "run it again; if it happens again the engine file is at fault: report it",
+    ),
+    FindingCode.WEIGHTS_MISMATCH: _Meaning(
+        "invalid",
+        "the trained weights do not give the loss and accuracy that were reported",
+        "the engine reports what it did not train, or computes wrongly on this device: report it, "
+        "or update its framework or driver",
+    ),
     FindingCode.PRECISION_MISMATCH: _Meaning(
         "invalid",
         "the precision asked for was not met",
@@ -144,8 +165,13 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.IMPLAUSIBLE: _Meaning(
         "invalid",
         "it was faster than this processor can compute",
-        "the engine leaves work out or ends laps too early: report it; if the processor was "
-        "slower when 'epochmark limits' measured it, measure its limits again and run again",
+        "the engine leaves work out or ends laps too early: report it",
+    ),
+    FindingCode.LIMITS_STALE: _Meaning(
+        "valid",
+        "it was faster than the measured peak of this processor allows",
+        "the work is proven, so the peak is too low: measure it again on a quiet machine, with "
+        "'epochmark limits'",
     ),
     FindingCode.CLOCKS_DISAGREE: _Meaning(
         "invalid",

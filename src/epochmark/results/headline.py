@@ -120,3 +120,14 @@ def observed_precision(record: Record) -> str | None:
         return None
     in_float64 = record.engine.settings.get("compute_type") == "float64"
     return "float64" if in_float64 and verdict.precision == "float32" else verdict.precision
+
+
+def learning_is_judged(record: Record) -> bool:
+    """Whether loss and accuracy can be held against those of correct training: the learning band is
+    one of float32 at the workload's own batch, of whole epochs."""
+    return (
+        record.precision.observed == "float32"
+        and record.workload.batch_size == WORKLOADS[record.workload.name].batch_size
+        and bool(record.learning.epochs)
+        and all(epoch.loss is not None for epoch in record.learning.epochs)
+    )

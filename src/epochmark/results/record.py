@@ -200,6 +200,44 @@ class Placement(_Part, frozen=True, kw_only=True):
     cpus: PositiveCount
 
 
+class Stretch(_Part, frozen=True, kw_only=True):
+    """Steps that the trained model made after the fit, beside the same steps in float64.
+
+    ``losses`` before each update; of several steps in one call of ``fit`` their mean.
+    ``update_errors``, by parameter: how far the engine's update is from the right one, norm of the
+    difference over norm of the right one. None: not a number.
+    """
+
+    losses: Annotated[list[float | None], Meta(max_length=100)]
+    right_losses: Annotated[list[float | None], Meta(max_length=100)]
+    update_errors: Annotated[
+        dict[ShortText, Annotated[float, Meta(ge=0.0)] | None], Meta(max_length=100)
+    ]
+
+
+class Continuation(_Part, frozen=True, kw_only=True):
+    """How the trained model went on through ``fit``, and what its weights are worth.
+
+    ``version`` is that of its batches and tolerances. ``single``: calls of ``fit`` with one batch
+    each; ``repeated``: one call with several batches of one image. ``steps`` and ``steps_after``:
+    the optimizer's own count at the fit's end and at the very end. The test figures are of the
+    first test images, as the engine says and as our float64 code finds them. ``problem`` says why
+    there is nothing of all this.
+    """
+
+    version: PositiveCount
+    single: Stretch | None = None
+    repeated: Stretch | None = None
+    repeated_steps: Count | None = None
+    steps: Count | None = None
+    steps_after: Count | None = None
+    test_loss: float | None = None
+    test_accuracy: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+    right_test_loss: float | None = None
+    right_test_accuracy: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+    problem: LongText | None = None
+
+
 class WatchingCost(_Part, frozen=True, kw_only=True):
     """CPU seconds that watching took during the fit: sampling, all of the parent process (sampling
     included), and the worker's reports."""
@@ -317,7 +355,8 @@ class Headline(_Part, frozen=True, kw_only=True):
 
 
 class Record(_Part, frozen=True, kw_only=True):
-    """One run. ``digest`` is that of the content (``results.digest``)."""
+    """One run. ``digest`` is that of the content (``results.digest``). ``before_continuation``: it
+    was written with a schema that had none, so that nothing is to be found in that."""
 
     schema: PositiveCount
     id: RecordId
@@ -342,4 +381,6 @@ class Record(_Part, frozen=True, kw_only=True):
     limits: RunLimits | None = None
     sensors: Annotated[list[SensorLog], Meta(max_length=50)] | None = None
     placement: Placement | None = None
+    continuation: Continuation | None = None
+    before_continuation: bool = False
     digest: Digest | None = None

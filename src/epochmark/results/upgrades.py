@@ -30,8 +30,9 @@ def _from_1(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_2(fields: dict[str, Any]) -> dict[str, Any]:
-    """Schema 3 adds fields that may be absent."""
-    return fields
+    """Schema 3 adds the continuation, which older records are not to be blamed for lacking, and
+    other fields that may be absent."""
+    return {**fields, "before_continuation": True}
 
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}

@@ -23,7 +23,8 @@ class Job:
 
     The job is the first line of the worker's standard input. Any byte after it asks the fit to end
     at its next lap, which the launcher may do in a ``quick`` run. A ``trial`` of tuned settings
-    leaves the test set out.
+    leaves test set and continuation out. Training states go to ``states_file``
+    (``workloads.continuation``).
     """
 
     engine: str
@@ -39,6 +40,7 @@ class Job:
     data_folder: str
     weights_file: str
     replay_weights_file: str
+    states_file: str
     spawned_ns: int
     quick: bool = False
     tuned_settings: Dict[str, str] = field(default_factory=dict)
@@ -153,6 +155,24 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class Continued:
+    """The trained model went on: losses of the single steps, mean loss of the repeated ones, both
+    before each update; the optimizer's own count of steps before and after; loss and accuracy on
+    the first test images, from the trained weights. None where the engine does not know.
+
+    ``problem`` says why not, where it did not come to an end; nothing else counts then.
+    """
+
+    losses: List[OptionalFloat] = field(default_factory=list)
+    repeated_loss: OptionalFloat = None
+    steps: Optional[int] = None
+    steps_after: Optional[int] = None
+    test_loss: OptionalFloat = None
+    test_accuracy: OptionalFloat = None
+    problem: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class Replayed:
     """Losses of the parity replay."""
 
@@ -203,14 +223,14 @@ class Finished:
 
 
 Report = Union[
-    Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Replayed, Figure, UsedSettings, Trouble,
-    Failed, Finished,
+    Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Continued, Replayed, Figure, UsedSettings,
+    Trouble, Failed, Finished,
 ]  # fmt: skip
 REPORTS: Dict[str, Type[Report]] = {
     kind.__name__: kind
     for kind in (
-        Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Replayed, Figure, UsedSettings,
-        Trouble, Failed, Finished,
+        Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Continued, Replayed, Figure,
+        UsedSettings, Trouble, Failed, Finished,
     )
 }  # fmt: skip
 

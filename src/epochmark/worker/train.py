@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from epochmark.engines import Engine, Settings, UnavailableError, get_engine
 from epochmark.worker.messages import in_short
+from epochmark.worker.proof import Proof
 from epochmark.worker.protocol import (
     Checked,
     Failed,
@@ -39,13 +40,14 @@ from epochmark.worker.surroundings import (
     recorded_environment,
 )
 from epochmark.workloads import WORKLOADS
+from epochmark.workloads.continuation import TESTED_IMAGES
 from epochmark.workloads.mnist_files import read_idx_folder
 from epochmark.workloads.parity import replay_batches
 
 MAX_VARIABLES = 90
 """A record has room for a hundred entries."""
 
-FEW_TEST_IMAGES = 500
+FEW_TEST_IMAGES = TESTED_IMAGES
 """Of a run of less than an epoch: MLX and PlaidML take one to two minutes for all 10,000 on a CPU,
 longer than such a run, whose accuracy says only that something was learned."""
 
@@ -96,6 +98,9 @@ class Run:
         pipe.send(_fitted(startup_s, fit_ns, before, threads, stopwatch))
 
         self._enter("checking")
+        proof = Proof(engine, settings, job.states_file)
+        if not job.trial:
+            proof.begin()
         loss, accuracy = math.nan, math.nan
         if not job.trial:
             tested = slice(_test_images(settings))
@@ -110,6 +115,9 @@ class Run:
                 test_accuracy=finite(accuracy),
             )
         )
+        if not job.trial:
+            first = slice(TESTED_IMAGES)
+            pipe.send(proof.end(images, labels, (test_images[first], test_labels[first])))
         losses = engine.replay(
             _read_weights(job.replay_weights_file), replay_batches(images, labels)
         )

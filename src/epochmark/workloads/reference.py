@@ -6,7 +6,7 @@ It shares no code with any engine. Activations are NHWC, kernels as in ``workloa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +19,30 @@ Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 
 ADAM_FORMS = ("epsilon_hat", "algorithm_1")
 
+EVALUATION_BATCH = 100
+"""Images whose activations are held at one time: some 50 MB."""
+
 
 # Layers. Each backward function takes the gradient of the loss with respect to its output.
+
+
+IMAGES_AT_ONCE = 8
+"""Patches of so many images are laid side by side for one matrix product: some 10 MB of the second
+convolution of ``mnist-cnn``. More is slower, since it leaves the caches."""
 
 
 def convolve(inputs: Array, kernel: Array, bias: Array) -> Array:
     """Valid convolution with stride 1.
 
     ``inputs`` (n, height, width, channels), ``kernel`` (k, k, channels, filters), ``bias``
-    (filters,); returns (n, height-k+1, width-k+1, filters). One matrix product per kernel tap.
+    (filters,); returns (n, height-k+1, width-k+1, filters). A matrix product over patches.
     """
     size = kernel.shape[0]
     rows, columns = inputs.shape[1] - size + 1, inputs.shape[2] - size + 1
-    outputs = np.zeros((len(inputs), rows, columns, kernel.shape[3])) + bias
-    for i, j in np.ndindex(size, size):
-        outputs += np.tensordot(inputs[:, i : i + rows, j : j + columns], kernel[i, j], axes=1)
+    outputs = np.empty((len(inputs), rows, columns, kernel.shape[3]))
+    for part in _parts(len(inputs)):
+        products = _patches(inputs[part], size) @ kernel.reshape(-1, kernel.shape[3])
+        outputs[part] = products.reshape(-1, *outputs.shape[1:]) + bias
     return outputs
 
 
@@ -41,14 +50,31 @@ def convolve_backward(
     inputs: Array, kernel: Array, output_gradient: Array
 ) -> tuple[Array, Array, Array]:
     """Gradients of ``convolve`` with respect to inputs, kernel and bias, in their shapes."""
-    size = kernel.shape[0]
+    size, filters = kernel.shape[0], kernel.shape[3]
     rows, columns = output_gradient.shape[1:3]
-    input_gradient, kernel_gradient = np.zeros(inputs.shape), np.zeros(kernel.shape)
-    for i, j in np.ndindex(size, size):
-        window = np.s_[:, i : i + rows, j : j + columns]
-        kernel_gradient[i, j] = np.tensordot(inputs[window], output_gradient, axes=((0, 1, 2),) * 2)
-        input_gradient[window] += np.tensordot(output_gradient, kernel[i, j].T, axes=1)
-    return input_gradient, kernel_gradient, output_gradient.sum(axis=(0, 1, 2))
+    flat_kernel = kernel.reshape(-1, filters)
+    input_gradient, kernel_gradient = np.zeros(inputs.shape), np.zeros(flat_kernel.shape)
+    for part in _parts(len(inputs)):
+        gradient = output_gradient[part].reshape(-1, filters)
+        kernel_gradient += _patches(inputs[part], size).T @ gradient
+        patches = (gradient @ flat_kernel.T).reshape(-1, rows, columns, *kernel.shape[:3])
+        for i, j in np.ndindex(size, size):
+            input_gradient[part, i : i + rows, j : j + columns] += patches[:, :, :, i, j]
+    return (
+        input_gradient,
+        kernel_gradient.reshape(kernel.shape),
+        output_gradient.sum(axis=(0, 1, 2)),
+    )
+
+
+def _parts(count: int) -> list[slice]:
+    return [slice(start, start + IMAGES_AT_ONCE) for start in range(0, count, IMAGES_AT_ONCE)]
+
+
+def _patches(inputs: Array, size: int) -> Array:
+    """What each output of a convolution sees, as a row: (n * rows * columns, k * k * channels)."""
+    windows = np.lib.stride_tricks.sliding_window_view(inputs, (size, size), axis=(1, 2))
+    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, size * size * inputs.shape[3])
 
 
 def max_pool(inputs: Array, size: int) -> Array:
@@ -112,18 +138,23 @@ def relu_backward(inputs: Array, output_gradient: Array) -> Array:
 
 
 def softmax_cross_entropy(
-    logits: Array, labels: npt.NDArray[np.integer[Any]]
+    logits: Array,
+    labels: npt.NDArray[np.integer[Any]],
+    shares: Optional[Array] = None,
 ) -> tuple[float, Array]:
     """Mean over the batch of ``-log softmax(logits)[label]`` (nats), and its gradient.
 
     ``logits`` (n, classes), ``labels`` (n,) in 0..classes-1; the gradient has the logits' shape.
+    ``shares`` (n,) weigh the images, by default equally.
     """
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     own = np.arange(len(labels)), labels.astype(np.intp)
     gradient = np.exp(log_probabilities)
     gradient[own] -= 1.0
-    return float(-log_probabilities[own].mean()), gradient / len(labels)
+    if shares is None:
+        return float(-log_probabilities[own].mean()), gradient / len(labels)
+    return float(-log_probabilities[own] @ shares), gradient * shares[:, np.newaxis]
 
 
 # The network.
@@ -145,16 +176,18 @@ def loss_and_gradients(
     weights: Weights,
     images: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.uint8],
+    shares: Optional[Array] = None,
 ) -> tuple[float, dict[str, Array]]:
     """Mean loss of one batch and its gradients by parameter name, float64, in layer order.
 
     ``images`` uint8 (n, height, width), ``labels`` uint8 (n,), ``weights`` of any float type.
+    ``shares`` (n,), which add up to 1, weigh the images: those of a batch with repetitions.
     Raises ValueError for a loss or an activation this module does not know.
     """
     if workload.loss != "sparse_categorical_crossentropy":
         raise ValueError(f"unknown loss {workload.loss!r}")
     passed = _run_forward(workload, weights, scale_pixels(workload, images))
-    loss, gradient = softmax_cross_entropy(passed[-1][1], labels)
+    loss, gradient = softmax_cross_entropy(passed[-1][1], labels, shares)
     gradients: dict[str, Array] = {}
     for layer, (inputs, before_activation) in zip(reversed(workload.layers), reversed(passed)):
         if _is_rectified(layer):
@@ -170,6 +203,22 @@ def loss_and_gradients(
         else:
             gradient = gradient.reshape(inputs.shape)
     return loss, dict(reversed(gradients.items()))
+
+
+def evaluate(
+    workload: Workload,
+    weights: Weights,
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.uint8],
+) -> tuple[float, float]:
+    """Mean loss and accuracy on a test set; arguments as ``loss_and_gradients``."""
+    loss_sum, correct = 0.0, 0
+    for start in range(0, len(labels), EVALUATION_BATCH):
+        part = slice(start, start + EVALUATION_BATCH)
+        logits = compute_logits(workload, weights, scale_pixels(workload, images[part]))
+        loss_sum += softmax_cross_entropy(logits, labels[part])[0] * len(labels[part])
+        correct += int((logits.argmax(axis=1) == labels[part]).sum())
+    return loss_sum / len(labels), correct / len(labels)
 
 
 def _run_forward(workload: Workload, weights: Weights, inputs: Array) -> list[tuple[Array, Array]]:
@@ -217,16 +266,25 @@ class AdamOptimizer:
     ``algorithm_1``: their Algorithm 1, epsilon added to the corrected ``sqrt(v_hat)`` (PyTorch,
     optax, tinygrad, MLX). ``epsilon_hat``: the reordering at the end of their section 2, epsilon
     added to the uncorrected ``sqrt(v)`` (Keras). Raises ValueError for any other form.
+
+    It starts after ``steps`` steps with these moments, by default before the first.
     """
 
-    def __init__(self, constants: Adam, form: str) -> None:
+    def __init__(
+        self,
+        constants: Adam,
+        form: str,
+        first: Optional[Weights] = None,
+        second: Optional[Weights] = None,
+        steps: int = 0,
+    ) -> None:
         if form not in ADAM_FORMS:
             raise ValueError(f"Adam's form is one of {', '.join(ADAM_FORMS)}, not {form!r}")
         self._constants = constants
         self._form = form
-        self._steps = 0
-        self._first: dict[str, Array] = {}
-        self._second: dict[str, Array] = {}
+        self._steps = steps
+        self._first = {name: _as_float64(array) for name, array in (first or {}).items()}
+        self._second = {name: _as_float64(array) for name, array in (second or {}).items()}
 
     def update(self, weights: Weights, gradients: Mapping[str, Array]) -> dict[str, Array]:
         """Weights after the next step, float64; neither argument is changed."""

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from dataclasses import replace
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from epochmark.engines import Batch, Device, Labels, Pixels, Settings, Weights
+from epochmark.engines import (
+    Batch,
+    Device,
+    Labels,
+    Pixels,
+    Settings,
+    Stopwatch,
+    TrainingState,
+    Weights,
+)
 from epochmark.engines import torch as engine_file
+from epochmark.engines.fake import TYPICAL_LOSSES
 from epochmark.engines.torch import Data, TorchEngine, Training
+
+STEPS_PER_EPOCH = 469
 
 
 class DefectiveTorchEngine(TorchEngine):
@@ -71,6 +85,10 @@ def freeze_dense_1(training: Training) -> None:
     training.model.dense_1.requires_grad_(False)
 
 
+def scale_a_gradient(training: Training) -> None:
+    training.model.conv_2.weight.register_hook(lambda gradient: 1.05 * gradient)
+
+
 def pool_by_average(training: Training) -> None:
     import torch
 
@@ -103,6 +121,137 @@ class ReplaysWithAnotherModel(DefectiveTorchEngine):
         return [super(ReplaysWithAnotherModel, self).replay(weights, [b])[0] for b in batches]
 
 
+class TrainsNothing(DefectiveTorchEngine):
+    """Makes one step, so that Adam has moments, and then invents losses at a good pace."""
+
+    def fit(self, data: Data, stopwatch: Stopwatch) -> None:
+        super().fit((data[0][:128], data[1][:128]), _LetsItEnd())
+        for loss in TYPICAL_LOSSES[: self._settings.epochs]:
+            time.sleep(0.25)
+            if not stopwatch.epoch(STEPS_PER_EPOCH, loss, 0.99):
+                return
+
+    def evaluate(self, images: Pixels, labels: Labels) -> Tuple[float, float]:
+        return 0.03, 0.99
+
+
+class _LetsItEnd:
+    """A stopwatch that ends a fit at its first epoch."""
+
+    def wants_lap(self) -> bool:
+        return False
+
+    def lap(self, *ended: Any) -> bool:
+        return True
+
+    def epoch(self, *ended: Any) -> bool:
+        return False
+
+    def trained(self) -> None:
+        pass
+
+
+class ChangingTheFit(DefectiveTorchEngine):
+    """Does in every ``fit`` what it does not in the replay: ``change`` gets the number of the step
+    in this call, the step, and its batch."""
+
+    change: Callable[..., Any]
+
+    def fit(self, data: Data, stopwatch: Stopwatch) -> None:
+        training, honest = self._training, self._training.step
+        numbers = itertools.count()
+        training.step = lambda *batch: self.change(next(numbers), honest, *batch)  # type: ignore
+        try:
+            super().fit(data, stopwatch)
+        finally:
+            training.step = honest  # type: ignore[method-assign]
+
+
+class OneStepOfFour(ChangingTheFit):
+    def change(self, number: int, step: Any, images: Any, labels: Any) -> Any:
+        """The others only look at the batch."""
+        if number % 4 == 0:
+            return step(images, labels)
+        return self._count_only(images, labels)
+
+    def _count_only(self, images: Any, labels: Any) -> None:
+        import torch
+
+        with torch.no_grad():
+            logits, loss = self._training.forward(images, labels)
+            self._training.count(logits, loss, labels)
+
+
+class OneStepOfFourCountedAsFour(OneStepOfFour):
+    """And lies about the optimizer's counter as well."""
+
+    def _count_only(self, images: Any, labels: Any) -> None:
+        super()._count_only(images, labels)
+        for state in self._training.optimizer.state.values():
+            state["step"] += 1
+
+
+class EverySecondUpdateLeftOut(OneStepOfFourCountedAsFour):
+    def change(self, number: int, step: Any, images: Any, labels: Any) -> Any:
+        return step(images, labels) if number % 2 == 0 else self._count_only(images, labels)
+
+
+class PartOfEachBatch(ChangingTheFit):
+    share = 0.9
+
+    def change(self, number: int, step: Any, images: Any, labels: Any) -> Any:
+        part = max(1, int(self.share * len(labels)))
+        return step(images[:part], labels[:part])
+
+
+class HalfOfEachBatch(PartOfEachBatch):
+    share = 0.5
+
+
+class Bfloat16InTheFit(ChangingTheFit):
+    def change(self, number: int, step: Any, images: Any, labels: Any) -> Any:
+        import torch
+
+        training = self._training
+        training._low_precision = torch.bfloat16
+        try:
+            return step(images, labels)
+        finally:
+            training._low_precision = None
+
+
+class StaleState(DefectiveTorchEngine):
+    """Hands out the same state for ever."""
+
+    def state(self) -> TrainingState:
+        self._kept: TrainingState = getattr(self, "_kept", None) or super().state()
+        return self._kept
+
+
+class SwappedMoments(DefectiveTorchEngine):
+    def state(self) -> TrainingState:
+        state = super().state()
+        return replace(state, first=state.second, second=state.first)
+
+
+class TransposedKernel(DefectiveTorchEngine):
+    """Height and width of a kernel swapped: the right shape, the wrong layout."""
+
+    def state(self) -> TrainingState:
+        state = super().state()
+        kernel = state.weights["conv_2.kernel"].transpose(1, 0, 2, 3)
+        return replace(state, weights={**state.weights, "conv_2.kernel": kernel})
+
+
+class ForeignLayout(DefectiveTorchEngine):
+    """PyTorch's own order of axes."""
+
+    def state(self) -> TrainingState:
+        state = super().state()
+        kernel = state.weights["conv_2.kernel"].transpose(3, 2, 0, 1)
+        return replace(state, weights={**state.weights, "conv_2.kernel": kernel})
+
+
 DEFECTS: Dict[str, Callable[[], TorchEngine]] = {
     "none": DefectiveTorchEngine,
     "epsilon 1e-8": lambda: changing_training(set_optimizer(eps=1e-8)),
@@ -119,6 +268,18 @@ DEFECTS: Dict[str, Callable[[], TorchEngine]] = {
     "replay without training": ReplaysWithAnotherModel,
     "bfloat16 for float32": Bfloat16ForFloat32,
     "falls back to the cpu": FallsBackToTheCpu,
+    "no training": TrainsNothing,
+    "one step of four": OneStepOfFour,
+    "one step of four, counted as four": OneStepOfFourCountedAsFour,
+    "every second update left out": EverySecondUpdateLeftOut,
+    "90 % of each batch": PartOfEachBatch,
+    "half of each batch": HalfOfEachBatch,
+    "bfloat16 in the fit": Bfloat16InTheFit,
+    "gradient 5 % too large": lambda: changing_training(scale_a_gradient),
+    "stale state": StaleState,
+    "swapped moments": SwappedMoments,
+    "transposed kernel": TransposedKernel,
+    "foreign layout": ForeignLayout,
 }
 
 ENGINE = DEFECTS[os.environ.get("DEFECT", "none")]()

@@ -1,0 +1,111 @@
+"""What the worker's trained model did after the fit, computed again in float64, for the record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from epochmark.bench.launcher import WorkerOutcome
+from epochmark.bench.request import RunRequest
+from epochmark.engines import get_engine
+from epochmark.engines.fake import FakeEngine
+from epochmark.results import record as parts
+from epochmark.worker import protocol
+from epochmark.workloads import continuation
+from epochmark.workloads.continuation import Shares, State, Weights
+from epochmark.workloads.mnist_files import read_idx_folder
+
+
+def judged_continuation(
+    request: RunRequest, outcome: WorkerOutcome, states_file: Path, data_folder: Path
+) -> parts.Continuation | None:
+    """The continuation of a run that ended as it should, None where the worker told of none.
+
+    Takes seconds: nine batches of training and a thousand test images in float64.
+    """
+    told = outcome.last(protocol.Continued)
+    if told is None:
+        return None
+    problem = told.problem
+    if problem is None:
+        try:
+            return _computed(request, outcome, told, states_file, data_folder)
+        except (OSError, ValueError) as error:
+            problem = f"the worker's training states could not be used: {error}"
+    return parts.Continuation(version=continuation.VERSION, problem=problem[:300])
+
+
+def _computed(
+    request: RunRequest,
+    outcome: WorkerOutcome,
+    told: protocol.Continued,
+    states_file: Path,
+    data_folder: Path,
+) -> parts.Continuation:
+    workload, size = request.workload, request.run_batch_size
+    fitted, singly, last = continuation.read_states(states_file, workload)
+    images, labels, test_images, test_labels = read_idx_folder(data_folder)
+    first = slice(continuation.TESTED_IMAGES)
+    judge = _judge_of(request)
+    reported = sum(lap.steps for lap in outcome.every(protocol.Lap))
+    steps = reported if told.steps is None else told.steps
+    repeated = continuation.repeated_steps(
+        size, request.tuning == "tuned", workload.train_images, request.max_steps
+    )
+    one_image = continuation.shares_of(continuation.repeated_batch(images, labels, 1))
+    right_loss, right_accuracy = judge.evaluate(fitted[0], test_images[first], test_labels[first])
+    return parts.Continuation(
+        version=continuation.VERSION,
+        single=_stretch(
+            judge,
+            State(fitted[0], fitted[1], fitted[2], steps),
+            [continuation.shares_of(b) for b in continuation.single_batches(images, labels, size)],
+            singly[0],
+            told.losses,
+        ),
+        repeated=_stretch(
+            judge,
+            State(singly[0], singly[1], singly[2], steps + continuation.SINGLE_STEPS),
+            [one_image] * repeated,
+            last[0],
+            [told.repeated_loss],
+        ),
+        repeated_steps=repeated,
+        steps=told.steps,
+        steps_after=told.steps_after,
+        test_loss=told.test_loss,
+        test_accuracy=told.test_accuracy,
+        right_test_loss=protocol.finite(right_loss),
+        right_test_accuracy=right_accuracy,
+    )
+
+
+def _stretch(
+    judge: continuation.Judge,
+    start: State,
+    batches: Sequence[Shares],
+    after: Weights,
+    losses: Sequence[float | None],
+) -> parts.Stretch:
+    """``losses``: one for each batch, or their mean."""
+    right_losses, right = judge.follow(start, batches)
+    if len(losses) == 1:
+        right_losses = [math.fsum(right_losses) / len(right_losses)]
+    return parts.Stretch(
+        losses=list(losses)[:100],
+        right_losses=[protocol.finite(loss) for loss in right_losses],
+        update_errors={
+            name: protocol.finite(error)
+            for name, error in continuation.update_errors(start.weights, after, right).items()
+        },
+    )
+
+
+def _judge_of(request: RunRequest) -> continuation.Judge:
+    """Our float64 code; the fake engine, which users cannot choose and which computes nothing,
+    brings what it pretends to be right."""
+    engine = get_engine(request.engine)
+    if isinstance(engine, FakeEngine):
+        return engine.pretended_judge()
+    return continuation.Float64(request.workload, engine.info.adam_form)
