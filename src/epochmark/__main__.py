@@ -1,8 +1,31 @@
-"""``python -m epochmark``: the command line."""
+"""The command line, as ``epochmark`` and ``python -m epochmark`` start it.
 
-from __future__ import annotations
+Nothing is imported above the lines that make the rest safe: not even what only Python's own library
+has, which a file in the current folder may be called like.
+"""
 
-from epochmark.cli import main
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # -m puts the current folder there, before Python's own library
+
+
+def main() -> None:
+    """Entry point of the ``epochmark`` command."""
+    import os
+    import signal
+
+    def end(number: int, frame: object) -> None:
+        os.write(2, b"epochmark: interrupted\n")
+        os._exit(130)
+
+    # before and after a command, which handles Ctrl-C itself, nothing is to be cleaned up
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end)
+    from epochmark.cli import main as command_line
+
+    command_line()
+
 
 if __name__ == "__main__":
     main()

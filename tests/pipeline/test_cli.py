@@ -296,3 +296,23 @@ def test_help_is_the_same_where_python_leaves_docstrings_out(program: Program) -
     assert said[1] == said[0]
     done = program.run("run", "fake", environment={"PYTHONOPTIMIZE": "2"})
     assert done.returncode == 0, done.stderr
+
+
+OF_PYTHON_ITSELF = {
+    "collections", "contextlib", "functools", "importlib", "keyword", "operator", "reprlib",
+    "types", "warnings",
+}  # fmt: skip
+"""What Python loads for ``-m``, before anything of ours can see to it."""
+
+
+@pytest.mark.parametrize("arguments", [("run", "fake"), ("machine",), ("data", "status")])
+def test_nothing_is_imported_from_the_current_folder(
+    program: Program, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    needed = {"click", "msgspec", "numpy", "platformdirs", "psutil", "rich", "typer"}
+    for name in (sys.stdlib_module_names | needed) - OF_PYTHON_ITSELF:
+        (folder / f"{name}.py").write_text(f"raise SystemExit('{name} of the folder')\n")
+    done = program.run(*arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr

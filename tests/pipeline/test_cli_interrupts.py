@@ -289,6 +289,32 @@ def test_ctrl_c_ends_the_whole_command(
     assert kinds == ["interrupted"] * runs
 
 
+INTERRUPTED_AT_THE_IMPORT_OF = """
+import os
+import signal
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("module", ["epochmark.cli", "typer", "epochmark.bench.request"])
+def test_ctrl_c_while_the_program_starts_shows_no_traceback(
+    program: Program, tmp_path: Path, module: str
+) -> None:
+    hook = INTERRUPTED_AT_THE_IMPORT_OF.format(module=module)
+    (tmp_path / "sitecustomize.py").write_text(hook, encoding="utf-8")
+    found = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    done = program.run("run", "fake", environment={"PYTHONPATH": found})
+    assert done.returncode == 130
+    assert (done.stdout, done.stderr) == ("", "epochmark: interrupted\n")
+
+
 def test_saving_is_never_interrupted() -> None:
     steps = []
 

@@ -1,4 +1,5 @@
-"""Progress on standard error: bars on a terminal, a plain line now and then when piped."""
+"""Progress on standard error: bars on a terminal that can draw them, else a plain line now and
+then."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from epochmark.datasets import Progress as TransferProgress
 
-PLAIN_INTERVAL_S = 10.0
+PLAIN_INTERVAL_S = 5.0
+"""Between two plain lines at least, however fast news come."""
 REFRESH_HZ = 2
 """Drawing costs CPU that the measured worker may want: not more often than one can read."""
 
@@ -35,7 +37,7 @@ _PHASES = {
 
 @contextlib.contextmanager
 def transfer_progress() -> Iterator[TransferProgress]:
-    """Bars for downloads and the like; nothing at all is shown for what takes no time."""
+    """Bars for downloads and the like, or a line at their beginning and now and then."""
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
     out = console(stderr=True)
@@ -44,11 +46,16 @@ def transfer_progress() -> Iterator[TransferProgress]:
         console=out, transient=True, disable=not out.is_terminal,
     )  # fmt: skip
     tasks: dict[str, TaskID] = {}
+    told_at = 0.0
 
     def show(what: str, done: int, total: int | None) -> None:
+        nonlocal told_at
+        now = time.monotonic()
+        if not out.is_terminal and (what not in tasks or now - told_at > PLAIN_INTERVAL_S):
+            told_at = now
+            of_all = f" of {total / 1e6:.1f}" if total else ""
+            remark(f"{what}: {done / 1e6:.1f}{of_all} MB" if done else what)
         if what not in tasks:
-            if not out.is_terminal:
-                remark(what)
             tasks[what] = bars.add_task(printable(what), total=total)
         bars.update(tasks[what], completed=done, total=total)
 
@@ -81,7 +88,7 @@ class RunProgress:
         self._batch_size = batch_size
         self._done = 0
         self._first_lap: tuple[int, int] | None = None
-        self._plain_at = 0.0
+        self._shown_at = 0.0
         self._out = console(stderr=True)
         self._bars: Progress | None = None
         self._task: TaskID | None = None
@@ -113,9 +120,7 @@ class RunProgress:
         elif isinstance(report, protocol.Lap):
             self._done += report.steps
             self._elapsed_s = report.end_ns / 1e9
-            self._show(self._line(report), at_once=False)
-        elif isinstance(report, protocol.EpochEnd) and self._bars is None:
-            self._plain_at = 0.0
+            self._show(self._line(report), at_once=bool(report.steps) and self._done == self._steps)
 
     def _line(self, lap: protocol.Lap) -> str:
         prefix = f"{self._title}: " if self._runs > 1 else ""
@@ -141,9 +146,9 @@ class RunProgress:
     def _show(self, line: str, at_once: bool) -> None:
         now = time.monotonic()
         interval = 1 / REFRESH_HZ if self._bars is not None else PLAIN_INTERVAL_S
-        if not at_once and now - self._plain_at < interval and self._done < self._steps:
+        if not at_once and now - self._shown_at < interval:
             return
-        self._plain_at = now
+        self._shown_at = now
         if self._bars is not None and self._task is not None:
             done = self._elapsed_s if self._limit_s else self._done
             self._bars.update(self._task, completed=done, description=line)
