@@ -8,11 +8,9 @@ This module, ``worker``, ``engines``, ``workloads`` and ``native`` also run insi
 interpreters: Python 3.9 syntax, standard library, numpy and the engine's own framework only.
 """
 
-from __future__ import annotations
-
 import importlib
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing's own is not asked: see __main__.py
 if TYPE_CHECKING:
     from epochmark.api import (
         Checked,

@@ -70,9 +70,11 @@ def run(
 
     Waits while another measurement of this user goes on. ``on_report`` is called with each report
     of the worker (``epochmark.worker.protocol``), laps included. A run that fails is a record too:
-    look at ``record.headline.validity``. Raises ``EpochmarkError`` for what cannot be run here.
+    look at ``record.headline.validity``. Raises ``EpochmarkError`` for what cannot be run here, and
+    ``KeyboardInterrupt`` when the user stopped it, after that record was saved as well.
     """
     from epochmark.bench.interpreter import Interpreter
+    from epochmark.bench.interrupts import interrupts_later
     from epochmark.bench.lock import measuring_alone
     from epochmark.bench.plan import PlannedRun
     from epochmark.bench.request import RunRequest, public_engines
@@ -109,17 +111,21 @@ def run(
             workshop = Workshop(folder, machine, files.folder, saves=save)
             planned = with_settings(planned, workshop.tuned(planned, lambda doing: None))
         is_real = engine in public_engines()
-        measured = measure(
-            planned.request,
-            folder,
-            machine,
-            on_report,
-            open_counters=open_counters if is_real else None,
-            sensors=all_sensors() if is_real else None,
-            limits=_known_limits(files.folder, machine),
-        )
-    if save:
-        files.save(measured.record, measured.stderr)
+        limits = _known_limits(files.folder, machine)
+        with interrupts_later():
+            measured = measure(
+                planned.request,
+                folder,
+                machine,
+                on_report,
+                open_counters=open_counters if is_real else None,
+                sensors=all_sensors() if is_real else None,
+                limits=limits,
+            )
+            if save:
+                files.save(measured.record, measured.stderr)
+    if measured.interrupted:
+        raise KeyboardInterrupt
     return measured.record
 
 

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +263,56 @@ def test_without_any_source_each_one_is_named(program: Program) -> None:
     assert "--data PATH or EPOCHMARK_DATA=PATH" in done.stderr
     assert "Traceback" not in done.stderr
     assert program.records() == []
+
+
+EVERY_HELP = """
+import typer
+
+from epochmark.cli import app
+
+def tell(command, context):
+    print(command.get_help(context))
+    for name, part in getattr(command, "commands", {}).items():
+        tell(part, typer.Context(part, info_name=name, parent=context))
+
+whole = typer.main.get_command(app)
+tell(whole, typer.Context(whole, info_name="epochmark"))
+"""
+
+
+def test_help_is_the_same_where_python_leaves_docstrings_out(program: Program) -> None:
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", EVERY_HELP],
+            env=program.variables({"PYTHONOPTIMIZE": optimize}),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for optimize in (None, "2")
+    ]
+    assert said[0].count("Usage: epochmark ") > 20
+    assert "Train mnist-cnn on this machine" in said[0]
+    assert said[1] == said[0]
+    done = program.run("run", "fake", environment={"PYTHONOPTIMIZE": "2"})
+    assert done.returncode == 0, done.stderr
+
+
+OF_PYTHON_ITSELF = {
+    "collections", "contextlib", "functools", "importlib", "keyword", "operator", "reprlib",
+    "types", "warnings",
+}  # fmt: skip
+"""What Python loads for ``-m``, before anything of ours can see to it."""
+
+
+@pytest.mark.parametrize("arguments", [("run", "fake"), ("machine",), ("data", "status")])
+def test_nothing_is_imported_from_the_current_folder(
+    program: Program, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    needed = {"click", "msgspec", "numpy", "platformdirs", "psutil", "rich", "typer"}
+    for name in (sys.stdlib_module_names | needed) - OF_PYTHON_ITSELF:
+        (folder / f"{name}.py").write_text(f"raise SystemExit('{name} of the folder')\n")
+    done = program.run(*arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -188,6 +189,139 @@ def test_a_command_called_from_a_program_leaves_its_signal_handlers_alone(
     app(["results", "--json"], standalone_mode=False)
     assert json.loads(capsys.readouterr().out) == []
     assert [signal.getsignal(number) for number in INTERRUPTIONS] == before
+
+
+LOOP = """
+import epochmark
+
+for seed in (1, 2, 3):
+    print("run", seed, flush=True)
+    epochmark.run("fake", seed=seed, on_report=lambda report: print(report, flush=True))
+"""
+
+OWN_HANDLER = """
+import signal
+
+def asked_to_end(number, frame):
+    raise SystemExit(7)
+
+signal.signal(signal.SIGTERM, asked_to_end)
+"""
+
+IN_A_THREAD = """
+import threading
+
+import epochmark
+
+thread = threading.Thread(target=lambda: print(epochmark.run("fake").headline.validity))
+thread.start()
+thread.join()
+"""
+
+
+def python(program: Program, source: str) -> subprocess.Popen[str]:
+    """A Python program of a user, with the results and the fake engine of ``program``."""
+    return subprocess.Popen(
+        [sys.executable, "-c", source],
+        env=program.variables({}),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def read_until_training(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "training" in line:
+            return
+    raise AssertionError("it never trained")
+
+
+def test_ctrl_c_ends_a_loop_over_runs_and_keeps_the_one_it_stopped(program: Program) -> None:
+    program.script(fail_in="fit", fail_how="hang")
+    process = python(program, LOOP)
+    read_until_training(process)
+    out, err = interrupt(process)
+    assert process.returncode == -signal.SIGINT
+    assert err.strip().endswith("KeyboardInterrupt")
+    assert "run 2" not in out
+    assert [record["failure"]["kind"] for record in program.records()] == ["interrupted"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "status"), [("", -signal.SIGTERM), (OWN_HANDLER, 7)], ids=["none", "own"]
+)
+def test_sigterm_means_to_a_python_program_what_it_says_itself(
+    program: Program, handler: str, status: int
+) -> None:
+    program.script(fail_in="fit", fail_how="hang")
+    process = python(program, handler + LOOP)
+    read_until_training(process)
+    out, _ = interrupt(process, signal.SIGTERM)
+    assert process.returncode == status
+    assert "run 2" not in out
+
+
+def test_ctrl_c_while_a_python_program_saves_loses_nothing(program: Program) -> None:
+    process = python(program, INTERRUPTED_WHILE_SAVING + LOOP)
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == -signal.SIGINT
+    assert err.strip().endswith("KeyboardInterrupt")
+    assert "run 2" not in out
+    assert [record["headline"]["validity"] for record in program.records()] == ["valid"]
+
+
+def test_runs_in_a_thread_leave_signals_alone(program: Program) -> None:
+    out, err = python(program, IN_A_THREAD).communicate(timeout=TIMEOUT_S)
+    assert (out, err) == ("valid\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "runs"),
+    [
+        (("run", "fake", "--repeat", "3"), "training", 1),
+        (("run", "fake", "--sweep-batch"), "training", 1),
+        (("limits", "native", "fake"), "the processor: ", 0),
+    ],
+)
+def test_ctrl_c_ends_the_whole_command(
+    program: Program, arguments: tuple[str, ...], message: str, runs: int
+) -> None:
+    program.script(fail_in="fit", fail_how="hang")
+    process = program.start(*arguments)
+    read_until(process, message)
+    _, err = interrupt(process)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    kinds = [record["failure"]["kind"] for record in program.records()]
+    assert kinds == ["interrupted"] * runs
+
+
+INTERRUPTED_AT_THE_IMPORT_OF = """
+import os
+import signal
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("module", ["epochmark.cli", "typer", "epochmark.bench.request"])
+def test_ctrl_c_while_the_program_starts_shows_no_traceback(
+    program: Program, tmp_path: Path, module: str
+) -> None:
+    hook = INTERRUPTED_AT_THE_IMPORT_OF.format(module=module)
+    (tmp_path / "sitecustomize.py").write_text(hook, encoding="utf-8")
+    found = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    done = program.run("run", "fake", environment={"PYTHONPATH": found})
+    assert done.returncode == 130
+    assert (done.stdout, done.stderr) == ("", "epochmark: interrupted\n")
 
 
 def test_saving_is_never_interrupted() -> None:

@@ -13,24 +13,27 @@ import signal
 import struct
 import subprocess
 import termios
+import time
 from collections.abc import Callable
 
 import psutil
 import pytest
 
+from epochmark.cli._progress import PLAIN_INTERVAL_S
 from epochmark.results.upgrades import decode_record
 from tests.pipeline.program import SAMPLES, TIMEOUT_S, Program, read_until
 
+CAPABLE = {"TERM": "xterm-256color", "COLUMNS": None, "CI": None, "NO_COLOR": None}
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def on_terminal(program: Program, columns: int, *arguments: str, **variables: str) -> str:
+def on_terminal(program: Program, columns: int, *arguments: str, **variables: str | None) -> str:
     """What the command writes to a terminal of this width; it must succeed."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     process = subprocess.Popen(
         program.command(*arguments),
-        env=program.variables({"TERM": "xterm-256color", "COLUMNS": None, **variables}),
+        env=program.variables({**CAPABLE, **variables}),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -76,6 +79,80 @@ def test_a_run_on_a_narrow_terminal(program: Program) -> None:
     assert "Traceback" not in text
     assert re.search(r"epoch 1/1, loss 0\.\d{4}, accuracy 90\.00%, \d[\d,]+ images/s", text)
     assert "MacBook Air" in text
+
+
+INCAPABLE: list[dict[str, str | None]] = [{"TERM": "dumb"}, {"TERM": None}, {"CI": "true"}]
+
+
+@pytest.mark.parametrize("variables", INCAPABLE)
+def test_a_run_where_lines_cannot_be_drawn_over_shows_plain_ones(
+    program: Program, variables: dict[str, str | None]
+) -> None:
+    written = on_terminal(program, 100, "run", "fake", "--epochs", "3", **variables)
+    assert "\x1b" not in written
+    lines = final_text(written).splitlines()
+    assert any("fake on cpu: training: first steps" in line for line in lines)
+    assert any(re.match(r"epoch 3/3, loss 0\.\d{4}, accuracy 90\.00%", line) for line in lines)
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {}])
+def test_lines_of_progress_are_limited_however_fast_laps_come(
+    program: Program, variables: dict[str, str]
+) -> None:
+    began_s = time.monotonic()
+    done = program.run("run", "fake", "--epochs", "200", environment=variables)
+    lasted_s = time.monotonic() - began_s
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("epoch ")]
+    assert told[-1].startswith("epoch 200/200, ")
+    assert len(told) <= 2 + lasted_s / PLAIN_INTERVAL_S
+
+
+@pytest.mark.parametrize("named", [None, "0", "-1", "wide", "9" * 30])
+def test_a_terminal_that_does_not_know_its_width_has_80_columns(
+    filled: Program, named: str | None
+) -> None:
+    words = ("explain", "native")  # sentences, which are folded
+    written = final_text(on_terminal(filled, 0, *words, COLUMNS=named))
+    assert 60 < max(map(len, written.splitlines())) <= 80
+    assert written == final_text(on_terminal(filled, 80, *words))
+
+
+@pytest.mark.parametrize(("columns", "named"), [(1, None), (20, None), (10000, None), (80, "30")])
+def test_no_width_is_too_small_or_too_large(
+    program: Program, columns: int, named: str | None
+) -> None:
+    written = on_terminal(program, columns, "run", "fake", "--steps", "9", COLUMNS=named)
+    text = final_text(written)
+    assert "Traceback" not in text
+    assert "validity" in text
+
+
+FORCED: list[dict[str, str]] = [
+    {"FORCE_COLOR": "1"},
+    {"FORCE_COLOR": "1", "NO_COLOR": "1"},
+    {"FORCE_COLOR": "0"},
+    {"FORCE_COLOR": ""},
+    {"TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1"},
+    {"CLICOLOR_FORCE": "1", "PY_COLORS": "1", "GITHUB_ACTIONS": "true"},
+    {"COLUMNS": "0"},
+]
+
+
+@pytest.mark.parametrize("variables", FORCED)
+def test_no_variable_moves_the_cursor_in_a_file(
+    program: Program, variables: dict[str, str]
+) -> None:
+    """FORCE_COLOR may colour it, and nothing else."""
+    written = ""
+    for arguments in (["run", "fake"], ["table"], ["run", "nothing"], ["run", "--steps", "x"]):
+        done = program.run(*arguments, environment={"TERM": "xterm-256color", **variables})
+        assert "Traceback" not in done.stderr
+        written += done.stdout + done.stderr
+    assert "epoch 10/10, loss" in written
+    codes = set(re.findall(r"\x1b[^m]*m?", written))
+    assert all(re.fullmatch(r"\x1b\[[0-9;]*m", code) for code in codes), codes
+    assert bool(codes) == (variables == {"FORCE_COLOR": "1"})
 
 
 def test_no_color_is_respected(filled: Program) -> None:

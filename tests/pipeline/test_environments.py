@@ -18,9 +18,11 @@ import pytest
 from epochmark.engines import Requirements, get_engine
 from epochmark.environments.install import choose_sources, create_venv, install
 from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
+from epochmark.environments.pip import user_sources
 from epochmark.environments.requirements import Platform, environment_name
 from epochmark.environments.store import BUILDING_PREFIX, Environments
 from epochmark.errors import EpochmarkError
+from tests.pipeline.program import Program
 from tests.pipeline.wheels import make_wheel
 
 OWN = Path(sys.executable)
@@ -345,6 +347,143 @@ def test_the_users_own_source_comes_first(
 ) -> None:
     row = Requirements(pip=ROW.pip, find_links=(str(tmp_path / "nowhere"),))
     assert choose_sources(python_with_pip, row, "Tiny", row.pip, silent) == []
+
+
+ELSEWHERE = {
+    "target": "{elsewhere}",
+    "prefix": "{elsewhere}",
+    "root": "{elsewhere}",
+    "user": "true",
+    "no-deps": "true",
+    "dry-run": "true",
+    "quiet": "3",
+    "require-virtualenv": "true",
+    "python": "/no/such/python",
+    "requirement": "/no/such/file",
+    "platform": "win32",
+}
+"""Settings of pip that send packages elsewhere, or install nothing, too little or too much."""
+
+
+def without_pip_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+
+
+def configure(
+    settings: dict[str, str], how: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Give pip these settings, and no others in variables: as variables, or in a section of a
+    file."""
+    without_pip_variables(monkeypatch)
+    if how == "variables":
+        for name, value in settings.items():
+            monkeypatch.setenv(f"PIP_{name.upper().replace('-', '_')}", value)
+        return
+    lines = [f"[{how}]", *(f"{name} = {value}" for name, value in settings.items())]
+    (folder / "pip.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(folder / "pip.conf"))
+
+
+@pytest.mark.parametrize("how", ["global", "install", "variables"])
+def test_packages_end_in_the_environment_whatever_pip_is_configured_for(
+    environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Where packages come from is the user's own choice, given in the same way."""
+    make_wheel(tmp_path / "wheels", "tiny-framework", "1.2", needs=["tiny-helper"])
+    make_wheel(tmp_path / "wheels", "tiny-helper", "3.0")
+    make_wheel(tmp_path / "wheels", "numpy", "2.0")
+    elsewhere = tmp_path / "elsewhere"
+    away = {name: value.format(elsewhere=elsewhere) for name, value in ELSEWHERE.items()}
+    sources = {"no-index": "true", "find-links": str(tmp_path / "wheels")}
+    configure(away | sources, how, tmp_path, monkeypatch)
+    with environments.changing(nobody):
+        made = install(environments, ROW, "Tiny", OWN, silent)
+    assert made.manifest.installed.keys() >= {"tiny-framework", "tiny-helper", "numpy"}
+    asked = [str(made.python), "-I", "-c", "import tiny_framework, tiny_helper, numpy"]
+    subprocess.run(asked, check=True)
+    assert not elsewhere.exists()
+
+
+def test_the_users_sources_count_wherever_they_are_set(
+    python_with_pip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the two files in the home folder the newer kind counts more, a command's section more than
+    the global one, and variables most."""
+    home = tmp_path / "home"
+    (home / ".pip").mkdir(parents=True)
+    (home / ".pip" / "pip.conf").write_text(
+        "[global]\nindex-url = https://home/simple\nproxy = http://proxy:3128\ntimeout = 7\n"
+    )
+    (home / ".config" / "pip").mkdir(parents=True)
+    (home / ".config" / "pip" / "pip.conf").write_text(
+        "[global]\nuser = true\nquiet = 2\n"
+        "index-url = https://newer/simple\ntarget = /elsewhere\ntimeout = 8\n"
+        "[install]\ntimeout = 9\ncert = /ca.pem\nextra-index-url =\n  https://a\n  https://b\n"
+    )
+    without_pip_variables(monkeypatch)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("PIP_CERT", "/own-ca.pem")
+    found = user_sources(python_with_pip)
+    extra = found.pop("PIP_EXTRA_INDEX_URL")
+    assert extra.split() == ["https://a", "https://b"]
+    wanted = {
+        "PIP_INDEX_URL": "https://newer/simple",
+        "PIP_PROXY": "http://proxy:3128",
+        "PIP_TIMEOUT": "9",
+        "PIP_CERT": "/own-ca.pem",
+    }
+    assert {name: found[name] for name in wanted} == wanted
+    assert "PIP_TARGET" not in found
+
+
+def test_a_configuration_that_pip_cannot_read_is_told(
+    environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pip.conf").write_text("[global\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    with environments.changing(nobody), pytest.raises(EpochmarkError, match="could not be loaded"):
+        install(environments, ROW, "Tiny", OWN, silent)
+    assert contents(environments) == []
+
+
+def test_an_engine_is_ready_when_its_modules_can_be_imported(
+    program: Program, environments: Environments, wheels: Path
+) -> None:
+    """Through the real command; what it installs is a stand-in with the framework's name."""
+    program.environment["EPOCHMARK_ENVIRONMENTS"] = str(environments.folder)
+    make_wheel(wheels, "tinygrad", "0.14.0", content=b"raise ImportError('libtiny is missing')\n")
+    broken = program.run("engines", "install", "tinygrad")
+    assert broken.returncode == 1
+    assert "does not work here: ImportError: libtiny is missing" in broken.stderr
+    assert "is ready" not in broken.stdout
+    assert contents(environments) == []
+
+    make_wheel(wheels, "tinygrad", "0.14.0")
+    done = program.run("engines", "install", "tinygrad")
+    assert done.returncode == 0, done.stderr
+    assert "is ready" in done.stdout
+
+
+@pytest.mark.parametrize("lost", ["tiny_framework.py", "tiny_framework-1.2.dist-info"])
+def test_an_environment_that_no_longer_works_is_made_anew(
+    wheels: Path, environments: Environments, lost: str
+) -> None:
+    def problem_of(python: Path) -> str | None:
+        done = subprocess.run([str(python), "-I", "-c", "import tiny_framework"], check=False)
+        return f"exit status {done.returncode}" if done.returncode else None
+
+    with environments.changing(nobody):
+        made = install(environments, ROW, "Tiny", OWN, silent, problem_of)
+        (packages,) = made.folder.glob("lib/python*/site-packages")
+        gone = packages / lost
+        shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+        told: list[str] = []
+        again = install(environments, ROW, "Tiny", OWN, told.append, problem_of)
+    assert again.manifest.installed == made.manifest.installed
+    assert any("making it anew" in text for text in told)
+    assert gone.exists()
 
 
 def test_a_python_without_venv_is_explained(tmp_path: Path) -> None:

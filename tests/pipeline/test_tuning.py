@@ -46,6 +46,8 @@ def test_both_shows_what_each_setting_gains(geared: Program) -> None:
     again = geared.run("run", "fake", "--tuning", "tuned", "--epochs", "1")
     assert again.returncode == 0, again.stderr
     assert "gear high" in again.stdout
+    assert "  gear none failed: RuntimeError: the fake engine was told to fail" in again.stdout
+    assert "  gear reverse is left out, since it computed something else: the" in again.stdout
     assert "run 1" not in again.stderr, "it remembered"
     assert len(geared.records()) == 3
     apart = geared.run("table", "--filter", "engine=fake").stdout
@@ -63,6 +65,7 @@ def test_retune_searches_anew_and_replaces_a_file_that_cannot_be_read(geared: Pr
     geared.script(**{**SCRIPT, "speedups": {"gear=high": 0.5, "gear=none": 0.5, "brake=off": 2.0}})
     done = geared.run("run", "fake", "--tuning", "tuned", "--retune", "--epochs", "1", "--json")
     assert done.returncode == 0, done.stderr
+    assert "  gear none failed: RuntimeError: the fake engine was told to fail" in done.stderr
     assert json.loads(done.stdout)["engine"]["tuned_settings"] == {"brake": "off"}
     (known,) = json.loads(file.read_text())["engines"]
     assert known["settings"] == {"brake": "off"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +17,9 @@ from epochmark.datasets.mnist import SourceError
 IMPATIENT = Patience(stall_s=0.2, total_s=30.0)
 PATIENT = Patience(stall_s=30.0, total_s=30.0)
 """For answers that do come, also on a busy machine."""
+
+IN_A_HURRY = Patience(stall_s=30.0, window_s=0.5, window_bytes=300, total_s=30.0)
+"""Waits long for a byte, but not long for all of them."""
 
 LIMIT = 1_000
 
@@ -47,6 +52,18 @@ class Handler(BaseHTTPRequestHandler):
             "/loop": lambda: self.redirect("/loop"),
             "/to-file": lambda: self.redirect("file:///etc/passwd"),
             "/to-ftp": lambda: self.redirect("ftp://127.0.0.1/x"),
+            "/negative": lambda: self.answer(b"x" * 900, length=-900),
+            "/bomb": lambda: self.answer(gzip.compress(b"0" * 10_000_000)),
+            "/slow-status": lambda: self.trickle(b"", b"H"),
+            "/slow-headers": lambda: self.trickle(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
+            "/many-continues": lambda: self.trickle(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+            "/slow-body": lambda: self.trickle(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+            "/slow-chunks": lambda: self.trickle(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"
+            ),
+            "/slow-chunk-size": lambda: self.trickle(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", b"0"
+            ),
         }
         answer = answers.get(self.path)
         if answer is None:
@@ -71,6 +88,14 @@ class Handler(BaseHTTPRequestHandler):
     def stalled(self) -> None:
         self.answer(b"x" * 10, length=900)
         self.wait()
+
+    def trickle(self, beginning: bytes, piece: bytes) -> None:
+        """The beginning at once, then the piece again and again, but not for ever."""
+        self.send(beginning)
+        for _ in range(300):
+            if self.server.released.wait(0.05):
+                return
+            self.send(piece)
 
     def wait(self) -> None:
         self.server.released.wait(30)
@@ -135,6 +160,8 @@ def test_sound_answers_arrive_with_progress(server: str, path: str, total: int |
         ("/loop", "infinite loop"),
         ("/to-file", "not allowed|unknown url type"),
         ("/to-ftp", "unknown url type"),
+        ("/negative", "broken off after 900 of -900 bytes"),
+        ("/bomb", "bytes announced, more than 1000"),
     ],
 )
 def test_unsound_answers_give_a_reason(server: str, path: str, reason: str) -> None:
@@ -146,6 +173,38 @@ def test_unsound_answers_give_a_reason(server: str, path: str, reason: str) -> N
 def test_whole_download_is_bounded_in_time(server: str) -> None:
     with pytest.raises(SourceError, match="took too long"):
         download(server + "/endless", 10**9, quiet, Patience(stall_s=5.0, total_s=0.0))
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/slow-status", r"no whole answer within 0\.5 s"),
+        ("/slow-headers", r"no whole answer within 0\.5 s"),
+        ("/many-continues", r"no whole answer within 0\.5 s"),
+        ("/slow-body", r"too slow: \d+ bytes in 0\.5 s|no whole answer"),
+        ("/slow-chunks", r"too slow: \d+ bytes in 0\.5 s|no whole answer"),
+        ("/slow-chunk-size", r"too slow: \d+ bytes in 0\.5 s|no whole answer"),
+    ],
+)
+def test_a_server_that_always_sends_a_little_is_given_up(
+    server: str, path: str, reason: str
+) -> None:
+    """And nothing of it goes on: the connection is closed, so the thread that read it ends."""
+    before = threading.enumerate()
+    with pytest.raises(SourceError, match=reason):
+        download(server + path, LIMIT, quiet, IN_A_HURRY)
+    for thread in threading.enumerate():
+        if thread not in before and thread.name.startswith("download "):
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_a_handshake_that_never_ends_is_given_up(server: str) -> None:
+    """Whoever listens there does not speak TLS, but keeps the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+        with pytest.raises(SourceError, match="no whole answer"):
+            download(url, LIMIT, quiet, IN_A_HURRY)
 
 
 def test_nobody_listening_gives_a_reason(server: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from epochmark.bench.request import public_engines
 from epochmark.engines import Requirements, get_engine
 from epochmark.environments.install import planned_text, size_text
-from epochmark.environments.pip import PipError, Planned, explain, is_for_cuda, pip_environment
+from epochmark.environments.pip import PipError, Planned, explain, is_for_cuda
 from epochmark.environments.requirements import (
     Platform,
     check_python,
@@ -154,11 +154,6 @@ def test_sizes_are_told_in_units_people_read() -> None:
 )
 def test_a_failure_of_pip_is_explained(output: str, said: str) -> None:
     assert said in str(explain(PipError(output), "X"))
-
-
-def test_pip_gets_the_users_settings_but_nothing_that_leads_it_elsewhere() -> None:
-    user = {"PIP_INDEX_URL": "https://mirror", "PIP_TARGET": "/x", "PYTHONPATH": "/y"}
-    assert pip_environment(user) == {"PIP_INDEX_URL": "https://mirror", "PIP_USER": "0"}
 
 
 def test_the_table_in_the_docs_is_that_of_the_code() -> None:

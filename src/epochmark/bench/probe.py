@@ -117,6 +117,37 @@ def probe(info: EngineInfo, interpreter: Interpreter) -> EngineStatus:
     )
 
 
+def import_problem(info: EngineInfo, interpreter: Interpreter) -> str | None:
+    """Why the engine's modules cannot be imported there; None when they can.
+
+    An engine file may give an old framework what it needs before its import, or choose a back end:
+    so the engine itself is asked where the plain import fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="epochmark-probe-") as empty:
+        try:
+            plain = subprocess.run(
+                [str(interpreter.python), "-c", f"import {', '.join(info.modules)}"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                cwd=empty,
+                env=dict(interpreter.environment),
+                timeout=PROBE_S,
+                check=False,
+            )
+        except OSError as error:
+            return f"its interpreter cannot be started: {error.strerror or error}"
+        except subprocess.TimeoutExpired:
+            return f"its import took more than {PROBE_S:.0f} s"
+    if plain.returncode == 0:
+        return None
+    answer = _ask(info.name, interpreter)
+    if isinstance(answer, str):
+        said = plain.stderr.decode(errors="replace").strip().splitlines() or [answer]
+        return said[-1][:300]
+    return None if answer.exception is None else _import_problem(info, answer)
+
+
 def _import_problem(info: EngineInfo, answer: _Answer) -> str:
     """What a framework raised, told apart: absent, broken by an absent dependency, or broken."""
     told = f"{answer.exception}: {answer.message}"

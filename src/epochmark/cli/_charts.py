@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -32,8 +31,10 @@ def print_charts(record: Record, files: ResultFiles | None) -> None:
 
 def _bar_width() -> int | None:
     """Columns of the terminal; None where bars cannot be shown."""
+    from epochmark.cli._console import columns
+
     try:
         "█▁".encode(sys.stdout.encoding or "ascii")
-        return os.get_terminal_size(sys.stdout.fileno()).columns
-    except (OSError, ValueError):
+    except ValueError:
         return None
+    return columns(sys.stdout)

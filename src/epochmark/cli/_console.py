@@ -17,6 +17,9 @@ PIPED_WIDTH = 160
 """Columns when the output is not a terminal: nothing is cut off in a file."""
 
 
+USUAL_WIDTH = 80
+
+
 def say(*lines: str) -> None:
     """Lines of text on standard output."""
     write(_lines(lines, sys.stdout))
@@ -53,21 +56,55 @@ def write(text: str) -> None:
 
 
 def console(stderr: bool = False, file: TextIO | None = None) -> Console:
-    """For tables and bars: colours only on a terminal, as NO_COLOR and TERM have it.
+    """For tables and bars, as the stream can show them. With ``file`` it draws there what suits the
+    stream.
 
-    With ``file`` it draws there what suits the stream.
+    Cursor movements go to a capable terminal only; colours there, and where FORCE_COLOR asks for
+    them. Nothing is left to rich's own variables, which put cursor movements into files.
     """
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
+    capable = is_capable(stream)
     return Console(
         file=file or stream,
-        force_terminal=stream.isatty() or None,
-        width=None if stream.isatty() else PIPED_WIDTH,
+        force_terminal=capable,
+        force_interactive=capable,
+        force_jupyter=False,
+        color_system="auto" if capable else "standard" if _color_is_forced() else None,
+        width=columns(stream) or PIPED_WIDTH,
         highlight=False,
         markup=False,
         emoji=False,
     )
+
+
+def is_capable(stream: TextIO) -> bool:
+    """Whether lines on this stream can be drawn over: a terminal that can move its cursor, and
+    somebody in front of it. As git does, one without a TERM is taken for dumb."""
+    dumb = os.environ.get("TERM", "") in ("", "dumb", "unknown")
+    unwatched = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return stream.isatty() and not dumb and not unwatched
+
+
+def columns(stream: TextIO) -> int | None:
+    """The width of the terminal, which COLUMNS overrides; None where the stream is none.
+
+    A terminal that does not know its own width has the usual 80 columns; none has less than 20.
+    """
+    if not stream.isatty():
+        return None
+    named = os.environ.get("COLUMNS", "")
+    wide = int(named) if named.isascii() and named.isdigit() and len(named) < 6 else 0
+    if not wide:
+        with contextlib.suppress(OSError, ValueError):
+            wide = os.get_terminal_size(stream.fileno()).columns
+    return max(20, wide or USUAL_WIDTH)
+
+
+def _color_is_forced() -> bool:
+    refused = os.environ.get("NO_COLOR", "") != ""
+    return not refused and os.environ.get("FORCE_COLOR", "").lower() not in ("", "0", "false")
 
 
 def printable(text: str) -> str:
@@ -81,15 +118,13 @@ def _lines(lines: tuple[str, ...], stream: TextIO) -> str:
 
 def _folded(line: str, stream: TextIO) -> str:
     """On a terminal, a long line goes on below its own beginning; words are never broken."""
-    if not stream.isatty():
+    width = columns(stream)
+    if width is None:
         return line
-    with contextlib.suppress(OSError):
-        indent = " " * (len(line) - len(line.lstrip()) + 2)
-        width = max(20, os.get_terminal_size(stream.fileno()).columns)
-        return textwrap.fill(
-            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-    return line
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def abandon_stdout() -> None:

@@ -24,6 +24,16 @@ EXIT_INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended."""
 
 
+def described(text: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """A command's help. Not its docstring, which PYTHONOPTIMIZE=2 leaves out."""
+
+    def describe(command: Callable[P, None]) -> Callable[P, None]:
+        command.__doc__ = text
+        return command
+
+    return describe
+
+
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
     """The command, with errors for the user printed and turned into exit codes.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from epochmark.cli._console import say
+from epochmark.cli._console import remark, say
 from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
@@ -31,12 +31,13 @@ def find_settings(
     """The plan's runs, the tuned ones with the settings found for them; engines that cannot be
     searched, unless there is only one; and what was found.
 
-    ``prints`` the settings on standard output, and everything that was tried where stock is
-    measured as well.
+    ``prints`` the settings on standard output with those that failed, and everything that was tried
+    where stock is measured as well; else only what failed is told, on standard error.
     """
     from epochmark.bench.plan import LeftOut
     from epochmark.bench.tuning import with_settings
     from epochmark.cli._probing import activity
+    from epochmark.report.tuning_table import refused_lines
 
     beside_stock = {one.request.tuning for one in plan.runs} == {"stock", "tuned"}
     found: dict[tuple[str, str], Tuned | None] = {}
@@ -57,6 +58,8 @@ def find_settings(
             else:
                 if prints:
                     _print_found(tuned, beside_stock)
+                else:
+                    remark(*refused_lines(tuned))
         if request.tuning == "stock":
             runs.append(planned)
         elif (settings := found[way]) is not None:
@@ -66,9 +69,16 @@ def find_settings(
 
 def _print_found(tuned: Tuned, shows_all: bool) -> None:
     from epochmark.cli._tables import print_rows
-    from epochmark.report.tuning_table import TUNING_COLUMNS, tuning_lines, tuning_rows
+    from epochmark.report.tuning_table import (
+        TUNING_COLUMNS,
+        refused_lines,
+        tuning_lines,
+        tuning_rows,
+    )
 
     say(*tuning_lines(tuned))
-    if shows_all and tuned.tried:
+    if not shows_all:
+        say(*refused_lines(tuned))
+    elif tuned.tried:
         print_rows(TUNING_COLUMNS, tuning_rows(tuned))
     say("")

@@ -7,22 +7,24 @@ from typing import Annotated
 
 import typer
 
-from epochmark.cli._guard import EXIT_FAILED
+from epochmark.cli._guard import EXIT_FAILED, described
 
 DISCLAIMER = (
     "This proves consistency, not authenticity: who makes up a record with care is not found out."
 )
 
 
-def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle or a record.")],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
+@described(
     """Derive every figure and finding in a file anew and say what does not fit.
 
     Exit code 0: whole, consistent and plausible; 1: it is not, or today's rules trust it less than
     those it was judged by; 2: it is no file of ours.
     """
+)
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle or a record.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
     from epochmark.api import check as check_file
     from epochmark.cli._console import print_json, say
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from epochmark.cli._guard import described
 from epochmark.cli._records import WithOption
 
 if TYPE_CHECKING:
@@ -23,17 +24,19 @@ SideArgument = Annotated[
 ]
 
 
+@described(
+    """Tell how many times as fast A is as B, with an interval, or why that cannot be told.
+
+    Two engines are compared on one machine, two machines under one engine. Only valid runs are
+    compared.
+    """
+)
 def compare(
     a: SideArgument,
     b: SideArgument,
     bundles: WithOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Tell how many times as fast A is as B, with an interval, or why that cannot be told.
-
-    Two engines are compared on one machine, two machines under one engine. Only valid runs are
-    compared.
-    """
     from epochmark.cli._console import print_json, say
     from epochmark.report.comparison_text import comparison_lines, verdict_text
     from epochmark.results.comparison import compare as compare_sides

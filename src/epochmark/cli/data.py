@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from epochmark.cli._guard import guarded
+from epochmark.cli._guard import described, guarded
 
 app = typer.Typer(
     help="Show or fetch the training data (MNIST, verified by its published sums).",
@@ -16,10 +16,10 @@ app = typer.Typer(
 )
 
 
+@described("""Tell where MNIST is cached, whether it is whole, and which other copies are here.""")
 def status(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Tell where MNIST is cached, whether it is whole, and which other copies are here."""
     from epochmark.cli._console import print_json, say
     from epochmark.datasets import mnist_status
 
@@ -38,13 +38,13 @@ def status(
         say("'epochmark data fetch' gets it; 'epochmark run' does so by itself.")
 
 
+@described("""Get MNIST, verify it and cache it, so that a later run needs no network.""")
 def fetch(
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Take MNIST from this file or folder.", show_default=False),
     ] = None,
 ) -> None:
-    """Get MNIST, verify it and cache it, so that a later run needs no network."""
     from epochmark.cli._console import say
     from epochmark.cli._progress import transfer_progress
     from epochmark.datasets import get_mnist

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from epochmark.cli._guard import guarded
+from epochmark.cli._guard import described, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +33,13 @@ def _list_by_default(context: typer.Context, json: JsonOption = False) -> None:
         guarded(list_engines)(json=json)
 
 
-def list_engines(json: JsonOption = False) -> None:
+@described(
     """Tell for every engine where it is ready, its versions and devices, or what is missing.
 
     Each framework is imported in a process of its own, which takes some seconds.
     """
+)
+def list_engines(json: JsonOption = False) -> None:
     from epochmark.cli._console import print_json, say
     from epochmark.cli._probing import probe_engines
     from epochmark.cli._tables import print_rows
@@ -52,6 +55,14 @@ def list_engines(json: JsonOption = False) -> None:
         say("", *notes)
 
 
+@described(
+    """Install engines into environments of their own; engines with equal requirements share one.
+
+    pip does the work, from the sources that it is configured for. On a machine without an NVIDIA
+    GPU the builds for CPUs are taken. An install that is interrupted leaves nothing; one that works
+    is not repeated. With --all, an engine that cannot be installed does not keep others from it.
+    """
+)
 def install(
     engines: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", help="Engines to install.")
@@ -75,12 +86,6 @@ def install(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Install engines into environments of their own; engines with equal requirements share one.
-
-    pip does the work, as the user has configured it. On a machine without an NVIDIA GPU the builds
-    for CPUs are taken. An install that is interrupted leaves nothing; one that is complete is not
-    repeated. With --all, an engine that cannot be installed does not keep others from it.
-    """
     from epochmark.cli._console import print_json, remark, say
     from epochmark.cli._probing import activity
     from epochmark.environments.install import install as make
@@ -110,7 +115,9 @@ def install(
                 remark(f"{title}: {size_text(row)}, into {environments.folder / name}")
             try:
                 with activity(title) as on_line:
-                    environment = make(environments, row, title, interpreter, on_line)
+                    environment = make(
+                        environments, row, title, interpreter, on_line, _problem_of(row)
+                    )
             except EpochmarkError as error:
                 failed(error)
                 continue
@@ -124,6 +131,24 @@ def install(
         print_json(made)
     if failures:
         raise typer.Exit(1)
+
+
+def _problem_of(row: Requirements) -> Callable[[Path], str | None]:
+    """What an engine of this row lacks in an interpreter; nothing is held against packages where
+    the system lacks what pip cannot bring, which is told anyway."""
+    from epochmark.bench.interpreter import Interpreter
+    from epochmark.bench.probe import import_problem
+    from epochmark.engines import get_engine
+    from epochmark.environments.requirements import engines_sharing, missing_needs
+
+    def problem_of(python: Path) -> str | None:
+        interpreter = replace(Interpreter.own(), kind="managed", python=python)
+        problems = (
+            import_problem(get_engine(engine).info, interpreter) for engine in engines_sharing(row)
+        )
+        return None if missing_needs(row) else next(filter(None, problems), None)
+
+    return problem_of
 
 
 def _rows_to_install(
@@ -183,15 +208,17 @@ def _infos(names: list[str], all_engines: bool) -> list[EngineInfo]:
     return [get_engine(name).info for name in names]
 
 
+@described(
+    """Remove environments that 'engines install' made; nothing else is ever deleted.
+
+    Engines that share the environment lose it, too.
+    """
+)
 def remove(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME...", help="Engines, or names of environments.")
     ],
 ) -> None:
-    """Remove environments that 'engines install' made; nothing else is ever deleted.
-
-    Engines that share the environment lose it, too.
-    """
     from epochmark.cli._console import remark, say
     from epochmark.environments.store import Environments
 

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
+from epochmark.cli._guard import described
 
+
+@described(
+    """Say where the time of a run went, what held it back, and what to try.
+
+    Every sentence comes from a rule, and rests on the run, on what 'epochmark limits' measured on
+    this machine, and on batch sweeps; what is not known is left unsaid.
+    """
+)
 def explain(
     run: Annotated[
         str | None,
@@ -21,11 +30,6 @@ def explain(
         bool, typer.Option("--json", help="Print each sentence with its rule and figures.")
     ] = False,
 ) -> None:
-    """Say where the time of a run went, what held it back, and what to try.
-
-    Every sentence comes from a rule, and rests on the run, on what 'epochmark limits' measured on
-    this machine, and on batch sweeps; what is not known is left unsaid.
-    """
     from epochmark.cli._console import print_json, say
     from epochmark.cli._records import known_limits, newest_run, recorded_run
     from epochmark.cli._tables import warn_unreadable

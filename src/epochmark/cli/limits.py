@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from epochmark.cli._console import print_json, remark
-from epochmark.cli._guard import EXIT_FAILED, complain
+from epochmark.cli._guard import EXIT_FAILED, complain, described
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 STILL_BUSY = "What is measured now may be too low; close other programs and measure again."
 
 
+@described(
+    """Measure what this machine can do at most, and what each engine reaches of it.
+
+    Arithmetic peaks, matrix product and memory bandwidth of the processor; each engine's own matrix
+    product, convolution, dispatch and input. Kept beside the results, where runs and 'explain'
+    use it.
+    """
+)
 def limits(
     engines: Annotated[
         list[str] | None,
@@ -52,12 +60,6 @@ def limits(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Measure what this machine can do at most, and what each engine reaches of it.
-
-    Arithmetic peaks, matrix product and memory bandwidth of the processor; each engine's own matrix
-    product, convolution, dispatch and input. Kept beside the results, where runs and 'explain'
-    use it.
-    """
     from epochmark.errors import EpochmarkError
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.results.store import ResultFiles

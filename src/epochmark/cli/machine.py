@@ -6,14 +6,18 @@ from typing import Annotated
 
 import typer
 
+from epochmark.cli._guard import described
 
-def machine(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
+
+@described(
     """Describe this machine as records name it, and list the devices each ready engine sees.
 
     Each framework is imported in a process of its own, which takes some seconds.
     """
+)
+def machine(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
     import msgspec
 
     from epochmark.cli._console import print_json, say

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from epochmark.cli._guard import described
 from epochmark.cli._records import IdsArgument, WithOption
 
 WIDTH = 720
 """Of the plotting area, in pixels."""
 
 
+@described("""Draw one chart of the report into a file, without a browser.""")
 def plot(
     name: Annotated[
         str | None,
@@ -33,7 +35,6 @@ def plot(
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark paper.")] = False,
     list_charts: Annotated[bool, typer.Option("--list", help="List the charts.")] = False,
 ) -> None:
-    """Draw one chart of the report into a file, without a browser."""
     from epochmark.api import subject, write_file
     from epochmark.cli._console import say
     from epochmark.cli._records import chosen_records

@@ -7,9 +7,16 @@ from typing import Annotated
 
 import typer
 
+from epochmark.cli._guard import described
 from epochmark.cli._records import IdsArgument, WithOption
 
 
+@described(
+    """Write one HTML file with charts, table, findings and the records themselves.
+
+    It loads nothing from anywhere, so it can be opened, mailed and posted as it is.
+    """
+)
 def report(
     ids: IdsArgument = None,
     output: Annotated[
@@ -24,10 +31,6 @@ def report(
     ] = None,
     bundles: WithOption = None,
 ) -> None:
-    """Write one HTML file with charts, table, findings and the records themselves.
-
-    It loads nothing from anywhere, so it can be opened, mailed and posted as it is.
-    """
     from epochmark.api import write_report
     from epochmark.cli._console import say
     from epochmark.cli._records import chosen_records

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from epochmark.cli._guard import EXIT_FAILED, guarded
+from epochmark.cli._guard import EXIT_FAILED, described, guarded
 from epochmark.cli._records import IdsArgument
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def _list_by_default(context: typer.Context, json: JsonOption = False) -> None:
         guarded(list_results)(json=json)
 
 
+@described("""List all records, oldest first.""")
 def list_results(json: JsonOption = False) -> None:
-    """List all records, oldest first."""
     from epochmark.cli._console import print_json, say
     from epochmark.cli._tables import print_rows, warn_unreadable
     from epochmark.report.results_list import RESULT_COLUMNS, result_rows
@@ -49,8 +49,8 @@ def list_results(json: JsonOption = False) -> None:
     warn_unreadable(unreadable)
 
 
+@described("""Show one record: its figures, its findings, its file.""")
 def show(record_id: IdArgument, json: JsonOption = False) -> None:
-    """Show one record: its figures, its findings, its file."""
     from epochmark.cli._console import print_json, say
     from epochmark.report.answer import answer_lines
 
@@ -62,8 +62,8 @@ def show(record_id: IdArgument, json: JsonOption = False) -> None:
     say(f"measured {stored.record.created}, saved in {stored.file}")
 
 
+@described("""Remove one record and its stderr file.""")
 def remove(record_id: IdArgument, json: JsonOption = False) -> None:
-    """Remove one record and its stderr file."""
     from epochmark.cli._console import print_json, say
     from epochmark.results.store import ResultFiles
 
@@ -75,6 +75,7 @@ def remove(record_id: IdArgument, json: JsonOption = False) -> None:
         say(f"removed {stored.file}")
 
 
+@described("""Write records into one file that another machine can import, check and compare.""")
 def export_records(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle to write.")],
     ids: IdsArgument = None,
@@ -82,7 +83,6 @@ def export_records(
         bool, typer.Option("--machine-id", help="Keep the random id of this machine in it.")
     ] = False,
 ) -> None:
-    """Write records into one file that another machine can import, check and compare."""
     from epochmark.api import export_results
     from epochmark.cli._console import say
     from epochmark.cli._records import chosen_records
@@ -97,15 +97,17 @@ def export_records(
     say(f"{len(records)} record{'' if len(records) == 1 else 's'} exported: {file}")
 
 
-def import_records(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle or a record.")],
-    json: JsonOption = False,
-) -> None:
+@described(
     """Take the records of a bundle among this machine's, after checking each.
 
     Each record is judged by itself. Exit code 1 when some were refused or the bundle is not whole;
     those that fit are imported all the same.
     """
+)
+def import_records(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle or a record.")],
+    json: JsonOption = False,
+) -> None:
     from epochmark.api import THE_BUNDLE, import_results
     from epochmark.cli._console import print_json, remark, say
 

@@ -10,7 +10,7 @@ import typer
 
 from epochmark.cli._answers import print_answer, print_table
 from epochmark.cli._console import print_json, remark
-from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain
+from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain, described
 from epochmark.cli._sweep import print_sweep
 from epochmark.cli._tuning import check_tuning, find_settings
 from epochmark.errors import EpochmarkError
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 MAX_REPEATS = 100
 
 
+@described(
+    """Train mnist-cnn on this machine and say how fast it was and whether to believe it.
+
+    A full run is 10 epochs over MNIST at batch 128, as in the original script. Exit code 0: the
+    run is sound; 1: it failed or is invalid; 2: the command was wrong.
+    """
+)
 def run(
     engines: Annotated[
         list[str] | None,
@@ -136,11 +143,6 @@ def run(
     ] = False,
     no_save: Annotated[bool, typer.Option("--no-save", help="Keep no record.")] = False,
 ) -> None:
-    """Train mnist-cnn on this machine and say how fast it was and whether to believe it.
-
-    A full run is 10 epochs over MNIST at batch 128, as in the original script. Exit code 0: the
-    run is sound; 1: it failed or is invalid; 2: the command was wrong.
-    """
     from epochmark.bench.plan import beside_stock
     from epochmark.bench.repeats import balanced
     from epochmark.bench.request import RunRequest

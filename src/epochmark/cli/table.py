@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from epochmark.cli._guard import described
+
 
 class TableFormat(StrEnum):
     """How a table is printed."""
@@ -18,6 +20,14 @@ class TableFormat(StrEnum):
     JSON = "json"
 
 
+@described(
+    """Show this machine's runs and the published machines.
+
+    Only runs with the same workload, variant, engine, tuning and precision are ranked, fastest
+    first. Published figures of other engines stand beside them unranked; csv and json hold one row
+    for each run and each published figure.
+    """
+)
 def table(
     table_format: Annotated[
         TableFormat, typer.Option("--format", help="text, markdown, html, csv or json.")
@@ -40,12 +50,6 @@ def table(
         ),
     ] = None,
 ) -> None:
-    """Show this machine's runs and the published machines.
-
-    Only runs with the same workload, variant, engine, tuning and precision are ranked, fastest
-    first. Published figures of other engines stand beside them unranked; csv and json hold one row
-    for each run and each published figure.
-    """
     from epochmark.cli._console import print_json, remark, write
     from epochmark.cli._tables import print_sections, warn_unreadable
     from epochmark.report.html_tables import to_html

@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 import epochmark
 from epochmark.engines import Requirements
@@ -27,6 +29,9 @@ _MB = 10**6
 ABLE_PIP = "pip>=23.2"
 """Says what it would install, from packages' descriptions where an index offers them apart."""
 
+ProblemOf = Callable[[Path], str | None]
+"""Told an environment's interpreter; says what does not work there, None where all does."""
+
 _NO_VENV = ("ensurepip is not available", "No module named venv", "No module named ensurepip")
 
 _INSTALLED = (
@@ -37,18 +42,28 @@ _INSTALLED = (
 
 
 def install(
-    environments: Environments, row: Requirements, title: str, python: Path, on_line: OnLine
+    environments: Environments,
+    row: Requirements,
+    title: str,
+    python: Path,
+    on_line: OnLine,
+    problem_of: ProblemOf = lambda python: None,
 ) -> Environment:
-    """The environment of ``row``, made with the interpreter ``python`` unless it is there already.
+    """The environment of ``row``, made with the interpreter ``python`` unless it is there already
+    and whole.
 
-    Call it while ``environments.changing``. It is built under a name that never passes for ready
-    and gets its own when it is complete and on disk. Raises ``EpochmarkError``; nothing of it is
-    left then.
+    ``problem_of`` tells what does not work with an environment's interpreter. Call it while
+    ``environments.changing``. It is built under a name that never passes for ready and gets its
+    own when it works and is on disk. Raises ``EpochmarkError``; nothing of it is left then.
     """
     name = environment_name(row)
     ready = environments.find(name)
     if ready is not None:
-        return ready
+        on_line("looking whether it works")
+        problem = _problem(ready.python, row, problem_of)
+        if problem is None:
+            return ready
+        on_line(f"it is there and does not work ({problem}): making it anew")
     environments.check_replaceable(name)
     _check_space(environments.folder, row, title)
     # a name of its own each time: what a killed install left may still be written to
@@ -57,6 +72,13 @@ def install(
         on_line("creating the environment")
         create_venv(python, building)
         _install_packages(building / "bin" / "python", row, title, on_line)
+        on_line("looking whether it works")
+        problem = _problem(building / "bin" / "python", row, problem_of)
+        if problem is not None:
+            raise EpochmarkError(
+                f"{title}: pip installed it, but it does not work here: {problem}.\n"
+                "The environment is removed again."
+            )
         return _finish(environments, building, row, name)
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -65,6 +87,28 @@ def install(
         ) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _problem(python: Path, row: Requirements, problem_of: ProblemOf) -> str | None:
+    """What keeps an environment from being ready: a package that is not in it, or does not work."""
+    try:
+        installed = _installed(python)
+    except (OSError, subprocess.SubprocessError, msgspec.MsgspecError) as error:
+        return f"its interpreter does not answer ({error})"
+    missing = [
+        requirement
+        for requirement in (*row.pip, NUMPY)
+        if not any(_names(requirement, package) for package in installed)
+    ]
+    return f"{', '.join(missing)} is not in it" if missing else problem_of(python)
+
+
+def _installed(python: Path) -> dict[str, str]:
+    """Names and versions of the packages in an environment."""
+    listed = subprocess.run(
+        [str(python), "-I", "-c", _INSTALLED], capture_output=True, check=True, timeout=120
+    )
+    return msgspec.json.decode(listed.stdout, type=dict[str, str])
 
 
 def size_text(row: Requirements) -> str:
@@ -87,7 +131,7 @@ def create_venv(python: Path, folder: Path) -> None:
         capture_output=True,
         text=True,
         errors="replace",
-        env=pip.pip_environment(os.environ),
+        env=pip.bare_environment(os.environ),
         check=False,
     )
     if made.returncode == 0:
@@ -188,12 +232,6 @@ def _finish(
     environments: Environments, building: Path, row: Requirements, name: str
 ) -> Environment:
     """Write the manifest and give the environment its name."""
-    python = building / "bin" / "python"
-    listed = subprocess.run(
-        [str(python), "-I", "-c", _INSTALLED], capture_output=True, check=True, timeout=120
-    )
-    import msgspec
-
     manifest = Manifest(
         name=name,
         requirements=tuple(row.pip),
@@ -201,7 +239,7 @@ def _finish(
         python=_version_of(building),
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         epochmark_version=epochmark.__version__,
-        installed=msgspec.json.decode(listed.stdout, type=dict[str, str]),
+        installed=_installed(building / "bin" / "python"),
         size_bytes=_size_bytes(building),
     )
     with (building / MANIFEST).open("wb") as stream:

@@ -1,14 +1,21 @@
-"""Run an environment's pip: ask what it would install, install it, explain what went wrong."""
+"""Run an environment's pip: ask what it would install, install it, explain what went wrong.
+
+Of the user's settings for pip, whether in files or variables, those count that say where packages
+come from and which are trusted. All others are left out, since some send packages elsewhere
+(``target``, ``prefix``, ``root``, ``user``, ``python``) or install nothing or only a part
+(``dry-run``, ``no-deps``).
+"""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +28,23 @@ TOLD_MB = 1.0
 """Smaller downloads are over before anybody has read their name."""
 
 _OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
+
+_SOURCES = (
+    "index-url", "pypi-url", "extra-index-url", "no-index", "find-links",
+    "proxy", "cert", "client-cert", "trusted-host", "keyring-provider",
+    "timeout", "default-timeout", "retries", "resume-retries", "cache-dir", "no-cache-dir",
+    "constraint", "build-constraint", "only-binary", "no-binary", "prefer-binary",
+    "uploaded-prior-to", "use-feature", "use-deprecated",
+)  # fmt: skip
+"""The user's settings that count: where packages come from, how they are fetched, and which are
+allowed."""
+
+_SETTING = re.compile(r"((?:global|install|:env:)\.([\w-]+))=(.+)")
+_SECTIONS = ("global", "install", ":env:")
+"""The later ones of these count more, as with pip."""
+
+_MISLEADING = ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__")
+"""Variables that lead Python to other packages or another interpreter."""
 
 _SEVERAL_GB = ("nvidia-", "cuda-", "jax-cuda", "mlx-cuda", "torch-cuda")
 """Packages that only serve NVIDIA GPUs, by the beginnings of their names."""
@@ -114,7 +138,7 @@ def _run(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env=pip_environment(os.environ),
+        env={**bare_environment(os.environ), **user_sources(python)},
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
@@ -148,12 +172,56 @@ def _news(line: str) -> str | None:
     return f"downloading {package}, {download[2]} {download[3]}B"
 
 
-def pip_environment(environment: dict[str, str] | os._Environ[str]) -> dict[str, str]:
-    """The user's environment, whose pip settings count, without what would lead pip elsewhere."""
-    misleading = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER",
-                  "PIP_PYTHON", "__PYVENV_LAUNCHER__")  # fmt: skip
-    kept = {name: value for name, value in environment.items() if name not in misleading}
-    return {**kept, "PIP_USER": "0"}
+def bare_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The user's environment without settings for pip, and without what leads Python elsewhere."""
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if name not in _MISLEADING and not name.startswith("PIP_")
+    }
+    return {**kept, "PIP_CONFIG_FILE": os.devnull}  # then pip reads no file at all
+
+
+def user_sources(python: Path) -> dict[str, str]:
+    """The user's settings that count, from all files and variables that pip reads, as variables.
+
+    Raises ``PipError`` where pip cannot read them itself.
+    """
+    listed: dict[str, list[str]] = {}
+    for line in _config(python, "list").splitlines():
+        setting = _SETTING.fullmatch(line)
+        if setting and setting[2] in _SOURCES:
+            listed.setdefault(setting[1], []).append(str(ast.literal_eval(setting[3])))
+    found: dict[str, str] = {}
+    for section in _SECTIONS:
+        for name in _SOURCES:
+            # pip 24 and newer list what several files set once for each, in no order that counts
+            key = f"{section}.{name}"
+            values = listed.get(key, [""])
+            value = values[0] if len(values) == 1 else _config(python, "get", key).rstrip("\n")
+            if value:  # pip ignores empty ones
+                found[f"PIP_{name.upper().replace('-', '_')}"] = value
+    return found
+
+
+def _config(python: Path, *arguments: str) -> str:
+    """What ``pip config`` says of all files; no setting may silence it, restrict it to one of them,
+    or lead it to another interpreter."""
+    plain = ("QUIET", "REQUIRE_VIRTUALENV", "USER", "GLOBAL", "SITE")
+    heard = {**{f"PIP_{name}": "0" for name in plain}, "_PIP_RUNNING_IN_SUBPROCESS": "1"}
+    kept = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
+    answer = subprocess.run(
+        [str(python), "-I", "-m", "pip", "config", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={**kept, **heard},
+        check=False,
+    )
+    if answer.returncode != 0:
+        raise PipError(answer.stderr + answer.stdout)
+    return answer.stdout
 
 
 def explain(error: PipError, what: str) -> EpochmarkError:

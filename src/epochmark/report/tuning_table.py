@@ -11,6 +11,8 @@ from epochmark.results.tuning import Tried, Tuned, settings_text
 
 TUNING_COLUMNS = ("setting", "value", "gain", "pairs", "ms/step", "outcome")
 
+REASON_LENGTH = 160
+
 
 def tuning_rows(tuned: Tuned) -> list[tuple[str, ...]]:
     """One row for each value tried, in ``TUNING_COLUMNS``. ``gain`` is how many times as fast as
@@ -38,6 +40,23 @@ def tuning_lines(tuned: Tuned) -> list[str]:
             "--retune searches anew"
         )
     return lines
+
+
+def refused_lines(tuned: Tuned) -> list[str]:
+    """The settings that were tried and failed, or computed something else, each with the reason;
+    and those for which there was no time."""
+    what = {"failed": "failed", "wrong": "is left out, since it computed something else"}
+    lines = [
+        f"  {one.setting} {one.value} {what[one.outcome]}: {_shortened(one.detail)}"
+        for one in tuned.tried
+        if one.outcome in what
+    ]
+    late = [f"{one.setting} {one.value}" for one in tuned.tried if one.outcome == "not tried"]
+    return [*lines, *([f"  not tried for lack of time: {', '.join(late)}"] if late else [])]
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= REASON_LENGTH else f"{reason[: REASON_LENGTH - 3]}..."
 
 
 def gain_lines(records: Sequence[Record]) -> list[str]:
