@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from epochmark.hardware import cgroups
-from epochmark.hardware.machine import core_kinds
+from epochmark.hardware.machine import core_kinds, describe_machine
 from epochmark.hardware.sensors import (
     ABSENT,
     Sensor,
@@ -172,6 +172,16 @@ def test_a_battery_tells_whether_it_is_used(
     battery = SimpleNamespace(power_plugged=plugged)
     monkeypatch.setattr(psutil, "sensors_battery", lambda: battery, raising=False)
     assert power_supply.open_sensor(1, Path("/")).read() == [value]
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="Linux lists batteries in /sys")
+def test_a_container_without_sys_has_no_battery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psutil raises there instead of saying None; a run must start all the same."""
+    monkeypatch.setattr("psutil._pslinux.POWER_SUPPLY_PATH", str(tmp_path / "missing"))
+    assert power_supply.open_sensor(1, Path("/")) is ABSENT
+    assert describe_machine(None).power_source is None
 
 
 def test_an_amd_card_and_what_the_worker_holds_of_it(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from epochmark.hardware.cgroups import cpu_quota
+from epochmark.hardware.sensors.power_supply import sensed_battery
 from epochmark.results.record import Machine
 
 _FEATURES = (
@@ -206,7 +207,7 @@ def _is_virtualized() -> bool | None:
 
 
 def _power_source() -> str | None:
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    battery = sensed_battery()
     if battery is None:
         return None
     return "mains" if battery.power_plugged else "battery"
