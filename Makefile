@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f ! -name '*.pyc' ! -name '*.so')
 
-.PHONY: help run test engines bench check format docs clean
+.PHONY: help run test engines bench check format docs wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ format: $(VENV)/developing  ## put the code into the project's format
 
 docs: $(VENV)/developing  ## write the generated parts of docs/
 	$(BIN)/python tools/write_docs.py
+
+wheel: $(VENV)/developing  ## build a wheel that installs without a compiler, and the sdist, into dist/
+	$(BIN)/python tools/build_wheel.py
 
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -69,18 +69,17 @@ def _library() -> ctypes.CDLL:
     path = library_path()
     if not path.is_file():
         raise EpochmarkError(
-            f"The native engine's library is missing: {path} does not exist. It is compiled when "
-            "epochmark is installed; install it again with a C++ compiler at hand (Debian, Ubuntu: "
-            "sudo apt install g++; macOS: xcode-select --install): "
-            "pip install --force-reinstall --no-deps epochmark, or pip install . in a clone."
+            f"The native engine's library is missing: {path} does not exist. Install epochmark "
+            "again, from a wheel or in a clone with pip install --force-reinstall --no-deps . and "
+            "a C++ compiler (Debian, Ubuntu: sudo apt install g++; macOS: xcode-select --install)."
         )
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise EpochmarkError(
             f"The native engine's library cannot be loaded: {error}. It was probably built for "
-            "another system or processor; build it here: pip install --force-reinstall --no-deps "
-            "--no-binary epochmark epochmark, or pip install . in a clone."
+            "another system or processor; build it here, in a clone: "
+            "pip install --force-reinstall --no-deps ."
         ) from error
     _declare(library)
     return library

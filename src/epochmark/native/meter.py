@@ -53,8 +53,7 @@ def _meter_library() -> ctypes.CDLL:
         except AttributeError as error:
             raise EpochmarkError(
                 f"The native engine's library is older than this epochmark: it lacks {name}. "
-                "Build it anew: pip install --force-reinstall --no-deps epochmark, or pip install ."
-                " in a clone."
+                "Build it again, in a clone: pip install --force-reinstall --no-deps ."
             ) from error
         function.restype, function.argtypes = result, arguments
     return library
