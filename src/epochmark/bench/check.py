@@ -111,8 +111,7 @@ def _differences(record: Record, derived: list[Finding]) -> str:
     parts = [f"would add {code} ({today[code]})" for code in sorted(today.keys() - stored)]
     parts += [f"would leave out {code}" for code in sorted(stored - today.keys())]
     if next(_precision(record), None):
-        verdict = replay_verdict(record)
-        observed = verdict.precision if verdict else None
+        observed = observed_precision(record)
         parts.append(f"would call it {observed or 'of no precision'}")
     return ", ".join(parts)
 

@@ -248,7 +248,7 @@ def _record_of(
     workload = msgspec.structs.replace(record.workload, variant=variant)
     record = msgspec.structs.replace(record, precision=precision, workload=workload)
     record = msgspec.structs.replace(record, findings=judge(record))
-    return readable(sealed(msgspec.structs.replace(record, headline=headline_of(record))))
+    return sealed(readable(msgspec.structs.replace(record, headline=headline_of(record))))
 
 
 _NO_HEADLINE = parts.Headline(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 import os
+import re
 import resource
 import sys
 import threading
