@@ -29,6 +29,7 @@ from epochmark.worker.protocol import (
     MAX_LINE_BYTES,
     REPORTS,
     Checked,
+    Continued,
     EpochEnd,
     Failed,
     Figure,
@@ -51,7 +52,7 @@ Loss = Annotated[float, Meta(ge=0.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 BOUNDS: dict[type[Report], dict[str, Any]] = {
-    Hello: {"python": ShortText, "versions": ShortMap},
+    Hello: {"python": ShortText, "versions": ShortMap, "environment": ShortMap},
     Phase: {"name": ShortText},
     Opened: {"device": ShortText, "description": ShortText},
     Lap: {
@@ -69,12 +70,23 @@ BOUNDS: dict[type[Report], dict[str, Any]] = {
         "cpu_s": Seconds | None,
         "involuntary_switches": Count | None,
         "reporting_cpu_s": Seconds,
+        "busy_threads": PositiveCount | None,
+        "their_cpus": PositiveCount | None,
     },
     Checked: {
         "observed_devices": ShortList,
         "settings": ShortMap,
         "test_loss": Loss | None,
         "test_accuracy": Share | None,
+    },
+    Continued: {
+        "losses": Annotated[list[Loss | None], Meta(max_length=100)],
+        "repeated_loss": Loss | None,
+        "steps": Count | None,
+        "steps_after": Count | None,
+        "test_loss": Loss | None,
+        "test_accuracy": Share | None,
+        "problem": LongText | None,
     },
     Replayed: {"losses": Annotated[list[float | None], Meta(max_length=1000)]},
     Figure: {
@@ -130,8 +142,12 @@ def _bounded(kind: type[Report]) -> type[msgspec.Struct]:
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
     for field in dataclasses.fields(kind):
         bound = BOUNDS[kind][field.name]
-        required = field.default is dataclasses.MISSING
-        fields.append((field.name, bound) if required else (field.name, bound, field.default))
+        if field.default_factory is not dataclasses.MISSING:
+            fields.append((field.name, bound, field.default_factory()))
+        elif field.default is not dataclasses.MISSING:
+            fields.append((field.name, bound, field.default))
+        else:
+            fields.append((field.name, bound))
     return msgspec.defstruct(
         kind.__name__, fields, tag_field="report", tag=kind.__name__, forbid_unknown_fields=True
     )
