@@ -54,7 +54,7 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 BOUNDS: dict[type[Report], dict[str, Any]] = {
     Hello: {"python": ShortText, "versions": ShortMap, "environment": ShortMap},
     Phase: {"name": ShortText},
-    Opened: {"device": ShortText, "description": ShortText},
+    Opened: {"device": ShortText, "description": ShortText, "versions": ShortMap},
     Lap: {
         "epoch": EpochNumber,
         "steps": PositiveCount,
