@@ -8,6 +8,7 @@ from epochmark.bench.reports import ReportError
 from epochmark.results.record import MAX_LAPS
 from epochmark.worker.protocol import (
     Checked,
+    Continued,
     EpochEnd,
     Failed,
     Finished,
@@ -31,10 +32,12 @@ CLOCK_S = 1.0
 
 RUN = (
     Hello, "starting", Opened, "loading", "building", "training", Fitted, "checking", Checked,
-    Replayed, Finished,
+    Continued, Replayed, Finished,
 )  # fmt: skip
 """What a run reports, once each and in this order, phases by name. Laps and the ends of epochs come
 between ``training`` and ``Fitted``; ``Failed`` may take the place of anything, and is the last."""
+OPTIONAL = (Continued,)
+"""A trial of tuned settings leaves these out."""
 
 
 class Order(Protocol):
@@ -68,6 +71,8 @@ class RunOrder:
             self._take_next(report, running_s)
 
     def _take_next(self, report: Report, running_s: float) -> None:
+        if RUN[self._came] in OPTIONAL and type(report) is not RUN[self._came]:
+            self._came += 1
         due = RUN[self._came]
         came = report.name if isinstance(report, Phase) else type(report)
         if came != due:
