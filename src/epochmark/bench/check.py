@@ -239,6 +239,8 @@ def _counted(record: Record) -> Iterator[str]:
     calm = record.calm
     if calm is None or calm.source != "/proc":
         return
+    if calm.own_cpu_s is None or calm.foreign_cpu_s is None or calm.idle_cpu_s is None:
+        return
     steal_s = calm.steal_cpu_s or [0.0] * len(calm.end_s)
     columns = (calm.own_cpu_s, calm.foreign_cpu_s, calm.idle_cpu_s, steal_s)
     spans = pairwise([0.0, *calm.end_s])

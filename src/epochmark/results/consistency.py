@@ -300,11 +300,12 @@ def _calm(record: Record, calm: Calm) -> Iterator[str]:
     """No sample has more CPU time than there was, and nobody used less than none."""
     if calm.cpus != record.machine.usable_cores:
         yield f"{calm.cpus} CPUs were watched, {record.machine.usable_cores} were usable"
-    steal_s = calm.steal_cpu_s or [0.0] * len(calm.end_s)
-    begins = [0.0, *calm.end_s]
+    nothing = [0.0] * len(calm.end_s)
     slack_s = TICKS_S * calm.cpus
-    columns = (begins, calm.end_s, calm.own_cpu_s, calm.foreign_cpu_s, calm.idle_cpu_s, steal_s)
-    for start, end, own, foreign, idle, steal in zip(*columns, strict=False):
+    spans = pairwise([0.0, *calm.end_s])
+    columns = (calm.own_cpu_s, calm.foreign_cpu_s, calm.idle_cpu_s, calm.steal_cpu_s)
+    for (start, end), *used in zip(spans, *(one or nothing for one in columns), strict=False):
+        own, foreign, idle, steal = used
         had_s = calm.cpus * (end - start)
         counted_s = own + foreign + idle + steal
         if counted_s > had_s * (1 + MISCOUNTED_SHARE) + slack_s:
@@ -314,8 +315,8 @@ def _calm(record: Record, calm: Calm) -> Iterator[str]:
             yield "somebody used less than no CPU time"
             break
     lasted_s = calm.end_s[-1] if calm.end_s else 0.0
-    if sum(calm.foreign_cpu_s) < -MISCOUNTED_SHARE * calm.cpus * lasted_s - slack_s:
-        yield f"other programs used {sum(calm.foreign_cpu_s):.1f} CPU seconds"
+    if sum(calm.foreign_cpu_s or []) < -MISCOUNTED_SHARE * calm.cpus * lasted_s - slack_s:
+        yield f"other programs used {sum(calm.foreign_cpu_s or []):.1f} CPU seconds"
     yield from _own_time(record, calm, lasted_s)
     yield from _stalls(calm)
 
@@ -323,8 +324,9 @@ def _calm(record: Record, calm: Calm) -> Iterator[str]:
 def _own_time(record: Record, calm: Calm, lasted_s: float) -> Iterator[str]:
     """Of our own CPU time, in which the worker's and the parent's are contained."""
     slack_s = TICKS_S * calm.cpus + MISCOUNTED_SHARE * lasted_s
-    own_s, worker_s, cost = sum(calm.own_cpu_s), calm.worker_cpu_s or 0.0, calm.cost
-    if worker_s + cost.parent_cpu_s > own_s + slack_s:
+    known = calm.own_cpu_s is not None
+    own_s, worker_s, cost = sum(calm.own_cpu_s or []), calm.worker_cpu_s or 0.0, calm.cost
+    if known and worker_s + cost.parent_cpu_s > own_s + slack_s:
         yield (
             f"the worker used {worker_s:.1f} and its parent {cost.parent_cpu_s:.1f} "
             f"of {own_s:.1f} CPU seconds"

@@ -10,8 +10,9 @@ from epochmark.errors import EpochmarkError
 from epochmark.results.digest import sealed
 from epochmark.results.findings import FindingCode, make_finding
 from epochmark.results.headline import headline_of
+from epochmark.results.json_text import RecordError
 from epochmark.results.record import DeviceRun, Failure, Learning, Record, Timing
-from epochmark.results.upgrades import RecordError, decode_record, encode_record
+from epochmark.results.upgrades import decode_record, encode_record
 
 
 def readable(record: Record) -> Record:
