@@ -104,9 +104,11 @@ def test_caches_are_counted_once_each_and_only_the_last_level(tmp_path: Path) ->
 
 def test_a_control_group_limits_memory(tmp_path: Path) -> None:
     assert memory_limit(tmp_path) is None
-    (tmp_path / "memory.max").write_text("max\n")
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
     assert memory_limit(tmp_path) is None
-    (tmp_path / "memory.max").write_text(f"{GIB}\n")
+    (group / "memory.max").write_text(f"{GIB}\n")
     assert memory_limit(tmp_path) == GIB
 
 

@@ -166,7 +166,8 @@ def test_counters_that_cannot_be_true_tell_nothing(each_second: Reading) -> None
     assert calm is not None
     assert (calm.foreign_cpu_s, calm.idle_cpu_s, calm.steal_cpu_s) == (None, None, None)
     assert calm.runnable is None
-    unwatched = next(disturbances(record(calm=msgspec.to_builtins(calm))))
+    run = record(calm=msgspec.to_builtins(calm), timing__fit_ns=FITTED.fit_ns)
+    unwatched = next(disturbances(run))
     assert unwatched.code == "unwatched"
 
 
