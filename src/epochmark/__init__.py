@@ -10,9 +10,7 @@ interpreters: Python 3.9 syntax, standard library, numpy and the engine's own fr
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # ``typing`` takes longer to load than this whole module
 if TYPE_CHECKING:
     from epochmark.api import (
         Checked,
@@ -47,4 +45,6 @@ def __getattr__(name: str) -> object:
     """Load ``epochmark.api`` when one of its names is first asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module("epochmark.api"), name)

@@ -45,7 +45,7 @@ FINISHED = {"report": "Finished", "peak_memory_bytes": 1}
 LIES: dict[str, tuple[str, list[Any]]] = {
     "steps below zero": ("fit", [{**LAP, "steps": -5}]),
     "no step": ("fit", [{**LAP, "steps": 0}]),
-    "more steps than the run": ("fit", [{**LAP, "steps": 4691}]),
+    "steps without an end": ("fit", [{**LAP, "steps": 4690, "end_ns": n} for n in (1, 2, 3)]),
     "steps of a truth value": ("fit", [{**LAP, "steps": True}]),
     "steps that are no integer": ("fit", [{**LAP, "steps": 3.0}]),
     "huge integers": ("fit", [{**LAP, "end_ns": 1 << 63}]),

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Literal, NoReturn
 import msgspec
 
 from epochmark.bench.environment import foreign_environment, own_environment
+from epochmark.bench.temporary import temporary_folder
 from epochmark.engines import EngineInfo
 from epochmark.environments.requirements import Platform
 from epochmark.environments.store import Environment, Environments
@@ -105,13 +105,13 @@ def inspect(interpreter: Interpreter, modules: Sequence[str]) -> Inspection:
     """
     python = interpreter.python
     try:
-        with tempfile.TemporaryDirectory(prefix="epochmark-") as empty:
+        with temporary_folder("inspection") as folder:
             answer = subprocess.run(
                 [str(python), "-c", _INSPECT, *modules],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 env=dict(interpreter.environment),
-                cwd=empty,
+                cwd=folder,
                 timeout=INSPECTION_S,
                 check=False,
             )

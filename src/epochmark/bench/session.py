@@ -222,7 +222,7 @@ def _record_of(
         precision = msgspec.structs.replace(record.precision, observed=verdict.precision)
         record = msgspec.structs.replace(record, precision=precision)
     record = msgspec.structs.replace(record, findings=judge(record))
-    return readable(sealed(msgspec.structs.replace(record, headline=headline_of(record))))
+    return sealed(readable(msgspec.structs.replace(record, headline=headline_of(record))))
 
 
 _NO_HEADLINE = parts.Headline(
