@@ -5,6 +5,7 @@ It shares no code with any engine. Activations are NHWC, kernels as in ``workloa
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
@@ -82,8 +83,11 @@ def max_pool(inputs: Array, size: int) -> Array:
 
     Rows and columns that fill no whole window are left out.
     """
-    maxima: Array = _pool_windows(inputs, size).max(axis=-1)
-    return maxima
+    height, width = (length // size * size for length in inputs.shape[1:3])
+    same_place_of_every_window = (
+        inputs[:, i:height:size, j:width:size] for i, j in np.ndindex(size, size)
+    )
+    return functools.reduce(np.maximum, same_place_of_every_window)
 
 
 def max_pool_backward(inputs: Array, size: int, output_gradient: Array) -> Array:
