@@ -252,6 +252,8 @@ def test_characters_that_an_encoding_lacks_are_escaped(program: Program) -> None
     listed = program.run("results", environment=ascii_only)
     assert listed.returncode == 0
     assert r"gr\xf6\xdfe" in listed.stdout
+    assert r"\u2500" not in listed.stdout
+    assert "-----" in listed.stdout
 
 
 def in_the_way(program: Program) -> None:

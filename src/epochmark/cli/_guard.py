@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import ParamSpec
@@ -47,7 +48,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         handling = Handling(_interrupt)
         handling.begin()
         try:
-            command(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.showwarning = _tell_warning
+                command(*args, **kwargs)
         except EpochmarkError as error:
             complain(error)
             raise typer.Exit(error.exit_code) from None
@@ -69,6 +72,11 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 def complain(message: object) -> None:
     """Tell on standard error what is wrong; the message may have several lines."""
     remark(*f"epochmark: {message}".split("\n"))
+
+
+def _tell_warning(message: Warning | str, *where: object, **more: object) -> None:
+    """As any other remark, without the line of ours that raised it."""
+    complain(message)
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from epochmark.report.figures import is_figure
 
 GAP = 2
 """Columns of the terminal between two columns of a table."""
+
+RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+"""What rich draws below headings."""
 
 if TYPE_CHECKING:
     from epochmark.report.sections import Section
@@ -37,7 +41,16 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in cells:
         table.add_row(*row)
     out.print(table)
-    write(drawn.getvalue())
+    write(_encodable(drawn.getvalue()))
+
+
+def _encodable(drawn: str) -> str:
+    """The table with the rule below its headings in characters that the output has."""
+    try:
+        RULE.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeError, LookupError):
+        return drawn.replace(RULE, "-")
+    return drawn
 
 
 def _column_widths(
