@@ -8,8 +8,6 @@ This module, ``worker``, ``engines``, ``workloads`` and ``native`` also run insi
 interpreters: Python 3.9 syntax, standard library, numpy and the engine's own framework only.
 """
 
-import importlib
-
 TYPE_CHECKING = False  # typing's own is not asked: see __main__.py
 if TYPE_CHECKING:
     from epochmark.api import (
@@ -45,4 +43,6 @@ def __getattr__(name: str) -> object:
     """Load ``epochmark.api`` when one of its names is first asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module("epochmark.api"), name)

@@ -312,7 +312,9 @@ sys.meta_path.insert(0, Finder())
 """
 
 
-@pytest.mark.parametrize("module", ["epochmark.cli", "typer", "epochmark.bench.request"])
+@pytest.mark.parametrize(
+    "module", ["epochmark.cli", "typer", "epochmark.cli.run", "epochmark.bench.request"]
+)
 def test_ctrl_c_while_the_program_starts_shows_no_traceback(
     program: Program, tmp_path: Path, module: str
 ) -> None:
@@ -396,30 +398,3 @@ def test_the_signal_is_told_where_there_is_no_run_yet(
     assert waiting.returncode == 130
     assert f"epochmark: ended by {number.name}" in err
     interrupt(first)
-
-
-INTERRUPTED_WHILE_LOADING = """
-import os
-import signal
-import sys
-
-
-class Interrupting:
-    def find_spec(self, name, path=None, target=None):
-        if name == os.environ["INTERRUPTED_AT"]:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
-sys.meta_path.insert(0, Interrupting())
-"""
-
-
-@pytest.mark.parametrize("module", ["epochmark.cli", "typer", "epochmark.cli.run"])
-def test_ctrl_c_while_the_program_is_loaded_just_ends_it(
-    program: Program, tmp_path: Path, module: str
-) -> None:
-    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_WHILE_LOADING, encoding="utf-8")
-    found = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-    done = program.run("machine", environment={"PYTHONPATH": found, "INTERRUPTED_AT": module})
-    assert done.returncode == 130
-    assert done.stdout == done.stderr == ""

@@ -127,9 +127,9 @@ def calm(worker_cpu_s: float | None) -> Calm:
     own_s, lasted_s = worker_cpu_s or 0.0, 117.0
     return Calm(
         source="test", cpus=2, end_s=[lasted_s], foreign_cpu_s=[0.0], own_cpu_s=[own_s],
-        idle_cpu_s=[2 * lasted_s - own_s], steal_cpu_s=None, memory_stall_s=None, swap_in_bytes=None,
-        quota_throttled_s=None, suspended_s=None, runnable=None, worker_cpu_s=worker_cpu_s,
-        involuntary_switches=None,
+        idle_cpu_s=[2 * lasted_s - own_s], steal_cpu_s=None, memory_stall_s=None,
+        swap_in_bytes=None, quota_throttled_s=None, suspended_s=None, runnable=None,
+        worker_cpu_s=worker_cpu_s, involuntary_switches=None,
         cost=WatchingCost(sampler_cpu_s=0.0, parent_cpu_s=0.0, reporting_cpu_s=0.0),
     )  # fmt: skip
 

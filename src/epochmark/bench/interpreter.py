@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from epochmark.bench.environment import (
     own_environment,
     with_our_packages,
 )
+from epochmark.bench.temporary import temporary_folder
 from epochmark.engines import EngineInfo
 from epochmark.environments.requirements import Platform
 from epochmark.environments.store import Environment, Environments
@@ -112,7 +112,7 @@ def inspect(interpreter: Interpreter, modules: Sequence[str]) -> Inspection:
     """
     python = interpreter.python
     try:
-        with tempfile.TemporaryDirectory(prefix="epochmark-") as empty:
+        with temporary_folder("inspection") as empty:
             answer = subprocess.run(
                 [str(python), "-c", _INSPECT, *modules],
                 stdin=subprocess.DEVNULL,
@@ -141,12 +141,12 @@ def _picked_here(interpreter: Interpreter) -> Path:
     """The executable that ``interpreter`` is when it is started in the user's folder, if that is
     another one than elsewhere; else as it is named, since a script may do more than to choose."""
     here = _executable(interpreter, None)
-    with tempfile.TemporaryDirectory(prefix="epochmark-") as elsewhere:
+    with temporary_folder("interpreter") as elsewhere:
         same = here is None or here == _executable(interpreter, elsewhere)
     return interpreter.python if here is None or same else here
 
 
-def _executable(interpreter: Interpreter, folder: str | None) -> Path | None:
+def _executable(interpreter: Interpreter, folder: Path | None) -> Path | None:
     """What it calls itself in that folder; None for what does not answer like a Python."""
     try:
         answer = subprocess.run(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -31,16 +32,26 @@ def interrupted_by(caught: KeyboardInterrupt) -> str:
 
 
 class Handling:
-    """A handler for all interruptions that are not ignored, and those that stood there before."""
+    """A handler for all interruptions that are not ignored, and those that stood there before.
+
+    Only the main thread handles signals in Python: in another one nothing changes.
+    """
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
-        self._before = {number: signal.getsignal(number) for number in INTERRUPTIONS}
+        in_main = threading.current_thread() is threading.main_thread()
+        handlers = {number: signal.getsignal(number) for number in INTERRUPTIONS if in_main}
+        # ignored: as nohup has it; None: not set from Python, so it could not be set again
+        self._before = {
+            number: before
+            for number, before in handlers.items()
+            if before not in (signal.SIG_IGN, None)
+        }
 
     def begin(self) -> None:
-        """Handle them so."""
+        """Handle them so, but for what another handler has replaced meanwhile."""
         for number, before in self._before.items():
-            if before is not signal.SIG_IGN:  # as nohup has it
+            if signal.getsignal(number) == before:
                 signal.signal(number, self._handler)
 
     def end(self) -> None:
@@ -66,10 +77,8 @@ _deferrals: list[_Deferral] = []
 
 @contextlib.contextmanager
 def interrupts_later() -> Iterator[None]:
-    """Ctrl-C and the like take effect at the end of the block, not inside it.
-
-    For the main thread only, as all signal handling in Python.
-    """
+    """Ctrl-C and the like take effect at the end of the block, not inside it: there whoever handled
+    them before gets the first that came."""
     deferral = _Deferral()
     _deferrals.append(deferral)
     deferral.begin()
@@ -78,29 +87,25 @@ def interrupts_later() -> Iterator[None]:
     finally:
         _deferrals.pop()
         deferral.end()
-    if deferral.came:
-        raise interruption(deferral.came[0])
+        if deferral.came:
+            signal.raise_signal(deferral.came[0])
 
 
 @contextlib.contextmanager
 def interrupts_now() -> Iterator[None]:
     """Inside ``interrupts_later``: they are heard at once again, also one that came before.
 
-    Outside of it nothing changes. Once one was heard here, what follows is not deferred any more:
-    the handlers stay as the one that was called has left them.
+    Outside of it nothing changes. What follows is deferred again, except where the handler that
+    was called has put another in its place.
     """
     if not _deferrals:
         yield
         return
     deferral = _deferrals[-1]
     deferral.end()
-    if deferral.came:
-        signal.raise_signal(deferral.came.pop())
     try:
+        if deferral.came:
+            signal.raise_signal(deferral.came.pop())
         yield
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    finally:
         deferral.begin()
-        raise
-    deferral.begin()

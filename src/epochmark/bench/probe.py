@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
@@ -124,7 +123,7 @@ def import_problem(info: EngineInfo, interpreter: Interpreter) -> str | None:
     An engine file may give an old framework what it needs before its import, or choose a back end:
     so the engine itself is asked where the plain import fails.
     """
-    with tempfile.TemporaryDirectory(prefix="epochmark-probe-") as empty:
+    with temporary_folder("probe") as empty:
         try:
             plain = subprocess.run(
                 [str(interpreter.python), "-c", f"import {', '.join(info.modules)}"],
