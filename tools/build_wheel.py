@@ -3,7 +3,8 @@
 ``python tools/build_wheel.py [FOLDER]`` leaves both in FOLDER (``dist``). One wheel serves every
 Python of this system and processor. On Linux auditwheel reads which glibc the library needs and
 names the wheel after it, so that pip offers it only where it loads; docs/releasing.md says how old
-that is. Exits with 1 and a list if something is missing from the wheel or too much in it.
+that may be. Exits with 1 if something is missing from the wheel or should not be in it;
+``--check WHEEL...`` only looks at wheels that something else has built.
 """
 
 from __future__ import annotations
@@ -84,11 +85,17 @@ def _text(name: str) -> bytes:
 
 
 def main() -> None:
-    sdist, wheel = build(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "dist")
-    for file in (sdist, wheel):
-        print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
-    if found := faults(wheel):
-        sys.exit("This wheel must not be published:\n" + "\n".join(f"  {fault}" for fault in found))
+    words = sys.argv[1:]
+    if words[:1] == ["--check"]:
+        wheels = [Path(word) for word in words[1:]]
+    else:
+        sdist, wheel = build(Path(words[0]) if words else ROOT / "dist")
+        wheels = [wheel]
+        print(f"{sdist}: {sdist.stat().st_size / 1e6:.1f} MB")
+    for wheel in wheels:
+        print(f"{wheel}: {wheel.stat().st_size / 1e6:.1f} MB")
+        if found := faults(wheel):
+            sys.exit("It must not be published: " + "; ".join(found))
 
 
 if __name__ == "__main__":
