@@ -40,7 +40,7 @@ CHECKED = {
 TRAINING = {"report": "Phase", "name": "training"}
 CHECKING = {"report": "Phase", "name": "checking"}
 REPLAYED = {"report": "Replayed", "losses": [2.3] * 10}
-FINISHED = {"report": "Finished", "peak_memory_bytes": 1}
+FINISHED = {"report": "Finished", "peak_memory_bytes": 10**8}
 
 LIES: dict[str, tuple[str, list[Any]]] = {
     "steps below zero": ("fit", [{**LAP, "steps": -5}]),

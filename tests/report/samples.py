@@ -138,7 +138,11 @@ def sample(
             resolved_description=description,
             observed=[device],
         ),
-        precision=replace(real.precision, observed="float32"),
+        precision=replace(
+            real.precision,
+            requested="float32" if tuning == "tuned" else real.precision.requested,
+            observed="float32",
+        ),
         timing=replace(
             real.timing,
             startup_s=noise.uniform(0.3, 3.0),

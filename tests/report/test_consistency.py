@@ -148,7 +148,6 @@ CONTRADICTIONS: list[tuple[Callable[[], Record], Edit, str]] = [
     (lambda: failed(5), put("failure", "exit_status", value=1), "by itself and by a signal"),
     (lambda: failed(5), put("failure", "signal", value=None), "in neither way"),
     (lambda: failed(5), put("failure", "signal", value="SIG\n"), "no signal"),
-    (lambda: failed(5), put("failure", "kind", value="crashed"), "no exit status is named"),
     (lambda: failed(5), put("failure", "kind", value="failed"), "no exception is named"),
     (lambda: failed(5), put("failure", "phase", value="loading"), "and has laps"),
     (lambda: failed(5), put("learning", "epochs", 1, "epoch", value=9), "not numbered from 1"),

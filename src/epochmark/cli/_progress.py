@@ -1,4 +1,5 @@
-"""Progress on standard error: bars on a terminal, a plain line now and then when piped."""
+"""Progress on standard error: bars on a terminal that can draw them, else a plain line now and
+then."""
 
 from __future__ import annotations
 
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 
     from epochmark.datasets import Progress as TransferProgress
 
-PLAIN_INTERVAL_S = 10.0
-EPOCH_INTERVAL_S = 1.0
-"""Between two plain lines when an epoch has ended meanwhile."""
+PLAIN_INTERVAL_S = 5.0
+"""Between two plain lines at least, however fast news come."""
 REFRESH_HZ = 2
 """Drawing costs CPU that the measured worker may want: not more often than one can read."""
 
@@ -38,7 +38,7 @@ _PHASES = {
 
 @contextlib.contextmanager
 def transfer_progress() -> Iterator[TransferProgress]:
-    """Bars for downloads and the like; nothing at all is shown for what takes no time."""
+    """Bars for downloads and the like, or a line at their beginning and now and then."""
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
     out = console(stderr=True)
@@ -47,11 +47,16 @@ def transfer_progress() -> Iterator[TransferProgress]:
         console=out, transient=True, disable=not out.is_terminal,
     )  # fmt: skip
     tasks: dict[str, TaskID] = {}
+    told_at = 0.0
 
     def show(what: str, done: int, total: int | None) -> None:
+        nonlocal told_at
+        now = time.monotonic()
+        if not out.is_terminal and (what not in tasks or now - told_at > PLAIN_INTERVAL_S):
+            told_at = now
+            of_all = f" of {total / 1e6:.1f}" if total else ""
+            remark(f"{what}: {done / 1e6:.1f}{of_all} MB" if done else what)
         if what not in tasks:
-            if not out.is_terminal:
-                remark(what)
             tasks[what] = bars.add_task(printable(what), total=total)
         bars.update(tasks[what], completed=done, total=total)
 
@@ -85,7 +90,6 @@ class RunProgress:
         self._done = 0
         self._first_lap: tuple[int, int] | None = None
         self._shown_at = 0.0
-        self._interval_s = 0.0
         self._over = False
         self._out = console(stderr=True)
         self._bars: Progress | None = None
@@ -119,8 +123,6 @@ class RunProgress:
             self._done += report.steps
             self._elapsed_s = report.end_ns / 1e9
             self._show(self._line(report), at_once=False)
-        elif isinstance(report, protocol.EpochEnd) and self._bars is None:
-            self._interval_s = EPOCH_INTERVAL_S
 
     def _line(self, lap: protocol.Lap) -> str:
         prefix = f"{self._title}: " if self._runs > 1 else ""
@@ -146,12 +148,12 @@ class RunProgress:
     def _show(self, line: str, at_once: bool) -> None:
         """Show it if it is time, or once when all steps are done: however fast reports come."""
         now = time.monotonic()
+        interval_s = 1 / REFRESH_HZ if self._bars is not None else PLAIN_INTERVAL_S
         ends = self._done >= self._steps and not self._over
-        if not at_once and not ends and now - self._shown_at < self._interval_s:
+        if not at_once and not ends and now - self._shown_at < interval_s:
             return
         self._over = self._over or ends
         self._shown_at = now
-        self._interval_s = 1 / REFRESH_HZ if self._bars is not None else PLAIN_INTERVAL_S
         if self._bars is not None and self._task is not None:
             done = self._elapsed_s if self._limit_s else self._done
             self._bars.update(self._task, completed=done, description=line)

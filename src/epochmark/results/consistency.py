@@ -266,12 +266,11 @@ def _failure(record: Record) -> Iterator[str]:
     failure = record.failure
     if failure is None:
         return
-    if (failure.exit_status is None) == (failure.signal is None):
+    ended = [way for way in (failure.exit_status, failure.signal) if way is not None]
+    if len(ended) == 2 or (not ended and failure.kind != "protocol-broken"):
         yield "its worker ended both by itself and by a signal, or in neither way"
     if failure.kind == "killed" and failure.signal is None:
         yield "it was killed, and no signal is named"
-    if failure.kind == "crashed" and failure.exit_status is None:
-        yield "it crashed, and no exit status is named"
     if failure.kind == "failed" and failure.exception is None:
         yield "the engine raised, and no exception is named"
     if failure.signal is not None and not _SIGNAL.fullmatch(failure.signal):

@@ -166,9 +166,10 @@ def read_regular(file: Path, most: int) -> bytes:
     """So many bytes of a regular file at most, also where a link leads to it. Raises
     ``IrregularFileError`` for a pipe, a device or a folder, and ``OSError``."""
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise IrregularFileError("it is not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise IrregularFileError("it is not a regular file")
         return stream.read(most)
 
 
