@@ -42,18 +42,25 @@ QUIET = Calm(
 
 @pytest.fixture
 def record(measure_fake: MeasureFake) -> Record:
-    """A correct run without samples."""
-    return measure_fake().record
+    """A correct run without samples, as if it had taken a minute."""
+    return with_epochs(measure_fake().record, [SECONDS / 10] * 10)
 
 
 def codes(record: Record, **seen: Any) -> list[str]:
     """What is found when these columns (a figure for every second) depart from a quiet run."""
     columns = {
-        name: [float(value)] * SECONDS if isinstance(value, (int, float)) else value
+        name: [float(value)] * SECONDS
+        if isinstance(value, (int, float)) and name != "worker_cpu_s"
+        else value
         for name, value in seen.items()
     }
-    calm = msgspec.structs.replace(QUIET, **columns)
-    return [finding.code for finding in judge(msgspec.structs.replace(record, calm=calm))]
+    cpus = 8 if columns.get("idle_cpu_s") == [5.0] * SECONDS else QUIET.cpus
+    calm = msgspec.structs.replace(QUIET, cpus=cpus, **columns)
+    machine = msgspec.structs.replace(record.machine, usable_cores=cpus, physical_cores=cpus)
+    return [
+        finding.code
+        for finding in judge(msgspec.structs.replace(record, calm=calm, machine=machine))
+    ]
 
 
 def test_a_real_run_is_watched(measure_fake: MeasureFake) -> None:
@@ -106,17 +113,27 @@ def test_a_quiet_machine_disturbs_nothing(record: Record) -> None:
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
-        ({"foreign_cpu_s": 0.9, "own_cpu_s": 1.05}, ["foreign-load"]),
+        ({"foreign_cpu_s": 0.9, "own_cpu_s": 1.05, "worker_cpu_s": 60.0}, ["foreign-load"]),
         ({"foreign_cpu_s": 0.12}, ["foreign-load"]),
         ({"foreign_cpu_s": 0.08}, []),
         # eight CPUs, of which two train and five idle: a third of one is no matter, all of one is
         ({"foreign_cpu_s": 0.3, "idle_cpu_s": 5.0}, []),
         ({"foreign_cpu_s": 0.9, "idle_cpu_s": 5.0}, ["foreign-load"]),
-        ({"foreign_cpu_s": [2.0] * 2 + [0.0] * (SECONDS - 2)}, []),
+        (
+            {
+                "foreign_cpu_s": [1.9] * 2 + [0.0] * (SECONDS - 2),
+                "own_cpu_s": [0.05] * 2 + [1.9] * (SECONDS - 2),
+                "worker_cpu_s": 105.0,
+            },
+            [],
+        ),
         ({"foreign_cpu_s": -0.01}, []),
         # not known is not calm: no counters, and what version 0.1.0 recorded in gVisor
         ({"foreign_cpu_s": None, "idle_cpu_s": None, "steal_cpu_s": None}, ["unwatched"]),
-        ({"foreign_cpu_s": -0.4, "own_cpu_s": 0.4, "steal_cpu_s": 0.0}, ["unwatched"]),
+        (
+            {"foreign_cpu_s": -0.4, "own_cpu_s": 0.4, "steal_cpu_s": 0.0, "worker_cpu_s": 20.0},
+            ["unwatched"],
+        ),
         (
             {"foreign_cpu_s": None, "own_cpu_s": None, "quota_throttled_s": 0.4},
             ["unwatched", "quota-throttled"],
@@ -135,7 +152,9 @@ def test_disturbances_are_found(record: Record, seen: dict[str, Any], expected: 
 
 
 def test_a_disturbed_run_is_not_ranked(record: Record) -> None:
-    loud = msgspec.structs.replace(QUIET, foreign_cpu_s=[0.9] * SECONDS)
+    loud = msgspec.structs.replace(
+        QUIET, foreign_cpu_s=[0.9] * SECONDS, own_cpu_s=[1.05] * SECONDS, worker_cpu_s=60.0
+    )
     loud_record = msgspec.structs.replace(record, calm=loud)
     judged = msgspec.structs.replace(loud_record, findings=judge(loud_record))
     assert decode_record(encode_record(judged)).headline.validity == "disturbed"
@@ -148,7 +167,9 @@ def with_epochs(record: Record, seconds: list[float]) -> Record:
         Lap(epoch=number, steps=469, end_ns=round(end * 1e9))
         for number, end in enumerate(ends, start=1)
     ]
-    timing = msgspec.structs.replace(record.timing, laps=laps, fit_ns=laps[-1].end_ns)
+    timing = msgspec.structs.replace(
+        record.timing, laps=laps, fit_ns=laps[-1].end_ns, trained_ns=None, launcher=None
+    )
     return msgspec.structs.replace(record, timing=timing)
 
 

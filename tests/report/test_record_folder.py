@@ -182,14 +182,10 @@ def test_without_a_home_folder_nothing_is_taken_for_one(monkeypatch: pytest.Monk
     assert scrubbed("no file /opt/lib/x.so") == "no file /opt/lib/x.so"
     monkeypatch.delenv("EPOCHMARK_RESULTS", raising=False)
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    with pytest.raises(
-        EpochmarkError, match="set HOME, or EPOCHMARK_RESULTS"
-    ):
+    with pytest.raises(EpochmarkError, match="set HOME, or EPOCHMARK_RESULTS"):
         ResultFiles.of_user()
     monkeypatch.setenv("EPOCHMARK_RESULTS", "~/results")
-    with pytest.raises(
-        EpochmarkError, match="set HOME, or EPOCHMARK_RESULTS"
-    ):
+    with pytest.raises(EpochmarkError, match="set HOME, or EPOCHMARK_RESULTS"):
         ResultFiles.of_user()
     monkeypatch.setenv("EPOCHMARK_RESULTS", "/srv/results")
     assert ResultFiles.of_user().folder == Path("/srv/results")

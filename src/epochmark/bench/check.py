@@ -20,6 +20,7 @@ import epochmark
 from epochmark.bench.departures import departures, threads_named
 from epochmark.bench.validity import judge
 from epochmark.engines import engine_names, get_engine
+from epochmark.results.calm import foreign_is_impossible
 from epochmark.results.consistency import TICKS_S, contradictions, unprintable_text
 from epochmark.results.dates import is_credible, moment
 from epochmark.results.digest import is_intact
@@ -75,7 +76,7 @@ def check_record(document: bytes) -> Checked:
             problems.append(f"judged by the rules of {rules}: today's rules {said}")
         elif said:
             differences = (f"judged by the rules of {rules}: today's rules {said}",)
-    for check in (_labels, _engine, _machine, _counted, _dates):
+    for check in (_labels, _engine, _machine, _foreign, _counted, _dates):
         problems += check(record)
     return Checked(record.id, record, tuple(problems), differences)
 
@@ -232,6 +233,12 @@ def _engine(record: Record) -> Iterator[str]:
     for version in versions:
         if not _VERSION.fullmatch(version):
             yield f"{version!r} is no version"
+
+
+def _foreign(record: Record) -> Iterator[str]:
+    """A machine uses at least what our own processes use of it."""
+    if record.calm is not None and foreign_is_impossible(record.calm):
+        yield "its own processes are said to have used more processor time than all together"
 
 
 def _counted(record: Record) -> Iterator[str]:

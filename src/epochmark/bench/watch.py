@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from itertools import accumulate, pairwise
 
-import psutil
-
 from epochmark.bench.sensing import Sensing
 from epochmark.hardware.counters import Counters, Reading
+from epochmark.hardware.processes import is_there
 from epochmark.hardware.sensors import OpenSensor
 from epochmark.results.calm import counts_all, counts_worker
 from epochmark.results.record import Calm, SensorLog, WatchingCost
@@ -144,7 +143,7 @@ class Watch:
         reading = counters.read()
         if self._is_suspicious(reading) and counters.look_for_children():
             reading = counters.read()
-        if not psutil.pid_exists(self._worker):
+        if not is_there(self._worker):
             return  # its CPU time is gone with it, and would pass for that of others
         self._readings.append(reading)
         if len(self._readings) > MAX_SAMPLES:

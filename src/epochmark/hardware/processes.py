@@ -7,6 +7,7 @@ started, without ``/proc`` an ``IndexError``: what it cannot see is no reason fo
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 
 import psutil
@@ -44,3 +45,14 @@ def _below(root: int) -> list[psutil.Process]:
     for process in found:
         found += children.get(process.pid, [])
     return found
+
+
+def is_there(pid: int) -> bool:
+    """Whether there is such a process, asked of the kernel itself: ``/proc`` may be hidden."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

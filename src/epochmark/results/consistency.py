@@ -314,8 +314,6 @@ def _calm(record: Record, calm: Calm) -> Iterator[str]:
             yield "somebody used less than no CPU time"
             break
     lasted_s = calm.end_s[-1] if calm.end_s else 0.0
-    if sum(calm.foreign_cpu_s or []) < -MISCOUNTED_SHARE * calm.cpus * lasted_s - slack_s:
-        yield f"other programs used {sum(calm.foreign_cpu_s or []):.1f} CPU seconds"
     yield from _own_time(record, calm, lasted_s)
     yield from _stalls(calm)
 
