@@ -64,7 +64,7 @@ def stat_file(folder: Path, change: str) -> str:
 
 def watched_run(program: Program, mounts: str) -> dict[str, Any]:
     """The record of a short real run there, which must succeed."""
-    done = hidden(program, mounts, "run", "native", "--steps", "3", "--threads", "1")
+    done = hidden(program, mounts, "run", "native", "--steps", "40", "--threads", "1")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "does not tell how busy its processor is" in done.stderr

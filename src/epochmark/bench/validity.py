@@ -187,6 +187,20 @@ def _work(record: Record) -> Iterator[Finding]:
             FindingCode.WORK_INCOMPLETE,
             f"the ends of {len(record.learning.epochs)} epochs were reported, not {whole_epochs}",
         )
+    else:
+        yield from _counted_steps(record)
+
+
+def _counted_steps(record: Record) -> Iterator[Finding]:
+    """The optimizer's own count of steps, where the framework has one, is that of the laps."""
+    made, found = steps_in(record.timing.laps), record.continuation
+    if found is None or found.single is None or found.repeated is None or found.steps is None:
+        return
+    if _miscounted(found.steps, made, record):
+        yield make_finding(
+            FindingCode.WORK_INCOMPLETE,
+            f"{made} steps were reported, the optimizer counted {found.steps}",
+        )
 
 
 def _loss(record: Record) -> Iterator[Finding]:
@@ -234,12 +248,6 @@ def _continuation(record: Record) -> Iterator[Finding]:
         why = found.problem if found else None
         yield make_finding(FindingCode.CONTINUATION_MISSING, why or "nothing was reported of them")
         return
-    made = steps_in(record.timing.laps)
-    if found.steps is not None and _miscounted(found.steps, made, record):
-        yield make_finding(
-            FindingCode.WORK_INCOMPLETE,
-            f"{made} steps were reported, the optimizer counted {found.steps}",
-        )
     further = continuation.SINGLE_STEPS + (found.repeated_steps or 0)
     counted = further
     if found.steps is not None and found.steps_after is not None:
