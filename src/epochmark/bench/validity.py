@@ -259,6 +259,7 @@ def _continuation(record: Record) -> Iterator[Finding]:
             FindingCode.CONTINUATION_FAILED,
             f"the optimizer counted {counted} of {further} further steps",
         )
+    made = steps_in(record.timing.laps)
     tolerance = continuation.tolerance_of(record.precision.observed, made)
     workload = WORKLOADS[record.workload.name]
     for stretch, count in ((found.single, continuation.SINGLE_STEPS), (found.repeated, 1)):
