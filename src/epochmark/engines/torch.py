@@ -192,7 +192,8 @@ class TorchEngine(Engine):
         return losses
 
     def state(self) -> TrainingState:
-        model, kept = self._training.model, self._training.optimizer.state
+        model = self._training.model
+        kept = dict(self._training.optimizer.state)  # its own makes entries for who asks
 
         def ours(value: Callable[[torch.Tensor], torch.Tensor]) -> Weights:
             arrays = {name: to_numpy(value(one)) for name, one in model.named_parameters()}

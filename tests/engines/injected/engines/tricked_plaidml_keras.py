@@ -28,8 +28,8 @@ class TrickedPlaidmlEngine(PlaidmlKerasEngine):
             super()._check_device()
 
     def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
-        """Of one batch only: each takes seconds on a CPU, and the device is what matters here."""
-        return super().replay(weights, batches[:1])
+        """Of one batch, told for all: each takes seconds on a CPU, and the device matters here."""
+        return super().replay(weights, batches[:1]) * len(batches)
 
 
 _found = engine_file._find_devices
