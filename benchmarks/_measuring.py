@@ -6,18 +6,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 
-from epochmark.bench.interpreter import choose_interpreter, find_interpreter
+from epochmark.analysis.timing.headline import steady_of, steps_per_epoch
+from epochmark.bench.interpreters.interpreter import choose_interpreter, find_interpreter
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import measure
-from epochmark.bench.tuning import Workshop, with_settings
+from epochmark.bench.tuned.search import Workshop, with_settings
 from epochmark.datasets import get_mnist
 from epochmark.engines import get_engine
 from epochmark.hardware.counters import open_counters
 from epochmark.hardware.machine import describe_machine, machine_id
-from epochmark.results.headline import steady_of, steps_per_epoch
-from epochmark.results.record import Record
-from epochmark.results.store import ResultFiles
+from epochmark.records.record import Record
+from epochmark.records.store import ResultFiles
 from epochmark.worker.protocol import Report
 
 

@@ -19,10 +19,10 @@ import sys
 
 from _measuring import run
 
+from epochmark.analysis.machine.calm import Calmness, calmness
 from epochmark.bench.request import RunRequest
-from epochmark.results.calm import Calmness, calmness
-from epochmark.results.findings import FindingCode
-from epochmark.results.record import Record
+from epochmark.records.findings import FindingCode
+from epochmark.records.record import Record
 
 QUIET_RUNS, ALLOWED_FALSE = 20, 1
 LOUD_RUNS = 10

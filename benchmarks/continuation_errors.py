@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 
-from epochmark.bench.interpreter import find_interpreter
+from epochmark.bench.interpreters.interpreter import find_interpreter
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import measure
 from epochmark.datasets import get_mnist
 from epochmark.engines import get_engine
 from epochmark.hardware.machine import describe_machine
-from epochmark.results.record import Record, Stretch
+from epochmark.records.record import Record, Stretch
 
 
 def main() -> None:

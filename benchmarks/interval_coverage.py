@@ -20,10 +20,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from epochmark.bench.disturbances import UNSTEADY_SHARE
-from epochmark.bench.quick import QuickStop
-from epochmark.results.record import Lap
-from epochmark.results.statistics import (
+from epochmark.analysis.timing.statistics import (
     QUICK_EPOCHS,
     Floats,
     count_outliers,
@@ -32,7 +29,10 @@ from epochmark.results.statistics import (
     steady_epoch,
     warm_up_length,
 )
-from epochmark.results.trend import drift
+from epochmark.analysis.timing.trend import drift
+from epochmark.bench.quick import QuickStop
+from epochmark.judge.disturbances import UNSTEADY_SHARE
+from epochmark.records.record import Lap
 from epochmark.worker import protocol
 
 SERIES = 1000

@@ -44,11 +44,11 @@ import numpy as np
 import psutil
 from _measuring import run
 
-from epochmark.bench.interpreter import choose_interpreter
+from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.bench.interpreters.interpreter import choose_interpreter
 from epochmark.bench.request import RunRequest
 from epochmark.datasets import get_mnist, read_idx_folder
 from epochmark.engines import get_engine
-from epochmark.results.statistics import NANOSECONDS
 from epochmark.worker.protocol import Phase, Report
 
 ENGINE = "keras-tensorflow"

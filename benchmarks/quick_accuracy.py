@@ -22,10 +22,10 @@ from typing import NamedTuple
 import numpy as np
 from _measuring import run
 
+from epochmark.analysis.timing.start_up import clocks_of
+from epochmark.analysis.timing.statistics import NANOSECONDS
 from epochmark.bench.request import RunRequest
-from epochmark.results.clocks import clocks_of
-from epochmark.results.record import Record
-from epochmark.results.statistics import NANOSECONDS
+from epochmark.records.record import Record
 
 ENGINES = ("native", "keras-tensorflow", "torch", "jax")
 PAIRS = 5

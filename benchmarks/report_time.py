@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from epochmark.analysis.comparing.references import load_references
+from epochmark.records.store import ResultFiles
 from epochmark.report.page import report_page
 from epochmark.report.subject import subject_of
-from epochmark.results.references import load_references
-from epochmark.results.store import ResultFiles
 from tests.report.samples import mixed_records
 
 T = TypeVar("T")

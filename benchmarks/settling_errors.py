@@ -10,8 +10,8 @@ import math
 import random
 import statistics
 
-from epochmark.results.record import Lap
-from epochmark.results.settling import LIMIT_S, MIN_S, is_steady, settled
+from epochmark.analysis.machine.settling import LIMIT_S, MIN_S, is_steady, settled
+from epochmark.records.record import Lap
 
 RUNS = 40
 STEPS = 469

@@ -14,9 +14,9 @@ import msgspec
 
 from epochmark.bench.request import public_engines
 from epochmark.engines import Requirements, get_engine
+from epochmark.records.findings import MEANING
+from epochmark.records.record import SCHEMA_VERSION, Record
 from epochmark.report.explanations import all_rules
-from epochmark.results.findings import MEANING
-from epochmark.results.record import SCHEMA_VERSION, Record
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMA_FILE = DOCS / "record.schema.json"

@@ -11,19 +11,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from epochmark.bench.check import Checked, check_record
 from epochmark.errors import EpochmarkError
-from epochmark.report.long_table import long_rows
-from epochmark.results.bundle import MAX_BUNDLE_BYTES, documents_in, encode_bundle
-from epochmark.results.digest import is_intact
-from epochmark.results.json_text import RecordError, parsed
-from epochmark.results.record import Machine, Record
-from epochmark.results.store import ResultFiles, write_atomically
-from epochmark.results.upgrades import decode_record
+from epochmark.judge.check import Checked, check_record
+from epochmark.records.bundle import MAX_BUNDLE_BYTES, documents_in, encode_bundle
+from epochmark.records.digest import is_intact
+from epochmark.records.json_text import RecordError, parsed
+from epochmark.records.record import Machine, Record
+from epochmark.records.store import ResultFiles, write_atomically
+from epochmark.records.upgrades import decode_record
+from epochmark.report.tables.long import long_rows
 
 if TYPE_CHECKING:
+    from epochmark.records.machine.machine_limits import Limits
     from epochmark.report.subject import Subject
-    from epochmark.results.limits import Limits
     from epochmark.worker.protocol import Report
 
 __all__ = [
@@ -73,13 +73,13 @@ def run(
     look at ``record.headline.validity``. Raises ``EpochmarkError`` for what cannot be run here, and
     ``KeyboardInterrupt`` when the user stopped it, after that record was saved as well.
     """
-    from epochmark.bench.interpreter import Interpreter
-    from epochmark.bench.interrupts import interrupts_later
-    from epochmark.bench.lock import measuring_alone
+    from epochmark.bench.interpreters.interpreter import Interpreter
     from epochmark.bench.plan import PlannedRun
+    from epochmark.bench.process.interrupts import interrupts_later
+    from epochmark.bench.process.lock import measuring_alone
     from epochmark.bench.request import RunRequest, public_engines
     from epochmark.bench.session import measure
-    from epochmark.bench.tuning import Workshop, with_settings
+    from epochmark.bench.tuned.search import Workshop, with_settings
     from epochmark.datasets import get_mnist
     from epochmark.hardware.counters import open_counters
     from epochmark.hardware.machine import describe_machine, machine_id
@@ -150,7 +150,7 @@ def load_results(source: str | Path | None = None) -> list[Record]:
 def to_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     """One flat dictionary per record, ready for ``pandas.DataFrame`` or ``polars.DataFrame``.
 
-    Columns: ``epochmark.report.long_table.COLUMNS``; seconds end in ``_s``, missing is None.
+    Columns: ``epochmark.report.tables.long.COLUMNS``; seconds end in ``_s``, missing is None.
     """
     return long_rows(records, ())
 
@@ -168,9 +168,9 @@ def write_report(records: Sequence[Record], file: str | Path) -> None:
 
 def subject(records: Sequence[Record]) -> Subject:
     """What charts and reports of these records are about."""
+    from epochmark.analysis.comparing.references import load_references
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.report.subject import subject_of
-    from epochmark.results.references import load_references
 
     folder = ResultFiles.of_user().folder
     own = describe_machine(machine_id(folder)) if folder.is_dir() else None
@@ -180,7 +180,7 @@ def subject(records: Sequence[Record]) -> Subject:
 def _known_limits(folder: Path, machine: Machine | None = None) -> Limits | None:
     """The limits stored beside the results, with ``machine`` only its own; a file that cannot be
     read is warned of."""
-    from epochmark.results.limits import read_limits
+    from epochmark.records.machine.machine_limits import read_limits
 
     try:
         return read_limits(folder, machine)

@@ -11,7 +11,7 @@ import pytest
 
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
-from epochmark.results.record import Record
+from epochmark.records.record import Record
 from epochmark.worker.train import FEW_TEST_IMAGES
 from epochmark.workloads import MNIST_CNN, parity
 from tests.engines.conftest import ENGINES, Run, answer_of

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import epochmark.engines
-from epochmark.bench.interpreter import Interpreter
+from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.engines import get_engine
-from epochmark.results.record import Record
+from epochmark.records.record import Record
 from tests.engines.conftest import Run, interpreter_of
 
 INJECTED = Path(__file__).with_name("injected")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from epochmark.bench.limits import measure_engine
+from epochmark.bench.measure_limits import measure_engine
 from epochmark.engines import get_engine
 from tests.engines.conftest import ENGINES, interpreter_of
 

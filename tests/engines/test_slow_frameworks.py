@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import epochmark.engines
-from epochmark.bench.interpreter import Interpreter
+from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.errors import EpochmarkError
 from epochmark.workloads import MNIST_CNN, parity
 from tests.engines.conftest import Run, answer_of, interpreter_of

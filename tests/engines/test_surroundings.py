@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from epochmark.bench.environment import foreign_environment, own_environment
-from epochmark.bench.interpreter import Interpreter
+from epochmark.bench.interpreters.environment import foreign_environment, own_environment
+from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.hardware.machine import usable_cores
-from epochmark.results.record import Record
+from epochmark.records.record import Record
 from tests.engines.conftest import Run, interpreter_of
 
 several_cores = pytest.mark.skipif(

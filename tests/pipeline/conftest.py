@@ -13,10 +13,10 @@ import pytest
 
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import Measured, measure
-from epochmark.bench.watch import OpenCounters
+from epochmark.bench.watching.watch import OpenCounters
 from epochmark.hardware.machine import describe_machine
 from epochmark.hardware.sensors import OpenSensor
-from epochmark.results.limits import Limits
+from epochmark.records.machine.machine_limits import Limits
 from epochmark.worker.protocol import Report
 from tests.pipeline.program import SAMPLES, Program
 

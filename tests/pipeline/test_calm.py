@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from epochmark.bench import preflight
-from epochmark.bench.disturbances import disturbances
-from epochmark.bench.validity import judge
+from epochmark.bench.watching import preflight
 from epochmark.cli import app
 from epochmark.hardware.counters import open_counters
-from epochmark.results.record import Calm, Lap, Record, WatchingCost
-from epochmark.results.store import FOLDER_VARIABLE
-from epochmark.results.upgrades import decode_record, encode_record
+from epochmark.judge.disturbances import disturbances
+from epochmark.judge.validity import judge
+from epochmark.records.record import Calm, Lap, Record, WatchingCost
+from epochmark.records.store import FOLDER_VARIABLE
+from epochmark.records.upgrades import decode_record, encode_record
 from tests.pipeline.conftest import MeasureFake
 from tests.pipeline.program import Program
 

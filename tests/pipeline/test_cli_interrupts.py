@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from epochmark.bench.interrupts import INTERRUPTIONS, interrupts_later, interrupts_now
+from epochmark.bench.process.interrupts import INTERRUPTIONS, interrupts_later, interrupts_now
 from epochmark.cli import app
-from epochmark.results.store import FOLDER_VARIABLE
+from epochmark.records.store import FOLDER_VARIABLE
 from tests.pipeline.program import TIMEOUT_S, Program, read_until
 
 HANGS_IN = {
@@ -313,7 +313,7 @@ sys.meta_path.insert(0, Finder())
 
 
 @pytest.mark.parametrize(
-    "module", ["epochmark.cli", "typer", "epochmark.cli.run", "epochmark.bench.request"]
+    "module", ["epochmark.cli", "typer", "epochmark.cli.commands.run", "epochmark.bench.request"]
 )
 def test_ctrl_c_while_the_program_starts_shows_no_traceback(
     program: Program, tmp_path: Path, module: str
@@ -361,7 +361,7 @@ INTERRUPTED_WHILE_SAVING = """
 import os
 import signal
 
-from epochmark.results.store import ResultFiles
+from epochmark.records.store import ResultFiles
 
 save = ResultFiles.save
 

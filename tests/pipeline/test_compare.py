@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from epochmark.results.digest import sealed
-from epochmark.results.upgrades import decode_record, encode_record
+from epochmark.records.digest import sealed
+from epochmark.records.upgrades import decode_record, encode_record
 from tests.pipeline.program import Program
 from tests.pipeline.test_calm import with_epochs
 

@@ -17,10 +17,10 @@ import pytest
 
 from epochmark.engines import Requirements, get_engine
 from epochmark.environments.install import choose_sources, create_venv, install
+from epochmark.environments.managed import BUILDING_PREFIX, Environments
 from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
 from epochmark.environments.pip import user_sources
 from epochmark.environments.requirements import Platform, environment_name
-from epochmark.environments.store import BUILDING_PREFIX, Environments
 from epochmark.errors import EpochmarkError
 from tests.pipeline.program import Program
 from tests.pipeline.wheels import make_wheel
@@ -128,7 +128,7 @@ def test_a_killed_install_never_passes_for_ready(wheels: Path, environments: Env
         "from pathlib import Path\n"
         "from epochmark.engines import Requirements\n"
         "from epochmark.environments.install import install\n"
-        "from epochmark.environments.store import Environments\n"
+        "from epochmark.environments.managed import Environments\n"
         "environments = Environments(Path(sys.argv[1]))\n"
         "row = Requirements(pip=('tiny-framework>=1,<2',), download_mb=1, installed_mb=20)\n"
         "tell = lambda text: print(text, flush=True)\n"
@@ -159,7 +159,7 @@ def test_two_installs_do_not_meet(environments: Environments) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from epochmark.environments.store import Environments\n"
+        "from epochmark.environments.managed import Environments\n"
         "with Environments(Path(sys.argv[1])).changing(print):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"

@@ -7,7 +7,7 @@ import resource
 import psutil
 import pytest
 
-from epochmark.report.answer import answer_lines
+from epochmark.report.text.answer import answer_lines
 from epochmark.worker.protocol import Phase, Report
 from tests.pipeline.conftest import MeasureFake
 
@@ -82,7 +82,7 @@ def test_each_frameworks_way_to_lack_memory_is_known(
 ) -> None:
     import msgspec
 
-    from epochmark.bench.validity import judge
+    from epochmark.judge.validity import judge
 
     record = measure_fake({"fail_in": "fit"}).record
     assert record.failure is not None

@@ -8,9 +8,15 @@ import pytest
 
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import describe_machine
-from epochmark.report.answer import answer_lines
-from epochmark.results.limits import Limits, MultiplyAdds, ProcessorLimits, Timed, save_limits
-from epochmark.results.record import Record
+from epochmark.records.machine.machine_limits import (
+    Limits,
+    MultiplyAdds,
+    ProcessorLimits,
+    Timed,
+    save_limits,
+)
+from epochmark.records.record import Record
+from epochmark.report.text.answer import answer_lines
 from tests.pipeline.conftest import MeasureFake
 from tests.pipeline.program import Program
 

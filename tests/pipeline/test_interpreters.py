@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 import epochmark
-from epochmark.bench.interpreter import Interpreter, choose_interpreter, inspect
+from epochmark.bench.interpreters.interpreter import Interpreter, choose_interpreter, inspect
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import measure
 from epochmark.engines import get_engine
+from epochmark.environments.managed import Environment
 from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
-from epochmark.environments.store import Environment
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import describe_machine
-from epochmark.report.answer import answer_lines
+from epochmark.report.text.answer import answer_lines
 from epochmark.worker.protocol import Phase, Report
 
 FAKE, TORCH = get_engine("fake").info, get_engine("torch").info

@@ -11,21 +11,21 @@ import msgspec
 import psutil
 import pytest
 
-from epochmark.bench.check import check_record
-from epochmark.bench.interpreter import Interpreter
-from epochmark.bench.launcher import STDERR_TAIL_BYTES
-from epochmark.bench.limits import measure_engine
-from epochmark.bench.order import LAPS_BESIDES, LAPS_PER_S
-from epochmark.bench.probe import probe
+from epochmark.analysis.timing.headline import headline_of
+from epochmark.bench.interpreters.interpreter import Interpreter
+from epochmark.bench.interpreters.probe import probe
+from epochmark.bench.measure_limits import measure_engine
+from epochmark.bench.process.launcher import STDERR_TAIL_BYTES
+from epochmark.bench.process.order import LAPS_BESIDES, LAPS_PER_S
 from epochmark.bench.session import measure
 from epochmark.engines import get_engine
 from epochmark.hardware.machine import describe_machine
-from epochmark.report.answer import answer_lines
-from epochmark.results.digest import sealed
-from epochmark.results.headline import headline_of
-from epochmark.results.record import Record
-from epochmark.results.store import ResultFiles
-from epochmark.results.upgrades import encode_record
+from epochmark.judge.check import check_record
+from epochmark.records.digest import sealed
+from epochmark.records.record import Record
+from epochmark.records.store import ResultFiles
+from epochmark.records.upgrades import encode_record
+from epochmark.report.text.answer import answer_lines
 from epochmark.workloads.mnist_files import TEST_LABELS, TRAIN_IMAGES, IdxFile
 from tests.pipeline.conftest import FAKE, MeasureFake
 from tests.pipeline.program import Program

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from epochmark.hardware.machine import describe_machine, machine_id
-from epochmark.results.limits import (
+from epochmark.records.machine.machine_limits import (
     Limits,
     ProcessorLimits,
     decode_limits,

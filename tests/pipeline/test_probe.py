@@ -8,9 +8,9 @@ from typing import Any
 import psutil
 import pytest
 
-from epochmark.bench import probe as probing
-from epochmark.bench.interpreter import Interpreter
-from epochmark.bench.probe import EngineStatus, probe
+from epochmark.bench.interpreters import probe as probing
+from epochmark.bench.interpreters.interpreter import Interpreter
+from epochmark.bench.interpreters.probe import EngineStatus, probe
 from epochmark.engines import get_engine
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from epochmark.bench import disturbances
-from epochmark.report.answer import answer_lines
-from epochmark.results.upgrades import decode_record, encode_record
+from epochmark.judge import disturbances
+from epochmark.records.upgrades import decode_record, encode_record
+from epochmark.report.text.answer import answer_lines
 from tests.pipeline.conftest import MeasureFake
 
 SLOW = {"step_s": 0.001}

@@ -7,9 +7,9 @@ import json
 import msgspec
 import pytest
 
-from epochmark.report.spread_text import spread_lines
-from epochmark.results.headline import headline_of
-from epochmark.results.record import Lap, Record
+from epochmark.analysis.timing.headline import headline_of
+from epochmark.records.record import Lap, Record
+from epochmark.report.text.spread import spread_lines
 from tests.pipeline.conftest import MeasureFake
 from tests.pipeline.program import Program
 

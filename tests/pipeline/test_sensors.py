@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from epochmark.analysis.machine import settling
 from epochmark.hardware.sensors import Channel, Sensor, all_sensors
-from epochmark.results import settling
-from epochmark.results.upgrades import decode_record, encode_record
+from epochmark.records.upgrades import decode_record, encode_record
 from tests.pipeline.conftest import MeasureFake
 from tests.pipeline.program import Program
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from epochmark.bench.lock import measuring_alone
-from epochmark.bench.temporary import temporary_folder
+from epochmark.bench.process.lock import measuring_alone
+from epochmark.bench.process.temporary import temporary_folder
 from epochmark.errors import EpochmarkError
 from tests.pipeline.program import TIMEOUT_S, Program, read_until
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from epochmark.results.store import FOLDER_VARIABLE, ResultFiles
+from epochmark.records.store import FOLDER_VARIABLE, ResultFiles
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from epochmark.results.limits import EngineLimits, Limits, Product, Timed
-from epochmark.results.record import Calm, Lap, Record, WatchingCost
+from epochmark.records.machine.machine_limits import EngineLimits, Limits, Product, Timed
+from epochmark.records.record import Calm, Lap, Record, WatchingCost
 from tests.report.samples import finished, machine_limits, sample, timed
 
 WHEN = "2026-11-24T12:00:00Z"

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from epochmark.analysis.timing.headline import headline_of
 from epochmark.engines.fake import TYPICAL_LOSSES
-from epochmark.results.digest import sealed
-from epochmark.results.findings import FindingCode
-from epochmark.results.headline import headline_of
-from epochmark.results.limits import (
+from epochmark.records.digest import sealed
+from epochmark.records.findings import FindingCode
+from epochmark.records.machine.machine_limits import (
     EngineLimits,
     Limits,
     MultiplyAdds,
@@ -23,8 +23,8 @@ from epochmark.results.limits import (
     Timed,
     Triad,
 )
-from epochmark.results.record import Epoch, Failure, Finding, Lap, Machine, Record, Replay
-from epochmark.results.upgrades import decode_record
+from epochmark.records.record import Epoch, Failure, Finding, Lap, Machine, Record, Replay
+from epochmark.records.upgrades import decode_record
 from epochmark.workloads import MNIST_CNN, parity
 
 REAL = Path(__file__).parents[1] / "records" / "native-2-epochs.json"

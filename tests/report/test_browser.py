@@ -12,12 +12,12 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import epochmark
+from epochmark.analysis.comparing.references import load_references
+from epochmark.records.findings import FindingCode
+from epochmark.records.record import Record
 from epochmark.report.page import report_page
 from epochmark.report.page._contents import TABLE_HEADER
 from epochmark.report.subject import subject_of
-from epochmark.results.findings import FindingCode
-from epochmark.results.record import Record
-from epochmark.results.references import load_references
 from tests.report.samples import failed, machine, mixed_records, sample
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 import epochmark
 from epochmark.cli import app
-from epochmark.results.bundle import sum_of_records
-from epochmark.results.digest import digest_of
-from epochmark.results.store import ResultFiles
-from epochmark.results.upgrades import encode_record
+from epochmark.records.bundle import sum_of_records
+from epochmark.records.digest import digest_of
+from epochmark.records.store import ResultFiles
+from epochmark.records.upgrades import encode_record
 from tests.report.samples import failed, finished, machine, sample
 from tests.report.test_check import judged
 
@@ -139,7 +139,7 @@ def test_a_bundle_has_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     file.write_bytes(bundle_of([{}] * 10_001))
     with pytest.raises(epochmark.EpochmarkError, match="neither a bundle nor a record"):
         epochmark.check(file)
-    monkeypatch.setattr("epochmark.results.bundle.MAX_BUNDLE_BYTES", 100)
+    monkeypatch.setattr("epochmark.records.bundle.MAX_BUNDLE_BYTES", 100)
     with pytest.raises(epochmark.EpochmarkError, match="larger than"):
         epochmark.check(file)
 

@@ -12,14 +12,14 @@ import msgspec
 import pytest
 
 import epochmark
+from epochmark.analysis.timing.headline import replay_verdict
 from epochmark.api import export_results
-from epochmark.bench.check import check_record
-from epochmark.bench.validity import judge
-from epochmark.results.digest import digest_of
-from epochmark.results.findings import FindingCode
-from epochmark.results.headline import replay_verdict
-from epochmark.results.record import Record
-from epochmark.results.upgrades import encode_record
+from epochmark.judge.check import check_record
+from epochmark.judge.validity import judge
+from epochmark.records.digest import digest_of
+from epochmark.records.findings import FindingCode
+from epochmark.records.record import Record
+from epochmark.records.upgrades import encode_record
 from tests.report.samples import failed, finished, real_record, sample
 
 Fields = dict[str, Any]

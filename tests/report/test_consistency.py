@@ -15,18 +15,18 @@ import pytest
 from typer.testing import CliRunner
 
 import epochmark
-from epochmark.bench.check import check_record
-from epochmark.bench.validity import judge
+from epochmark.analysis.timing.headline import headline_of
 from epochmark.cli import app
-from epochmark.results.bundle import sum_of_records
-from epochmark.results.consistency import contradictions
-from epochmark.results.digest import digest_of
-from epochmark.results.findings import FindingCode
-from epochmark.results.headline import headline_of
-from epochmark.results.json_text import RecordError, parsed
-from epochmark.results.record import Calm, Record, RunLimits, WatchingCost
-from epochmark.results.store import ResultFiles
-from epochmark.results.upgrades import decode_record, encode_record
+from epochmark.judge.check import check_record
+from epochmark.judge.consistency import contradictions
+from epochmark.judge.validity import judge
+from epochmark.records.bundle import sum_of_records
+from epochmark.records.digest import digest_of
+from epochmark.records.findings import FindingCode
+from epochmark.records.json_text import RecordError, parsed
+from epochmark.records.record import Calm, Record, RunLimits, WatchingCost
+from epochmark.records.store import ResultFiles
+from epochmark.records.upgrades import decode_record, encode_record
 from tests.report.samples import failed, sample
 from tests.report.test_check import judged
 

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from epochmark.report.explanation_text import explanation_document, explanation_lines
+from epochmark.records.findings import MEANING, FindingCode
+from epochmark.records.machine.machine_limits import Limits, Timed
+from epochmark.records.record import Record, RunLimits
 from epochmark.report.explanations import all_rules, explain, gather
 from epochmark.report.explanations.steps import operations_per_step
-from epochmark.results.findings import MEANING, FindingCode
-from epochmark.results.limits import Limits, Timed
-from epochmark.results.record import Record, RunLimits
+from epochmark.report.text.explanation import explanation_document, explanation_lines
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads.memory_traffic import bytes_per_step
 from tests.report.explained import WHEN, limits, steady, watched

@@ -16,15 +16,15 @@ import pytest
 from typer.testing import CliRunner
 
 import epochmark
+from epochmark.analysis.comparing.references import load_references
 from epochmark.cli import app
+from epochmark.records.findings import MEANING, FindingCode
+from epochmark.records.record import Record
+from epochmark.records.store import ResultFiles
 from epochmark.report import page as page_module
 from epochmark.report.page import report_page
-from epochmark.report.plain_text import plain
 from epochmark.report.subject import subject_of
-from epochmark.results.findings import MEANING, FindingCode
-from epochmark.results.record import Record
-from epochmark.results.references import load_references
-from epochmark.results.store import ResultFiles
+from epochmark.report.text.plain import plain
 from tests.report.samples import (
     failed,
     finished,

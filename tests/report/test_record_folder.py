@@ -18,9 +18,9 @@ from epochmark.bench.scrub import scrubbed, scrubbed_record
 from epochmark.cli import app
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import machine_id
+from epochmark.records.record import Record
+from epochmark.records.store import ResultFiles
 from epochmark.report.subject import subject_of
-from epochmark.results.record import Record
-from epochmark.results.store import ResultFiles
 from tests.report.samples import finished, machine, sample
 
 HOSTILE = "a\u202ebcd\u2066\u200f\x1b[2J\x9b2J\u2028e"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from epochmark.records.findings import FindingCode
+from epochmark.records.record import Record
 from epochmark.report.subject import Subject
-from epochmark.report.terminal_charts import (
+from epochmark.report.text.charts import (
     MOST_BARS,
     bar_lines,
     comparison_lines,
     lap_line,
     sparkline,
 )
-from epochmark.results.findings import FindingCode
-from epochmark.results.record import Record
 from tests.report.samples import failed, machine, sample
 
 BLOCKS = "█▏▎▍▌▋▊▉▁▂▃▄▅▆▇"

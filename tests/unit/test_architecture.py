@@ -138,13 +138,13 @@ def test_loading_every_engine_imports_no_framework() -> None:
 
 
 TIMES_OF_DAY = {
-    "bench/limits.py": "when limits were measured",
-    "bench/preflight.py": "how long a process has been there",
+    "bench/measure_limits.py": "when limits were measured",
+    "bench/watching/preflight.py": "how long a process has been there",
     "bench/session.py": "when a record was made",
-    "bench/tuning.py": "when settings were searched",
+    "bench/tuned/search.py": "when settings were searched",
     "environments/install.py": "when an environment was made",
     "report/page/__init__.py": "when a report was made",
-    "results/dates.py": "a record from the future",
+    "records/dates.py": "a record from the future",
 }
 """Who may ask for the time of day, and what for; it may be set back or forth at any moment."""
 

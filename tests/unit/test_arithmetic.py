@@ -7,20 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from epochmark.bench.check import check_record
-from epochmark.bench.validity import judge
-from epochmark.report.answer import answer_lines
-from epochmark.report.long_table import long_rows, long_section
-from epochmark.report.page import report_page
-from epochmark.report.subject import subject_of
-from epochmark.results.arithmetic import (
+from epochmark.analysis.machine.arithmetic import (
     ceiling_of,
     direct_gflop_per_s,
     most_images_per_s,
     share_of_peak,
 )
-from epochmark.results.record import Record, RunLimits
-from epochmark.results.upgrades import encode_record
+from epochmark.judge.check import check_record
+from epochmark.judge.validity import judge
+from epochmark.records.record import Record, RunLimits
+from epochmark.records.upgrades import encode_record
+from epochmark.report.page import report_page
+from epochmark.report.subject import subject_of
+from epochmark.report.tables.long import long_rows, long_section
+from epochmark.report.text.answer import answer_lines
 from tests.report.samples import failed, finished, sample
 
 TRAINING = 71_565_312

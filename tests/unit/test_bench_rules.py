@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from epochmark.bench.environment import NO_KERAS_HOME, foreign_environment, own_environment
-from epochmark.bench.patience import BUSY_START_S, FACTOR, FLOOR_S, IDLE_START_S, Patience
-from epochmark.bench.reports import ReportError, ReportReader, parse_report
+from epochmark.bench.interpreters.environment import (
+    NO_KERAS_HOME,
+    foreign_environment,
+    own_environment,
+)
+from epochmark.bench.process.messages import ReportError, ReportReader, parse_report
+from epochmark.bench.process.patience import BUSY_START_S, FACTOR, FLOOR_S, IDLE_START_S, Patience
 from epochmark.cli._console import printable
 from epochmark.cli._tables import _column_widths
-from epochmark.results.findings import MEANING, FindingCode, worst_validity
+from epochmark.records.findings import MEANING, FindingCode, worst_validity
 from epochmark.worker.protocol import MAX_LINE_BYTES, Lap, Phase
 from epochmark.worker.surroundings import recorded_environment
 

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from epochmark.report.run_table import RUN_COLUMNS, run_notes, run_rows, steady_text
-from epochmark.report.sections import beside_references, measured_sections
-from epochmark.results.clocks import clocks_of
-from epochmark.results.record import Lap, Record
-from epochmark.results.references import load_references
+from epochmark.analysis.comparing.references import load_references
+from epochmark.analysis.timing.start_up import clocks_of
+from epochmark.records.record import Lap, Record
+from epochmark.report.tables.runs import RUN_COLUMNS, run_notes, run_rows, steady_text
+from epochmark.report.tables.sections import beside_references, measured_sections
 from tests.report.samples import finished, sample
 
 S = 10**9

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epochmark.report.comparison_text import comparison_lines, decimals_of, verdict_text
-from epochmark.report.subject import measured_here
-from epochmark.results.comparability import ComparabilityKey, same_machine
-from epochmark.results.comparison import (
+from epochmark.analysis.comparing.comparability import ComparabilityKey, same_machine
+from epochmark.analysis.comparing.comparison import (
     Side,
     compare,
     ratio_interval,
     side_of_record,
     side_of_reference,
 )
-from epochmark.results.record import Lap
-from epochmark.results.references import load_references
-from epochmark.results.statistics import Interval
+from epochmark.analysis.comparing.references import load_references
+from epochmark.analysis.timing.statistics import Interval
+from epochmark.records.record import Lap
+from epochmark.report.subject import measured_here
+from epochmark.report.text.comparison import comparison_lines, decimals_of, verdict_text
 from tests.report.samples import machine, sample
 
 KEY = ComparabilityKey("mnist-cnn v1", (), "float32", "stock", "torch")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from epochmark.bench.watch import foreign_cpu_s
+from epochmark.bench.watching.watch import foreign_cpu_s
 from epochmark.hardware import counters
 from epochmark.hardware.counters import (
     Counters,

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from epochmark.bench.check import check_record
-from epochmark.bench.departures import departures
-from epochmark.bench.validity import judge
-from epochmark.results.comparability import key_of
-from epochmark.results.headline import observed_precision
-from epochmark.results.record import Placement, Record
-from epochmark.results.upgrades import encode_record
+from epochmark.analysis.comparing.comparability import key_of
+from epochmark.analysis.timing.headline import observed_precision
+from epochmark.judge.check import check_record
+from epochmark.judge.departures import departures
+from epochmark.judge.validity import judge
+from epochmark.records.record import Placement, Record
+from epochmark.records.upgrades import encode_record
 from epochmark.workloads import MNIST_CNN, parity
 from tests.unit.samples import record
 

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from epochmark.bench.disturbances import disturbances
+from epochmark.analysis.machine.sensed import Energy, energy_of, on_battery
+from epochmark.analysis.machine.settling import LIMIT_S, MIN_S, WINDOW_S, settled
 from epochmark.bench.settle import SettleStop
-from epochmark.bench.validity import judge
-from epochmark.report.answer import answer_lines
-from epochmark.results.record import Lap, Record, SensorLog
-from epochmark.results.sensed import Energy, energy_of, on_battery
-from epochmark.results.settling import LIMIT_S, MIN_S, WINDOW_S, settled
-from epochmark.results.upgrades import decode_record, encode_record
+from epochmark.judge.disturbances import disturbances
+from epochmark.judge.validity import judge
+from epochmark.records.record import Lap, Record, SensorLog
+from epochmark.records.upgrades import decode_record, encode_record
+from epochmark.report.text.answer import answer_lines
 from epochmark.worker import protocol
 from tests.unit import traces
 from tests.unit.traces import STEPS, Curve, approach, desktop, fanless_laptop, log, run

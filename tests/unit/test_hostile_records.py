@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epochmark.bench.validity import judge
-from epochmark.report.answer import answer_lines
-from epochmark.report.long_table import long_rows, to_csv
-from epochmark.report.markdown import to_markdown
-from epochmark.report.results_list import result_rows
-from epochmark.report.sections import measured_sections
-from epochmark.results.json_text import RecordError
-from epochmark.results.record import MAX_EPOCHS, SCHEMA_VERSION
-from epochmark.results.upgrades import (
+from epochmark.judge.validity import judge
+from epochmark.records.json_text import RecordError
+from epochmark.records.record import MAX_EPOCHS, SCHEMA_VERSION
+from epochmark.records.upgrades import (
     MAX_RECORD_BYTES,
     UPGRADES,
     decode_record,
     encode_record,
 )
+from epochmark.report.tables.long import long_rows, to_csv
+from epochmark.report.tables.markdown import to_markdown
+from epochmark.report.tables.results import result_rows
+from epochmark.report.tables.sections import measured_sections
+from epochmark.report.text.answer import answer_lines
 from tests.unit import traces
 from tests.unit.samples import changed, document, record
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from epochmark.bench.last_words import last_words
+from epochmark.bench.process.last_words import last_words
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from epochmark.engines._layouts import (
+from epochmark.engines._shared.layouts import (
     nchw_weights,
     nhwc_weights,
     weights_from_nchw,

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from epochmark.errors import EpochmarkError
-from epochmark.results.limits import (
+from epochmark.records.machine.machine_limits import (
     EngineLimits,
     Limits,
     MultiplyAdds,
@@ -23,7 +23,7 @@ from epochmark.results.limits import (
     read_limits,
     save_limits,
 )
-from epochmark.results.record import Machine
+from epochmark.records.record import Machine
 from tests.unit.samples import record
 
 MACHINE = msgspec.structs.replace(record().machine, machine_id="0" * 16)

@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from epochmark.bench.limits import triad_size
+from epochmark.bench.measure_limits import triad_size
 from epochmark.hardware.cgroups import memory_limit
 from epochmark.hardware.memory import last_level_cache_bytes
-from epochmark.report.limits_text import limits_sections
-from epochmark.results.limits import EngineLimits, NativeProduct, Timed
-from epochmark.worker.limits import time_calls
+from epochmark.records.machine.machine_limits import EngineLimits, NativeProduct, Timed
+from epochmark.report.tables.limits import limits_sections
+from epochmark.worker.measure import time_calls
 from tests.unit.test_limits_file import WHEN, engine, limits, timed
 
 MIB = 1 << 20

@@ -12,8 +12,8 @@ import pytest
 from epochmark.hardware.accelerators import accelerators
 from epochmark.hardware.machine import core_kinds, describe_machine
 from epochmark.hardware.memory import last_level_cache_bytes, memory_bytes, usable_memory_bytes
-from epochmark.report.machine_text import machine_lines
-from epochmark.results.record import Machine
+from epochmark.records.record import Machine
+from epochmark.report.text.machine import machine_lines
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's files")
 

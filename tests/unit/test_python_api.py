@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import epochmark
-from epochmark.results.store import FOLDER_VARIABLE
+from epochmark.records.store import FOLDER_VARIABLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "python-api.md"
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from epochmark.errors import EpochmarkError
-from epochmark.results.store import ResultFiles, write_atomically
+from epochmark.records.store import ResultFiles, write_atomically
 from tests.unit.samples import FOLDER, record
 
 

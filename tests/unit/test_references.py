@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from epochmark.report.references_table import (
+from epochmark.analysis.comparing.references import Reference, load_references, post_references
+from epochmark.report.tables.references import (
     HEADER,
     OwnResult,
     footnotes,
     further_rows,
     post_table,
 )
-from epochmark.results.references import Reference, load_references, post_references
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads.flops import count_flops
 

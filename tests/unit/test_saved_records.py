@@ -9,11 +9,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from epochmark.bench.validity import judge
-from epochmark.results.digest import digest_of
-from epochmark.results.headline import replay_verdict
-from epochmark.results.record import SCHEMA_VERSION
-from epochmark.results.upgrades import decode_record, encode_record
+from epochmark.analysis.timing.headline import replay_verdict
+from epochmark.judge.validity import judge
+from epochmark.records.digest import digest_of
+from epochmark.records.record import SCHEMA_VERSION
+from epochmark.records.upgrades import decode_record, encode_record
 from tools import write_docs
 
 FOLDER = Path(__file__).parents[1] / "records"

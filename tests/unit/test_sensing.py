@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from epochmark.bench import sensing
-from epochmark.bench.sensing import MAX_READINGS, Readings, Sensing
+from epochmark.bench.watching import sensing
+from epochmark.bench.watching.sensing import MAX_READINGS, Readings, Sensing
 from epochmark.hardware.sensors import ABSENT, Channel, OpenSensor, Sensor, UnreadableError
-from epochmark.results.record import SensorLog
+from epochmark.records.record import SensorLog
 
 Value = float | None
 PATIENCE_S = 20.0

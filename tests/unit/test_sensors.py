@@ -31,7 +31,7 @@ from epochmark.hardware.sensors import (
     package_energy,
     power_supply,
 )
-from epochmark.results.quantities import QUANTITIES
+from epochmark.records.quantities import QUANTITIES
 
 
 def put(folder: Path, files: dict[str, object]) -> None:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epochmark.results.record import Lap
-from epochmark.results.statistics import (
+from epochmark.analysis.timing.statistics import (
     Interval,
     count_outliers,
     effective_count,
@@ -21,7 +20,8 @@ from epochmark.results.statistics import (
     student_quantile,
     warm_up_length,
 )
-from epochmark.results.trend import drift
+from epochmark.analysis.timing.trend import drift
+from epochmark.records.record import Lap
 
 SCATTERED = [1.02, 0.97, 1.04, 0.99, 1.01, 0.96, 1.03, 0.98, 1.0]
 """Nine values around 1 in an order without autocorrelation."""

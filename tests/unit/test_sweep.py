@@ -7,23 +7,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from epochmark.bench.interpreter import Interpreter
-from epochmark.bench.plan import Plan, PlannedRun
-from epochmark.bench.request import RunRequest
-from epochmark.bench.sweep import DEFAULT_BATCH_SIZES, parse_batch_sizes, swept
-from epochmark.errors import EpochmarkError
-from epochmark.report.sections import all_sections
-from epochmark.report.sweep_text import SWEEP_COLUMNS, crossover_lines, sweep_rows
-from epochmark.results.findings import FindingCode
-from epochmark.results.record import Lap, Record
-from epochmark.results.statistics import Interval
-from epochmark.results.sweep import (
+from epochmark.analysis.comparing.batch_sizes import (
     BatchPoint,
     batch_sweeps,
     crossovers,
     difference_interval,
     verdict_at,
 )
+from epochmark.analysis.timing.statistics import Interval
+from epochmark.bench.batch_sweep import DEFAULT_BATCH_SIZES, parse_batch_sizes, swept
+from epochmark.bench.interpreters.interpreter import Interpreter
+from epochmark.bench.plan import Plan, PlannedRun
+from epochmark.bench.request import RunRequest
+from epochmark.errors import EpochmarkError
+from epochmark.records.findings import FindingCode
+from epochmark.records.record import Lap, Record
+from epochmark.report.tables.sections import all_sections
+from epochmark.report.text.batch_sweep import SWEEP_COLUMNS, crossover_lines, sweep_rows
 from tests.report.samples import failed, finished, machine, sample
 
 SAVED = sample(1, epochs=10)

@@ -7,8 +7,21 @@ import io
 
 import pytest
 
-from epochmark.report.answer import answer_lines
-from epochmark.report.figures import (
+from epochmark.analysis.comparing.comparability import key_of
+from epochmark.analysis.comparing.references import load_references
+from epochmark.analysis.timing.headline import (
+    expected_steps,
+    headline_of,
+    images_of_each,
+    steps_per_epoch,
+)
+from epochmark.records.record import Record
+from epochmark.report.tables.long import COLUMNS, long_rows, to_csv
+from epochmark.report.tables.markdown import escape, to_markdown
+from epochmark.report.tables.results import RESULT_COLUMNS, result_rows
+from epochmark.report.tables.sections import MEASURED_HEADER, Section, measured_sections
+from epochmark.report.text.answer import answer_lines
+from epochmark.report.text.figures import (
     accuracy_text,
     device_name,
     images_text,
@@ -17,15 +30,7 @@ from epochmark.report.figures import (
     seconds_text,
     validity_text,
 )
-from epochmark.report.long_table import COLUMNS, long_rows, to_csv
-from epochmark.report.machine_text import machine_lines
-from epochmark.report.markdown import escape, to_markdown
-from epochmark.report.results_list import RESULT_COLUMNS, result_rows
-from epochmark.report.sections import MEASURED_HEADER, Section, measured_sections
-from epochmark.results.comparability import key_of
-from epochmark.results.headline import expected_steps, headline_of, images_of_each, steps_per_epoch
-from epochmark.results.record import Record
-from epochmark.results.references import load_references
+from epochmark.report.text.machine import machine_lines
 from tests.unit.samples import record
 
 SECOND = 1_000_000_000

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from epochmark.engines import Settings
-from epochmark.engines._batches import Calls, timed_batches
+from epochmark.engines._shared.batches import Calls, timed_batches
 from epochmark.workloads import MNIST_CNN
 
 SAMPLES = 10

@@ -11,13 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from epochmark.bench.trial import Reading, TrialStop, warm_step_s
-from epochmark.bench.tuning import BUDGET_S, MAX_PAIRS, is_clearly_faster, search
+from epochmark.bench.tuned.search import BUDGET_S, MAX_PAIRS, is_clearly_faster, search
+from epochmark.bench.tuned.trial import Reading, TrialStop, warm_step_s
 from epochmark.engines import Tunable
 from epochmark.errors import EpochmarkError
-from epochmark.report.tuning_table import gain_lines, tuning_lines, tuning_rows
-from epochmark.results.record import Lap, Machine
-from epochmark.results.tuning import (
+from epochmark.records.machine.tuned_settings import (
     Tried,
     Tuned,
     decode_tuned,
@@ -25,6 +23,8 @@ from epochmark.results.tuning import (
     save_tuned,
     tuned_file,
 )
+from epochmark.records.record import Lap, Machine
+from epochmark.report.tables.tuned_settings import gain_lines, tuning_lines, tuning_rows
 from epochmark.worker import protocol
 from tests.report.samples import sample
 from tests.unit.samples import record

@@ -10,11 +10,11 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from epochmark.bench.disturbances import disturbances
-from epochmark.bench.preflight import Busy, Culprit, Unwatched, look, wait_for_calm
-from epochmark.bench.watch import MAX_SAMPLES, Watch
+from epochmark.analysis.machine.calm import calmness
+from epochmark.bench.watching.preflight import Busy, Culprit, Unwatched, look, wait_for_calm
+from epochmark.bench.watching.watch import MAX_SAMPLES, Watch
 from epochmark.hardware.counters import Reading, open_counters
-from epochmark.results.calm import calmness
+from epochmark.judge.disturbances import disturbances
 from epochmark.worker.protocol import Fitted, Phase
 from tests.unit.samples import record
 

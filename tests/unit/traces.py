@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from epochmark.results.quantities import QUANTITIES
-from epochmark.results.record import Lap, Quantity, Record, SensorColumn, SensorLog
+from epochmark.records.quantities import QUANTITIES
+from epochmark.records.record import Lap, Quantity, Record, SensorColumn, SensorLog
 from tests.unit.samples import record
 
 STEPS = 469

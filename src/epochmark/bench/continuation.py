@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from epochmark.bench.launcher import WorkerOutcome
+from epochmark.bench.process.launcher import WorkerOutcome
 from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.engines.fake import FakeEngine
-from epochmark.results import record as parts
+from epochmark.records import record as parts
 from epochmark.worker import protocol
 from epochmark.workloads import continuation
 from epochmark.workloads.continuation import Shares, State, Weights

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from epochmark.bench.interpreter import Interpreter, choose_interpreter, find_interpreter
-from epochmark.bench.probe import probe
+from epochmark.bench.interpreters.interpreter import (
+    Interpreter,
+    choose_interpreter,
+    find_interpreter,
+)
+from epochmark.bench.interpreters.probe import probe
 from epochmark.bench.request import RunRequest, public_engines
 from epochmark.engines import engine_names, get_engine
 from epochmark.errors import EpochmarkError

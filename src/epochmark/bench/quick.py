@@ -5,9 +5,7 @@ The rule and its simulated coverage are in docs/measurement.md.
 
 from __future__ import annotations
 
-from epochmark.bench.disturbances import is_unsteady
-from epochmark.results.record import Lap
-from epochmark.results.statistics import (
+from epochmark.analysis.timing.statistics import (
     MIN_INTERVAL_VALUES,
     NANOSECONDS,
     QUICK_BUDGET_S,
@@ -15,6 +13,8 @@ from epochmark.results.statistics import (
     QUICK_PRECISION,
     steady_epoch,
 )
+from epochmark.judge.disturbances import is_unsteady
+from epochmark.records.record import Lap
 from epochmark.worker import protocol
 
 LOOKS_PER_EPOCH = 8

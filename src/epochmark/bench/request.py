@@ -9,8 +9,8 @@ from typing import Literal
 from epochmark.engines import EngineInfo, engine_names, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import usable_cores
-from epochmark.results.consistency import PLACE
-from epochmark.results.record import MAX_EPOCHS
+from epochmark.judge.consistency import PLACE
+from epochmark.records.record import MAX_EPOCHS
 from epochmark.workloads import MNIST_CNN, Workload
 
 DEFAULT_SEED = 1
@@ -22,7 +22,7 @@ class RunRequest:
 
     A ``quick`` run ends as soon as it knows its steady epoch, one to ``settle`` as soon as the
     machine is thermally steady. ``tuned_settings`` are what a tuned run changes, by name
-    (``bench.tuning`` finds them).
+    (``bench.tuned.search`` finds them).
     """
 
     engine: str
@@ -70,7 +70,7 @@ class RunRequest:
 
     def variant(self) -> list[str]:
         """Every departure from the workload as specified, sorted; what the run itself departed in
-        is seen afterwards (``bench.departures``)."""
+        is seen afterwards (``judge.departures``)."""
         departures = []
         if self.run_batch_size != self.workload.batch_size:
             departures.append(f"batch {self.batch_size}")

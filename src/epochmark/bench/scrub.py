@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from epochmark.results.record import Record
+from epochmark.records.record import Record
 
 MAX_MESSAGE = 1500
 

@@ -12,30 +12,30 @@ import msgspec
 import numpy as np
 
 import epochmark
+from epochmark.analysis.timing.headline import headline_of, observed_precision
 from epochmark.bench.continuation import judged_continuation
-from epochmark.bench.crashes import CRASHES, signal_name
-from epochmark.bench.departures import departures
-from epochmark.bench.interpreter import Interpreter
-from epochmark.bench.interrupts import interrupts_now
-from epochmark.bench.last_words import last_words
-from epochmark.bench.launcher import WorkerOutcome, launch
-from epochmark.bench.order import RunOrder
+from epochmark.bench.interpreters.interpreter import Interpreter
+from epochmark.bench.process.interrupts import interrupts_now
+from epochmark.bench.process.last_words import last_words
+from epochmark.bench.process.launcher import WorkerOutcome, launch
+from epochmark.bench.process.order import RunOrder
+from epochmark.bench.process.temporary import telling_where, temporary_folder
 from epochmark.bench.quick import QuickStop
 from epochmark.bench.request import RunRequest
 from epochmark.bench.scrub import scrubbed, scrubbed_record
 from epochmark.bench.settle import SettleStop
-from epochmark.bench.temporary import telling_where, temporary_folder
-from epochmark.bench.validity import judge, tells_of_lacking_memory
-from epochmark.bench.watch import OpenCounters, Watch
+from epochmark.bench.watching.watch import OpenCounters, Watch
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.sensors import OpenSensor
-from epochmark.results import record as parts
-from epochmark.results.digest import sealed
-from epochmark.results.headline import headline_of, observed_precision
-from epochmark.results.limits import Limits
-from epochmark.results.readable import readable
-from epochmark.results.record import SCHEMA_VERSION, Machine, Record
+from epochmark.judge.crashes import CRASHES, signal_name
+from epochmark.judge.departures import departures
+from epochmark.judge.readable import readable
+from epochmark.judge.validity import judge, tells_of_lacking_memory
+from epochmark.records import record as parts
+from epochmark.records.digest import sealed
+from epochmark.records.machine.machine_limits import Limits
+from epochmark.records.record import SCHEMA_VERSION, Machine, Record
 from epochmark.worker import protocol
 from epochmark.worker.protocol import Job, Report
 from epochmark.worker.surroundings import recorded_environment

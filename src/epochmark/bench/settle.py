@@ -1,15 +1,15 @@
 """When is a machine thermally steady? Decided by the launcher, from laps and temperatures.
 
-The rule is in ``results.settling`` and docs/measurement.md.
+The rule is in ``analysis.machine.settling`` and docs/measurement.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from epochmark.results.record import Lap, SensorLog
-from epochmark.results.settling import LIMIT_S, is_steady
-from epochmark.results.statistics import NANOSECONDS
+from epochmark.analysis.machine.settling import LIMIT_S, is_steady
+from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.records.record import Lap, SensorLog
 from epochmark.worker import protocol
 
 LOOK_INTERVAL_S = 10.0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import typer
 
 import epochmark
-from epochmark.cli import (
+from epochmark.cli._console import abandon_stdout
+from epochmark.cli._guard import EXIT_FAILED, complain, guarded
+from epochmark.cli.commands import (
     check,
     compare,
     data,
@@ -19,8 +21,6 @@ from epochmark.cli import (
     run,
     table,
 )
-from epochmark.cli._console import abandon_stdout
-from epochmark.cli._guard import EXIT_FAILED, complain, guarded
 
 app = typer.Typer(
     name="epochmark",

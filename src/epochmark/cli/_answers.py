@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from epochmark.bench.session import Measured
-    from epochmark.results.record import Record
-    from epochmark.results.store import ResultFiles
+    from epochmark.records.record import Record
+    from epochmark.records.store import ResultFiles
 
 NATIVE_HINT = (
     "The native engine is epochmark's own. A figure comparable with the published ones:",
@@ -25,11 +25,11 @@ def print_answer(
     measured: Measured, saved: Path | None, files: ResultFiles | None, short: bool
 ) -> None:
     """The answer to one run; ``short``: a line, since a table of all follows."""
+    from epochmark.analysis.comparing.references import load_references
     from epochmark.cli._charts import print_charts
     from epochmark.cli._tables import print_sections
-    from epochmark.report.answer import answer_lines, short_answer
-    from epochmark.report.sections import beside_references
-    from epochmark.results.references import load_references
+    from epochmark.report.tables.sections import beside_references
+    from epochmark.report.text.answer import answer_lines, short_answer
 
     record = measured.record
     if short:
@@ -49,9 +49,9 @@ def print_answer(
 def print_table(records: Sequence[Record]) -> None:
     """A row for each run, the spread of repeated ones, and what tuned gains over stock."""
     from epochmark.cli._tables import print_rows
-    from epochmark.report.run_table import RUN_COLUMNS, run_notes, run_rows
-    from epochmark.report.spread_text import spread_lines
-    from epochmark.report.tuning_table import gain_lines
+    from epochmark.report.tables.runs import RUN_COLUMNS, run_notes, run_rows
+    from epochmark.report.tables.tuned_settings import gain_lines
+    from epochmark.report.text.spread import spread_lines
 
     if records:
         say("")

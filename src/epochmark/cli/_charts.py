@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from epochmark.results.record import Record
-    from epochmark.results.store import ResultFiles
+    from epochmark.records.record import Record
+    from epochmark.records.store import ResultFiles
 
 
 def print_charts(record: Record, files: ResultFiles | None) -> None:
@@ -15,7 +15,7 @@ def print_charts(record: Record, files: ResultFiles | None) -> None:
     terminal, or cannot show blocks."""
     from epochmark.cli._console import say
     from epochmark.report.subject import Subject
-    from epochmark.report.terminal_charts import comparison_lines, lap_line
+    from epochmark.report.text.charts import comparison_lines, lap_line
 
     width = _bar_width()
     laps = lap_line(record, width)

@@ -34,7 +34,7 @@ def remark(*lines: str) -> None:
 
 def print_json(document: Any) -> None:
     """One JSON document on standard output and nothing else, safe for a terminal."""
-    from epochmark.results.json_text import to_json
+    from epochmark.records.json_text import to_json
 
     write(to_json(document, indent=1).decode() + "\n")
 

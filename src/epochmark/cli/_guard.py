@@ -14,7 +14,7 @@ from typing import ParamSpec
 
 import typer
 
-from epochmark.bench.interrupts import INTERRUPTIONS, Handling, interrupted_by, interruption
+from epochmark.bench.process.interrupts import INTERRUPTIONS, Handling, interrupted_by, interruption
 from epochmark.cli._console import remark
 from epochmark.errors import EpochmarkError
 

@@ -11,12 +11,12 @@ from epochmark.cli._console import console, printable, remark
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from epochmark.bench.probe import EngineStatus
+    from epochmark.bench.interpreters.probe import EngineStatus
 
 
 def probe_engines(names: Sequence[str] | None = None) -> list[EngineStatus]:
     """The status of these engines, one after the other; all that users choose from by default."""
-    from epochmark.bench.probe import status_of
+    from epochmark.bench.interpreters.probe import status_of
     from epochmark.bench.request import public_engines
     from epochmark.engines import get_engine
 

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from epochmark.results.record import Record
+    from epochmark.records.record import Record
 
 
 def print_sweep(records: Sequence[Record], as_json: bool) -> None:
     """All runs of a sweep, by engine, device and batch size."""
+    from epochmark.analysis.comparing.batch_sizes import batch_sweeps
     from epochmark.cli._console import print_json, say
     from epochmark.cli._tables import print_rows
-    from epochmark.report.spread_text import spread_lines
-    from epochmark.report.sweep_text import (
+    from epochmark.report.text.batch_sweep import (
         SWEEP_COLUMNS,
         VARIANTS_NOTE,
         crossover_lines,
         crossovers_document,
         sweep_rows,
     )
-    from epochmark.results.sweep import batch_sweeps
+    from epochmark.report.text.spread import spread_lines
 
     sweeps = batch_sweeps(records)
     if as_json:

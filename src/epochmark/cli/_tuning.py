@@ -9,8 +9,8 @@ from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
     from epochmark.bench.plan import LeftOut, Plan, PlannedRun
-    from epochmark.bench.tuning import Workshop
-    from epochmark.results.tuning import Tuned
+    from epochmark.bench.tuned.search import Workshop
+    from epochmark.records.machine.tuned_settings import Tuned
 
 TUNINGS = ("stock", "tuned", "both")
 
@@ -35,9 +35,9 @@ def find_settings(
     where stock is measured as well; else only what failed is told, on standard error.
     """
     from epochmark.bench.plan import LeftOut
-    from epochmark.bench.tuning import with_settings
+    from epochmark.bench.tuned.search import with_settings
     from epochmark.cli._probing import activity
-    from epochmark.report.tuning_table import refused_lines
+    from epochmark.report.tables.tuned_settings import refused_lines
 
     beside_stock = {one.request.tuning for one in plan.runs} == {"stock", "tuned"}
     found: dict[tuple[str, str], Tuned | None] = {}
@@ -69,7 +69,7 @@ def find_settings(
 
 def _print_found(tuned: Tuned, shows_all: bool) -> None:
     from epochmark.cli._tables import print_rows
-    from epochmark.report.tuning_table import (
+    from epochmark.report.tables.tuned_settings import (
         TUNING_COLUMNS,
         refused_lines,
         tuning_lines,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from epochmark.engines._contract import (
+from epochmark.engines._shared.contract import (
     Batch,
     Device,
     DeviceUnavailableError,
@@ -21,7 +21,7 @@ from epochmark.engines._contract import (
     UnavailableError,
     Weights,
 )
-from epochmark.engines._requirements import Requirements
+from epochmark.engines._shared.requirements import Requirements
 
 __all__ = [
     "Batch",

@@ -7,8 +7,8 @@ from typing import Any, Callable, List, Optional, Tuple
 
 import numpy as np
 
-from epochmark.engines._contract import Device, Operations, Settings, UnavailableError
-from epochmark.engines._devices import choose_device, refuse_precision, usable_cpus
+from epochmark.engines._shared.contract import Device, Operations, Settings, UnavailableError
+from epochmark.engines._shared.devices import choose_device, refuse_precision, usable_cpus
 
 MATMUL_PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32"}
 """JAX's names for how float32 is multiplied; its default is TF32 on recent NVIDIA GPUs and

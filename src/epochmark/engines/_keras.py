@@ -17,7 +17,7 @@ from typing import Any, ClassVar, ContextManager, Dict, List, Mapping, Sequence,
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._contract import (
+from epochmark.engines._shared.contract import (
     Batch,
     Device,
     Engine,

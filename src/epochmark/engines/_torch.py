@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
-from epochmark.engines._contract import Device, Operations, UnavailableError
-from epochmark.engines._devices import refuse_precision
+from epochmark.engines._shared.contract import Device, Operations, UnavailableError
+from epochmark.engines._shared.devices import refuse_precision
 
 if TYPE_CHECKING:
     import torch

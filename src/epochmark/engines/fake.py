@@ -22,7 +22,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._contract import (
+from epochmark.engines._shared.contract import (
     Batch,
     Device,
     DeviceUnavailableError,

@@ -13,8 +13,15 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._batches import Calls, gathered_by_numpy, timed_batches
-from epochmark.engines._contract import (
+from epochmark.engines._jax import (
+    default_threads,
+    device_id,
+    list_places,
+    open_device,
+    operations_on,
+)
+from epochmark.engines._shared.batches import Calls, gathered_by_numpy, timed_batches
+from epochmark.engines._shared.contract import (
     Batch,
     Device,
     Engine,
@@ -28,14 +35,7 @@ from epochmark.engines._contract import (
     Tunable,
     Weights,
 )
-from epochmark.engines._jax import (
-    default_threads,
-    device_id,
-    list_places,
-    open_device,
-    operations_on,
-)
-from epochmark.engines._requirements import JAX
+from epochmark.engines._shared.requirements import JAX
 
 Data = Tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from epochmark.engines._contract import Device, EngineInfo, Operations, Settings
-from epochmark.engines._devices import refuse_precision
 from epochmark.engines._jax import (
     default_threads,
     device_id,
@@ -14,7 +12,9 @@ from epochmark.engines._jax import (
     operations_on,
 )
 from epochmark.engines._keras import ARRAYS, KerasEngine, layout_on
-from epochmark.engines._requirements import JAX
+from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings
+from epochmark.engines._shared.devices import refuse_precision
+from epochmark.engines._shared.requirements import JAX
 
 
 class KerasJaxEngine(KerasEngine):

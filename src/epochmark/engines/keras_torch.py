@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List
 
-from epochmark.engines._contract import Device, EngineInfo, Operations, Settings, Tunable
-from epochmark.engines._devices import choose_device, refuse_precision
 from epochmark.engines._keras import ARRAYS, KerasEngine, layout_on
-from epochmark.engines._requirements import TORCH
+from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings, Tunable
+from epochmark.engines._shared.devices import choose_device, refuse_precision
+from epochmark.engines._shared.requirements import TORCH
 from epochmark.engines._torch import (
     allow_tf32,
     device_id,

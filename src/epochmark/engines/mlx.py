@@ -11,8 +11,8 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Set, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._batches import gathered_by_numpy, timed_batches
-from epochmark.engines._contract import (
+from epochmark.engines._shared.batches import gathered_by_numpy, timed_batches
+from epochmark.engines._shared.contract import (
     Batch,
     Device,
     Engine,
@@ -26,9 +26,9 @@ from epochmark.engines._contract import (
     Tunable,
     Weights,
 )
-from epochmark.engines._devices import choose_device, refuse_precision
-from epochmark.engines._layouts import Arrays, nhwc_weights, weights_from_nhwc
-from epochmark.engines._requirements import ARM64, MACOS, X86_64, Requirements
+from epochmark.engines._shared.devices import choose_device, refuse_precision
+from epochmark.engines._shared.layouts import Arrays, nhwc_weights, weights_from_nhwc
+from epochmark.engines._shared.requirements import ARM64, MACOS, X86_64, Requirements
 from epochmark.workloads import Workload
 from epochmark.workloads.shapes import LayerShapes, layer_shapes
 from epochmark.workloads.spec import Conv2D, Flatten, MaxPool2D

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark import native
-from epochmark.engines._contract import (
+from epochmark.engines._shared.contract import (
     Batch,
     Device,
     DeviceUnavailableError,

@@ -23,7 +23,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._contract import (
+from epochmark.engines._shared.contract import (
     Batch,
     Device,
     DeviceUnavailableError,
@@ -36,8 +36,8 @@ from epochmark.engines._contract import (
     TrainingState,
     Weights,
 )
-from epochmark.engines._devices import choose_device
-from epochmark.engines._requirements import LINUX, MACOS, Requirements
+from epochmark.engines._shared.devices import choose_device
+from epochmark.engines._shared.requirements import LINUX, MACOS, Requirements
 from epochmark.workloads import Workload
 from epochmark.workloads.shapes import parameter_shapes
 from epochmark.workloads.spec import Conv2D, Dense, MaxPool2D

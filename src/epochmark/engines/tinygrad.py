@@ -11,8 +11,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._batches import gathered_by_numpy, timed_batches
-from epochmark.engines._contract import (
+from epochmark.engines._shared.batches import gathered_by_numpy, timed_batches
+from epochmark.engines._shared.contract import (
     Batch,
     Device,
     DeviceUnavailableError,
@@ -27,9 +27,9 @@ from epochmark.engines._contract import (
     Tunable,
     Weights,
 )
-from epochmark.engines._devices import choose_device
-from epochmark.engines._layouts import Arrays, nchw_weights, weights_from_nchw
-from epochmark.engines._requirements import (
+from epochmark.engines._shared.devices import choose_device
+from epochmark.engines._shared.layouts import Arrays, nchw_weights, weights_from_nchw
+from epochmark.engines._shared.requirements import (
     ARM64,
     LINUX,
     MACOS,

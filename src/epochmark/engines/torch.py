@@ -24,8 +24,8 @@ from typing import (
     Tuple,
 )
 
-from epochmark.engines._batches import timed_batches
-from epochmark.engines._contract import (
+from epochmark.engines._shared.batches import timed_batches
+from epochmark.engines._shared.contract import (
     Batch,
     Device,
     Engine,
@@ -40,9 +40,9 @@ from epochmark.engines._contract import (
     Tunable,
     Weights,
 )
-from epochmark.engines._devices import choose_device
-from epochmark.engines._layouts import nchw_weights, weights_from_nchw
-from epochmark.engines._requirements import TORCH
+from epochmark.engines._shared.devices import choose_device
+from epochmark.engines._shared.layouts import nchw_weights, weights_from_nchw
+from epochmark.engines._shared.requirements import TORCH
 from epochmark.engines._torch import (
     Forward,
     compiled,

@@ -17,10 +17,10 @@ import msgspec
 import epochmark
 from epochmark.engines import Requirements
 from epochmark.environments import pip
+from epochmark.environments.managed import BUILDING_PREFIX, Environment, Environments
 from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
 from epochmark.environments.pip import CudaPlannedError, OnLine, PipError, Planned
 from epochmark.environments.requirements import NUMPY, environment_name
-from epochmark.environments.store import BUILDING_PREFIX, Environment, Environments
 from epochmark.errors import EpochmarkError
 
 BIG_DOWNLOAD_MB = 100

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from epochmark.engines import EngineInfo, Requirements, engine_names, get_engine
-from epochmark.engines._requirements import SystemNeed
+from epochmark.engines._shared.requirements import SystemNeed
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.accelerators import accelerators
 

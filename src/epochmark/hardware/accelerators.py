@@ -12,7 +12,8 @@ _INTEL = "0x8086"
 
 
 def accelerators(root: Path = Path("/")) -> list[str]:
-    """What of ``engines._requirements.ACCELERATORS`` is here, most specific first, ``cpu`` last.
+    """What of ``ACCELERATORS`` (``engines._shared.requirements``) is here, most specific first,
+    ``cpu`` last.
 
     ``root`` is where the system's ``dev`` and ``sys`` folders lie. What is found is a driver's
     device node, so a card without its driver does not count: no framework could use it.

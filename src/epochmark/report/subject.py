@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from epochmark.report.figures import device_id, device_name, machine_name
-from epochmark.results.comparability import (
+from epochmark.analysis.comparing.comparability import (
     ComparabilityKey,
     key_of,
     machine_identity,
     processor_of,
 )
-from epochmark.results.dates import age_order
-from epochmark.results.limits import Limits
-from epochmark.results.record import Machine, Record, Validity
-from epochmark.results.references import Reference
-from epochmark.results.statistics import Interval, median_interval
+from epochmark.analysis.comparing.references import Reference
+from epochmark.analysis.timing.statistics import Interval, median_interval
+from epochmark.records.dates import age_order
+from epochmark.records.machine.machine_limits import Limits
+from epochmark.records.record import Machine, Record, Validity
+from epochmark.report.text.figures import device_id, device_name, machine_name
 
 
 @dataclass(frozen=True)

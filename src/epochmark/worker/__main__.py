@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 
-from epochmark.worker.limits import LimitsRun
+from epochmark.worker.measure import LimitsRun
 from epochmark.worker.protocol import LimitsJob, ReportPipe, decode_job
 from epochmark.worker.train import Run, failure_of
 

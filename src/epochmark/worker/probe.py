@@ -11,7 +11,7 @@ import sys
 from typing import Any, Dict
 
 from epochmark.engines import Engine, get_engine
-from epochmark.worker.messages import telling_lines
+from epochmark.worker.error_text import telling_lines
 
 
 def probe(engine: Engine) -> Dict[str, Any]:

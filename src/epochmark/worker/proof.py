@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Optional
 
 from epochmark.engines import Batch, Engine, Settings, TrainingState
-from epochmark.worker.messages import in_short
+from epochmark.worker.error_text import in_short
 from epochmark.worker.protocol import Continued, OptionalFloat, finite
 from epochmark.workloads import continuation
 from epochmark.workloads.parity import Pixels

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.engines import Engine, Settings, UnavailableError, get_engine
-from epochmark.worker.messages import in_short
+from epochmark.worker.error_text import in_short
 from epochmark.worker.proof import Proof
 from epochmark.worker.protocol import (
     Checked,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from epochmark.results.record import Quantity
+from epochmark.records.record import Quantity
 
 INTERVAL_S = 1.0
 
@@ -17,7 +17,7 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class Channel:
-    """One quantity, in the unit of ``results.quantities``, and of what part of the machine.
+    """One quantity, in the unit of ``records.quantities``, and of what part of the machine.
 
     ``scope`` begins with ``CPU`` or ``GPU`` where it belongs to one of them.
     """
@@ -30,7 +30,7 @@ class Sensor:
     """Without channels, as this class is, it is the sensor that a machine does not have.
 
     ``source`` names the library or interface that is asked. A sensor may take its time and may
-    raise: each has a thread of its own (``bench.sensing``), and nobody waits for it.
+    raise: each has a thread of its own (``bench.watching.sensing``), and nobody waits for it.
     """
 
     source = ""

@@ -17,7 +17,7 @@ from epochmark.hardware.sensors._contract import (
     text_in,
     values_of,
 )
-from epochmark.results.record import Quantity
+from epochmark.records.record import Quantity
 
 VENDOR = "0x1002"
 FILES: dict[Quantity, tuple[tuple[str, ...], float]] = {

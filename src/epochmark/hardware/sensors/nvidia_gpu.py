@@ -16,7 +16,7 @@ from epochmark.hardware.sensors._contract import (
     UnreadableError,
     values_of,
 )
-from epochmark.results.record import Quantity
+from epochmark.records.record import Quantity
 
 LIBRARY = "libnvidia-ml.so.1"
 MILLI = 1e3

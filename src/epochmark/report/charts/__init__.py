@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from epochmark.report.charts._chart import Chart, Drawing, Spec
+from epochmark.report.drawing.chart import Chart, Drawing, Spec
 
 __all__ = ["Chart", "Drawing", "Spec", "all_charts"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from epochmark.report.charts._chart import Chart, Drawing, Spec, legend
-from epochmark.report.figures import shortened
-from epochmark.report.look import Look
+from epochmark.analysis.comparing.batch_sizes import BatchPoint, BatchSweep, batch_sweeps
+from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
+from epochmark.report.drawing.theme import Look
 from epochmark.report.subject import Subject
-from epochmark.results.sweep import BatchPoint, BatchSweep, batch_sweeps
+from epochmark.report.text.figures import shortened
 
 MOST_LINES = 6
 HEIGHT = 260

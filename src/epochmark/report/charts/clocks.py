@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from epochmark.report.charts._bars import ROW_HEIGHT
-from epochmark.report.charts._chart import Chart, Drawing, Spec
-from epochmark.report.figures import bare_seconds, device_id, shortened
-from epochmark.report.look import Look
+from epochmark.analysis.comparing.comparability import key_of
+from epochmark.analysis.timing.headline import steady_of
+from epochmark.records.record import Record
+from epochmark.report.drawing.bars import ROW_HEIGHT
+from epochmark.report.drawing.chart import Chart, Drawing, Spec
+from epochmark.report.drawing.theme import Look
 from epochmark.report.subject import Subject
-from epochmark.results.comparability import key_of
-from epochmark.results.headline import steady_of
-from epochmark.results.record import Record
+from epochmark.report.text.figures import bare_seconds, device_id, shortened
 
 MOST_BARS = 12
 PARTS = ("start-up", "warm-up", "steady")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from epochmark.report.charts._bars import Bar, bars_panel
-from epochmark.report.charts._chart import Chart, Drawing
-from epochmark.report.figures import bare_seconds, device_id
-from epochmark.report.look import Look
+from epochmark.analysis.comparing.comparability import key_of
+from epochmark.records.record import Record
+from epochmark.report.drawing.bars import Bar, bars_panel
+from epochmark.report.drawing.chart import Chart, Drawing
+from epochmark.report.drawing.theme import Look
 from epochmark.report.subject import Subject
-from epochmark.results.comparability import key_of
-from epochmark.results.record import Record
+from epochmark.report.text.figures import bare_seconds, device_id
 
 MOST_BARS = 24
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from epochmark.report.charts._bars import log_ticks
-from epochmark.report.charts._chart import Chart, Drawing, Spec, legend
-from epochmark.report.figures import device_id, shortened
-from epochmark.report.look import Look
+from epochmark.records.record import Record
+from epochmark.report.drawing.bars import log_ticks
+from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
+from epochmark.report.drawing.theme import Look
 from epochmark.report.subject import Subject
-from epochmark.results.record import Record
+from epochmark.report.text.figures import device_id, shortened
 from epochmark.workloads import MNIST_CNN, learning_band
 
 MOST_LINES = 6

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from epochmark.report.charts._bars import Bar, bars_panel, key_title
-from epochmark.report.charts._chart import Chart, Drawing, Spec
-from epochmark.report.charts._published import published_bar
-from epochmark.report.figures import bare_seconds
-from epochmark.report.look import Look
+from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
+from epochmark.report.drawing.bars import Bar, bars_panel, key_title
+from epochmark.report.drawing.chart import Chart, Drawing, Spec
+from epochmark.report.drawing.published import published_bar
+from epochmark.report.drawing.theme import Look
 from epochmark.report.subject import MachineFigure, Subject, figures_of, is_ranked
-from epochmark.results.comparability import ComparabilityKey, key_of
+from epochmark.report.text.figures import bare_seconds
 
 MOST_PANELS = 4
 MOST_BARS = 20

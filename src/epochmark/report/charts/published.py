@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from epochmark.report.charts._bars import Bar, bars_panel, key_title
-from epochmark.report.charts._chart import Chart, Drawing
-from epochmark.report.charts._published import published_bar
-from epochmark.report.figures import bare_seconds
-from epochmark.report.look import Look
+from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
+from epochmark.analysis.comparing.references import Reference
+from epochmark.report.drawing.bars import Bar, bars_panel, key_title
+from epochmark.report.drawing.chart import Chart, Drawing
+from epochmark.report.drawing.published import published_bar
+from epochmark.report.drawing.theme import Look
 from epochmark.report.subject import Subject
-from epochmark.results.comparability import ComparabilityKey, key_of
-from epochmark.results.references import Reference
+from epochmark.report.text.figures import bare_seconds
 
 FEWEST_BARS = 3
 """A key with fewer figures is left to the table."""

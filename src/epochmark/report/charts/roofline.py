@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from epochmark.report.charts._bars import log_ticks
-from epochmark.report.charts._chart import Chart, Drawing, Spec, legend
-from epochmark.report.figures import device_id, percent, rate, shortened
-from epochmark.report.look import Look
+from epochmark.analysis.machine.arithmetic import ceiling_of, direct_gflop_per_s
+from epochmark.records.machine.machine_limits import Limits
+from epochmark.records.record import Record, RunLimits
+from epochmark.report.drawing.bars import log_ticks
+from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
+from epochmark.report.drawing.theme import Look
 from epochmark.report.subject import Subject
-from epochmark.results.arithmetic import ceiling_of, direct_gflop_per_s
-from epochmark.results.limits import Limits
-from epochmark.results.record import Record, RunLimits
+from epochmark.report.text.figures import device_id, percent, rate, shortened
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads.memory_traffic import arithmetic_intensity
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from epochmark.report.charts._chart import Chart, Drawing, Spec
-from epochmark.report.figures import run_in_words
-from epochmark.report.look import Look
+from epochmark.analysis.timing.headline import images_of_each, steady_of
+from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.records.findings import FindingCode
+from epochmark.records.record import Record
+from epochmark.report.drawing.chart import Chart, Drawing, Spec
+from epochmark.report.drawing.theme import Look
 from epochmark.report.subject import Subject
-from epochmark.results.findings import FindingCode
-from epochmark.results.headline import images_of_each, steady_of
-from epochmark.results.record import Record
-from epochmark.results.statistics import NANOSECONDS
+from epochmark.report.text.figures import run_in_words
 
 HEIGHT = 220
 TAKEN_CPUS = 0.1

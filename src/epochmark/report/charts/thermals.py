@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from epochmark.report.charts._chart import Chart, Drawing, Spec, legend
-from epochmark.report.figures import run_in_words
-from epochmark.report.look import Look
+from epochmark.analysis.machine.sensed import Series, series_of
+from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.records.record import Quantity, Record
+from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
+from epochmark.report.drawing.theme import Look
 from epochmark.report.subject import Subject
-from epochmark.results.record import Quantity, Record
-from epochmark.results.sensed import Series, series_of
-from epochmark.results.statistics import NANOSECONDS
+from epochmark.report.text.figures import run_in_words
 
 HEIGHT = 110
 MOST_LINES = 4

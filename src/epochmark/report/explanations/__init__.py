@@ -13,12 +13,12 @@ from typing import get_args
 
 import msgspec
 
+from epochmark.analysis.comparing.batch_sizes import batch_sweeps, sweep_around
+from epochmark.analysis.timing.headline import steady_of
+from epochmark.analysis.timing.start_up import clocks_of
+from epochmark.records.machine.machine_limits import EngineLimits, Limits
+from epochmark.records.record import Record
 from epochmark.report.explanations._rule import Evidence, Needs, Question, Rule, Said
-from epochmark.results.clocks import clocks_of
-from epochmark.results.headline import steady_of
-from epochmark.results.limits import EngineLimits, Limits
-from epochmark.results.record import Record
-from epochmark.results.sweep import batch_sweeps, sweep_around
 
 __all__ = ["Evidence", "Explanation", "Question", "Rule", "Said", "all_rules", "explain", "gather"]
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from epochmark.results.clocks import Clocks
-from epochmark.results.findings import MEANING, FindingCode
-from epochmark.results.headline import steps_per_epoch
-from epochmark.results.limits import EngineLimits, Limits
-from epochmark.results.record import Record, RunLimits, Validity
-from epochmark.results.statistics import SteadyEpoch
-from epochmark.results.sweep import BatchSweep
+from epochmark.analysis.comparing.batch_sizes import BatchSweep
+from epochmark.analysis.timing.headline import steps_per_epoch
+from epochmark.analysis.timing.start_up import Clocks
+from epochmark.analysis.timing.statistics import SteadyEpoch
+from epochmark.records.findings import MEANING, FindingCode
+from epochmark.records.machine.machine_limits import EngineLimits, Limits
+from epochmark.records.record import Record, RunLimits, Validity
 
 Question = Literal["trust", "time", "limit", "setting", "unknown"]
 """What a sentence is about, in the order of the answer: whether to believe the run, where its time

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from epochmark.records.findings import MEANING, FindingCode
 from epochmark.report.explanations._rule import Evidence, Rule, Said
-from epochmark.results.findings import MEANING, FindingCode
 
 
 def findings(evidence: Evidence) -> Iterator[Said]:

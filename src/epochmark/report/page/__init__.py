@@ -10,8 +10,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import epochmark
+from epochmark.records.bundle import encode_bundle
+from epochmark.records.dates import age_order
+from epochmark.records.record import Record
 from epochmark.report.charts import Chart, all_charts
-from epochmark.report.look import dark, light, page, style_variables
+from epochmark.report.drawing.render import can_draw, to_svg
+from epochmark.report.drawing.theme import dark, light, page, style_variables
 from epochmark.report.page._contents import (
     TABLE_HEADER,
     answer_of,
@@ -20,12 +24,8 @@ from epochmark.report.page._contents import (
     method_of,
     table_of,
 )
-from epochmark.report.plain_text import plain
-from epochmark.report.render import can_draw, to_svg
 from epochmark.report.subject import Subject
-from epochmark.results.bundle import encode_bundle
-from epochmark.results.dates import age_order
-from epochmark.results.record import Record
+from epochmark.report.text.plain import plain
 
 if TYPE_CHECKING:
     import jinja2

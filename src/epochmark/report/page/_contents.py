@@ -6,9 +6,18 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from epochmark.report.explanation_text import TITLES, advice_of
+from epochmark.analysis.comparing.comparability import key_of
+from epochmark.analysis.machine.sensed import energy_of, why_no_energy
+from epochmark.analysis.timing.headline import replay_verdict, steady_of
+from epochmark.analysis.timing.statistics import MIN_INTERVAL_VALUES
+from epochmark.records.findings import MEANING, FindingCode
+from epochmark.records.machine.tuned_settings import settings_text
+from epochmark.records.record import Record
 from epochmark.report.explanations import explain, gather
-from epochmark.report.figures import (
+from epochmark.report.subject import Subject, figures_of
+from epochmark.report.tables.long import arithmetic_of, long_rows, seconds_of
+from epochmark.report.text.explanation import TITLES, advice_of
+from epochmark.report.text.figures import (
     NONE,
     accuracy_text,
     arithmetic_text,
@@ -19,16 +28,7 @@ from epochmark.report.figures import (
     images_text,
     seconds_text,
 )
-from epochmark.report.long_table import arithmetic_of, long_rows, seconds_of
-from epochmark.report.machine_text import memory_text
-from epochmark.report.subject import Subject, figures_of
-from epochmark.results.comparability import key_of
-from epochmark.results.findings import MEANING, FindingCode
-from epochmark.results.headline import replay_verdict, steady_of
-from epochmark.results.record import Record
-from epochmark.results.sensed import energy_of, why_no_energy
-from epochmark.results.statistics import MIN_INTERVAL_VALUES
-from epochmark.results.tuning import settings_text
+from epochmark.report.text.machine import memory_text
 
 LONGEST = 80
 MOST_NAMED = 6

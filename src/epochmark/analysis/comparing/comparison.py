@@ -1,0 +1,229 @@
+"""How many times as fast is A as B? With an interval, or the reason why nobody can say.
+
+Engines are compared on one machine and device, machines and devices under one comparability key;
+both at once would leave open which of them made the difference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from epochmark.analysis.comparing.comparability import (
+    ComparabilityKey,
+    key_of,
+    look_alike,
+    same_machine,
+)
+from epochmark.analysis.comparing.references import Reference
+from epochmark.analysis.timing.headline import steady_of
+from epochmark.analysis.timing.statistics import MIN_INTERVAL_VALUES, Interval
+from epochmark.records.record import Machine, Record
+
+SMALLEST_RATIO = 1.01
+"""A convention: less is not told apart, since two runs of one machine differ for reasons that
+neither run's laps show (where memory came to lie, which core ran what), often by more."""
+
+Verdict = Literal["faster", "alike", "not comparable"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two. ``exact_bounds``: its interval are limits of rounding rather than a 95 %
+    interval. ``unfit`` says why it cannot be compared at all.
+
+    ``machine`` of a published figure is its name. ``context`` holds what else may explain a
+    difference.
+    """
+
+    name: str
+    steady_epoch: Interval | None
+    exact_bounds: bool
+    key: ComparabilityKey
+    machine: Machine | str
+    device: str
+    context: Mapping[str, str]
+    unfit: str | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``ratio`` is how many times as fast the ``faster`` side is as the ``slower``.
+
+    ``reasons`` say why the two are not comparable, ``differences`` what else differs between them.
+    """
+
+    verdict: Verdict
+    faster: Side
+    slower: Side
+    ratio: Interval | None
+    reasons: tuple[str, ...]
+    differences: tuple[str, ...]
+
+
+def side_of_record(record: Record, name: str) -> Side:
+    """A measured run."""
+    steady = steady_of(record)
+    codes = ", ".join(finding.code for finding in record.findings)
+    unfit = None
+    if record.headline.validity != "valid":
+        unfit = f"it is {record.headline.validity} ({codes})"
+    elif steady is None:
+        unfit = "it has no steady epoch"
+    elif steady.interval.count < MIN_INTERVAL_VALUES:
+        unit = f"{steady.unit}{'s' if steady.interval.count != 1 else ''}"
+        unfit = (
+            f"it has {steady.interval.count} steady {unit} only, too few for an interval; measure "
+            "anew with all ten epochs, or with --quick"
+        )
+    return Side(
+        name=name,
+        steady_epoch=steady.interval if steady else None,
+        exact_bounds=False,
+        key=key_of(record),
+        machine=record.machine,
+        device=record.device.resolved or record.device.requested,
+        context=_context(record),
+        unfit=unfit,
+    )
+
+
+def side_of_reference(reference: Reference) -> Side:
+    """A published figure, between the limits of its printed digits."""
+    unfit = None
+    if not reference.rankable:
+        unfit = reference.doubt or "only its first epoch is known, start-up included"
+    return Side(
+        name=reference.id,
+        steady_epoch=Interval(
+            reference.seconds_per_epoch, reference.low_s, reference.high_s, count=1
+        ),
+        exact_bounds=True,
+        key=reference.key,
+        machine=reference.machine,
+        device=f"{reference.device_kind} ({reference.device})",
+        context={reference.framework: reference.framework_version or "version unknown"},
+        unfit=unfit,
+    )
+
+
+def compare(a: Side, b: Side) -> Comparison:
+    """The faster of two sides and by how much, as far as the figures carry."""
+    faster, slower = sorted((a, b), key=lambda side: _median(side.steady_epoch))
+    reasons = tuple(_reasons(a, b))
+    differences = tuple(_differences(a, b))
+    one, other = faster.steady_epoch, slower.steady_epoch
+    if reasons or one is None or other is None:
+        return Comparison("not comparable", a, b, None, reasons, differences)
+    exact = faster.exact_bounds or slower.exact_bounds
+    ratio = ratio_interval(other, one, exact)
+    verdict: Verdict = "faster" if tells_apart(ratio) else "alike"
+    return Comparison(verdict, faster, slower, ratio, (), differences)
+
+
+def tells_apart(ratio: Interval) -> bool:
+    """Whether the side in the ratio's denominator takes less time for sure."""
+    return ratio.low >= SMALLEST_RATIO
+
+
+def ratio_interval(numerator: Interval, denominator: Interval, exact_bounds: bool) -> Interval:
+    """The ratio of two positive medians from their intervals.
+
+    Two 95 % intervals give one of 95 % by the method of variance estimates recovery (Zou and
+    Donner, Statistics in Medicine 27, 2008), on logarithms: each half is the root of the sum of
+    squares of the halves that widen it. Exact bounds are limits, not probabilities, so the extremes
+    of the ratio are taken.
+    """
+    ratio = numerator.median / denominator.median
+    count = min(numerator.count, denominator.count)
+    if exact_bounds:
+        low, high = numerator.low / denominator.high, numerator.high / denominator.low
+        return Interval(ratio, low, high, count)
+    down = math.hypot(
+        math.log(numerator.median / numerator.low), math.log(denominator.high / denominator.median)
+    )
+    up = math.hypot(
+        math.log(numerator.high / numerator.median), math.log(denominator.median / denominator.low)
+    )
+    return Interval(ratio, ratio * math.exp(-down), ratio * math.exp(up), count)
+
+
+def _median(interval: Interval | None) -> float:
+    return math.inf if interval is None else interval.median
+
+
+def _reasons(a: Side, b: Side) -> Iterator[str]:
+    """Why the two cannot be compared: everything that would have to be otherwise."""
+    for side in (a, b):
+        if side.unfit is not None:
+            yield f"{side.name}: {side.unfit}"
+    for part, label in (("workload", "workload"), ("variant", "variant"), ("tuning", "tuning"),
+                        ("precision", "observed precision")):  # fmt: skip
+        ours, theirs = _text(getattr(a.key, part)), _text(getattr(b.key, part))
+        if ours != theirs:
+            yield f"{label} differs: {ours} and {theirs}"
+    if a.key.engine_family != b.key.engine_family:
+        engines = f"{a.key.engine_family} and {b.key.engine_family}"
+        machines = _machines(a.machine, b.machine)
+        if machines == "two":
+            yield f"engine and machine both differ: {engines} on two machines"
+        elif machines == "unlike":
+            yield f"engines differ: {engines}, not known to have run on one machine"
+        elif a.device != b.device:
+            yield f"engine and device both differ: {engines}, {a.device} and {b.device}"
+
+
+def _machines(one: Machine | str, other: Machine | str) -> Literal["one", "alike", "unlike", "two"]:
+    """Whether the two are one machine, as far as is known: an exported record has no id."""
+    if isinstance(one, str) or isinstance(other, str):
+        return "one" if one == other else "two"
+    if None in (one.machine_id, other.machine_id):
+        return "alike" if look_alike(one, other) else "unlike"
+    return "one" if same_machine(one, other) else "two"
+
+
+def _text(part: object) -> str:
+    if isinstance(part, tuple):
+        return ", ".join(map(str, part)) or "none"
+    return str(part)
+
+
+def _differences(a: Side, b: Side) -> Iterator[str]:
+    """What else differs and may be the cause, in both sides' words."""
+    if _machines(a.machine, b.machine) == "alike":
+        yield "machine: alike, but not known to be one (exported records have no machine id)"
+    names = [*a.context, *(name for name in b.context if name not in a.context)]
+    for name in names:
+        ours, theirs = a.context.get(name, "unknown"), b.context.get(name, "unknown")
+        if ours != theirs:
+            yield f"{name}: {ours} and {theirs}"
+
+
+def _context(record: Record) -> dict[str, str]:
+    """What may explain a difference in speed and is no part of the comparability key."""
+    machine, engine = record.machine, record.engine
+    known = {
+        **engine.versions,
+        **engine.settings,
+        **(engine.tuned_settings or {}),
+        "Python": engine.python,
+        "processor": machine.cpu,
+        "microarchitecture": machine.microarchitecture,
+        "architecture": machine.architecture,
+        "memory": f"{machine.memory_bytes / 2**30:.0f} GiB" if machine.memory_bytes else None,
+        "memory allowed": f"{machine.memory_limit_bytes / 2**30:.1f} GiB"
+        if machine.memory_limit_bytes
+        else None,
+        "power": machine.power_source,
+        "power mode": machine.power_mode,
+        "CPU governor": machine.cpu_governor,
+        "usable cores": str(machine.usable_cores),
+        "CPU quota": f"{machine.cpu_quota:g} CPUs" if machine.cpu_quota else None,
+        "kinds of cores": machine.core_kinds,
+        "system": f"{machine.os} {machine.os_version}".strip(),
+        "kernel": machine.kernel,
+        **record.environment,
+    }
+    return {name: value for name, value in known.items() if value is not None}

@@ -1,0 +1,133 @@
+"""The headline of a record, and the workload figures it rests on, derived from raw data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from epochmark.analysis.machine.settling import window
+from epochmark.analysis.timing.statistics import NANOSECONDS, SteadyEpoch, steady_epoch
+from epochmark.records.findings import FindingCode, worst_validity
+from epochmark.records.record import Finding, Headline, Lap, Learning, Record, Timing, WorkloadRun
+from epochmark.workloads import WORKLOADS, parity
+
+
+def steps_per_epoch(run: WorkloadRun) -> int:
+    """Optimizer steps of one epoch at this run's batch size."""
+    return WORKLOADS[run.name].steps_per_epoch(run.batch_size)
+
+
+def expected_steps(run: WorkloadRun) -> int:
+    """Optimizer steps the whole run has; one that ends by itself may end after fewer."""
+    steps = steps_per_epoch(run) * run.epochs
+    return steps if run.max_steps is None else min(steps, run.max_steps)
+
+
+def ends_by_itself(run: WorkloadRun) -> bool:
+    """Whether the run was to end as soon as it knew what it was made for."""
+    return run.quick or run.settle
+
+
+def steps_in(laps: Sequence[Lap]) -> int:
+    """Optimizer steps that these laps report."""
+    return sum(lap.steps for lap in laps)
+
+
+def images_of_each(laps: Sequence[Lap], run: WorkloadRun) -> list[int]:
+    """Training images that each of a run's first laps processed; an epoch's last batch is
+    smaller."""
+    per_epoch = steps_per_epoch(run)
+    short_by = per_epoch * run.batch_size - WORKLOADS[run.name].train_images
+    steps_of: dict[int, int] = {}
+    images = []
+    for lap in laps:
+        steps_of[lap.epoch] = steps_of.get(lap.epoch, 0) + lap.steps
+        ends_epoch = steps_of[lap.epoch] == per_epoch
+        images.append(lap.steps * run.batch_size - (short_by if ends_epoch else 0))
+    return images
+
+
+def derive_headline(
+    run: WorkloadRun, timing: Timing, learning: Learning, findings: Sequence[Finding]
+) -> Headline:
+    """All figures from the raw laps; None where the run did not come far enough.
+
+    Images per second are those of the steady epoch; of a run without a whole epoch, those of all
+    laps but the first, which holds the compilation.
+    """
+    steady = _steady(run, timing.laps)
+    images_per_s = None
+    if steady is not None:
+        images_per_s = WORKLOADS[run.name].train_images / steady.interval.median
+    elif len(timing.laps) > 1:
+        laps = timing.laps
+        lasted_s = (laps[-1].end_ns - laps[0].end_ns) / NANOSECONDS
+        images_per_s = sum(images_of_each(laps, run)[1:]) / lasted_s if lasted_s > 0 else None
+    stopped_early = ends_by_itself(run) and steps_in(timing.laps) < expected_steps(run)
+    projected = steady.projected_s(run.epochs) if steady and stopped_early and run.quick else None
+    whole_ns = None if stopped_early else timing.fit_ns
+    return Headline(
+        elapsed_s=None if whole_ns is None else whole_ns / NANOSECONDS,
+        projected_elapsed_s=projected.median if projected else None,
+        projected_elapsed_low_s=projected.low if projected else None,
+        projected_elapsed_high_s=projected.high if projected else None,
+        steady_epoch_s=steady.interval.median if steady else None,
+        steady_epoch_low_s=steady.interval.low if steady else None,
+        steady_epoch_high_s=steady.interval.high if steady else None,
+        images_per_s=images_per_s,
+        test_accuracy=learning.test_accuracy,
+        validity=worst_validity([FindingCode(finding.code) for finding in findings]),
+    )
+
+
+def headline_of(record: Record) -> Headline:
+    """The headline of a record, derived anew."""
+    return derive_headline(record.workload, record.timing, record.learning, record.findings)
+
+
+def steady_of(record: Record) -> SteadyEpoch | None:
+    """The record's steady epoch and how it was found; None where the run did not come so far."""
+    return _steady(record.workload, record.timing.laps)
+
+
+def _steady(run: WorkloadRun, laps: Sequence[Lap]) -> SteadyEpoch | None:
+    """That of a run that was to settle is the one it settled at: all before it was warm-up."""
+    if not run.settle:
+        return steady_epoch(laps, steps_per_epoch(run))
+    recent, start_ns = window(laps)
+    steady = steady_epoch(recent, steps_per_epoch(run))
+    if steady is None:
+        return None
+    warm_up_s = steady.warm_up_s + start_ns / NANOSECONDS
+    return replace(steady, warm_up_s=warm_up_s, warm_up_excess_s=0.0)
+
+
+def replay_verdict(record: Record) -> parity.Verdict | None:
+    """The record's replayed losses against the golden losses of that replay and form of Adam."""
+    if record.replay is None:
+        return None
+    golden = parity.golden_losses(
+        WORKLOADS[record.workload.name], record.engine.adam_form, record.replay.version
+    )
+    return parity.judge(record.replay.losses, golden, record.replay.version)
+
+
+def observed_precision(record: Record) -> str | None:
+    """The tightest class whose tolerance the replay met. float64 meets that of float32, and is no
+    float32: the engine says what its weights and outputs are in."""
+    verdict = replay_verdict(record)
+    if verdict is None:
+        return None
+    in_float64 = record.engine.settings.get("compute_type") == "float64"
+    return "float64" if in_float64 and verdict.precision == "float32" else verdict.precision
+
+
+def learning_is_judged(record: Record) -> bool:
+    """Whether loss and accuracy can be held against those of correct training: the learning band is
+    one of float32 at the workload's own batch, of whole epochs."""
+    return (
+        record.precision.observed == "float32"
+        and record.workload.batch_size == WORKLOADS[record.workload.name].batch_size
+        and bool(record.learning.epochs)
+        and all(epoch.loss is not None for epoch in record.learning.epochs)
+    )

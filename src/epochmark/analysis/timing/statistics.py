@@ -1,0 +1,371 @@
+"""Figures derived from raw laps: pure functions, so that every reader derives the same.
+
+Every rule, threshold and source is explained in docs/measurement.md; the coverage of the interval
+is measured by benchmarks/interval_coverage.py.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from epochmark.analysis.timing.trend import Drift, drift
+from epochmark.records.record import Lap
+
+NANOSECONDS = 1e9
+
+CONFIDENCE = 0.95
+
+MAD_TO_SIGMA = 1.4826
+"""Median absolute deviation to standard deviation, of a normal distribution."""
+
+OUTLIER_SIGMAS = 3.5
+"""Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993): modified z-score."""
+
+WARM_UP_SIGMAS = 3.0
+RESOLUTION = 0.005
+"""Spread is never taken for less than half a percent of the median, so that a series steadier than
+any training is does not turn its last digits into warm-up or outliers."""
+
+MIN_INTERVAL_VALUES = 6
+"""Below six values no interval of order statistics reaches 95 %."""
+
+MIN_WHOLE_EPOCHS = MIN_INTERVAL_VALUES
+"""With fewer whole epochs the laps inside them say more."""
+
+QUICK_PRECISION = 0.01
+"""Half the interval over the steady epoch at which a quick run ends."""
+QUICK_EPOCHS = 2.5
+"""A quarter of a full run: here a quick run ends, unless its figure is too uncertain to be used."""
+QUICK_BUDGET_S = 60.0
+"""Here it ends at the latest, if need be before its first epoch has."""
+
+UNSURE_OF_ONE = 0.5
+"""A change of epochs seen once may take as much more or less the next time, as a share."""
+
+MAX_UNITS = 200
+"""Longer series of laps are merged to this many: Theil and Sen's slope looks at every pair."""
+
+MIN_COLD_UNITS = 2
+"""So few laps may all be warm-up: no figure is taken from them."""
+
+STRETCHES = 12
+MIN_STRETCH_VALUES = 5
+"""Of a series that changes slowly, the levels of so many stretches tell how far it moves, and the
+noise of single values does not widen the interval."""
+
+MAX_AUTOCORRELATION = 0.95
+MIN_BLOCKS = 10
+"""Blocking stops while so many blocks are left to take an autocorrelation of."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A median (of laps: their mean) with the interval around it, in the unit of the values."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True)
+class SteadyEpoch:
+    """Seconds an epoch takes once warm, and how they were found.
+
+    ``unit`` says what was counted: whole epochs, or laps inside them. ``warm_up_s`` is when the
+    warm part begins, ``warm_up_excess_s`` what the time before it took beyond steady speed. With
+    ``epoch_end_seen`` false, what happens between two epochs is not part of the figure.
+    """
+
+    interval: Interval
+    unit: Literal["epoch", "lap"]
+    warm_up_s: float
+    warm_up_excess_s: float
+    warm_up_units: int
+    warm_s: float
+    outliers: int
+    drift: Drift | None
+    epoch_end_seen: bool
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval, as a share of the figure."""
+        return (self.interval.high - self.interval.low) / 2 / self.interval.median
+
+    def projected_s(self, epochs: int) -> Interval:
+        """Seconds that a whole cold fit of so many epochs would take."""
+        low, median, high = (
+            self.warm_up_excess_s + epochs * seconds
+            for seconds in (self.interval.low, self.interval.median, self.interval.high)
+        )
+        return Interval(median, low, high, self.interval.count)
+
+
+@dataclass(frozen=True)
+class _Series:
+    """Seconds per epoch that each unit stands for; when it ended, and its steps."""
+
+    values: list[float]
+    ends_s: list[float]
+    steps: list[int]
+
+
+def epoch_seconds(laps: Sequence[Lap], steps_per_epoch: int) -> list[float]:
+    """Seconds of each whole epoch (``steps_per_epoch`` steps reported), in order.
+
+    An epoch lasts from the end of the one before it (the clock's start for the first) to the end
+    of its own last lap.
+    """
+    return _whole_epochs(laps, steps_per_epoch).values
+
+
+def median_interval(values: Sequence[float]) -> Interval:
+    """Median with a 95 % interval from order statistics that respects autocorrelation.
+
+    The interval ``[x(k), x(n+1-k)]`` covers the median of n independent draws with probability
+    ``1 - 2 P(B < k)``, B binomial(n, 1/2) (Conover, Practical Nonparametric Statistics, 3.2). k is
+    the largest that keeps 95 % for the *effective* number of independent draws, scaled back to n.
+    Where that is below six, see ``_slow_range``. Raises ``ValueError`` for no values.
+    """
+    if not values:
+        raise ValueError("no values to take a median of")
+    ordered, count = sorted(values), len(values)
+    effective = int(effective_count(values))
+    if effective < MIN_INTERVAL_VALUES:
+        low, high = _slow_range(values, np.median)
+    else:
+        rank = _largest_rank(effective, CONFIDENCE)
+        rank = rank * count // effective if rank > 1 else 1
+        low, high = ordered[rank - 1], ordered[count - rank]
+    return Interval(statistics.median(ordered), low, high, count)
+
+
+def mean_interval(values: Sequence[float], weights: Sequence[float]) -> Interval:
+    """Weighted mean with a 95 % interval that respects autocorrelation, within the values' range.
+
+    Student's interval of a mean, for the *effective* number of independent draws; where that is
+    below six, see ``_slow_range``. Raises ``ValueError`` for no values.
+    """
+    if not values:
+        raise ValueError("no values to take a mean of")
+    least, most = min(values), max(values)
+    mean = min(max(float(np.average(values, weights=weights)), least), most)
+    effective = int(effective_count(values))
+    if effective < MIN_INTERVAL_VALUES:
+        low, high = _slow_range(values, np.mean)
+        return Interval(mean, min(low, mean), max(high, mean), len(values))
+    reach = student_quantile(effective - 1) * statistics.stdev(values) / math.sqrt(effective)
+    return Interval(mean, max(mean - reach, least), min(mean + reach, most), len(values))
+
+
+def _slow_range(
+    values: Sequence[float], level: Callable[[Floats], np.floating[Any]]
+) -> tuple[float, float]:
+    """Of a series that changes slowly: the range of the levels of ``STRETCHES`` equal stretches,
+    or of all values if they are too few for that."""
+    if len(values) < STRETCHES * MIN_STRETCH_VALUES:
+        return min(values), max(values)
+    levels = [float(level(part)) for part in np.array_split(np.asarray(values), STRETCHES)]
+    return min(levels), max(levels)
+
+
+def student_quantile(degrees: int) -> float:
+    """Of Student's t distribution, two-sided 95 %: within 0.003 from five degrees of freedom on
+    (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5)."""
+    z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    return (
+        z
+        + (z**3 + z) / (4 * degrees)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * degrees**3)
+    )
+
+
+def _largest_rank(count: int, confidence: float) -> int:
+    """In logarithms: the binomial coefficients of a long run are no floats any more."""
+    rank, below = 0, 0.0
+    while True:
+        log_comb = math.lgamma(count + 1) - math.lgamma(rank + 1) - math.lgamma(count - rank + 1)
+        below += math.exp(log_comb - count * math.log(2))
+        if 2 * below > 1 - confidence:
+            return max(1, rank)
+        rank += 1
+
+
+def effective_count(values: Sequence[float]) -> float:
+    """How many independent values carry as much as this autocorrelated series: 1 to its length.
+
+    The long-run variance of the series' ranks is estimated as that of a first-order autoregressive
+    process, on the series and on averages of 2, 4, 8 ... neighbours (Flyvbjerg and Petersen, J.
+    Chem. Phys. 91, 1989), and the largest is taken: slow changes under fast noise only show in the
+    averages. Ranks, since the median is one and outliers must not hide the rest.
+    """
+    count = len(values)
+    blocks: Floats = np.unique(values, return_inverse=True)[1].astype(np.float64)
+    variance, size, inflation = float(blocks.var()), 1, 1.0
+    if variance == 0.0:
+        return float(count)
+    while True:
+        rho = _lag_one(blocks)
+        long_run = float(blocks.var()) * size * (1 + rho) / (1 - rho)
+        inflation = max(inflation, long_run / variance)
+        if len(blocks) < 2 * MIN_BLOCKS:
+            return max(1.0, count / inflation)
+        pairs = len(blocks) // 2
+        blocks, size = blocks[: 2 * pairs].reshape(pairs, 2).mean(axis=1), size * 2
+
+
+def _lag_one(values: Floats) -> float:
+    """Lag-one autocorrelation, its bias of ``-(1 + 4 rho) / n`` (Kendall, Biometrika 41, 1954)
+    taken back; 0 where it is negative, which would only make the interval narrower."""
+    centred = values - values.mean()
+    power = float(centred @ centred)
+    if power == 0.0:
+        return 0.0
+    rho = float(centred[1:] @ centred[:-1]) / power
+    return min(max(rho + (1 + 4 * rho) / len(values), 0.0), MAX_AUTOCORRELATION)
+
+
+def warm_up_length(values: Sequence[float]) -> int:
+    """How many leading values are warm-up: slower than the second half by more than its spread.
+
+    Only slowness counts, and never more than half of the series: a start that is *faster* than the
+    rest is a machine that throttles, which must show and not be cut off.
+    """
+    if len(values) < 2:
+        return 0
+    second_half = values[len(values) // 2 :]
+    level = statistics.median(second_half)
+    limit = level + WARM_UP_SIGMAS * _spread(second_half)
+    length = 0
+    while length < len(values) // 2 and values[length] > limit:
+        length += 1
+    return length
+
+
+def count_outliers(values: Sequence[float]) -> int:
+    """Values further from the median than ``OUTLIER_SIGMAS`` robust standard deviations."""
+    level, limit = statistics.median(values), OUTLIER_SIGMAS * _spread(values)
+    return sum(abs(value - level) > limit for value in values)
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Robust standard deviation, in the unit of the values, at least ``RESOLUTION``."""
+    level = statistics.median(values)
+    mad = statistics.median(abs(value - level) for value in values)
+    return max(MAD_TO_SIGMA * mad, RESOLUTION * level)
+
+
+def steady_epoch(laps: Sequence[Lap], steps_per_epoch: int) -> SteadyEpoch | None:
+    """Steady seconds per epoch, from the warm part.
+
+    The median of whole epochs where there are ``MIN_WHOLE_EPOCHS`` of them, else the mean of the
+    laps inside epochs, scaled to an epoch, plus what the change from one epoch to the next takes on
+    top. (An epoch is a sum of laps: their median would leave out what only some of them have, but
+    every epoch.) None when neither an epoch nor a warm lap was completed.
+    """
+    epochs = _whole_epochs(laps, steps_per_epoch)
+    if len(epochs.values) >= MIN_WHOLE_EPOCHS:
+        return _summary(epochs, "epoch", steps_per_epoch, None)
+    interior, changes = _inside_epochs(laps, steps_per_epoch)
+    if len(interior.values) > max(len(epochs.values), MIN_COLD_UNITS):
+        return _summary(interior, "lap", steps_per_epoch, changes)
+    return _summary(epochs, "epoch", steps_per_epoch, None) if epochs.values else None
+
+
+def _summary(
+    series: _Series,
+    unit: Literal["epoch", "lap"],
+    steps_per_epoch: int,
+    changes: list[tuple[float, int]] | None,
+) -> SteadyEpoch:
+    """``changes``: seconds and steps of the laps around each change of epoch, for ``lap``.
+
+    The first change is part of the warm-up: some engines compile again for the smaller last batch.
+    """
+    cold = warm_up_length(series.values)
+    values, ends_s = series.values[cold:], series.ends_s[cold:]
+    if unit == "epoch":
+        interval = median_interval(values)
+    else:
+        interval = mean_interval(values, series.steps[cold:])
+    step_s = interval.median / steps_per_epoch
+    cold_extra, *extras = [seconds - steps * step_s for seconds, steps in changes or []] or [0.0]
+    if extras:
+        # laps that happened to be slow must not make an epoch look shorter than nothing
+        extras = [max(extra, -interval.low / 2) for extra in extras]
+        unsure = abs(extras[0]) * UNSURE_OF_ONE if len(extras) == 1 else 0.0
+        interval = Interval(
+            interval.median + statistics.median(extras),
+            interval.low + min(extras) - unsure,
+            interval.high + max(extras) + unsure,
+            interval.count,
+        )
+    warm_up_s = series.ends_s[cold - 1] if cold else 0.0
+    excess_s = warm_up_s - sum(series.steps[:cold]) * step_s
+    return SteadyEpoch(
+        interval=interval,
+        unit=unit,
+        warm_up_s=warm_up_s,
+        warm_up_excess_s=max(0.0, excess_s) + max(0.0, cold_extra),
+        warm_up_units=cold,
+        warm_s=series.ends_s[-1] - warm_up_s,
+        outliers=count_outliers(values),
+        drift=drift(ends_s, values),
+        epoch_end_seen=unit == "epoch" or bool(extras),
+    )
+
+
+def _whole_epochs(laps: Sequence[Lap], steps_per_epoch: int) -> _Series:
+    """One unit per whole epoch."""
+    series = _Series([], [], [])
+    start_ns = steps = 0
+    for index, lap in enumerate(laps):
+        steps += lap.steps
+        last_of_epoch = index + 1 == len(laps) or laps[index + 1].epoch != lap.epoch
+        if last_of_epoch:
+            if steps == steps_per_epoch:
+                series.values.append((lap.end_ns - start_ns) / NANOSECONDS)
+                series.ends_s.append(lap.end_ns / NANOSECONDS)
+                series.steps.append(steps)
+            start_ns, steps = lap.end_ns, 0
+    return series
+
+
+def _inside_epochs(
+    laps: Sequence[Lap], steps_per_epoch: int
+) -> tuple[_Series, list[tuple[float, int]]]:
+    """Laps that lie inside an epoch as units, and seconds and steps of the pairs of laps between
+    which an epoch changes: summing up, reading the loss and shuffling happen in those."""
+    starts_ns = [0, *(lap.end_ns for lap in laps)]
+    seconds = [
+        (lap.end_ns - start) / NANOSECONDS for start, lap in zip(starts_ns, laps, strict=False)
+    ]
+    changing = [
+        index for index in range(1, len(laps)) if laps[index].epoch != laps[index - 1].epoch
+    ]
+    changes = [
+        (seconds[index - 1] + seconds[index], laps[index - 1].steps + laps[index].steps)
+        for index in changing
+    ]
+    around = {*changing, *(index - 1 for index in changing)}
+    kept = [index for index in range(len(laps)) if index not in around]
+    group = max(1, math.ceil(len(kept) / MAX_UNITS))
+    series = _Series([], [], [])
+    for start in range(0, len(kept), group):
+        members = kept[start : start + group]
+        steps = sum(laps[index].steps for index in members)
+        lasted_s = sum(seconds[index] for index in members)
+        series.values.append(lasted_s / steps * steps_per_epoch)
+        series.ends_s.append(laps[members[-1]].end_ns / NANOSECONDS)
+        series.steps.append(steps)
+    return series, changes

@@ -1,0 +1,248 @@
+"""Tuned mode: find an engine's fastest settings once on this machine, and remember them.
+
+One setting after the other, each value against the best so far, in short runs in fresh workers that
+take turns. The rule is in docs/measurement.md.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+import epochmark
+from epochmark.bench.interpreters.probe import SeenDevice, probe
+from epochmark.bench.plan import PlannedRun
+from epochmark.bench.tuned.trial import Reading, try_settings
+from epochmark.bench.watching.watch import OpenCounters
+from epochmark.engines import Tunable, get_engine
+from epochmark.errors import EpochmarkError
+from epochmark.records.machine.tuned_settings import (
+    Outcome,
+    Tried,
+    Tuned,
+    read_tuned,
+    save_tuned,
+    settings_text,
+)
+from epochmark.records.record import Machine
+
+BUDGET_S = 150.0
+"""No trial begins after that; what is left is recorded as not tried."""
+MAX_PAIRS = 3
+MIN_PAIRS = 2
+MIN_GAIN = 1.02
+"""Less is not worth a departure from stock, and within what a quiet machine varies by itself."""
+
+Try = Callable[[Mapping[str, str]], Reading]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The end of a search: departures from stock, and everything that was tried, in order."""
+
+    settings: dict[str, str]
+    tried: list[Tried]
+
+
+def search(
+    tunables: Sequence[Tunable], attempt: Try, now_s: Callable[[], float] = time.monotonic
+) -> Found:
+    """Change one setting after the other and keep what is clearly faster.
+
+    ``attempt`` makes one short run. Raises ``EpochmarkError`` when stock itself cannot be timed.
+    """
+    began_s = now_s()
+    duel = _Duel(attempt)
+    tried: list[Tried] = []
+    for tunable in tunables:
+        standing = duel.best
+        for value in tunable.values[1:]:
+            if now_s() - began_s > BUDGET_S:
+                tried.append(_tried(tunable.name, value, "not tried"))
+                continue
+            one = duel.challenge(tunable.name, value, {**standing, tunable.name: value})
+            tried.append(one)
+    return Found(duel.best, tried)
+
+
+class _Duel:
+    """The best settings so far, and the challenges to them."""
+
+    def __init__(self, attempt: Try) -> None:
+        self._attempt = attempt
+        self._fresh: float | None = None
+        self.best: dict[str, str] = {}
+
+    def challenge(self, name: str, value: str, settings: dict[str, str]) -> Tried:
+        """Run the best and the challenger in turns (A B, B A, A B) until it is clear which is
+        faster; a challenger that loses its first pair is let go."""
+        before_s: list[float] = []
+        with_s: list[float] = []
+        for pair in range(MAX_PAIRS):
+            if pair == 2:
+                self._fresh = None  # each pair has readings of its own
+            if pair % 2 == 0:
+                before_s.append(self._of_best())
+            reading = self._attempt(settings)
+            if reading.step_s is None:
+                outcome: Outcome = "wrong" if reading.wrong else "failed"
+                return _tried(name, value, outcome, detail=reading.problem)
+            with_s.append(reading.step_s)
+            self._fresh = None
+            if pair % 2 == 1:
+                before_s.append(self._of_best())
+            gains = [before / then for before, then in zip(before_s, with_s, strict=True)]
+            if min(gains) <= 1.0:
+                break
+            if is_clearly_faster(gains):
+                self.best, self._fresh = settings, None
+                return _tried(name, value, "kept", before_s, with_s)
+        return _tried(name, value, "not faster", before_s, with_s)
+
+    def _of_best(self) -> float:
+        """Seconds of a step with the best settings: the last run's, if that had them."""
+        if self._fresh is None:
+            reading = self._attempt(self.best)
+            if reading.step_s is None:
+                named = settings_text(self.best)
+                raise EpochmarkError(f"the engine could not be timed {named}: {reading.problem}")
+            self._fresh = reading.step_s
+        return self._fresh
+
+
+def is_clearly_faster(gains: Sequence[float]) -> bool:
+    """Whether every pair was faster, and the median gain is beyond half the pairs' range."""
+    gain = statistics.median(gains)
+    beyond = gain - 1 > (max(gains) - min(gains)) / 2
+    return len(gains) >= MIN_PAIRS and min(gains) > 1.0 and gain >= MIN_GAIN and beyond
+
+
+def _tried(
+    name: str,
+    value: str,
+    outcome: Outcome,
+    before_s: Iterable[float] = (),
+    with_s: Iterable[float] = (),
+    detail: str = "",
+) -> Tried:
+    return Tried(
+        setting=name,
+        value=value,
+        outcome=outcome,
+        before_s=list(before_s),
+        with_s=list(with_s),
+        detail=detail[:300],
+    )
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What searches on this machine have in common. They are remembered in ``folder``, that of the
+    result files, if ``saves``; ``retune`` searches also what is known. ``open_counters`` watch for
+    other programs."""
+
+    data_folder: Path
+    machine: Machine
+    folder: Path
+    saves: bool = True
+    retune: bool = False
+    open_counters: OpenCounters | None = None
+
+    def tuned(self, planned: PlannedRun, tell: Callable[[str], None]) -> Tuned:
+        """The engine's fastest settings on the device of a planned run: as remembered, or searched
+        now and remembered. ``tell`` hears what is going on.
+
+        Raises ``EpochmarkError`` when it cannot be searched, ``KeyboardInterrupt`` when the user
+        stops it: then nothing is remembered.
+        """
+        known = self._known()
+        wanted = _description(planned, tell)
+        remembered = next((one for one in known if one.fits(wanted)), None)
+        if remembered is not None and not self.retune:
+            return remembered
+        found = self._search(planned, wanted, tell)
+        if self.saves:
+            save_tuned(self.folder, self.machine, known, found)
+        return found
+
+    def _known(self) -> list[Tuned]:
+        try:
+            return read_tuned(self.folder, self.machine)
+        except EpochmarkError:
+            if self.retune:
+                return []
+            raise
+
+    def _search(self, planned: PlannedRun, wanted: Tuned, tell: Callable[[str], None]) -> Tuned:
+        began_s = time.monotonic()
+        readings: list[Reading] = []
+
+        def attempt(settings: Mapping[str, str]) -> Reading:
+            lasted_s = time.monotonic() - began_s
+            tell(f"run {len(readings) + 1}, {lasted_s:.0f} s so far: {settings_text(settings)}")
+            readings.append(
+                try_settings(
+                    planned.request,
+                    settings,
+                    planned.interpreter,
+                    self.data_folder,
+                    self.machine,
+                    self.open_counters,
+                )
+            )
+            return readings[-1]
+
+        info = get_engine(planned.request.engine).info
+        found = search(info.tunables_on(planned.request.device), attempt)
+        return msgspec.structs.replace(
+            wanted,
+            settings=found.settings,
+            runs=len(readings),
+            disturbed=sum(one.disturbed for one in readings),
+            tried=found.tried,
+        )
+
+
+def _description(planned: PlannedRun, tell: Callable[[str], None]) -> Tuned:
+    """What is searched for, known before any run: engine, device, versions, settings offered."""
+    request = planned.request
+    info = get_engine(request.engine).info
+    tell("looking at its device and versions")
+    status = probe(info, planned.interpreter)
+    if status.state != "ready":
+        raise EpochmarkError(f"{request.engine}: {status.problem}\n{status.remedy}")
+    device = _resolved(status.devices, request.device)
+    return Tuned(
+        measured=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        epochmark_version=epochmark.__version__,
+        engine=request.engine,
+        device=device.id,
+        device_description=device.description[:300],
+        versions=status.versions,
+        offered={one.name: list(one.values) for one in info.tunables_on(request.device)},
+        settings={},
+        runs=0,
+        disturbed=0,
+        tried=[],
+    )
+
+
+def _resolved(devices: Sequence[SeenDevice], asked: str) -> SeenDevice:
+    """The device an engine would open; for one that is not there, what was asked for, which the
+    first run then refuses in the engine's own words."""
+    for device in devices:
+        if asked in (device.id, device.id.split(":")[0]):
+            return device
+    return SeenDevice(asked, "")
+
+
+def with_settings(planned: PlannedRun, tuned: Tuned) -> PlannedRun:
+    """The run, with the settings found for it."""
+    request = replace(planned.request, tuned_settings=tuned.settings)
+    return replace(planned, request=request)

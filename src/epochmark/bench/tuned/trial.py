@@ -1,0 +1,128 @@
+"""One trial of tuned settings: a short run in a fresh worker, and seconds of a warm step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.bench.interpreters.interpreter import Interpreter
+from epochmark.bench.request import RunRequest
+from epochmark.bench.session import measure
+from epochmark.bench.watching.watch import OpenCounters
+from epochmark.errors import EpochmarkError
+from epochmark.records.findings import MEANING, FindingCode
+from epochmark.records.record import Lap, Machine, Record
+from epochmark.worker import protocol
+from epochmark.worker.protocol import Report
+
+MIN_LAPS = 8
+"""Warm laps of a trial; the first lap compiles."""
+MIN_WARM_S = 2.0
+MIN_SLOW_STEPS = 2
+MAX_WARM_S = 8.0
+"""Where a lap takes long, so few steps are enough after that. JAX, whose calls return before the
+work is done, has laps of dozens of steps on a slow device."""
+MAX_SILENCE_S = 60.0
+"""A setting that compiles longer than that, or calls a step that long, is given up."""
+DISTURBANCES = (FindingCode.FOREIGN_LOAD, FindingCode.STEAL_TIME, FindingCode.UNWATCHED)
+"""What makes a trial's time doubtful."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one trial gave: ``step_s``, or None and the ``problem``. ``wrong``: it trained, but not
+    what it should. ``disturbed``: the machine was not calm."""
+
+    step_s: float | None
+    problem: str = ""
+    wrong: bool = False
+    disturbed: bool = False
+
+
+class TrialStop:
+    """Fed with every report of the worker; says whether the trial knows enough."""
+
+    def __init__(self) -> None:
+        self._first_ns: int | None = None
+        self._laps = self._steps = 0
+        self._stopping = False
+
+    def __call__(self, report: Report) -> bool:
+        if self._stopping or not isinstance(report, protocol.Lap):
+            return False
+        if self._first_ns is None:
+            self._first_ns = report.end_ns
+            return False
+        self._laps += 1
+        self._steps += report.steps
+        warm_s = (report.end_ns - self._first_ns) / NANOSECONDS
+        enough = self._laps >= MIN_LAPS and warm_s >= MIN_WARM_S
+        self._stopping = enough or (self._steps >= MIN_SLOW_STEPS and warm_s >= MAX_WARM_S)
+        return self._stopping
+
+
+def try_settings(
+    request: RunRequest,
+    settings: Mapping[str, str],
+    interpreter: Interpreter,
+    data_folder: Path,
+    machine: Machine,
+    open_counters: OpenCounters | None = None,
+) -> Reading:
+    """Train a few steps with these settings, replay included; ``open_counters`` watch for other
+    programs.
+
+    Raises ``KeyboardInterrupt`` when the user stopped it.
+    """
+    trial = replace(
+        request, tuned_settings=settings, epochs=None, max_steps=None, quick=True, settle=False,
+        batch_size=None, label=None,
+    )  # fmt: skip
+    try:
+        measured = measure(
+            trial,
+            data_folder,
+            machine,
+            lambda report: None,
+            MAX_SILENCE_S,
+            interpreter,
+            open_counters=open_counters,
+            trial=TrialStop(),
+        )
+    except EpochmarkError as error:
+        return Reading(None, str(error).partition("\n")[0])
+    if measured.interrupted:
+        raise KeyboardInterrupt
+    return _reading_of(measured.record)
+
+
+def _reading_of(record: Record) -> Reading:
+    """Seconds of a step, if the work was right and in float32."""
+    if record.failure is not None:
+        return Reading(None, record.failure.message)
+    wrong = [one for one in record.findings if _is_wrong(FindingCode(one.code))]
+    if wrong:
+        return Reading(None, wrong[0].detail, wrong=True)
+    step_s = warm_step_s(record.timing.laps)
+    disturbed = any(FindingCode(one.code) in DISTURBANCES for one in record.findings)
+    return Reading(step_s, "" if step_s else "too few laps for a figure", disturbed=disturbed)
+
+
+def _is_wrong(code: FindingCode) -> bool:
+    """Whether a setting trains wrongly; trials are not continued, the run with the best one is."""
+    return MEANING[code].validity == "invalid" and code != FindingCode.CONTINUATION_MISSING
+
+
+def warm_step_s(laps: Sequence[Lap]) -> float | None:
+    """Seconds of a step: the lower quartile of the laps after the first, in which it compiled.
+
+    Not the median, since whatever disturbs a trial only makes it slower. None without such laps.
+    """
+    steps_s = sorted(
+        (after.end_ns - before.end_ns) / NANOSECONDS / after.steps
+        for before, after in pairwise(laps)
+    )
+    return steps_s[len(steps_s) // 4] if steps_s else None

@@ -1,0 +1,107 @@
+"""``epochmark compare``: which of two is faster, by how much, and can one say so?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from epochmark.cli._guard import described
+from epochmark.cli._records import WithOption
+
+if TYPE_CHECKING:
+    from epochmark.analysis.comparing.comparison import Side
+    from epochmark.records.record import Record
+
+SideArgument = Annotated[
+    str,
+    typer.Argument(
+        help="An engine (its newest valid run here), a record's id or file, or the id of a "
+        "published machine."
+    ),
+]
+
+
+@described(
+    """Tell how many times as fast A is as B, with an interval, or why that cannot be told.
+
+    Two engines are compared on one machine, two machines under one engine. Only valid runs are
+    compared.
+    """
+)
+def compare(
+    a: SideArgument,
+    b: SideArgument,
+    bundles: WithOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    from epochmark.analysis.comparing.comparison import compare as compare_sides
+    from epochmark.cli._console import print_json, say
+    from epochmark.report.text.comparison import comparison_lines, verdict_text
+
+    comparison = compare_sides(*(_side(named, bundles or []) for named in (a, b)))
+    if json:
+        print_json(
+            {
+                "verdict": comparison.verdict,
+                "sentence": verdict_text(comparison),
+                "faster": comparison.faster.name,
+                "slower": comparison.slower.name,
+                "ratio": comparison.ratio,
+                "reasons": comparison.reasons,
+                "differences": comparison.differences,
+            }
+        )
+        return
+    say(*comparison_lines(comparison))
+
+
+def _side(named: str, bundles: Sequence[Path]) -> Side:
+    """What the user named, tried as a file, an engine, a published machine and a record's id, in
+    the bundles first; of a record that is also the user's own that one, since it has the machine's
+    id."""
+    from epochmark.analysis.comparing.comparison import side_of_record, side_of_reference
+    from epochmark.analysis.comparing.references import load_references
+    from epochmark.cli._records import record_of_bundles, record_of_file
+    from epochmark.engines import engine_names
+    from epochmark.records.store import ResultFiles
+
+    if named.endswith(".json"):
+        file = Path(named)
+        return side_of_record(record_of_file(file), file.stem)
+    if named in engine_names():
+        record = _newest_valid(named)
+        return side_of_record(record, f"{named} ({record.id[:8]})")
+    for reference in load_references():
+        if reference.id == named:
+            return side_of_reference(reference)
+    files, exported = ResultFiles.of_user(), record_of_bundles(named, bundles)
+    if exported is None:
+        record = files.find(named).record
+    else:
+        own = {stored.record.id: stored.record for stored in files.load()[0]}
+        record = own.get(exported.id, exported)
+    return side_of_record(record, f"{record.engine.name} ({record.id[:8]})")
+
+
+def _newest_valid(engine: str) -> Record:
+    """The newest valid run of an engine, this machine's before others. Raises ``EpochmarkError``
+    when there is none."""
+    from epochmark.errors import EpochmarkError
+    from epochmark.hardware.machine import describe_machine, machine_id
+    from epochmark.records.store import ResultFiles
+    from epochmark.report.subject import measured_here
+
+    files = ResultFiles.of_user()
+    stored, _ = files.load()
+    of_engine = [one.record for one in stored if one.record.engine.name == engine]
+    valid = [record for record in of_engine if record.headline.validity == "valid"]
+    if not valid:
+        raise EpochmarkError(
+            f"none of the {len(of_engine)} results of {engine} in {files.folder} is valid; "
+            f"'epochmark run {engine}' measures it, and 'epochmark results' shows what there is",
+            exit_code=2,
+        )
+    return measured_here(valid, describe_machine(machine_id(files.folder)))[-1]

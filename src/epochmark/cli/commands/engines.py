@@ -1,0 +1,268 @@
+"""``epochmark engines``: what can train here, and installing what cannot yet."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from epochmark.cli._guard import described, guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from epochmark.engines import EngineInfo, Requirements
+    from epochmark.environments.managed import Environments
+    from epochmark.errors import EpochmarkError
+
+app = typer.Typer(
+    help="List the engines and their devices here, install or remove them.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.callback()
+def _list_by_default(context: typer.Context, json: JsonOption = False) -> None:
+    if context.invoked_subcommand is None:
+        guarded(list_engines)(json=json)
+
+
+@described(
+    """Tell for every engine where it is ready, its versions and devices, or what is missing.
+
+    Each framework is imported in a process of its own, which takes some seconds.
+    """
+)
+def list_engines(json: JsonOption = False) -> None:
+    from epochmark.cli._console import print_json, say
+    from epochmark.cli._probing import probe_engines
+    from epochmark.cli._tables import print_rows
+    from epochmark.report.tables.engines import ENGINE_COLUMNS, engine_notes, engine_rows
+
+    statuses = probe_engines()
+    if json:
+        print_json(statuses)
+        return
+    print_rows(ENGINE_COLUMNS, engine_rows(statuses))
+    notes = engine_notes(statuses)
+    if notes:
+        say("", *notes)
+
+
+@described(
+    """Install engines into environments of their own; engines with equal requirements share one.
+
+    pip does the work, from the sources that it is configured for. On a machine without an NVIDIA
+    GPU the builds for CPUs are taken. An install that is interrupted leaves nothing; one that works
+    is not repeated. With --all, an engine that cannot be installed does not keep others from it.
+    """
+)
+def install(
+    engines: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Engines to install.")
+    ] = None,
+    all_engines: Annotated[
+        bool, typer.Option("--all", help="Install every engine that there are packages for.")
+    ] = False,
+    accelerator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="cpu|cuda|rocm|metal|...",
+            help="Install the build for this. Default: for the best that this machine has.",
+        ),
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Make the environment with this interpreter. Default: the one epochmark runs in.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    from epochmark.cli._console import print_json, remark, say
+    from epochmark.cli._probing import activity
+    from epochmark.environments.install import install as make
+    from epochmark.environments.install import size_text
+    from epochmark.environments.managed import Environments
+    from epochmark.environments.requirements import engines_sharing, missing_needs
+    from epochmark.errors import EpochmarkError
+
+    infos = _infos(engines or [], all_engines)
+    environments = Environments.of_user()
+    failures: list[EpochmarkError] = []
+
+    def failed(error: EpochmarkError) -> None:
+        if not all_engines:
+            raise error
+        remark(f"left out: {error}")
+        failures.append(error)
+
+    interpreter, rows = _rows_to_install(infos, accelerator, python, environments, failed)
+    made = []
+    with environments.changing(
+        lambda holder: remark(f"another install (process {holder}) is running; waiting for it")
+    ):
+        for name, row in rows.items():
+            title = ", ".join(info.name for info in infos if row in info.requirements)
+            if environments.find(name) is None:
+                remark(f"{title}: {size_text(row)}, into {environments.folder / name}")
+            try:
+                with activity(title) as on_line:
+                    environment = make(
+                        environments, row, title, interpreter, on_line, _problem_of(row)
+                    )
+            except EpochmarkError as error:
+                failed(error)
+                continue
+            made.append(environment.manifest)
+            if not json:
+                serves = ", ".join(engines_sharing(row))
+                say(f"{name} is ready, for: {serves}")
+            for need in missing_needs(row):
+                remark(f"{title}: {need}")
+    if json:
+        print_json(made)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _problem_of(row: Requirements) -> Callable[[Path], str | None]:
+    """What an engine of this row lacks in an interpreter; nothing is held against packages where
+    the system lacks what pip cannot bring, which is told anyway."""
+    from epochmark.bench.interpreters.interpreter import Interpreter
+    from epochmark.bench.interpreters.probe import import_problem
+    from epochmark.engines import get_engine
+    from epochmark.environments.requirements import engines_sharing, missing_needs
+
+    def problem_of(python: Path) -> str | None:
+        interpreter = replace(Interpreter.own(), kind="managed", python=python)
+        problems = (
+            import_problem(get_engine(engine).info, interpreter) for engine in engines_sharing(row)
+        )
+        return None if missing_needs(row) else next(filter(None, problems), None)
+
+    return problem_of
+
+
+def _rows_to_install(
+    infos: list[EngineInfo],
+    accelerator: str | None,
+    python: str | None,
+    environments: Environments,
+    failed: Callable[[EpochmarkError], None],
+) -> tuple[Path, dict[str, Requirements]]:
+    """The interpreter to make environments with, and the rows by the environments' names.
+
+    ``failed`` is told, before anything is changed, which engine does not go with the interpreter
+    or the accelerator, or has its environment with another Python.
+    """
+    from epochmark.bench.interpreters.interpreter import Interpreter, inspect
+    from epochmark.environments.requirements import (
+        Platform,
+        check_python,
+        choose_row,
+        environment_name,
+    )
+    from epochmark.errors import EpochmarkError
+
+    interpreter = Interpreter.own() if python is None else Interpreter.foreign(python)
+    version = inspect(interpreter, []).version
+    machine = Platform.here()
+    rows = {}
+    for info in infos:
+        try:
+            row = choose_row(info, machine, accelerator)
+            check_python(row, info.title, version)
+            if python is not None:
+                environments.check_python(environment_name(row), version)
+        except EpochmarkError as error:
+            failed(error)
+            continue
+        rows[environment_name(row)] = row
+    return interpreter.python, rows
+
+
+def _infos(names: list[str], all_engines: bool) -> list[EngineInfo]:
+    """Raises ``EpochmarkError`` (exit code 2) for names that are no engines, or none at all."""
+    from epochmark.bench.request import public_engines
+    from epochmark.engines import engine_names, get_engine
+    from epochmark.environments.requirements import Platform, fitting_rows
+    from epochmark.errors import EpochmarkError
+
+    known = [get_engine(name).info for name in public_engines()]
+    if all_engines:
+        machine = Platform.here()
+        return [info for info in known if fitting_rows(info, machine)]
+    unknown = [name for name in names if name not in engine_names()]
+    if unknown or not names:
+        installable = ", ".join(info.name for info in known if info.requirements)
+        said = f"there is no engine {unknown[0]!r}" if unknown else "name an engine, or give --all"
+        raise EpochmarkError(f"{said}; there are: {installable}", exit_code=2)
+    return [get_engine(name).info for name in names]
+
+
+@described(
+    """Remove environments that 'engines install' made; nothing else is ever deleted.
+
+    Engines that share the environment lose it, too.
+    """
+)
+def remove(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Engines, or names of environments.")
+    ],
+) -> None:
+    from epochmark.cli._console import remark, say
+    from epochmark.environments.managed import Environments
+
+    environments = Environments.of_user()
+    doomed = _environments_of(names, environments)
+    with environments.changing(
+        lambda holder: remark(f"an install (process {holder}) is running; waiting for it")
+    ):
+        for name in doomed:
+            environments.remove(name)
+            say(f"removed {environments.folder / name}")
+
+
+def _environments_of(names: list[str], environments: Environments) -> list[str]:
+    """Names of the environments meant, each once.
+
+    Raises ``EpochmarkError`` (exit code 2) for an engine without one and for a name of nothing,
+    before anything is deleted.
+    """
+    from epochmark.engines import engine_names, get_engine
+    from epochmark.environments.requirements import environment_name
+    from epochmark.errors import EpochmarkError
+
+    made = {environment.manifest.name for environment in environments.all()}
+    doomed: dict[str, None] = {}
+    for name in names:
+        wanted = {name}
+        if name in engine_names():
+            rows = get_engine(name).info.requirements
+            wanted = made & {environment_name(row) for row in rows}
+        elif "/" not in name and not os.path.lexists(environments.folder / name):
+            there = ", ".join(sorted(made)) or "none"
+            raise EpochmarkError(
+                f"there is no engine and no environment {name!r}; environments: {there}",
+                exit_code=2,
+            )
+        if not wanted:
+            raise EpochmarkError(
+                f"no environment was made for {name} in {environments.folder}", exit_code=2
+            )
+        doomed.update(dict.fromkeys(sorted(wanted)))
+    return list(doomed)
+
+
+app.command("list")(guarded(list_engines))
+app.command("install")(guarded(install))
+app.command("remove")(guarded(remove))

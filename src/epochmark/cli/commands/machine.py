@@ -1,0 +1,38 @@
+"""``epochmark machine``: what this machine is, and the devices its engines see."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from epochmark.cli._guard import described
+
+
+@described(
+    """Describe this machine as records name it, and list the devices each ready engine sees.
+
+    Each framework is imported in a process of its own, which takes some seconds.
+    """
+)
+def machine(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    import msgspec
+
+    from epochmark.cli._console import print_json, say
+    from epochmark.cli._probing import probe_engines
+    from epochmark.hardware.machine import describe_machine
+    from epochmark.report.tables.engines import device_lines
+    from epochmark.report.text.machine import machine_lines
+
+    described = describe_machine(None)
+    if json:
+        print_json({**msgspec.to_builtins(described), "engines": probe_engines()})
+        return
+    say(*machine_lines(described), "")
+    statuses = probe_engines()
+    say("devices the engines can train on:", *(f"  {line}" for line in device_lines(statuses)))
+    absent = [status.engine for status in statuses if status.state != "ready"]
+    if absent:
+        say(f"not ready: {', '.join(absent)}; 'epochmark engines' says why")

@@ -1,0 +1,66 @@
+"""``epochmark plot``: one chart as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from epochmark.cli._guard import described
+from epochmark.cli._records import IdsArgument, WithOption
+
+WIDTH = 720
+"""Of the plotting area, in pixels."""
+
+
+@described("""Draw one chart of the report into a file, without a browser.""")
+def plot(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Which chart; --list shows all.", show_default=False),
+    ] = None,
+    ids: IdsArgument = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE.svg|png",
+            help="The picture; its ending says which kind.",
+            show_default=False,
+        ),
+    ] = None,
+    bundles: WithOption = None,
+    dark: Annotated[bool, typer.Option("--dark", help="Light on dark paper.")] = False,
+    list_charts: Annotated[bool, typer.Option("--list", help="List the charts.")] = False,
+) -> None:
+    from epochmark.api import subject, write_file
+    from epochmark.cli._console import say
+    from epochmark.cli._records import chosen_records
+    from epochmark.cli._tables import print_rows
+    from epochmark.errors import EpochmarkError
+    from epochmark.report.charts import all_charts
+    from epochmark.report.drawing import theme as looks
+    from epochmark.report.drawing.render import require_drawing, to_png, to_svg
+
+    charts = {chart.name: chart for chart in all_charts()}
+    if list_charts:
+        print_rows(("name", "chart"), [(chart.name, chart.title) for chart in charts.values()])
+        return
+    if name not in charts:
+        missing = "name a chart" if name is None else f"there is no chart {name!r}"
+        raise EpochmarkError(f"{missing}; there are: {', '.join(charts)}", exit_code=2)
+    if output is None or output.suffix not in (".svg", ".png"):
+        raise EpochmarkError("say where to: -o FILE.svg or -o FILE.png", exit_code=2)
+    require_drawing()
+    chart, look = charts[name], looks.dark(WIDTH) if dark else looks.light(WIDTH)
+    drawing = chart.draw(subject(chosen_records(ids, bundles)), look)
+    if drawing is None:
+        needs = f": {chart.needs}" if chart.needs else ""
+        raise EpochmarkError(f"these records have nothing to show in the chart {name!r}{needs}")
+    if output.suffix == ".svg":
+        write_file(output, to_svg(drawing, look, chart).encode())
+    else:
+        write_file(output, to_png(drawing, look, chart))
+    say(f"{chart.title}: {output}")

@@ -1,0 +1,384 @@
+"""Can the number be believed? Findings of a record, derived from nothing but the record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from epochmark.analysis.machine.arithmetic import (
+    MINIMAL_FILTERING,
+    beyond_processor,
+    ceiling_of,
+    direct_gflop_per_s,
+    most_images_per_s,
+)
+from epochmark.analysis.machine.sensed import use_of_gpu
+from epochmark.analysis.timing.headline import (
+    ends_by_itself,
+    expected_steps,
+    headline_of,
+    learning_is_judged,
+    replay_verdict,
+    steps_in,
+    steps_per_epoch,
+)
+from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.judge.consistency import contradictions
+from epochmark.judge.crashes import CRASHES
+from epochmark.judge.departures import influences_text
+from epochmark.judge.disturbances import disturbances
+from epochmark.records.findings import MEANING, FindingCode, make_finding
+from epochmark.records.record import Failure, FailureKind, Finding, Record
+from epochmark.workloads import WORKLOADS, continuation, learning_band
+
+FLAT_SHARE = 0.95
+"""A mean loss above this share of ln(classes), the loss of guessing, is flat ..."""
+FLAT_AFTER_STEPS = 100
+"""... once so many steps were made; at the workload's batch the loss is 1.0 after some 15."""
+
+IDLE_READINGS = 10
+"""Readings of a GPU's use, a second apart, after which nothing but zeros is no coincidence."""
+
+SCALER_LEAVES_OUT = 20
+"""Steps until float16's gradients are scaled so that none is infinite: 65536 halves to 1 in 16."""
+
+UNACCOUNTED_SHARE = 0.05
+UNACCOUNTED_S = 0.25
+"""Time between the last lap and the end of the fit above both of these is work outside the laps."""
+
+_FAILURES: dict[FailureKind, FindingCode] = {
+    "failed": FindingCode.ENGINE_FAILED,
+    "crashed": FindingCode.WORKER_CRASHED,
+    "killed": FindingCode.WORKER_KILLED,
+    "hung": FindingCode.WORKER_HUNG,
+    "interrupted": FindingCode.INTERRUPTED,
+    "protocol-broken": FindingCode.PROTOCOL_BROKEN,
+}
+
+_NO_MEMORY = (
+    "memoryerror", "outofmemoryerror", "resourceexhaustederror", "resource_exhausted",
+    "out of memory", "failed to allocate", "can't allocate memory", "cannot allocate memory",
+    "mem_object_allocation_failure", "bad_alloc", "bad allocation",
+)  # fmt: skip
+"""Python and NumPy; PyTorch; TensorFlow; XLA; drivers; allocators; OpenCL; C++. In lower case."""
+
+CLOCK_TOLERANCE_S = 0.5
+"""Between an honest worker's reading of the clock and its report of it. Everything else that delays
+a report is in the two limits that the launcher gives."""
+
+
+def judge(record: Record) -> list[Finding]:
+    """All findings of a record, worst things first; those it already carries are ignored."""
+    if record.failure is not None:
+        failure = record.failure
+        code = FindingCode.OUT_OF_MEMORY if _lacked_memory(failure) else _code_of(failure)
+        detail = f"while {failure.phase}: {failure.message}{influences_text(record)}"
+        if code in (FindingCode.OUT_OF_MEMORY, FindingCode.WORKER_KILLED):
+            detail += _memory_allowed(record)
+        return [make_finding(code, detail), *_contradictions(record)]
+    checks = (
+        _contradictions, _device, _work, _loss, _parity, _continuation, _weights, _precision,
+        _learning, _plausible, _clock, _clocks_agree, disturbances, _limited,
+    )  # fmt: skip
+    found = [finding for check in checks for finding in check(record)]
+    return [_with_influences(finding, record) for finding in found]
+
+
+def _with_influences(finding: Finding, record: Record) -> Finding:
+    """Wrong work may be that of a variable or a file of the user's: name those that are there."""
+    code = FindingCode(finding.code)
+    if MEANING[code].validity != "invalid":
+        return finding
+    return make_finding(code, finding.detail + influences_text(record))
+
+
+def _memory_allowed(record: Record) -> str:
+    """What a container leaves of the machine's memory, where it does not leave all."""
+    allowed = record.machine.memory_limit_bytes
+    if allowed is None or (record.device.resolved or record.device.requested) != "cpu":
+        return ""
+    return f" (the container may use {allowed / 2**20:,.0f} MiB of memory, page cache included)"
+
+
+def _code_of(failure: Failure) -> FindingCode:
+    """Killed is who was killed by somebody; a signal of its own mistakes is a crash, although
+    earlier versions called that killed."""
+    if failure.kind == "killed" and failure.signal in CRASHES:
+        return FindingCode.WORKER_CRASHED
+    return _FAILURES[failure.kind]
+
+
+def _lacked_memory(failure: Failure) -> bool:
+    """Whether what an engine raised, or a crashed worker printed, says that memory ran out."""
+    told = f"{failure.exception} {failure.message}"
+    return failure.kind in ("failed", "crashed") and tells_of_lacking_memory(told)
+
+
+def tells_of_lacking_memory(text: str) -> bool:
+    """Whether this is some framework's way to say that memory ran out."""
+    told = text.lower()
+    return any(sign in told for sign in _NO_MEMORY)
+
+
+def _contradictions(record: Record) -> Iterator[Finding]:
+    """What in it cannot be true of one and the same run."""
+    problems = list(contradictions(record))
+    if problems:
+        yield make_finding(FindingCode.CONTRADICTORY, "; ".join(problems))
+
+
+def _device(record: Record) -> Iterator[Finding]:
+    """Requested, resolved and observed must be one and the same place."""
+    device = record.device
+    kind = (device.resolved or "").split(":")[0]
+    if device.requested not in (device.resolved, kind):
+        yield make_finding(
+            FindingCode.DEVICE_MISMATCH,
+            f"{device.requested} was asked for, the engine opened {device.resolved}",
+        )
+    elif set(device.observed) != {device.resolved}:
+        seen = ", ".join(sorted(set(device.observed))) or "nowhere"
+        yield make_finding(
+            FindingCode.DEVICE_MISMATCH,
+            f"the engine opened {device.resolved}, the tensors were seen on {seen}",
+        )
+    elif kind == "gpu" and _stood_idle(record):
+        yield make_finding(
+            FindingCode.DEVICE_MISMATCH,
+            f"the engine says that {device.resolved_description} trained, its driver saw it idle "
+            "all the time",
+        )
+
+
+def _stood_idle(record: Record) -> bool:
+    """Whether every reading of every GPU of that name found it idle, and there are enough of them:
+    the driver averages over a sixth of a second at least, in which some kernel runs."""
+    seen = use_of_gpu(record)
+    return (
+        bool(seen)
+        and min(len(series.values) for series in seen) >= IDLE_READINGS
+        and not any(max(series.values) for series in seen)
+    )
+
+
+def _work(record: Record) -> Iterator[Finding]:
+    """The laps must add up to the steps asked for, epoch by epoch; in a run that ends by itself to
+    those made."""
+    run = record.workload
+    per_epoch, expected = steps_per_epoch(run), expected_steps(run)
+    if ends_by_itself(run):
+        expected = min(expected, steps_in(record.timing.laps))
+    reported: dict[int, int] = {}
+    for lap in record.timing.laps:
+        reported[lap.epoch] = reported.get(lap.epoch, 0) + lap.steps
+    wanted = {
+        epoch: min(per_epoch, expected - per_epoch * (epoch - 1))
+        for epoch in range(1, math.ceil(expected / per_epoch) + 1)
+    }
+    whole_epochs = expected // per_epoch
+    if reported != wanted:
+        yield make_finding(
+            FindingCode.WORK_INCOMPLETE,
+            f"{sum(reported.values())} steps in {len(reported)} epochs were reported, "
+            f"{expected} in {len(wanted)} are the work",
+        )
+    elif [epoch.epoch for epoch in record.learning.epochs] != list(range(1, whole_epochs + 1)):
+        yield make_finding(
+            FindingCode.WORK_INCOMPLETE,
+            f"the ends of {len(record.learning.epochs)} epochs were reported, not {whole_epochs}",
+        )
+    else:
+        yield from _counted_steps(record)
+
+
+def _counted_steps(record: Record) -> Iterator[Finding]:
+    """The optimizer's own count of steps, where the framework has one, is that of the laps."""
+    made, found = steps_in(record.timing.laps), record.continuation
+    if found is None or found.single is None or found.repeated is None or found.steps is None:
+        return
+    if _miscounted(found.steps, made, record):
+        yield make_finding(
+            FindingCode.WORK_INCOMPLETE,
+            f"{made} steps were reported, the optimizer counted {found.steps}",
+        )
+
+
+def _loss(record: Record) -> Iterator[Finding]:
+    """The loss must be a number, and must have fallen."""
+    epochs = record.learning.epochs
+    not_finite = [epoch.epoch for epoch in epochs if epoch.loss is None]
+    if not_finite:
+        yield make_finding(
+            FindingCode.LOSS_DIVERGED, f"the loss of epoch {not_finite[0]} is not a number"
+        )
+        return
+    if not epochs or epochs[-1].loss is None:
+        return
+    guessing = math.log(WORKLOADS[record.workload.name].classes)
+    steps = len(epochs) * steps_per_epoch(record.workload)
+    if steps >= FLAT_AFTER_STEPS and epochs[-1].loss > FLAT_SHARE * guessing:
+        yield make_finding(
+            FindingCode.LOSS_FLAT,
+            f"the loss of epoch {epochs[-1].epoch} is {epochs[-1].loss:.4f}, "
+            f"that of guessing {guessing:.4f}",
+        )
+
+
+def _parity(record: Record) -> Iterator[Finding]:
+    """The replay must agree with the float64 computation within some precision's tolerance."""
+    verdict = replay_verdict(record)
+    if verdict is None:
+        yield make_finding(FindingCode.PARITY_MISSING, "no replay was reported")
+    elif verdict.precision is None:
+        yield make_finding(
+            FindingCode.PARITY_FAILED,
+            f"the largest relative error of a replayed loss is {verdict.max_error:.1e}, "
+            "more than any precision allows"
+            if math.isfinite(verdict.max_error)
+            else "a replayed loss is missing or not a number",
+        )
+
+
+def _continuation(record: Record) -> Iterator[Finding]:
+    """What was timed must go on as the float64 computation does, from the state it ended in."""
+    if record.before_continuation:
+        return
+    found = record.continuation
+    if found is None or found.single is None or found.repeated is None:
+        why = found.problem if found else None
+        yield make_finding(FindingCode.CONTINUATION_MISSING, why or "nothing was reported of them")
+        return
+    further = continuation.SINGLE_STEPS + (found.repeated_steps or 0)
+    counted = further
+    if found.steps is not None and found.steps_after is not None:
+        counted = found.steps_after - found.steps
+    if counted != further:
+        if not _miscounted(counted, further, record):
+            return  # which steps float16's gradient scaler left out is not known
+        yield make_finding(
+            FindingCode.CONTINUATION_FAILED,
+            f"the optimizer counted {counted} of {further} further steps",
+        )
+    made = steps_in(record.timing.laps)
+    tolerance = continuation.tolerance_of(record.precision.observed, made)
+    workload = WORKLOADS[record.workload.name]
+    for stretch, count in ((found.single, continuation.SINGLE_STEPS), (found.repeated, 1)):
+        losses, right_losses = stretch.losses, stretch.right_losses
+        for problem in (
+            *continuation.judge_losses(losses, right_losses, count, tolerance),
+            *continuation.judge_updates(stretch.update_errors, workload, tolerance),
+        ):
+            yield make_finding(FindingCode.CONTINUATION_FAILED, problem)
+            return
+
+
+def _miscounted(counted: int, made: int, record: Record) -> bool:
+    """Whether an optimizer's count differs from the steps made. Frameworks scale float16's
+    gradients up and leave a step out where that was too much: about once in 2,000 steps, and until
+    they have found the scale."""
+    if record.precision.requested != "float16":
+        return counted != made
+    return not made - SCALER_LEAVES_OUT - made // 500 <= counted <= made
+
+
+def _weights(record: Record) -> Iterator[Finding]:
+    """The trained weights must be worth what the engine says."""
+    found = record.continuation
+    if found is None or found.single is None:
+        return
+    tolerance = continuation.tolerance_of(record.precision.observed, steps_in(record.timing.laps))
+    for problem in continuation.judge_weights(
+        (found.right_test_loss, found.test_loss),
+        (found.right_test_accuracy, found.test_accuracy),
+        record.learning.test_accuracy,
+        tolerance,
+    ):
+        yield make_finding(FindingCode.WEIGHTS_MISMATCH, problem)
+        return
+
+
+def _precision(record: Record) -> Iterator[Finding]:
+    """A precision asked for by name must be the one observed.
+
+    float16 is observed as tf32: both keep ten bits, which is all a replay can see (docs/parity.md).
+    """
+    requested, observed = record.precision.requested, record.precision.observed
+    met = observed == ("tf32" if requested == "float16" else requested)
+    if requested != "stock" and observed is not None and not met:
+        yield make_finding(
+            FindingCode.PRECISION_MISMATCH, f"{requested} was asked for, {observed} was observed"
+        )
+
+
+def _learning(record: Record) -> Iterator[Finding]:
+    """Loss curve and test accuracy must lie where those of correct float32 training lie."""
+    if not learning_is_judged(record):
+        return
+    losses = [epoch.loss for epoch in record.learning.epochs if epoch.loss is not None]
+    for problem in learning_band.judge(losses, record.learning.test_accuracy):
+        yield make_finding(FindingCode.LEARNING_OUT_OF_BAND, problem)
+
+
+def _plausible(record: Record) -> Iterator[Finding]:
+    """No faster than a processor with these cores can be, nor more work than its CPU time holds.
+
+    A measured peak that is beaten by proven work was measured on a busier machine: that is no fault
+    of the run.
+    """
+    beyond = beyond_processor(record)
+    if beyond is not None:
+        yield make_finding(FindingCode.IMPLAUSIBLE, beyond)
+        return
+    most, ceiling = most_images_per_s(record), ceiling_of(record)
+    images_per_s = headline_of(record).images_per_s
+    if most is None or ceiling is None or images_per_s is None or images_per_s <= most:
+        return
+    yield make_finding(
+        FindingCode.LIMITS_STALE,
+        f"{images_per_s:,.0f} images/s are {direct_gflop_per_s(record, images_per_s):,.0f} GFLOP/s "
+        f"of direct arithmetic; {ceiling.gflop_per_s:,.0f} GFLOP/s ({ceiling.source}) allow "
+        f"{most:,.0f} images/s, convolutions {MINIMAL_FILTERING} times as fast granted",
+    )
+
+
+def _clock(record: Record) -> Iterator[Finding]:
+    """The laps must account for the whole fit but for what a framework tidies up after it."""
+    timing, laps = record.timing, record.timing.laps
+    if timing.fit_ns is None or not laps:
+        return
+    trained_ns = timing.fit_ns if timing.trained_ns is None else timing.trained_ns
+    after_ns = trained_ns - laps[-1].end_ns
+    if after_ns > UNACCOUNTED_SHARE * trained_ns and after_ns > UNACCOUNTED_S * NANOSECONDS:
+        yield make_finding(
+            FindingCode.LAPS_UNSYNCHRONISED,
+            f"the fit went on for {after_ns / NANOSECONDS:.2f} s after the last lap",
+        )
+
+
+def _clocks_agree(record: Record) -> Iterator[Finding]:
+    """The worker's clock and the launcher's must tell the same of the fit, and of every lap."""
+    timing, seen = record.timing, record.timing.launcher
+    if seen is None or timing.fit_ns is None:
+        return
+    apart_ns = max(timing.fit_ns - seen.fit_high_ns, seen.fit_low_ns - timing.fit_ns)
+    if apart_ns > CLOCK_TOLERANCE_S * NANOSECONDS:
+        yield make_finding(
+            FindingCode.CLOCKS_DISAGREE,
+            f"the worker says that the fit took {timing.fit_ns / NANOSECONDS:.2f} s; by the "
+            f"launcher's clock it took {seen.fit_low_ns / NANOSECONDS:.2f} s at least and "
+            f"{seen.fit_high_ns / NANOSECONDS:.2f} s at most",
+        )
+    elif seen.lap_gap_ns > CLOCK_TOLERANCE_S * NANOSECONDS:
+        yield make_finding(
+            FindingCode.CLOCKS_DISAGREE,
+            f"a lap was reported {seen.lap_gap_ns / NANOSECONDS:.2f} s away from when the worker "
+            "says that it ended",
+        )
+
+
+def _limited(record: Record) -> Iterator[Finding]:
+    if record.workload.max_steps is not None:
+        yield make_finding(
+            FindingCode.STEPS_LIMITED,
+            f"{expected_steps(record.workload)} steps were asked for with --steps",
+        )

@@ -1,0 +1,107 @@
+"""Bundles: many records in one JSON file, to be mailed, posted, and read on another machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+import epochmark
+from epochmark.records.json_text import RecordError, parsed, retyped, to_json
+from epochmark.records.record import Digest, Record, ShortText
+
+BUNDLE_VERSION = 1
+MAX_BUNDLE_BYTES = 256 << 20
+MAX_RECORDS = 10_000
+
+
+class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The document. ``sha256`` is that of all records (see ``sum_of_records``)."""
+
+    epochmark_bundle: Annotated[int, Meta(ge=1)]
+    epochmark_version: ShortText
+    sha256: Digest
+    records: Annotated[list[msgspec.Raw], Meta(max_length=MAX_RECORDS)]
+
+    def is_whole(self) -> bool:
+        """Whether the records are those the sum was taken of: none changed, added or left out."""
+        try:
+            records = [parsed(bytes(raw)) for raw in self.records]
+            return self.sha256 in (sum_of_records(records), _sum_as_written(records))
+        except (RecordError, RecursionError):
+            return False
+
+
+class _Version(msgspec.Struct):
+    """Of a bundle of any version, whatever else later ones hold."""
+
+    epochmark_bundle: int
+
+
+def encode_bundle(records: Sequence[Record], keep_machine_ids: bool = False) -> bytes:
+    """A bundle of these records, without their machine ids unless asked for, as compact JSON."""
+    fields = [msgspec.to_builtins(record) for record in records]
+    if not keep_machine_ids:
+        for one in fields:
+            one["machine"]["machine_id"] = None
+    bundle = Bundle(
+        epochmark_bundle=BUNDLE_VERSION,
+        epochmark_version=epochmark.__version__,
+        sha256=sum_of_records(fields),
+        records=[msgspec.Raw(msgspec.json.encode(one)) for one in fields],
+    )
+    return to_json(bundle) + b"\n"
+
+
+def decode_bundle(document: bytes) -> Bundle:
+    """A bundle from JSON, its records still unread. Raises ``RecordError``.
+
+    The document is not trusted: it is bounded, and nothing in it becomes a file's name.
+    """
+    if len(document) > MAX_BUNDLE_BYTES:
+        raise RecordError(f"it is larger than {MAX_BUNDLE_BYTES >> 20} MiB")
+    try:
+        version = msgspec.json.decode(document, type=_Version).epochmark_bundle
+        if version > BUNDLE_VERSION:
+            raise RecordError(
+                f"it is a bundle of version {version}, this version of epochmark knows up to "
+                f"{BUNDLE_VERSION}: upgrade epochmark to read it"
+            )
+        return msgspec.json.decode(document, type=Bundle)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        parsed(document)  # what is no JSON at all is told so
+        raise RecordError(f"it is no bundle of records: {error}") from error
+
+
+def documents_in(document: bytes) -> tuple[list[bytes], bool]:
+    """The record documents in a file that is a bundle or a single record, and whether they are
+    all there. Raises ``RecordError`` when it is neither."""
+    try:
+        bundle = decode_bundle(document)
+    except RecordError:
+        if is_record(document):
+            return [document], True
+        raise
+    return [bytes(raw) for raw in bundle.records], bundle.is_whole()
+
+
+def is_record(document: bytes) -> bool:
+    """Whether a document looks like the record of a run; it may still be a broken one."""
+    try:
+        fields = parsed(document)
+    except RecordError:
+        return False
+    return isinstance(fields, dict) and "schema" in fields and "timing" in fields
+
+
+def sum_of_records(records: Sequence[Any]) -> str:
+    """SHA-256 (hexadecimal) of the records' fields as canonical JSON, in order."""
+    return _sum_as_written([retyped(one, Record) for one in records])
+
+
+def _sum_as_written(records: Sequence[Any]) -> str:
+    """With numbers as they are: until November 2026 sums told -0.0 from 0.0."""
+    return hashlib.sha256(msgspec.json.encode(records, order="sorted")).hexdigest()

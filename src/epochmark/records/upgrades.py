@@ -1,0 +1,112 @@
+"""Read records of every schema so far: one function per step, files never rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from epochmark.analysis.timing.headline import headline_of
+from epochmark.judge.consistency import contradictions, shape_problems
+from epochmark.records.digest import digest_of, is_intact
+from epochmark.records.findings import FindingCode
+from epochmark.records.json_text import RecordError, parsed, retyped, to_json
+from epochmark.records.record import SCHEMA_VERSION, Record
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads.parity import REPLAYS
+
+MAX_RECORD_BYTES = 16 << 20
+"""A full run in quarter-second laps for an hour takes about 1 MiB."""
+
+
+def _from_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 names the version of the replay, of which there was one, and adds fields that may
+    be absent."""
+    replay = fields.get("replay")
+    if isinstance(replay, dict):
+        fields = {**fields, "replay": {**replay, "version": 1}}
+    return fields
+
+
+def _from_2(fields: dict[str, Any]) -> dict[str, Any]:
+    """Schema 3 adds the continuation, which older records are not to be blamed for lacking, and
+    other fields that may be absent."""
+    return {**fields, "before_continuation": True}
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}
+"""From schema N to N + 1, by N."""
+
+
+def decode_record(document: bytes) -> Record:
+    """A record from JSON of any schema we know. Raises ``RecordError``.
+
+    The document is not trusted: it is bounded, every field is checked, and the headline is
+    derived again from the raw laps.
+    """
+    if len(document) > MAX_RECORD_BYTES:
+        raise RecordError(f"it is larger than {MAX_RECORD_BYTES >> 20} MiB")
+    fields = parsed(document)
+    if not isinstance(fields, dict):
+        raise RecordError("it is no JSON object, so it is no record of a run")
+    try:
+        record = msgspec.convert(_in_newest_form(fields), Record)
+    except RecursionError as error:
+        raise RecordError("it is nested too deeply") from error
+    except msgspec.ValidationError as error:
+        raise RecordError(str(error)) from error
+    _check_meaning(record)
+    return msgspec.structs.replace(record, headline=headline_of(record))
+
+
+def encode_record(record: Record) -> bytes:
+    """The record as indented JSON, ending in a newline."""
+    return to_json(record, indent=1) + b"\n"
+
+
+def _in_newest_form(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields in the newest schema; the digest of what was intact is that of its new form, so
+    that an export of an old record is still seen to be whole."""
+    intact = is_intact(fields)
+    fields = _upgraded(retyped(fields, Record))
+    return {**fields, "digest": digest_of(fields)} if intact else fields
+
+
+def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields in the newest schema."""
+    schema = fields.get("schema")
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        raise RecordError("it has no schema number, so it is no record of a run")
+    if schema > SCHEMA_VERSION:
+        raise RecordError(
+            f"it has schema {schema}, this version of epochmark knows up to {SCHEMA_VERSION}: "
+            "upgrade epochmark to read it"
+        )
+    while schema < SCHEMA_VERSION:
+        fields = UPGRADES[schema](fields)
+        schema += 1
+        fields["schema"] = schema
+    return fields
+
+
+def _check_meaning(record: Record) -> None:
+    """What the types alone cannot say. A contradiction is no hindrance where the record says itself
+    that there is one: it is invalid then."""
+    if record.workload.name not in WORKLOADS:
+        raise RecordError(f"it is of an unknown workload, {record.workload.name!r}")
+    if record.replay is not None and record.replay.version not in REPLAYS:
+        raise RecordError(
+            f"it has version {record.replay.version} of the replay, this version of epochmark "
+            f"knows up to {max(REPLAYS)}: upgrade epochmark to read it"
+        )
+    known = {code.value for code in FindingCode}
+    codes = [finding.code for finding in record.findings]
+    unknown = [code for code in codes if code not in known]
+    if unknown:
+        raise RecordError(f"it has an unknown finding, {unknown[0]!r}")
+    if record.failure is not None and not codes:
+        raise RecordError("it failed, and no finding says so")
+    told = FindingCode.CONTRADICTORY.value in codes
+    for problem in (shape_problems if told else contradictions)(record):
+        raise RecordError(problem)

@@ -1,0 +1,83 @@
+"""Charts as SVG and PNG, drawn by vl-convert without a browser."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from html import escape
+from typing import Any
+
+import epochmark
+from epochmark.errors import EpochmarkError
+from epochmark.report.charts import Chart, Drawing, Spec
+from epochmark.report.drawing.theme import Look, config
+from epochmark.report.text.plain import plain
+
+PNG_SCALE = 2
+"""Pixels in the file per pixel of the chart: sharp on today's screens."""
+
+
+def can_draw() -> bool:
+    """Whether the optional package that draws is installed."""
+    return importlib.util.find_spec("vl_convert") is not None
+
+
+def require_drawing() -> None:
+    """Raise ``EpochmarkError`` with advice where charts cannot be drawn."""
+    if not can_draw():
+        raise EpochmarkError(
+            "charts are drawn by the package vl-convert-python, which is not installed; "
+            "get it with: pip install 'epochmark[report]'"
+        )
+
+
+def specification(drawing: Drawing, look: Look, heading: Chart | None = None) -> Spec:
+    """The whole Vega-Lite specification; ``heading`` gives a chart that stands alone its title."""
+    drawn = _plain(drawing.spec)
+    spec: Spec = {**drawn, "config": config(look)}
+    if heading is not None:
+        made = f"training mnist-cnn, epochmark {epochmark.__version__}"
+        spec = {"vconcat": [drawn], "config": config(look)}
+        spec["title"] = {
+            "text": heading.title,
+            "subtitle": plain(", ".join(part for part in (drawing.about, made) if part)),
+            "limit": look.width,
+            "fontSize": 18,
+            "offset": 18,
+        }
+    return {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", **spec}
+
+
+def _plain(part: Any) -> Any:
+    """The specification with printable text only: a control character in a label makes the drawing
+    library abort the whole process."""
+    if isinstance(part, str):
+        return plain(part)
+    if isinstance(part, dict):
+        return {name: _plain(value) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_plain(value) for value in part]
+    return part
+
+
+def to_svg(drawing: Drawing, look: Look, heading: Chart | None = None) -> str:
+    """SVG that fits its place and tells its ``alt`` to those who cannot see it."""
+    import vl_convert
+
+    svg = _shortened(vl_convert.vegalite_to_svg(specification(drawing, look, heading)))
+    label = escape(plain(drawing.alt), quote=True)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def _shortened(svg: str) -> str:
+    """The drawing with coordinates of two decimals: a hundredth of a pixel is not seen."""
+    coordinates = re.compile(r'(?<= )(?:d|transform|x|x2|y|y2)="[^"]*"')
+    return coordinates.sub(lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
+
+
+def to_png(drawing: Drawing, look: Look, heading: Chart | None = None) -> bytes:
+    """PNG at twice the chart's size."""
+    import vl_convert
+
+    png: bytes = vl_convert.vegalite_to_png(specification(drawing, look, heading), scale=PNG_SCALE)
+    return png

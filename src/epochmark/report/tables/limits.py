@@ -1,0 +1,111 @@
+"""The limits of a machine as tables: what its processor can do, and what each engine reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from epochmark.records.machine.machine_limits import (
+    EngineLimits,
+    Limits,
+    ProcessorLimits,
+    Spread,
+    Timed,
+)
+from epochmark.report.tables.sections import Section
+from epochmark.report.text.figures import NONE, rate, shortened
+from epochmark.report.text.plain import plain
+
+ARITHMETIC_HEADER = ("arithmetic", "precision", "threads", "GFLOP/s peak", "GFLOP/s product")
+MEMORY_HEADER = ("memory", "threads", "GB/s")
+ENGINES_HEADER = (
+    "engine", "device", "GFLOP/s product", "GFLOP/s convolution", "dispatch", "input", "measured",
+)  # fmt: skip
+
+ARITHMETIC_NOTE = (
+    "peak: independent multiply-adds in registers. product: float32 matrix product by the native "
+    "kernels."
+)
+MEMORY_NOTE = "STREAM's triad, a = b + factor * c, counted as three arrays."
+ENGINES_NOTE = (
+    "Each framework's own operations with stock settings: a float32 matrix product; the second "
+    "convolution of mnist-cnn, forward, as direct arithmetic (minimal filtering may exceed the "
+    "peak); dispatch: one addition of two scalars and waiting for it; input: gathering a batch of "
+    "mnist-cnn and bringing it to the device, where training does that apart from its steps."
+)
+
+
+def limits_sections(limits: Limits) -> list[Section]:
+    """Tables of the processor's and the engines' limits: of peaks and memory the fastest
+    repetition, of all else the median."""
+    sections = []
+    if limits.processor is not None:
+        sections += list(_processor(limits))
+    if limits.engines:
+        rows = tuple(_engine_row(one) for one in limits.engines)
+        problems = [
+            f"{one.engine} on {one.device}: {plain(one.problem)}"
+            for one in limits.engines
+            if one.problem
+        ]
+        title = "What engines reach"
+        sections.append(Section(title, ENGINES_HEADER, rows, (ENGINES_NOTE, *problems)))
+    return sections
+
+
+def _processor(limits: Limits) -> Iterator[Section]:
+    processor = limits.processor
+    assert processor is not None
+    machine = limits.machine
+    cores = f"{machine.usable_cores} core{'s' if machine.usable_cores != 1 else ''}"
+    title = f"{plain(machine.cpu)}, {cores}, measured {processor.measured}"
+    peak, low_precision = limits.peak(), limits.peak("bfloat16")
+    best = [
+        f"Highest {name} peak: {rate(found.gflop_per_s.high)} GFLOP/s ({plain(found.source)})."
+        for name, found in (("float32", peak), ("bfloat16", low_precision))
+        if found is not None
+    ]
+    rows = tuple(_arithmetic_rows(processor))
+    if rows:
+        yield Section(title, ARITHMETIC_HEADER, rows, (ARITHMETIC_NOTE, *best))
+    triads = tuple(
+        (f"3 x {one.array_bytes >> 20} MiB", str(one.threads), rate(one.timed.per_s.high))
+        for one in processor.triads
+    )
+    problems = tuple(plain(problem) for problem in processor.problems)
+    yield Section("Memory bandwidth", MEMORY_HEADER, triads, (MEMORY_NOTE, *problems))
+
+
+def _arithmetic_rows(processor: ProcessorLimits) -> Iterator[tuple[str, ...]]:
+    products = {(one.instruction_set, one.threads): one for one in processor.products}
+    for one in processor.multiply_adds:
+        product = products.get((one.instruction_set, one.threads))
+        yield (
+            plain(one.instruction_set),
+            one.precision,
+            str(one.threads),
+            rate(one.timed.per_s.high),
+            _rate(product.timed.per_s if product else None),
+        )
+
+
+def _engine_row(one: EngineLimits) -> tuple[str, ...]:
+    return (
+        one.engine,
+        shortened(plain(one.device)),
+        _rate(one.product.timed.per_s if one.product else None),
+        _rate(one.convolution.per_s if one.convolution else None),
+        _microseconds(one.dispatch),
+        _microseconds(one.input),
+        one.measured[:10],
+    )
+
+
+def _microseconds(timed: Timed | None) -> str:
+    if timed is None:
+        return NONE
+    us = timed.call_s.median * 1e6
+    return f"{us:,.0f} µs" if us >= 100 else f"{us:.3g} µs"
+
+
+def _rate(spread: Spread | None) -> str:
+    return NONE if spread is None else rate(spread.median)

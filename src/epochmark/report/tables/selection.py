@@ -1,0 +1,88 @@
+"""Which runs and published figures a table shows, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+from epochmark.analysis.comparing.references import Reference
+from epochmark.errors import EpochmarkError
+from epochmark.records.record import Record, Validity
+from epochmark.report.tables.long import COLUMNS
+from epochmark.report.text.figures import device_id, device_name, machine_name
+
+VALIDITIES = (*get_args(Validity), "published")
+FIELDS = ("chip", "engine", "device", "validity")
+
+Test = Callable[[Record | Reference], bool]
+
+
+def chosen(
+    records: Sequence[Record], references: Sequence[Reference], filters: Sequence[str]
+) -> tuple[list[Record], list[Reference]]:
+    """Those that meet every filter, each written ``field=value``.
+
+    ``chip`` is met when machine or device have the value in their name, ``engine`` by its name or
+    family, ``device`` by its id or kind (``gpu``), ``validity`` by the word; published figures have
+    the validity ``published``. Case does not matter. Raises ``EpochmarkError`` for another field
+    or validity.
+    """
+    tests = [_test(text) for text in filters]
+    return (
+        [record for record in records if all(test(record) for test in tests)],
+        [reference for reference in references if all(test(reference) for test in tests)],
+    )
+
+
+def _test(text: str) -> Test:
+    field, equals, value = text.partition("=")
+    if not equals or field not in FIELDS:
+        raise EpochmarkError(
+            f"{text!r} is no filter; write FIELD=VALUE with one of: {', '.join(FIELDS)}",
+            exit_code=2,
+        )
+    wanted = value.lower()
+    if field == "validity" and wanted not in VALIDITIES:
+        raise EpochmarkError(
+            f"there is no validity {value!r}; there are: {', '.join(VALIDITIES)}", exit_code=2
+        )
+
+    def meets(one: Record | Reference) -> bool:
+        names = [name.lower() for name in _names(one)[field]]
+        return any(wanted in name if field == "chip" else wanted == name for name in names)
+
+    return meets
+
+
+def _names(one: Record | Reference) -> dict[str, list[str]]:
+    """What each filter field is compared with."""
+    if isinstance(one, Reference):
+        return {
+            "chip": [one.machine, one.device],
+            "engine": [one.framework, one.comparability.engine_family],
+            "device": [one.device_kind],
+            "validity": ["published"],
+        }
+    device = device_id(one)
+    return {
+        "chip": [machine_name(one), device_name(one), one.machine.cpu],
+        "engine": [one.engine.name, one.engine.family],
+        "device": [device, device.split(":")[0]],
+        "validity": [one.headline.validity],
+    }
+
+
+def in_order(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, Any]]:
+    """Long rows by a column, the other way round with ``-`` before it; rows without a value last.
+
+    Raises ``EpochmarkError`` for a column that is none.
+    """
+    name = column.removeprefix("-")
+    if name not in COLUMNS:
+        raise EpochmarkError(
+            f"there is no column {name!r}; there are: {', '.join(COLUMNS)}", exit_code=2
+        )
+    present = [row for row in rows if row[name] not in (None, "")]
+    missing = [row for row in rows if row[name] in (None, "")]
+    present.sort(key=lambda row: row[name], reverse=column.startswith("-"))
+    return [*present, *missing]

@@ -1,0 +1,239 @@
+"""The answer after a run: how fast, and whether to believe it, in lines of text."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+from epochmark.analysis.machine.sensed import (
+    energy_of,
+    memory_on_gpu,
+    on_battery,
+    use_of_gpu,
+    why_no_energy,
+)
+from epochmark.analysis.machine.settling import BURST_S, WINDOW_S, settled
+from epochmark.analysis.timing.headline import (
+    expected_steps,
+    steady_of,
+    steps_in,
+    steps_per_epoch,
+)
+from epochmark.analysis.timing.start_up import Clocks, clocks_of
+from epochmark.analysis.timing.statistics import (
+    MIN_INTERVAL_VALUES,
+    NANOSECONDS,
+    QUICK_BUDGET_S,
+    QUICK_EPOCHS,
+    QUICK_PRECISION,
+)
+from epochmark.records.findings import MEANING, FindingCode
+from epochmark.records.machine.tuned_settings import settings_text
+from epochmark.records.record import Record
+from epochmark.report.tables.runs import compiles_again
+from epochmark.report.text.figures import (
+    accuracy_text,
+    arithmetic_text,
+    device_id,
+    energy_text,
+    engine_text,
+    findings_text,
+    images_text,
+    proof_text,
+    seconds_text,
+    validity_text,
+)
+
+_LABEL_WIDTH = 14
+TOLD_TIDYING_S = 0.25
+"""Less than that after the training is no news."""
+
+
+def answer_lines(record: Record) -> list[str]:
+    """The answer to "how fast, and can it be believed", each fact on a line of its own."""
+    lines = [_title(record), ""]
+    lines += [f"  {label:<{_LABEL_WIDTH}} {text}" for label, text in _facts(record)]
+    for finding in record.findings:
+        meaning = MEANING[FindingCode(finding.code)]
+        lines += [
+            "",
+            f"  {finding.code}: {meaning.title}",
+            f"    {finding.detail}",
+            f"    What to do: {meaning.remedy}.",
+        ]
+    return lines
+
+
+def short_answer(record: Record) -> str:
+    """The same in one line."""
+    variant = "".join(f", {departure}" for departure in record.workload.variant)
+    name = f"{engine_text(record)} on {device_id(record)}{variant}"
+    steady = record.headline.steady_epoch_s
+    speed = "" if steady is None else f"{seconds_text(steady)} per epoch, "
+    return f"{name}: {speed}{validity_text(record)}"
+
+
+def _title(record: Record) -> str:
+    run, engine = record.workload, record.engine
+    variant = f" ({', '.join(run.variant)})" if run.variant else ""
+    where = device_id(record)
+    settings = [engine.settings[name] for name in ("instruction_set",) if name in engine.settings]
+    if "threads" in engine.settings:
+        count = engine.settings["threads"]
+        settings.insert(0, f"{count} thread{'s' if count != '1' else ''}")
+    detail = ", ".join([record.machine.cpu if where == "cpu" else where, *settings])
+    return f"{run.name} v{run.version}{variant}: {engine_text(record)} on {where} ({detail})"
+
+
+def _facts(record: Record) -> list[tuple[str, str]]:
+    headline = record.headline
+    facts: list[tuple[str, str]] = []
+    if headline.steady_epoch_s is not None:
+        facts.append(("steady epoch", _steady_text(record)))
+    facts += [("settling", text) for text in _settling_text(record)]
+    if headline.elapsed_s is not None:
+        work = (
+            f"{record.workload.max_steps} steps"
+            if record.workload.max_steps is not None
+            else f"{record.workload.epochs} epochs"
+        )
+        facts.append(("elapsed", f"{seconds_text(headline.elapsed_s)} for {work}"))
+    if headline.projected_elapsed_s is not None:
+        facts.append(("projected", _projected_text(record)))
+    facts += _clock_facts(clocks_of(record))
+    if headline.images_per_s is not None:
+        facts.append(("images/s", images_text(record)))
+        facts.append(("arithmetic", arithmetic_text(record)))
+    if headline.test_accuracy is not None:
+        facts.append(("test accuracy", accuracy_text(record)))
+    if record.peak_memory_bytes is not None:
+        facts.append(("peak memory", f"{record.peak_memory_bytes / 2**20:,.0f} MiB"))
+    facts += _power_facts(record)
+    seen = record.timing.launcher
+    if seen is not None and seen.absent_s:
+        facts.append(
+            ("not watched", f"{seconds_text(seen.absent_s)}: epochmark was stopped itself")
+        )
+    if record.engine.tuned_settings is not None:
+        facts.append(("tuned settings", settings_text(record.engine.tuned_settings)))
+    if record.failure is not None:
+        facts.append(("versions", _versions_text(record)))
+    facts.append(("validity", _validity_text(record)))
+    return facts
+
+
+def _settling_text(record: Record) -> Iterator[str]:
+    """Burst and settled speed of a run that was to settle."""
+    if not record.workload.settle:
+        return
+    found = settled(record.timing.laps, steps_per_epoch(record.workload))
+    if found is None:
+        yield "it ended before both a burst and a settled speed were seen"
+        return
+    yield (
+        f"after {found.after_s / 60:.0f} min at {found.ratio:.2f} of the burst speed "
+        f"({seconds_text(found.burst.interval.median)} per epoch in the first {BURST_S:.0f} s, "
+        f"{seconds_text(found.settled.interval.median)} in the last {WINDOW_S:.0f} s)"
+    )
+
+
+def _power_facts(record: Record) -> list[tuple[str, str]]:
+    """Energy, from what it was measured, and a battery; of a run whose sensors were asked."""
+    if record.sensors is None or record.outcome == "failed":
+        return []
+    energies = energy_of(record)
+    facts = [("energy", energy_text(energy)) for energy in energies]
+    if not energies:
+        facts = [("energy", f"not measured: {why_no_energy(record)}")]
+    facts += [("GPU use", text) for text in _gpu_use(record)]
+    if on_battery(record):
+        facts.append(("power", "battery: many machines are slower on it than on mains"))
+    return facts
+
+
+def _gpu_use(record: Record) -> Iterator[str]:
+    """How busy its driver saw the GPU that trained, and what the worker held of its memory."""
+    for series in use_of_gpu(record):
+        text = f"{series.scope}: {statistics.median(series.values):.0f} % busy"
+        held = memory_on_gpu(record)
+        yield text if held is None else f"{text}, {held / 2**20:,.0f} MiB held by the worker"
+
+
+def _projected_text(record: Record) -> str:
+    """What a whole run would take, from a quick one; and whether that ended before it knew."""
+    headline, steady = record.headline, steady_of(record)
+    low, high = headline.projected_elapsed_low_s, headline.projected_elapsed_high_s
+    notes = [
+        f"95 % interval: {seconds_text(low)} to {seconds_text(high)}",
+        f"from {steps_in(record.timing.laps):,} of {expected_steps(record.workload):,} steps",
+    ]
+    if steady is not None and steady.half_width > QUICK_PRECISION and _ran_out(record):
+        notes.append(f"its time ended with the steady epoch known to {steady.half_width:.1%}")
+    if steady is not None and not steady.epoch_end_seen:
+        notes.append("epoch end not seen")
+    epochs = f"{seconds_text(headline.projected_elapsed_s)} for {record.workload.epochs} epochs"
+    return f"{epochs}, projected ({', '.join(notes)})"
+
+
+def _ran_out(record: Record) -> bool:
+    """Whether a quick run ended because its time was over: at another lap it knew enough."""
+    laps = record.timing.laps
+    epochs = steps_in(laps) / steps_per_epoch(record.workload)
+    return epochs >= QUICK_EPOCHS or laps[-1].end_ns >= QUICK_BUDGET_S * NANOSECONDS
+
+
+def _clock_facts(clocks: Clocks) -> list[tuple[str, str]]:
+    """What comes before steady speed: start-up, and the first step or the first epoch's excess."""
+    facts = []
+    if clocks.startup_s is not None:
+        facts.append(
+            ("start-up", f"{seconds_text(clocks.startup_s)} before the clock: import, data, model")
+        )
+    if clocks.first_step_s is not None:
+        text = f"{seconds_text(clocks.first_step_s)}, compilation included"
+        if compiles_again(clocks):
+            text += f"; first smaller batch {seconds_text(clocks.smaller_batch_s)} more"
+        facts.append(("first step", text))
+    elif clocks.warm_up_excess_s:
+        text = f"{seconds_text(clocks.warm_up_excess_s)} more than at steady speed"
+        facts.append(("first epoch", text))
+    if clocks.tidying_s is not None and clocks.tidying_s >= TOLD_TIDYING_S:
+        text = f"{seconds_text(clocks.tidying_s)} after the last epoch until fit returned"
+        facts.append(("tidying up", f"{text}, part of elapsed"))
+    return facts
+
+
+def _steady_text(record: Record) -> str:
+    steady = steady_of(record)
+    if steady is None:
+        return "-"
+    interval, units = steady.interval, f"{steady.unit}s"
+    text = f"{seconds_text(interval.median)} per epoch"
+    if interval.count == 1:
+        return f"{text} (one {steady.unit} only: no spread)"
+    meaning = "95 % interval" if interval.count >= MIN_INTERVAL_VALUES else "all"
+    notes = [
+        f"{meaning}: {seconds_text(interval.low)} to {seconds_text(interval.high)}",
+        f"{'median' if steady.unit == 'epoch' else 'mean'} of {interval.count} {units}",
+    ]
+    if steady.warm_up_units:
+        notes.append(f"{steady.warm_up_s:.1f} s of warm-up left out")
+    if not steady.epoch_end_seen:
+        notes.append("epoch end not seen")
+    return f"{text} ({', '.join(notes)})"
+
+
+def _versions_text(record: Record) -> str:
+    """What a failure must be looked up with."""
+    versions = {**record.engine.versions, "Python": record.engine.python}
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _validity_text(record: Record) -> str:
+    headline = record.headline
+    if headline.validity != "valid":
+        return f"{headline.validity}: {findings_text(record)}"
+    proven = f"all work was done, on {', '.join(record.device.observed)}; {proof_text(record)}"
+    if record.findings:
+        return f"{headline.validity} ({findings_text(record)}): {proven}"
+    return f"{headline.validity}: {proven}"

@@ -1,0 +1,79 @@
+"""A comparison in sentences, with no more digits than the figures carry."""
+
+from __future__ import annotations
+
+import math
+
+from epochmark.analysis.comparing.comparison import Comparison, Side
+from epochmark.analysis.timing.statistics import Interval
+
+MAX_DECIMALS = 2
+"""Of a ratio: the spread inside two runs does not know how far a third run would be from them."""
+SECONDS_DIGITS = 4
+"""Of an epoch's seconds, at most."""
+
+
+def comparison_lines(comparison: Comparison) -> list[str]:
+    """The verdict in one sentence, then both figures, reasons and differences."""
+    lines = [verdict_text(comparison), ""]
+    lines += [_side_text(side) for side in (comparison.faster, comparison.slower)]
+    if comparison.reasons:
+        lines += ["", "Not comparable:", *(f"  - {reason}" for reason in comparison.reasons)]
+    if comparison.differences:
+        lines += ["", "Also different, and possible causes:"]
+        lines += [f"  - {difference}" for difference in comparison.differences]
+    return lines
+
+
+def verdict_text(comparison: Comparison) -> str:
+    """``A is 1.83 times as fast as B (95 % interval 1.79 to 1.88)``, or why not."""
+    faster, slower = comparison.faster, comparison.slower
+    if comparison.verdict == "not comparable" or comparison.ratio is None:
+        return f"{faster.name} and {slower.name} are not comparable"
+    decimals = decimals_of(comparison.ratio, MAX_DECIMALS)
+    exact = comparison.faster.exact_bounds or comparison.slower.exact_bounds
+    meaning = "anything from" if exact else "95 % interval"
+    interval = f"{meaning} {_bounds_text(comparison.ratio, decimals)}"
+    if comparison.verdict == "alike":
+        return f"{faster.name} and {slower.name} cannot be told apart ({interval})"
+    ratio = _rounded(comparison.ratio.median, decimals)
+    return f"{faster.name} is {ratio} times as fast as {slower.name} ({interval})"
+
+
+def decimals_of(interval: Interval, most: int) -> int:
+    """Decimals that an interval carries, below zero for tens and hundreds: down to the first digit
+    of half its width, but so that its lower bound does not become zero by that."""
+    half = (interval.high - interval.low) / 2
+    carried = most if half <= 0 else min(most, _decimals_to_first_digit(half))
+    coarsest = min(0, _decimals_to_first_digit(interval.low))
+    return max(carried, coarsest)
+
+
+def _decimals_to_first_digit(value: float) -> int:
+    return -math.floor(math.log10(value))
+
+
+def _rounded(value: float, decimals: int) -> str:
+    return f"{round(value, decimals):,.{max(0, decimals)}f}"
+
+
+def _bounds_text(interval: Interval, decimals: int) -> str:
+    """The bounds, rounded outwards so that they still hold what they held."""
+    scale = 10.0**decimals
+    low, high = math.floor(interval.low * scale) / scale, math.ceil(interval.high * scale) / scale
+    return f"{_rounded(low, decimals)} to {_rounded(high, decimals)}"
+
+
+def _side_text(side: Side) -> str:
+    interval = side.steady_epoch
+    if interval is None:
+        return f"{side.name}: no steady epoch; {side.key}, on {side.device}"
+    if isinstance(side.machine, str):
+        figure = f"{interval.median:g} s"
+        bounds = f"published; stands for {interval.low:g} to {interval.high:g} s"
+    else:
+        most = _decimals_to_first_digit(interval.median) + SECONDS_DIGITS - 1
+        decimals = decimals_of(interval, most)
+        figure = f"{_rounded(interval.median, decimals)} s"
+        bounds = f"{_bounds_text(interval, decimals)} s"
+    return f"{side.name}: {figure} per epoch ({bounds}); {side.key}, on {side.device}"

@@ -1,0 +1,56 @@
+"""An explanation in lines of text, and as a document for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from epochmark.records.record import Record
+from epochmark.report.explanations import Explanation, Question
+from epochmark.report.text.answer import short_answer
+
+TITLES: dict[Question, str] = {
+    "trust": "Can it be believed?",
+    "time": "Where the time goes",
+    "limit": "What holds it back",
+    "setting": "How it was set up",
+    "unknown": "Not known yet",
+}
+NOTHING = "No rule has anything to say about this run."
+
+
+def explanation_lines(record: Record, explanations: Sequence[Explanation]) -> list[str]:
+    """The run in a line, then sentences by question, then what to try."""
+    lines = [f"{short_answer(record)} (record {record.id[:8]})"]
+    for question, group in groupby(explanations, key=lambda one: one.rule.question):
+        lines += ["", TITLES[question], *(f"  {one.said.sentence}" for one in group)]
+    advice = advice_of(explanations)
+    if advice:
+        lines += ["", "What to try", *(f"  - {one}" for one in advice)]
+    return lines if explanations else [*lines, "", NOTHING]
+
+
+def advice_of(explanations: Sequence[Explanation]) -> list[str]:
+    """Every advice once, in order."""
+    given = (one.said.advice for one in explanations)
+    return list(dict.fromkeys(advice for advice in given if advice is not None))
+
+
+def explanation_document(record: Record, explanations: Sequence[Explanation]) -> dict[str, Any]:
+    """The same with the rule and the figures behind every sentence."""
+    return {
+        "id": record.id,
+        "engine": record.engine.name,
+        "validity": record.headline.validity,
+        "explanations": [
+            {
+                "rule": one.rule.name,
+                "question": one.rule.question,
+                "sentence": one.said.sentence,
+                "figures": one.said.figures,
+                "advice": one.said.advice,
+            }
+            for one in explanations
+        ],
+    }

@@ -1,0 +1,174 @@
+"""The cells of a record that more than one table shows, with no more digits than they carry."""
+
+from __future__ import annotations
+
+from epochmark.analysis.machine.arithmetic import ceiling_of, direct_gflop_per_s, share_of_peak
+from epochmark.analysis.machine.sensed import Energy
+from epochmark.analysis.timing.headline import learning_is_judged, replay_verdict
+from epochmark.records.record import Record
+
+NONE = "-"
+"""Stands where a run did not come so far."""
+
+LONGEST_NAME = 40
+"""Characters of a label or a machine's name in tables of text."""
+
+_FIGURES = (
+    "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU",
+    "batch", "ms/step", "GFLOP/s", "GB/s", "of peak", "threads", "dispatch",
+    "input",
+)  # fmt: skip
+
+
+def is_figure(column: str) -> bool:
+    """Whether the column under this heading holds figures: aligned right, never broken."""
+    return column.startswith(_FIGURES)
+
+
+def seconds_text(seconds: float | None) -> str:
+    """Seconds with three or four significant digits and the unit; a dash for None."""
+    return NONE if seconds is None else f"{bare_seconds(seconds)} s"
+
+
+def bare_seconds(seconds: float | None) -> str:
+    """The same without the unit, for a column that names it."""
+    if seconds is None:
+        return NONE
+    if seconds >= 1000:
+        return f"{seconds:,.0f}"
+    if seconds < 0.01:
+        return f"{seconds:.3g}" if seconds > 1e-6 else "0"
+    decimals = 1 if seconds >= 100 else 2 if seconds >= 1 else 3
+    return f"{seconds:.{decimals}f}"
+
+
+def interval_text(record: Record) -> str:
+    """The steady epoch's interval in seconds (``11.8 to 12.3``)."""
+    low, high = record.headline.steady_epoch_low_s, record.headline.steady_epoch_high_s
+    return NONE if low is None else f"{bare_seconds(low)} to {bare_seconds(high)}"
+
+
+def images_text(record: Record) -> str:
+    """Images per second (``12,345``)."""
+    images = record.headline.images_per_s
+    return NONE if images is None else f"{images:,.0f}"
+
+
+def energy_text(energy: Energy) -> str:
+    """Joules per epoch with what they cover and who told them; three digits, sensors carry no
+    more."""
+    joules = float(f"{energy.joules_per_epoch:.3g}")
+    return (
+        f"{joules:,.10g} J per epoch: {energy.scope}, {energy.watts:.3g} W "
+        f"({energy.source}, {energy.lasted_s:.0f} s)"
+    )
+
+
+def percent(share: float) -> str:
+    """``84%``; below one percent with a digit more."""
+    return f"{share:.0%}" if share >= 0.01 or not share else f"{share:.1%}"
+
+
+def rate(gflop_per_s: float) -> str:
+    """GFLOP/s with two or three digits, without the unit."""
+    return f"{gflop_per_s:,.0f}" if gflop_per_s >= 10 else f"{gflop_per_s:.2g}"
+
+
+def arithmetic_text(record: Record) -> str:
+    """The speed as direct arithmetic, and its share of the processor's peak where that is known;
+    empty without a speed."""
+    reached = direct_gflop_per_s(record, record.headline.images_per_s)
+    if reached is None:
+        return ""
+    text = f"{rate(reached)} GFLOP/s, counted as direct arithmetic"
+    ceiling, share = ceiling_of(record), share_of_peak(record)
+    if ceiling is None or share is None:
+        return text
+    over = " (direct-arithmetic equivalent)" if share > 1 else ""
+    busy = "" if record.limits is None or record.limits.steady else "; measured while it was busy"
+    return (
+        f"{text}: {percent(share)} of the peak{over}, {rate(ceiling.gflop_per_s)} GFLOP/s "
+        f"({ceiling.source}{busy})"
+    )
+
+
+def accuracy_text(record: Record) -> str:
+    """Test accuracy in percent (``99.03%``)."""
+    accuracy = record.headline.test_accuracy
+    return NONE if accuracy is None else f"{accuracy:.2%}"
+
+
+def findings_text(record: Record) -> str:
+    """Codes of all findings (``loss-flat, parity-failed``), empty for none."""
+    return ", ".join(finding.code for finding in record.findings)
+
+
+def validity_text(record: Record) -> str:
+    """Validity with the findings behind it: ``invalid (loss-flat)``."""
+    findings = findings_text(record)
+    validity = record.headline.validity
+    return f"{validity} ({findings})" if findings else validity
+
+
+def proof_text(record: Record) -> str:
+    """What was held against what in a run whose work is right, and what was not."""
+    verdict = replay_verdict(record)
+    error = f"{verdict.max_error:.1e}" if verdict else "?"
+    parts = [
+        f"ten replayed steps agree with the float64 losses to {error} ({record.precision.observed})"
+    ]
+    found = record.continuation
+    if found is not None and found.single is not None and found.repeated is not None:
+        steps = len(found.single.losses) + (found.repeated_steps or 0)
+        errors = [*found.single.update_errors.values(), *found.repeated.update_errors.values()]
+        worst = max((error for error in errors if error is not None), default=0.0)
+        parts.append(f"{steps} further steps of the timed code to {worst:.1e} of each update")
+    else:
+        parts.append("that the timed code made the same steps was not looked at")
+    if learning_is_judged(record):
+        parts.append("loss and accuracy are what correct training gives")
+    else:
+        parts.append(
+            "loss and accuracy were not judged: they are known of whole epochs in float32 "
+            "at the workload's batch only"
+        )
+    return "; ".join(parts)
+
+
+def machine_name(record: Record) -> str:
+    """What the user calls the machine or the run, else its model, else its processor."""
+    return record.label or record.machine.model or record.machine.cpu
+
+
+def run_in_words(record: Record) -> str:
+    """Which run, by what sets it apart (``torch on cpu, tuned, AMD EPYC``), and whether it is to be
+    doubted."""
+    tuning = [record.engine.tuning] if record.engine.tuning != "stock" else []
+    parts = [f"{record.engine.name} on {device_id(record)}", *tuning, *record.workload.variant]
+    doubt = [validity_text(record)] if record.headline.validity != "valid" else []
+    return ", ".join([*parts, shortened(device_name(record)), *doubt])
+
+
+def device_name(record: Record) -> str:
+    """The device that trained: the processor's name for ``cpu``, else as the engine tells it."""
+    device = record.device
+    if device_id(record) == "cpu":
+        return record.machine.cpu
+    return device.resolved_description or device_id(record)
+
+
+def engine_text(record: Record) -> str:
+    """The engine, and whether it was tuned."""
+    name = record.engine.name
+    return name if record.engine.tuning == "stock" else f"{name} {record.engine.tuning}"
+
+
+def device_id(record: Record) -> str:
+    """The resolved device, or the requested one where the run did not come so far."""
+    return record.device.resolved or record.device.requested
+
+
+def shortened(name: str) -> str:
+    """A name in a table that people read, cut where it would break the table; records, CSV and JSON
+    have it whole."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

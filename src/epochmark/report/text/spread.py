@@ -1,0 +1,49 @@
+"""What repeated runs say beyond a single one: the spread within runs and between them, apart."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
+from epochmark.analysis.timing.headline import steady_of
+from epochmark.analysis.timing.statistics import SteadyEpoch
+from epochmark.records.record import Record
+from epochmark.report.text.figures import device_id, engine_text, seconds_text
+
+Way = tuple[str, str, ComparabilityKey]
+
+
+def spread_lines(records: Sequence[Record]) -> list[str]:
+    """A line for each engine and device that ran more than once. Only valid runs count."""
+    ways: dict[Way, list[Record]] = {}
+    for record in records:
+        way = (engine_text(record), device_id(record), key_of(record))
+        ways.setdefault(way, []).append(record)
+    return [_line(way, members) for way, members in ways.items() if len(members) > 1]
+
+
+def _line(way: Way, records: Sequence[Record]) -> str:
+    name = ", ".join((f"{way[0]} on {way[1]}", *way[2].variant))
+    steady = [steady_of(record) for record in records if record.headline.validity == "valid"]
+    known = [one for one in steady if one is not None]
+    left_out = len(records) - len(known)
+    note = f"; {left_out} not valid and left out" if left_out else ""
+    if len(known) < 2:
+        return f"{name}: no spread between runs, since {len(known)} of {len(records)} are valid"
+    middle = statistics.median(one.interval.median for one in known)
+    return (
+        f"{name}: {seconds_text(middle)} per epoch, median of {len(known)} runs "
+        f"(within a run ±{_within(known):.1%}, between runs ±{_between(known):.1%}{note})"
+    )
+
+
+def _within(runs: Sequence[SteadyEpoch]) -> float:
+    """Half the interval of the typical run, as a share of its steady epoch."""
+    return statistics.median(one.half_width for one in runs)
+
+
+def _between(runs: Sequence[SteadyEpoch]) -> float:
+    """Half the range of the runs' steady epochs, as a share of their median."""
+    figures = [one.interval.median for one in runs]
+    return (max(figures) - min(figures)) / 2 / statistics.median(figures)

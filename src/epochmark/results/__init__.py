@@ -1,1 +1,0 @@
-"""Records of runs: their schema, the files that hold them, and what is derived from them."""
