@@ -134,7 +134,7 @@ def _stated(value: Any) -> Any:
     ("content", "reason"),
     [
         (b'{"label": "\xff"}', "not text in UTF-8: it has a byte 0xff"),
-        (b"\xff\xfe{\0}\0", "not valid JSON"),
+        (b"\xff\xfe{\0}\0", "not text in UTF-8: it has a byte 0xff"),
         (b'{"label": "\\ud800"}', "not valid JSON"),
         (b'{"label": 01}', "not valid JSON"),
         (b"[" * 100_000, "nested too deeply"),

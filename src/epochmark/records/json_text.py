@@ -24,13 +24,18 @@ def parsed(document: bytes) -> Any:
     """The value of a JSON text. Raises ``RecordError``."""
     try:
         return msgspec.json.decode(document)
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise RecordError(f"it is not text in UTF-8: it has a byte 0x{byte:02x}") from error
     except RecursionError as error:
         raise RecordError("it is nested too deeply") from error
-    except msgspec.MsgspecError as error:
-        raise RecordError(f"it is not valid JSON: {error}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RecordError(_not_text(document) or f"it is not valid JSON: {error}") from error
+
+
+def _not_text(document: bytes) -> str | None:
+    try:
+        document.decode()
+    except UnicodeDecodeError as error:
+        return f"it is not text in UTF-8: it has a byte 0x{document[error.start]:02x}"
+    return None
 
 
 def to_json(value: Any, indent: int | None = None) -> bytes:
