@@ -32,7 +32,7 @@ format: $(VENV)/developing  ## put the code into the project's format
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/developing  ## write the generated parts of docs/
-	$(BIN)/python tools/write_docs.py
+	$(BIN)/python -m tools.write_docs
 
 wheel: $(VENV)/developing  ## build a wheel that installs without a compiler, and the sdist, into dist/
 	$(BIN)/python tools/build_wheel.py

@@ -16,8 +16,8 @@ from epochmark.datasets import get_mnist
 from epochmark.engines import get_engine
 from epochmark.hardware.counters import open_counters
 from epochmark.hardware.machine import describe_machine, machine_id
+from epochmark.judge.results import ResultFiles
 from epochmark.records.record import Record
-from epochmark.records.store import ResultFiles
 from epochmark.worker.protocol import Report
 
 

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from epochmark import __version__
+from epochmark._version import __version__
 from epochmark.datasets import get_mnist, read_idx_folder
 from epochmark.engines import Settings, get_engine
 from epochmark.native import kernel_version

@@ -5,10 +5,10 @@
 Prints the table of docs/performance.md. Needs a machine that nothing else uses, for about fifteen
 minutes. Engines are compared in short runs, each in a fresh worker process, native and the other
 turn about (ABBA), so that a machine whose speed drifts hits both alike; the ratio is the median
-over the pairs with its 95 % interval (``analysis/timing/statistics.py``). A step's time is the median of
-the laps inside the run, its warm-up left out. Beside keras-tensorflow as its users write it stand
-torch, jax and keras-tensorflow itself, as far as they are ready here, in their fastest float32
-settings: those that ``epochmark run ENGINE --tuning tuned`` has found on this machine, else
+over the pairs with its 95 % interval (``analysis.timing.statistics``). A step's time is the median
+of the laps inside the run, its warm-up left out. Beside keras-tensorflow as its users write it
+stand torch, jax and keras-tensorflow itself, as far as they are ready here, in their fastest
+float32 settings: those that ``epochmark run ENGINE --tuning tuned`` has found on this machine, else
 searched first.
 """
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from epochmark.analysis.comparing.references import load_references
-from epochmark.records.store import ResultFiles
+from epochmark.judge.results import ResultFiles
 from epochmark.report.page import report_page
 from epochmark.report.subject import subject_of
 from tests.report.samples import mixed_records

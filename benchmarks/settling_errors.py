@@ -10,7 +10,7 @@ import math
 import random
 import statistics
 
-from epochmark.analysis.machine.settling import LIMIT_S, MIN_S, is_steady, settled
+from epochmark.analysis.timing.settling import LIMIT_S, MIN_S, is_steady, settled
 from epochmark.records.record import Lap
 
 RUNS = 40

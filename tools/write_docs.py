@@ -1,12 +1,13 @@
-"""Write the generated parts of docs/: the record's JSON Schema, findings, rules, requirements,
-tunables.
+"""Write the generated parts of docs/: the record's JSON Schema, and tables of rooms, findings, rules,
+requirements and tunables.
 
-``python tools/write_docs.py`` (``make docs``); ``tests/unit/test_docs.py`` holds them up to date.
+``python -m tools.write_docs`` (``make docs``); ``tests/unit/test_docs.py`` holds them up to date.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,10 @@ from epochmark.engines import Requirements, get_engine
 from epochmark.records.findings import MEANING
 from epochmark.records.record import SCHEMA_VERSION, Record
 from epochmark.report.explanations import all_rules
+from tools import rooms
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMA_FILE = DOCS / "record.schema.json"
-FINDINGS_FILE = DOCS / "measurement.md"
-BEGIN = "<!-- findings: written by tools/write_docs.py -->\n"
-END = "<!-- end of findings -->\n"
-RULES_BEGIN = "<!-- rules: written by tools/write_docs.py -->\n"
-RULES_END = "<!-- end of rules -->\n"
-ENGINES_FILE = DOCS / "engines.md"
-REQUIREMENTS_BEGIN = "<!-- requirements: written by tools/write_docs.py -->\n"
-REQUIREMENTS_END = "<!-- end of requirements -->\n"
-TUNABLES_BEGIN = "<!-- tunables: written by tools/write_docs.py -->\n"
-TUNABLES_END = "<!-- end of tunables -->\n"
 
 
 def record_schema() -> dict[str, Any]:
@@ -73,24 +65,10 @@ def findings_table() -> str:
     )
 
 
-def with_findings(page: str) -> str:
-    """The page with the table of findings between its marks."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}{findings_table()}{END}{after}"
-
-
 def rules_table() -> str:
     """Every rule of ``epochmark explain`` as a row of a Markdown table."""
     rows = [f"| `{rule.name}` | {rule.says_when} | {rule.reason} |" for rule in all_rules()]
     return "\n".join(["| rule | speaks when | why |", "|---|---|---|", *rows, ""])
-
-
-def with_rules(page: str) -> str:
-    """The page with the table of rules between its marks."""
-    before, rest = page.split(RULES_BEGIN)
-    _, after = rest.split(RULES_END)
-    return f"{before}{RULES_BEGIN}{rules_table()}{RULES_END}{after}"
 
 
 def requirements_table() -> str:
@@ -126,13 +104,6 @@ def _requirements_row(row: Requirements, engines: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def with_requirements(page: str) -> str:
-    """The page with the requirements table between its marks."""
-    before, rest = page.split(REQUIREMENTS_BEGIN)
-    _, after = rest.split(REQUIREMENTS_END)
-    return f"{before}{REQUIREMENTS_BEGIN}{requirements_table()}{REQUIREMENTS_END}{after}"
-
-
 def tunables_table() -> str:
     """Every setting that tuned mode may change, engine by engine, in the order of the search."""
     rows = [
@@ -148,20 +119,31 @@ def tunables_table() -> str:
     return "\n".join([*rows, ""])
 
 
-def with_tunables(page: str) -> str:
-    """The page with the table of tunables between its marks."""
-    before, rest = page.split(TUNABLES_BEGIN)
-    _, after = rest.split(TUNABLES_END)
-    return f"{before}{TUNABLES_BEGIN}{tunables_table()}{TUNABLES_END}{after}"
+GENERATED: dict[str, dict[str, Callable[[], str]]] = {
+    "architecture.md": {"rooms": rooms.picture},
+    "measurement.md": {"findings": findings_table, "rules": rules_table},
+    "engines.md": {"requirements": requirements_table, "tunables": tunables_table},
+}
+"""By page and by name, what stands between its marks there."""
+
+
+def written(page: str, text: str) -> str:
+    """The text of a page with its generated parts as they are now."""
+    for name, table in GENERATED[page].items():
+        begin = f"<!-- {name}: written by tools/write_docs.py -->\n"
+        end = f"<!-- end of {name} -->\n"
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = f"{before}{begin}{table()}{end}{after}"
+    return text
 
 
 def main() -> None:
     """Write all of them."""
     SCHEMA_FILE.write_text(schema_text(), "utf-8")
-    page = FINDINGS_FILE.read_text("utf-8")
-    FINDINGS_FILE.write_text(with_rules(with_findings(page)), "utf-8")
-    page = ENGINES_FILE.read_text("utf-8")
-    ENGINES_FILE.write_text(with_tunables(with_requirements(page)), "utf-8")
+    for page in GENERATED:
+        file = DOCS / page
+        file.write_text(written(page, file.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

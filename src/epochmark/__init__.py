@@ -8,6 +8,8 @@ This module, ``worker``, ``engines``, ``workloads`` and ``native`` also run insi
 interpreters: Python 3.9 syntax, standard library, numpy and the engine's own framework only.
 """
 
+from epochmark._version import __version__
+
 TYPE_CHECKING = False  # typing's own is not asked: see __main__.py
 if TYPE_CHECKING:
     from epochmark.api import (
@@ -23,12 +25,11 @@ if TYPE_CHECKING:
         write_report,
     )
 
-__version__ = "0.1.0"
-
 __all__ = [
     "Checked",
     "EpochmarkError",
     "Record",
+    "__version__",
     "check",
     "export_results",
     "import_results",

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from epochmark.errors import EpochmarkError
 from epochmark.judge.check import Checked, check_record
+from epochmark.judge.reading import decode_record
+from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import MAX_BUNDLE_BYTES, documents_in, encode_bundle
 from epochmark.records.digest import is_intact
+from epochmark.records.files import write_atomically
 from epochmark.records.json_text import RecordError, parsed
 from epochmark.records.record import Machine, Record
-from epochmark.records.store import ResultFiles, write_atomically
-from epochmark.records.upgrades import decode_record
 from epochmark.report.tables.long import long_rows
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from epochmark.bench.interpreters.importable import with_our_package
 from epochmark.bench.interpreters.interpreter import Interpreter, find_interpreter
+from epochmark.bench.process.importable import with_our_package
 from epochmark.bench.request import RunRequest, public_engines
 from epochmark.bench.session import Measured, measure
 from epochmark.engines import get_engine

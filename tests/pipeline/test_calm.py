@@ -13,10 +13,11 @@ from epochmark.bench.watching import preflight
 from epochmark.cli import app
 from epochmark.hardware.counters import open_counters
 from epochmark.judge.disturbances import disturbances
+from epochmark.judge.reading import decode_record
 from epochmark.judge.validity import judge
 from epochmark.records.record import Calm, Lap, Record, WatchingCost
 from epochmark.records.store import FOLDER_VARIABLE
-from epochmark.records.upgrades import decode_record, encode_record
+from epochmark.records.upgrades import encode_record
 from tests.pipeline.conftest import MeasureFake
 from tests.pipeline.program import Program
 

@@ -15,7 +15,7 @@ import pytest
 
 from epochmark.bench.request import public_engines
 from epochmark.hardware.machine import usable_cores
-from epochmark.records.upgrades import decode_record
+from epochmark.judge.reading import decode_record
 from tests.pipeline.program import Program
 
 

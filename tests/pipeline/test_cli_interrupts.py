@@ -361,7 +361,7 @@ INTERRUPTED_WHILE_SAVING = """
 import os
 import signal
 
-from epochmark.records.store import ResultFiles
+from epochmark.judge.results import ResultFiles
 
 save = ResultFiles.save
 

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from epochmark.cli._progress import PLAIN_INTERVAL_S
-from epochmark.records.upgrades import decode_record
+from epochmark.judge.reading import decode_record
 from tests.pipeline.program import SAMPLES, TIMEOUT_S, Program, read_until
 
 CAPABLE = {"TERM": "xterm-256color", "COLUMNS": None, "CI": None, "NO_COLOR": None}

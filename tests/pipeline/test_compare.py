@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from epochmark.judge.reading import decode_record
 from epochmark.records.digest import sealed
-from epochmark.records.upgrades import decode_record, encode_record
+from epochmark.records.upgrades import encode_record
 from tests.pipeline.program import Program
 from tests.pipeline.test_calm import with_epochs
 

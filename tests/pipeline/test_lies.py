@@ -21,9 +21,9 @@ from epochmark.bench.session import measure
 from epochmark.engines import get_engine
 from epochmark.hardware.machine import describe_machine
 from epochmark.judge.check import check_record
+from epochmark.judge.results import ResultFiles
 from epochmark.records.digest import sealed
 from epochmark.records.record import Record
-from epochmark.records.store import ResultFiles
 from epochmark.records.upgrades import encode_record
 from epochmark.report.text.answer import answer_lines
 from epochmark.workloads.mnist_files import TEST_LABELS, TRAIN_IMAGES, IdxFile

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from epochmark.judge import disturbances
-from epochmark.records.upgrades import decode_record, encode_record
+from epochmark.judge.reading import decode_record
+from epochmark.records.upgrades import encode_record
 from epochmark.report.text.answer import answer_lines
 from tests.pipeline.conftest import MeasureFake
 

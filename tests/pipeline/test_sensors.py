@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from epochmark.analysis.machine import settling
+from epochmark.analysis.timing import settling
 from epochmark.hardware.sensors import Channel, Sensor, all_sensors
-from epochmark.records.upgrades import decode_record, encode_record
+from epochmark.judge.reading import decode_record
+from epochmark.records.upgrades import encode_record
 from tests.pipeline.conftest import MeasureFake
 from tests.pipeline.program import Program
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from epochmark.records.store import FOLDER_VARIABLE, ResultFiles
+from epochmark.judge.results import ResultFiles
+from epochmark.records.store import FOLDER_VARIABLE
 
 
 @pytest.fixture

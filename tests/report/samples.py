@@ -13,6 +13,7 @@ import msgspec
 
 from epochmark.analysis.timing.headline import headline_of
 from epochmark.engines.fake import TYPICAL_LOSSES
+from epochmark.judge.reading import decode_record
 from epochmark.records.digest import sealed
 from epochmark.records.findings import FindingCode
 from epochmark.records.machine.machine_limits import (
@@ -24,7 +25,6 @@ from epochmark.records.machine.machine_limits import (
     Triad,
 )
 from epochmark.records.record import Epoch, Failure, Finding, Lap, Machine, Record, Replay
-from epochmark.records.upgrades import decode_record
 from epochmark.workloads import MNIST_CNN, parity
 
 REAL = Path(__file__).parents[1] / "records" / "native-2-epochs.json"

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 import epochmark
 from epochmark.cli import app
+from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import sum_of_records
 from epochmark.records.digest import digest_of
-from epochmark.records.store import ResultFiles
 from epochmark.records.upgrades import encode_record
 from tests.report.samples import failed, finished, machine, sample
 from tests.report.test_check import judged

@@ -16,15 +16,15 @@ from typer.testing import CliRunner
 
 from epochmark.analysis.comparing.references import load_references
 from epochmark.cli import app
+from epochmark.judge.results import ResultFiles
 from epochmark.records.findings import FindingCode
 from epochmark.records.machine.machine_limits import Limits, save_limits
 from epochmark.records.record import Record, RunLimits
-from epochmark.records.store import ResultFiles
 from epochmark.report.charts import Chart, Drawing, all_charts
 from epochmark.report.drawing import theme as looks
 from epochmark.report.drawing.chart import legend
-from epochmark.report.drawing.render import specification, to_png, to_svg
 from epochmark.report.drawing.theme import Look
+from epochmark.report.render import specification, to_png, to_svg
 from epochmark.report.subject import Subject, subject_of
 from tests.report.explained import watched
 from tests.report.samples import (

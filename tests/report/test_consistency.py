@@ -19,14 +19,15 @@ from epochmark.analysis.timing.headline import headline_of
 from epochmark.cli import app
 from epochmark.judge.check import check_record
 from epochmark.judge.consistency import contradictions
+from epochmark.judge.reading import decode_record
+from epochmark.judge.results import ResultFiles
 from epochmark.judge.validity import judge
 from epochmark.records.bundle import sum_of_records
 from epochmark.records.digest import digest_of
 from epochmark.records.findings import FindingCode
 from epochmark.records.json_text import RecordError, parsed
 from epochmark.records.record import Calm, Record, RunLimits, WatchingCost
-from epochmark.records.store import ResultFiles
-from epochmark.records.upgrades import decode_record, encode_record
+from epochmark.records.upgrades import encode_record
 from tests.report.samples import failed, sample
 from tests.report.test_check import judged
 

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from epochmark.cli import app
+from epochmark.judge.results import ResultFiles
 from epochmark.records.machine.machine_limits import save_limits
-from epochmark.records.store import ResultFiles
 from tests.report.explained import limits, steady
 from tests.report.samples import failed
 

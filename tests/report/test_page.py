@@ -18,13 +18,13 @@ from typer.testing import CliRunner
 import epochmark
 from epochmark.analysis.comparing.references import load_references
 from epochmark.cli import app
+from epochmark.judge.results import ResultFiles
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.record import Record
-from epochmark.records.store import ResultFiles
 from epochmark.report import page as page_module
 from epochmark.report.page import report_page
+from epochmark.report.plain_text import plain
 from epochmark.report.subject import subject_of
-from epochmark.report.text.plain import plain
 from tests.report.samples import (
     failed,
     finished,

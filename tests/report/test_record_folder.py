@@ -18,8 +18,8 @@ from epochmark.bench.scrub import scrubbed, scrubbed_record
 from epochmark.cli import app
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import machine_id
+from epochmark.judge.results import ResultFiles
 from epochmark.records.record import Record
-from epochmark.records.store import ResultFiles
 from epochmark.report.subject import subject_of
 from tests.report.samples import finished, machine, sample
 

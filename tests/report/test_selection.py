@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from epochmark.cli import app
+from epochmark.judge.results import ResultFiles
 from epochmark.records.findings import FindingCode
-from epochmark.records.store import ResultFiles
 from tests.report.samples import failed, machine, sample
 
 HOSTILE = "<script>alert(1)</script>|`x`"

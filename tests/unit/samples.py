@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from epochmark.judge.reading import decode_record
 from epochmark.records.record import Record
-from epochmark.records.upgrades import decode_record
 
 FOLDER = Path(__file__).parents[1] / "records"
 

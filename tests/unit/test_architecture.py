@@ -13,52 +13,35 @@ import pytest
 
 import epochmark
 from epochmark.engines import engine_names, get_engine
+from tools import rooms
 
 PACKAGE = Path(epochmark.__file__).parent
 
-MAY_IMPORT = {
-    "workloads": {"errors"},
-    "native": {"workloads", "errors"},
-    "engines": {"workloads", "native", "errors"},
-    "worker": {"engines", "native", "workloads", "errors"},
-    "results": {"workloads", "errors"},
-    "datasets": {"workloads", "errors"},
-    "hardware": {"results", "errors"},
-    "report": {"results", "workloads", "errors"},
-    "environments": {"engines", "hardware", "errors"},
-    "bench": {
-        "environments", "results", "hardware", "worker", "engines", "workloads", "errors"
-    },
-    "cli": {
-        "api", "bench", "report", "results", "datasets", "hardware", "environments", "worker",
-        "engines", "workloads", "errors",
-    },
-}  # fmt: skip
-"""Our rooms, and the rooms that each may import besides itself. ``api`` is what a room's worth of
-functions is to Python users: on top of all rooms but ``cli``."""
+FLOORS = [
+    ["_version", "errors", "workloads"],
+    ["datasets", "native", "records"],
+    ["analysis", "engines", "hardware"],
+    ["environments", "judge", "report", "worker"],
+    ["bench"],
+    ["api"],
+    ["cli"],
+]
+"""From the ground up. A room imports only rooms of lower floors."""
+
+FOR_SERVICES = ("workloads", "records", "analysis", "judge", "report")
+"""Rooms of which a service that never runs anything is made."""
+STARTS_PROCESSES = ("bench", "environments", "worker", "datasets")
 
 FOREIGN_ROOMS = ("workloads", "native", "engines", "worker")
 FOREIGN_FILES = [
     PACKAGE / "__init__.py",
+    PACKAGE / "_version.py",
     PACKAGE / "errors.py",
     *(file for room in FOREIGN_ROOMS for file in sorted((PACKAGE / room).rglob("*.py"))),
 ]
 """What a foreign interpreter (any Python >= 3.9 with numpy and a framework) may load."""
 
 PARENT_ONLY = ("msgspec", "typer", "rich", "psutil", "platformdirs", "archspec", "altair", "pip")
-
-
-def imports_of(file: Path) -> set[str]:
-    """Dotted names of all modules a file imports, anywhere in it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: relative imports hide what is imported"
-            module = node.module or ""
-            names.update(f"{module}.{alias.name}" for alias in node.names)
-    return names
 
 
 def imported_at_the_top(file: Path) -> set[str]:
@@ -84,32 +67,51 @@ def relative(file: Path) -> str:
     return str(file.relative_to(PACKAGE))
 
 
-def test_every_room_is_known() -> None:
-    rooms = {folder.parent.name for folder in PACKAGE.glob("*/__init__.py")}
-    assert rooms == set(MAY_IMPORT)
+def test_each_room_stands_on_its_floor() -> None:
+    """Computed from the imports: no import leads upwards, none in a circle."""
+    found = rooms.floors(rooms.imports_between(rooms.rooms()))
+    print(*(f"{height}: {', '.join(names)}" for height, names in enumerate(found)), sep="\n")
+    assert found == FLOORS
 
 
-@pytest.mark.parametrize("room", MAY_IMPORT)
-def test_imports_point_one_way(room: str) -> None:
-    allowed = MAY_IMPORT[room] | {room, "__version__"}
-    wrong = [
-        f"{relative(file)} imports {name}"
-        for file in sorted((PACKAGE / room).rglob("*.py"))
-        for name in sorted(imports_of(file))
-        if name.startswith("epochmark.") and name.split(".")[1] not in allowed
-    ]
-    assert wrong == []
+def test_folders_inside_a_room_do_not_import_each_other_in_a_circle() -> None:
+    inside: dict[str, list[Path]] = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = file.relative_to(PACKAGE).with_suffix("").parts
+        if len(parts) > 1 and parts[0] not in rooms.FACADE:
+            inside.setdefault(".".join(parts[:2]), []).append(file)
+    imports = {
+        folder: {
+            ".".join(parts[1:3])
+            for file in files
+            for parts in (name.split(".") for name in rooms.modules_imported(file))
+            if parts[0] == "epochmark" and ".".join(parts[1:3]) in inside
+        }
+        - {folder}
+        for folder, files in inside.items()
+    }
+    assert rooms.floors(imports)
 
 
-def test_the_rooms_do_not_import_each_other_in_a_circle() -> None:
-    """The directions above are an order: adding one that closes a circle is seen here."""
-    left = {room: set(allowed) & set(MAY_IMPORT) for room, allowed in MAY_IMPORT.items()}
-    while ready := [room for room, needs in left.items() if not needs]:
-        for room in ready:
-            del left[room]
-        for needs in left.values():
-            needs.difference_update(ready)
-    assert left == {}
+def test_a_service_can_be_made_without_what_starts_processes() -> None:
+    program = (
+        "import importlib, json, pkgutil, sys, epochmark\n"
+        f"for room in {FOR_SERVICES!r}:\n"
+        "    package = importlib.import_module(f'epochmark.{room}')\n"
+        "    for found in pkgutil.walk_packages(package.__path__, f'epochmark.{room}.'):\n"
+        "        importlib.import_module(found.name)\n"
+        "print(json.dumps(sorted(name for name in sys.modules if name.startswith('epochmark.'))))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    loaded = {name.split(".")[1] for name in json.loads(done.stdout)}
+    assert set(FOR_SERVICES) <= loaded
+    assert not loaded & set(STARTS_PROCESSES)
+
+
+def test_no_folder_has_more_files_than_can_be_seen_at_a_glance() -> None:
+    for folder in {file.parent for file in PACKAGE.rglob("*.py")}:
+        names = [file.name for file in folder.glob("*.py") if file.name != "__init__.py"]
+        assert len(names) <= 12, f"{relative(folder)}: {', '.join(sorted(names))}"
 
 
 @pytest.mark.parametrize("file", FOREIGN_FILES, ids=relative)
@@ -120,7 +122,9 @@ def test_foreign_interpreters_can_read_what_they_load(file: Path) -> None:
 @pytest.mark.parametrize("file", FOREIGN_FILES, ids=relative)
 def test_foreign_interpreters_need_nothing_but_numpy_and_a_framework(file: Path) -> None:
     frameworks = {name for engine in engine_names() for name in framework_of(engine)}
-    own = {name.split(".")[0] for name in imports_of(file)} - sys.stdlib_module_names
+    own = {
+        name.split(".")[0] for name in set(rooms.modules_imported(file))
+    } - sys.stdlib_module_names
     assert own <= {"epochmark", "numpy", *frameworks}
     assert not own & set(PARENT_ONLY)
     assert not imported_at_the_top(file) & frameworks, "engines import their framework in open()"

@@ -15,9 +15,9 @@ from epochmark.bench.process.messages import ReportError, ReportReader, parse_re
 from epochmark.bench.process.patience import BUSY_START_S, FACTOR, FLOOR_S, IDLE_START_S, Patience
 from epochmark.cli._console import printable
 from epochmark.cli._tables import _column_widths
+from epochmark.engines._shared.variables import recorded_environment
 from epochmark.records.findings import MEANING, FindingCode, worst_validity
 from epochmark.worker.protocol import MAX_LINE_BYTES, Lap, Phase
-from epochmark.worker.surroundings import recorded_environment
 
 
 def test_a_worker_gets_what_it_needs_and_nothing_that_is_private_or_changes_the_work() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epochmark.analysis.comparing.comparability import ComparabilityKey, same_machine
+from epochmark.analysis.comparing.comparability import ComparabilityKey
 from epochmark.analysis.comparing.comparison import (
     Side,
     compare,
@@ -20,6 +20,7 @@ from epochmark.analysis.comparing.comparison import (
 )
 from epochmark.analysis.comparing.references import load_references
 from epochmark.analysis.timing.statistics import Interval
+from epochmark.records.machine.identity import same_machine
 from epochmark.records.record import Lap
 from epochmark.report.subject import measured_here
 from epochmark.report.text.comparison import comparison_lines, decimals_of, verdict_text

@@ -10,12 +10,13 @@ import msgspec
 import pytest
 
 from epochmark.analysis.machine.sensed import Energy, energy_of, on_battery
-from epochmark.analysis.machine.settling import LIMIT_S, MIN_S, WINDOW_S, settled
+from epochmark.analysis.timing.settling import LIMIT_S, MIN_S, WINDOW_S, settled
 from epochmark.bench.settle import SettleStop
 from epochmark.judge.disturbances import disturbances
+from epochmark.judge.reading import decode_record
 from epochmark.judge.validity import judge
 from epochmark.records.record import Lap, Record, SensorLog
-from epochmark.records.upgrades import decode_record, encode_record
+from epochmark.records.upgrades import encode_record
 from epochmark.report.text.answer import answer_lines
 from epochmark.worker import protocol
 from tests.unit import traces

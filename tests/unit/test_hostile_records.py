@@ -11,15 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from epochmark.judge.reading import decode_record
 from epochmark.judge.validity import judge
 from epochmark.records.json_text import RecordError
 from epochmark.records.record import MAX_EPOCHS, SCHEMA_VERSION
-from epochmark.records.upgrades import (
-    MAX_RECORD_BYTES,
-    UPGRADES,
-    decode_record,
-    encode_record,
-)
+from epochmark.records.upgrades import MAX_RECORD_BYTES, UPGRADES, encode_record
 from epochmark.report.tables.long import long_rows, to_csv
 from epochmark.report.tables.markdown import to_markdown
 from epochmark.report.tables.results import result_rows

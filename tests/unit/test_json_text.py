@@ -16,10 +16,11 @@ import pytest
 
 import epochmark
 from epochmark.judge.check import check_record
+from epochmark.judge.reading import decode_record
 from epochmark.records.digest import sealed
 from epochmark.records.json_text import RecordError, parsed, to_json
 from epochmark.records.record import Calm, Record
-from epochmark.records.upgrades import decode_record, encode_record
+from epochmark.records.upgrades import encode_record
 from tests.unit.samples import document, record
 from tests.unit.test_hostile_records import CALM
 from tools import write_docs

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from epochmark.errors import EpochmarkError
-from epochmark.records.store import ResultFiles, write_atomically
+from epochmark.judge.results import ResultFiles
+from epochmark.records.files import write_atomically
 from tests.unit.samples import FOLDER, record
 
 

@@ -19,7 +19,7 @@ from epochmark.workloads import MNIST_CNN
 from epochmark.workloads.flops import count_flops
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT / "src" / "epochmark" / "results" / "mnist_cnn_references.json"
+DATA = ROOT / "src" / "epochmark" / "analysis" / "comparing" / "mnist_cnn_references.json"
 
 POST = [
     ("MacBook Air 2020 (M1)", "", "24", ""),

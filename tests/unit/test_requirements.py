@@ -20,7 +20,6 @@ from epochmark.environments.requirements import (
 )
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.accelerators import accelerators
-from tools import write_docs
 
 LINUX_CPU = Platform("Linux", "x86_64", ("cpu",))
 LINUX_CUDA = Platform("Linux", "x86_64", ("cuda", "cpu"))
@@ -154,8 +153,3 @@ def test_sizes_are_told_in_units_people_read() -> None:
 )
 def test_a_failure_of_pip_is_explained(output: str, said: str) -> None:
     assert said in str(explain(PipError(output), "X"))
-
-
-def test_the_table_in_the_docs_is_that_of_the_code() -> None:
-    page = write_docs.ENGINES_FILE.read_text("utf-8")
-    assert write_docs.with_requirements(page) == page, "run: make docs"

@@ -10,10 +10,11 @@ import jsonschema
 import pytest
 
 from epochmark.analysis.timing.headline import replay_verdict
+from epochmark.judge.reading import decode_record
 from epochmark.judge.validity import judge
 from epochmark.records.digest import digest_of
 from epochmark.records.record import SCHEMA_VERSION
-from epochmark.records.upgrades import decode_record, encode_record
+from epochmark.records.upgrades import encode_record
 from tools import write_docs
 
 FOLDER = Path(__file__).parents[1] / "records"

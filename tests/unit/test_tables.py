@@ -16,12 +16,7 @@ from epochmark.analysis.timing.headline import (
     steps_per_epoch,
 )
 from epochmark.records.record import Record
-from epochmark.report.tables.long import COLUMNS, long_rows, to_csv
-from epochmark.report.tables.markdown import escape, to_markdown
-from epochmark.report.tables.results import RESULT_COLUMNS, result_rows
-from epochmark.report.tables.sections import MEASURED_HEADER, Section, measured_sections
-from epochmark.report.text.answer import answer_lines
-from epochmark.report.text.figures import (
+from epochmark.report.figures import (
     accuracy_text,
     device_name,
     images_text,
@@ -30,6 +25,11 @@ from epochmark.report.text.figures import (
     seconds_text,
     validity_text,
 )
+from epochmark.report.tables.long import COLUMNS, long_rows, to_csv
+from epochmark.report.tables.markdown import escape, to_markdown
+from epochmark.report.tables.results import RESULT_COLUMNS, result_rows
+from epochmark.report.tables.sections import MEASURED_HEADER, Section, measured_sections
+from epochmark.report.text.answer import answer_lines
 from epochmark.report.text.machine import machine_lines
 from tests.unit.samples import record
 

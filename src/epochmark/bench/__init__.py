@@ -1,1 +1,1 @@
-"""Plan runs, launch workers, judge what they report, and write records."""
+"""Make runs on this machine: plan them, start workers, write records."""

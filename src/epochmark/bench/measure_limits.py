@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-import epochmark
+from epochmark._version import __version__
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.process.launcher import WorkerOutcome, launch
 from epochmark.bench.process.messages import ReportError
@@ -117,7 +117,7 @@ def measure_processor(on_progress: OnProgress) -> ProcessorLimits:
     problems = [size.problem, *_troubles(outcome), _failure(outcome)]
     return ProcessorLimits(
         measured=_now(),
-        epochmark_version=epochmark.__version__,
+        epochmark_version=__version__,
         multiply_adds=_figures(outcome, "multiply_adds", MultiplyAdds),
         products=_figures(outcome, "product", NativeProduct),
         triads=_figures(outcome, "triad", Triad, cache_bytes=size.cache_bytes),
@@ -142,7 +142,7 @@ def measure_engine(
     }
     return EngineLimits(
         measured=_now(),
-        epochmark_version=epochmark.__version__,
+        epochmark_version=__version__,
         engine=engine,
         device=opened.device if opened else device,
         device_description=opened.description[:300] if opened else None,

@@ -68,19 +68,6 @@ class RunRequest:
         are asked for; one that feeds another device."""
         return (self.threads or usable_cores()) if self.device == "cpu" else 1
 
-    def variant(self) -> list[str]:
-        """Every departure from the workload as specified, sorted; what the run itself departed in
-        is seen afterwards (``judge.departures``)."""
-        departures = []
-        if self.run_batch_size != self.workload.batch_size:
-            departures.append(f"batch {self.batch_size}")
-        if self.max_steps is not None:
-            departures.append(f"{self.max_steps} steps")
-        elif self.run_epochs != self.workload.epochs and not self.settle:
-            departures.append(f"{self.run_epochs} epochs")
-        departures += [name for name in ("quick", "settle") if getattr(self, name)]
-        return sorted(departures)
-
     def check(self) -> None:
         """Raise ``EpochmarkError`` (exit code 2) for what cannot be run, naming what can."""
         if self.engine not in engine_names():

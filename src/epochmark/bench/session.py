@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-import epochmark
+from epochmark._version import __version__
 from epochmark.analysis.timing.headline import headline_of, observed_precision
 from epochmark.bench.continuation import judged_continuation
 from epochmark.bench.interpreters.interpreter import Interpreter
@@ -26,11 +26,12 @@ from epochmark.bench.scrub import scrubbed, scrubbed_record
 from epochmark.bench.settle import SettleStop
 from epochmark.bench.watching.watch import OpenCounters, Watch
 from epochmark.engines import get_engine
+from epochmark.engines._shared.variables import recorded_environment
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.sensors import OpenSensor
 from epochmark.judge.crashes import CRASHES, signal_name
 from epochmark.judge.departures import departures
-from epochmark.judge.readable import readable
+from epochmark.judge.reading import readable
 from epochmark.judge.validity import judge, tells_of_lacking_memory
 from epochmark.records import record as parts
 from epochmark.records.digest import sealed
@@ -38,7 +39,6 @@ from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import SCHEMA_VERSION, Machine, Record
 from epochmark.worker import protocol
 from epochmark.worker.protocol import Job, Report
-from epochmark.worker.surroundings import recorded_environment
 from epochmark.workloads import parity
 from epochmark.workloads.initial_weights import draw_weights
 
@@ -178,7 +178,7 @@ def _record_of(
         schema=SCHEMA_VERSION,
         id=secrets.token_hex(6),
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        epochmark_version=epochmark.__version__,
+        epochmark_version=__version__,
         label=request.label,
         outcome="completed" if outcome.ending == "finished" else "failed",
         headline=_NO_HEADLINE,

@@ -1,13 +1,13 @@
 """When is a machine thermally steady? Decided by the launcher, from laps and temperatures.
 
-The rule is in ``analysis.machine.settling`` and docs/measurement.md.
+The rule is in ``analysis.timing.settling`` and docs/measurement.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from epochmark.analysis.machine.settling import LIMIT_S, is_steady
+from epochmark.analysis.timing.settling import LIMIT_S, is_steady
 from epochmark.analysis.timing.statistics import NANOSECONDS
 from epochmark.records.record import Lap, SensorLog
 from epochmark.worker import protocol

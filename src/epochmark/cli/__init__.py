@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-import epochmark
+from epochmark._version import __version__
 from epochmark.cli._console import abandon_stdout
 from epochmark.cli._guard import EXIT_FAILED, complain, guarded
 from epochmark.cli.commands import (
@@ -36,7 +36,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"epochmark {epochmark.__version__}")
+        typer.echo(f"epochmark {__version__}")
         raise typer.Exit
 
 

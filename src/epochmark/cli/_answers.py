@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from epochmark.bench.session import Measured
+    from epochmark.judge.results import ResultFiles
     from epochmark.records.record import Record
-    from epochmark.records.store import ResultFiles
 
 NATIVE_HINT = (
     "The native engine is epochmark's own. A figure comparable with the published ones:",

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from epochmark.judge.results import ResultFiles
     from epochmark.records.record import Record
-    from epochmark.records.store import ResultFiles
 
 
 def print_charts(record: Record, files: ResultFiles | None) -> None:

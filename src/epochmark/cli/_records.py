@@ -35,7 +35,7 @@ def chosen_records(
     Raises ``EpochmarkError`` for an id that is none, and for a file that is no bundle.
     """
     from epochmark.cli._tables import warn_unreadable
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
 
     files = ResultFiles.of_user()
     if ids:
@@ -58,8 +58,8 @@ def recorded_run(named: str, records: Sequence[Record]) -> Record:
     from epochmark.engines import engine_names
     from epochmark.errors import EpochmarkError
     from epochmark.hardware.machine import describe_machine, machine_id
+    from epochmark.judge.results import ResultFiles
     from epochmark.records.dates import age_order
-    from epochmark.records.store import ResultFiles
     from epochmark.report.subject import measured_here
 
     files = ResultFiles.of_user()
@@ -121,8 +121,8 @@ def _told(file: Path) -> list[Record]:
 def newest_run(records: Sequence[Record]) -> Record:
     """The newest of the user's ``records``. Raises ``EpochmarkError`` when there is none."""
     from epochmark.errors import EpochmarkError
+    from epochmark.judge.results import ResultFiles
     from epochmark.records.dates import age_order
-    from epochmark.records.store import ResultFiles
 
     if not records:
         folder = ResultFiles.of_user().folder
@@ -137,8 +137,8 @@ def known_limits(machine: Machine | None = None) -> Limits | None:
     left out."""
     from epochmark.cli._guard import complain
     from epochmark.errors import EpochmarkError
+    from epochmark.judge.results import ResultFiles
     from epochmark.records.machine.machine_limits import read_limits
-    from epochmark.records.store import ResultFiles
 
     try:
         return read_limits(ResultFiles.of_user().folder, machine)

@@ -14,7 +14,7 @@ def print_sweep(records: Sequence[Record], as_json: bool) -> None:
     from epochmark.analysis.comparing.batch_sizes import batch_sweeps
     from epochmark.cli._console import print_json, say
     from epochmark.cli._tables import print_rows
-    from epochmark.report.text.batch_sweep import (
+    from epochmark.report.tables.batch_sweep import (
         SWEEP_COLUMNS,
         VARIANTS_NOTE,
         crossover_lines,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from epochmark.cli._console import console, printable, remark, say, write
-from epochmark.report.text.figures import is_figure
+from epochmark.report.figures import is_figure
 
 GAP = 2
 """Columns of the terminal between two columns of a table."""
@@ -17,7 +17,7 @@ RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 """What rich draws below headings."""
 
 if TYPE_CHECKING:
-    from epochmark.records.store import UnreadableFile
+    from epochmark.judge.results import UnreadableFile
     from epochmark.report.tables.sections import Section
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from epochmark import __version__
+from epochmark._version import __version__
 from epochmark.datasets.mnist import SourceError
 from epochmark.datasets.progress import Progress
 

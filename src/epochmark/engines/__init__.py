@@ -1,4 +1,4 @@
-"""Who trains: one file per engine, found by file name; ``_contract`` says what an engine is."""
+"""Who trains: one file per engine, found by file name; ``_shared.contract`` says what one is."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-import epochmark
+from epochmark._version import __version__
 from epochmark.engines import Requirements
 from epochmark.environments import pip
 from epochmark.environments.managed import BUILDING_PREFIX, Environment, Environments
@@ -238,7 +238,7 @@ def _finish(
         accelerators=row.accelerators,
         python=_version_of(building),
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        epochmark_version=epochmark.__version__,
+        epochmark_version=__version__,
         installed=_installed(building / "bin" / "python"),
         size_bytes=_size_bytes(building),
     )

@@ -15,8 +15,8 @@ import psutil
 
 from epochmark.hardware.cgroups import cpu_quota, memory_limit
 from epochmark.hardware.memory import memory_bytes
+from epochmark.records.files import IrregularFileError, read_regular, write_atomically
 from epochmark.records.record import Machine
-from epochmark.records.store import IrregularFileError, read_regular, write_atomically
 
 _FEATURES = (
     "avx512f", "avx512_vnni", "avx512_bf16", "avx2", "fma", "avx", "sse4_2", "amx_tile",

@@ -16,19 +16,19 @@ from typing import Any
 
 import msgspec
 
-import epochmark
+from epochmark._version import __version__
 from epochmark.analysis.machine.calm import foreign_is_impossible
 from epochmark.analysis.timing.headline import headline_of, observed_precision
 from epochmark.engines import engine_names, get_engine
 from epochmark.judge.consistency import TICKS_S, contradictions, unprintable_text
 from epochmark.judge.departures import departures, threads_named
+from epochmark.judge.reading import decode_record
 from epochmark.judge.validity import judge
 from epochmark.records.dates import is_credible, moment
 from epochmark.records.digest import is_intact
 from epochmark.records.findings import FindingCode, worst_validity
 from epochmark.records.json_text import RecordError, parsed, retyped
 from epochmark.records.record import SCHEMA_VERSION, Finding, Headline, Record
-from epochmark.records.upgrades import decode_record
 from epochmark.workloads import WORKLOADS
 
 SAME = 1e-9
@@ -100,7 +100,7 @@ def _digest(stored: dict[str, Any]) -> Iterator[str]:
 def _other_rules(stored: dict[str, Any]) -> str | None:
     """By which rules a record says that it was judged, if not by today's."""
     version, schema = stored["epochmark_version"], stored["schema"]
-    if version != epochmark.__version__:
+    if version != __version__:
         return f"version {version}"
     return None if schema == SCHEMA_VERSION else f"schema {schema}"
 

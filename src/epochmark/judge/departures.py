@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from epochmark.bench.request import RunRequest
 from epochmark.engines import engine_names, get_engine
-from epochmark.records.record import Record
-from epochmark.worker.surroundings import PLACES, THREADS
+from epochmark.engines._shared.variables import PLACES, THREADS
+from epochmark.records.record import Record, WorkloadRun
+from epochmark.workloads import WORKLOADS
 
 RELEASED_BUILD = "Release"
 """What the kernels say of their build when they were compiled as they are released."""
@@ -23,16 +23,7 @@ def departures(record: Record, threads_asked: int | None = None) -> list[str]:
     ``threads_asked`` is what ``--threads`` said. It is not in the record: there a label about
     threads counts as asked for as long as it tells the truth (``threads_named``).
     """
-    run = record.workload
-    asked = RunRequest(
-        engine=record.engine.name,
-        epochs=None if run.max_steps is not None or run.settle else run.epochs,
-        max_steps=run.max_steps,
-        quick=run.quick,
-        settle=run.settle,
-        batch_size=run.batch_size,
-    )
-    found = [*asked.variant(), *_threads(record, threads_asked), *_placement(record)]
+    found = [*_work(record.workload), *_threads(record, threads_asked), *_placement(record)]
     return sorted([*found, *_switches(record), *_build(record)])
 
 
@@ -54,6 +45,21 @@ def influences_text(record: Record) -> str:
         if name in ("CC", "CXX") or name not in PLACES
     ]
     return f"; set there: {', '.join(named)}" if named else ""
+
+
+def _work(run: WorkloadRun) -> Iterator[str]:
+    """Where less, more or other work was asked for than the workload has."""
+    workload = WORKLOADS[run.name]
+    if run.batch_size != workload.batch_size:
+        yield f"batch {run.batch_size}"
+    if run.max_steps is not None:
+        yield f"{run.max_steps} steps"
+    elif run.epochs != workload.epochs and not run.settle:
+        yield f"{run.epochs} epochs"
+    if run.quick:
+        yield "quick"
+    if run.settle:
+        yield "settle"
 
 
 def _threads(record: Record, asked: int | None) -> Iterator[str]:

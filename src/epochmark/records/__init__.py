@@ -1,0 +1,1 @@
+"""Runs once written: their structures, their JSON, the files that hold them."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-import epochmark
+from epochmark._version import __version__
 from epochmark.records.json_text import RecordError, parsed, retyped, to_json
 from epochmark.records.record import Digest, Record, ShortText
 
@@ -49,7 +49,7 @@ def encode_bundle(records: Sequence[Record], keep_machine_ids: bool = False) -> 
             one["machine"]["machine_id"] = None
     bundle = Bundle(
         epochmark_bundle=BUNDLE_VERSION,
-        epochmark_version=epochmark.__version__,
+        epochmark_version=__version__,
         sha256=sum_of_records(fields),
         records=[msgspec.Raw(msgspec.json.encode(one)) for one in fields],
     )

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from epochmark.records.record import Quantity
 
+GIGA = 1e9
+"""Of GFLOP/s and GB/s."""
+
 
 @dataclass(frozen=True)
 class Meaning:

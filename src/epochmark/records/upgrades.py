@@ -7,14 +7,9 @@ from typing import Any
 
 import msgspec
 
-from epochmark.analysis.timing.headline import headline_of
-from epochmark.judge.consistency import contradictions, shape_problems
 from epochmark.records.digest import digest_of, is_intact
-from epochmark.records.findings import FindingCode
 from epochmark.records.json_text import RecordError, parsed, retyped, to_json
 from epochmark.records.record import SCHEMA_VERSION, Record
-from epochmark.workloads import WORKLOADS
-from epochmark.workloads.parity import REPLAYS
 
 MAX_RECORD_BYTES = 16 << 20
 """A full run in quarter-second laps for an hour takes about 1 MiB."""
@@ -39,11 +34,11 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2
 """From schema N to N + 1, by N."""
 
 
-def decode_record(document: bytes) -> Record:
+def upgraded_record(document: bytes) -> Record:
     """A record from JSON of any schema we know. Raises ``RecordError``.
 
-    The document is not trusted: it is bounded, every field is checked, and the headline is
-    derived again from the raw laps.
+    The document is not trusted: it is bounded, and every field is held to its type. What it means
+    is not looked at: ``judge.reading`` does that.
     """
     if len(document) > MAX_RECORD_BYTES:
         raise RecordError(f"it is larger than {MAX_RECORD_BYTES >> 20} MiB")
@@ -51,13 +46,11 @@ def decode_record(document: bytes) -> Record:
     if not isinstance(fields, dict):
         raise RecordError("it is no JSON object, so it is no record of a run")
     try:
-        record = msgspec.convert(_in_newest_form(fields), Record)
+        return msgspec.convert(_in_newest_form(fields), Record)
     except RecursionError as error:
         raise RecordError("it is nested too deeply") from error
     except msgspec.ValidationError as error:
         raise RecordError(str(error)) from error
-    _check_meaning(record)
-    return msgspec.structs.replace(record, headline=headline_of(record))
 
 
 def encode_record(record: Record) -> bytes:
@@ -88,25 +81,3 @@ def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
         schema += 1
         fields["schema"] = schema
     return fields
-
-
-def _check_meaning(record: Record) -> None:
-    """What the types alone cannot say. A contradiction is no hindrance where the record says itself
-    that there is one: it is invalid then."""
-    if record.workload.name not in WORKLOADS:
-        raise RecordError(f"it is of an unknown workload, {record.workload.name!r}")
-    if record.replay is not None and record.replay.version not in REPLAYS:
-        raise RecordError(
-            f"it has version {record.replay.version} of the replay, this version of epochmark "
-            f"knows up to {max(REPLAYS)}: upgrade epochmark to read it"
-        )
-    known = {code.value for code in FindingCode}
-    codes = [finding.code for finding in record.findings]
-    unknown = [code for code in codes if code not in known]
-    if unknown:
-        raise RecordError(f"it has an unknown finding, {unknown[0]!r}")
-    if record.failure is not None and not codes:
-        raise RecordError("it failed, and no finding says so")
-    told = FindingCode.CONTRADICTORY.value in codes
-    for problem in (shape_problems if told else contradictions)(record):
-        raise RecordError(problem)

@@ -1,1 +1,1 @@
-"""Records to text: every module here is a function from records to something to show."""
+"""Records to something to show: tables, sentences, charts, a page."""

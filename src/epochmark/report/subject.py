@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from epochmark.analysis.comparing.comparability import (
-    ComparabilityKey,
-    key_of,
-    machine_identity,
-    processor_of,
-)
+from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.timing.statistics import Interval, median_interval
 from epochmark.records.dates import age_order
+from epochmark.records.machine.identity import machine_identity, processor_of
 from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import Machine, Record, Validity
-from epochmark.report.text.figures import device_id, device_name, machine_name
+from epochmark.report.figures import device_id, device_name, machine_name
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.engines import Engine, Settings, UnavailableError, get_engine
+from epochmark.engines._shared.variables import recorded_environment
 from epochmark.worker.error_text import in_short
 from epochmark.worker.proof import Proof
 from epochmark.worker.protocol import (
@@ -33,12 +34,7 @@ from epochmark.worker.protocol import (
     finite,
 )
 from epochmark.worker.stopwatch import RunStopwatch
-from epochmark.worker.surroundings import (
-    ThreadTimes,
-    busy_threads,
-    python_mode,
-    recorded_environment,
-)
+from epochmark.worker.surroundings import ThreadTimes, busy_threads, python_mode
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads.continuation import TESTED_IMAGES
 from epochmark.workloads.mnist_files import read_idx_folder

@@ -1,0 +1,1 @@
+"""What may be ranked against what, and which is faster by how much."""

@@ -11,15 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from epochmark.analysis.comparing.comparability import (
-    ComparabilityKey,
-    key_of,
-    look_alike,
-    same_machine,
-)
+from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.timing.headline import steady_of
 from epochmark.analysis.timing.statistics import MIN_INTERVAL_VALUES, Interval
+from epochmark.records.machine.identity import look_alike, same_machine
 from epochmark.records.record import Machine, Record
 
 SMALLEST_RATIO = 1.01

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from epochmark.analysis.timing.headline import headline_of, images_of_each
+from epochmark.records.quantities import GIGA
 from epochmark.records.record import Record, RunLimits
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads.flops import Flops, count_flops
 
-GIGA = 1e9
 MINIMAL_FILTERING = 5.1
 """Multiplications of a direct 3x3 convolution over those of minimal filtering F(6x6,3x3), 324 to 64
 (Lavin and Gray, CVPR 2016): the most that any engine is known to save."""

@@ -1,0 +1,1 @@
+"""From raw laps to the steady epoch and the headline."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from epochmark.analysis.machine.settling import window
+from epochmark.analysis.timing.settling import window
 from epochmark.analysis.timing.statistics import NANOSECONDS, SteadyEpoch, steady_epoch
 from epochmark.records.findings import FindingCode, worst_validity
 from epochmark.records.record import Finding, Headline, Lap, Learning, Record, Timing, WorkloadRun

@@ -1,0 +1,1 @@
+"""Which Python a worker runs in, and what an engine sees there."""

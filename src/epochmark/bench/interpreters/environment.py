@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from epochmark.worker.surroundings import PLACES
+from epochmark.engines._shared.variables import PLACES
 
 _KEPT = (
     "HOME",

@@ -12,8 +12,8 @@ from typing import IO, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from epochmark.bench.interpreters.importable import with_our_package
 from epochmark.bench.interpreters.interpreter import Interpreter, find_interpreter, missing_modules
+from epochmark.bench.process.importable import with_our_package
 from epochmark.bench.process.temporary import temporary_folder
 from epochmark.engines import EngineInfo
 from epochmark.environments.install import size_text

@@ -19,7 +19,7 @@ from typing import Literal, TypeVar
 import psutil
 
 from epochmark.analysis.timing.statistics import NANOSECONDS
-from epochmark.bench.interpreters.importable import with_our_package
+from epochmark.bench.process.importable import with_our_package
 from epochmark.bench.process.interrupts import interrupted_by, interrupts_now
 from epochmark.bench.process.messages import ReportError, ReportReader
 from epochmark.bench.process.order import Order
@@ -169,7 +169,7 @@ def _spawn(
 ) -> Iterator[_Worker]:
     """The worker process, in a session of its own so that Ctrl-C reaches only us.
 
-    Only our package is made importable there (``bench.interpreters.importable``). Our end of its
+    Only our package is made importable there (``bench.process.importable``). Our end of its
     standard input stays open as long as we live; its end tells it that we died.
     """
     with telling_where(folder.parent):

@@ -1,0 +1,1 @@
+"""Search an engine's fastest settings on this machine."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-import epochmark
+from epochmark._version import __version__
 from epochmark.bench.interpreters.probe import SeenDevice, probe
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.tuned.trial import Reading, try_settings
@@ -220,7 +220,7 @@ def _description(planned: PlannedRun, tell: Callable[[str], None]) -> Tuned:
     device = _resolved(status.devices, request.device)
     return Tuned(
         measured=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        epochmark_version=epochmark.__version__,
+        epochmark_version=__version__,
         engine=request.engine,
         device=device.id,
         device_description=device.description[:300],

@@ -1,0 +1,1 @@
+"""Watch the machine before and during a run."""

@@ -66,7 +66,7 @@ def _side(named: str, bundles: Sequence[Path]) -> Side:
     from epochmark.analysis.comparing.references import load_references
     from epochmark.cli._records import record_of_bundles, record_of_file
     from epochmark.engines import engine_names
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
 
     if named.endswith(".json"):
         file = Path(named)
@@ -91,7 +91,7 @@ def _newest_valid(engine: str) -> Record:
     when there is none."""
     from epochmark.errors import EpochmarkError
     from epochmark.hardware.machine import describe_machine, machine_id
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
     from epochmark.report.subject import measured_here
 
     files = ResultFiles.of_user()

@@ -33,7 +33,7 @@ def explain(
     from epochmark.cli._console import print_json, say
     from epochmark.cli._records import known_limits, newest_run, recorded_run
     from epochmark.cli._tables import warn_unreadable
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
     from epochmark.report.explanations import explain as explain_run
     from epochmark.report.explanations import gather
     from epochmark.report.text.explanation import explanation_document, explanation_lines

@@ -62,7 +62,7 @@ def limits(
 ) -> None:
     from epochmark.errors import EpochmarkError
     from epochmark.hardware.machine import describe_machine, machine_id
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
 
     files = ResultFiles.of_user()
     if show:

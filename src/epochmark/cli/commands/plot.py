@@ -42,7 +42,7 @@ def plot(
     from epochmark.errors import EpochmarkError
     from epochmark.report.charts import all_charts
     from epochmark.report.drawing import theme as looks
-    from epochmark.report.drawing.render import require_drawing, to_png, to_svg
+    from epochmark.report.render import require_drawing, to_png, to_svg
 
     charts = {chart.name: chart for chart in all_charts()}
     if list_charts:

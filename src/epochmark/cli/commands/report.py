@@ -34,7 +34,7 @@ def report(
     from epochmark.api import write_report
     from epochmark.cli._console import say
     from epochmark.cli._records import chosen_records
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
 
     records = chosen_records(ids, bundles)
     file = output or ResultFiles.of_user().folder / "report.html"

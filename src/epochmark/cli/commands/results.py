@@ -11,7 +11,7 @@ from epochmark.cli._guard import EXIT_FAILED, described, guarded
 from epochmark.cli._records import IdsArgument
 
 if TYPE_CHECKING:
-    from epochmark.records.store import StoredRecord
+    from epochmark.judge.results import StoredRecord
 
 app = typer.Typer(
     help="List, show, remove, export or import the records of runs.",
@@ -35,7 +35,7 @@ def _list_by_default(context: typer.Context, json: JsonOption = False) -> None:
 def list_results(json: JsonOption = False) -> None:
     from epochmark.cli._console import print_json, say
     from epochmark.cli._tables import print_rows, warn_unreadable
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
     from epochmark.report.tables.results import RESULT_COLUMNS, result_rows
 
     files = ResultFiles.of_user()
@@ -65,7 +65,7 @@ def show(record_id: IdArgument, json: JsonOption = False) -> None:
 @described("""Remove one record and its stderr file.""")
 def remove(record_id: IdArgument, json: JsonOption = False) -> None:
     from epochmark.cli._console import print_json, say
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
 
     stored = _find(record_id)
     ResultFiles.of_user().remove(stored)
@@ -137,6 +137,6 @@ app.command("import")(guarded(import_records))
 
 
 def _find(record_id: str) -> StoredRecord:
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
 
     return ResultFiles.of_user().find(record_id)

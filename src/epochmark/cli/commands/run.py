@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from epochmark.bench.request import RunRequest
     from epochmark.bench.session import Measured
     from epochmark.bench.tuned.search import Workshop
+    from epochmark.judge.results import ResultFiles
     from epochmark.records.machine.machine_limits import Limits
     from epochmark.records.machine.tuned_settings import Tuned
     from epochmark.records.record import Machine
-    from epochmark.records.store import ResultFiles
 
 MAX_REPEATS = 100
 
@@ -153,7 +153,7 @@ def run(
     from epochmark.datasets import get_mnist
     from epochmark.hardware.counters import open_counters
     from epochmark.hardware.machine import describe_machine, machine_id
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
 
     check_tuning(tuning, retune)
     asked = RunRequest(
@@ -282,7 +282,7 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut], list
 
 
 def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measured:
-    from epochmark.analysis.machine.settling import LIMIT_S
+    from epochmark.analysis.timing.settling import LIMIT_S
     from epochmark.bench.session import measure
     from epochmark.cli._calm import is_measured, tell_busy
     from epochmark.cli._progress import RunProgress
@@ -324,7 +324,7 @@ def _save(measured: Measured, files: ResultFiles) -> Path:
     Raises ``EpochmarkError`` with the record itself when that fails as well: it is never lost.
     """
     from epochmark.bench.process.temporary import temporary_root
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
     from epochmark.records.upgrades import encode_record
 
     try:

@@ -53,7 +53,7 @@ def table(
     from epochmark.analysis.comparing.references import load_references
     from epochmark.cli._console import print_json, remark, write
     from epochmark.cli._tables import print_sections, warn_unreadable
-    from epochmark.records.store import ResultFiles
+    from epochmark.judge.results import ResultFiles
     from epochmark.report.tables.html import to_html
     from epochmark.report.tables.long import long_rows, long_section, to_csv
     from epochmark.report.tables.markdown import to_markdown

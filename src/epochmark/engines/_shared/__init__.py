@@ -1,0 +1,1 @@
+"""What engines share, above all the contract: what an engine is."""

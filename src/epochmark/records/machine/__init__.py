@@ -1,0 +1,1 @@
+"""One machine: which it is, and the files of what was found out about it."""

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 import msgspec
 
-from epochmark.analysis.comparing.comparability import same_machine
 from epochmark.errors import EpochmarkError
+from epochmark.records.files import read_regular, write_atomically
+from epochmark.records.machine.identity import same_machine
 from epochmark.records.record import Machine, PositiveCount
-from epochmark.records.store import read_regular, write_atomically
 
 MAX_BYTES = 4 << 20
 

@@ -15,13 +15,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from epochmark.analysis.machine.arithmetic import GIGA
 from epochmark.records.machine.machine_file import (
     MachineFile,
     decode_document,
     read_document,
     save_document,
 )
+from epochmark.records.quantities import GIGA
 from epochmark.records.record import (
     MAX_RATE,
     MIN_RATE,

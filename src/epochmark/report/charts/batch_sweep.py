@@ -5,8 +5,8 @@ from __future__ import annotations
 from epochmark.analysis.comparing.batch_sizes import BatchPoint, BatchSweep, batch_sweeps
 from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
 from epochmark.report.drawing.theme import Look
+from epochmark.report.figures import shortened
 from epochmark.report.subject import Subject
-from epochmark.report.text.figures import shortened
 
 MOST_LINES = 6
 HEIGHT = 260

@@ -8,8 +8,8 @@ from epochmark.records.record import Record
 from epochmark.report.drawing.bars import ROW_HEIGHT
 from epochmark.report.drawing.chart import Chart, Drawing, Spec
 from epochmark.report.drawing.theme import Look
+from epochmark.report.figures import bare_seconds, device_id, shortened
 from epochmark.report.subject import Subject
-from epochmark.report.text.figures import bare_seconds, device_id, shortened
 
 MOST_BARS = 12
 PARTS = ("start-up", "warm-up", "steady")

@@ -7,8 +7,8 @@ from epochmark.records.record import Record
 from epochmark.report.drawing.bars import Bar, bars_panel
 from epochmark.report.drawing.chart import Chart, Drawing
 from epochmark.report.drawing.theme import Look
+from epochmark.report.figures import bare_seconds, device_id
 from epochmark.report.subject import Subject
-from epochmark.report.text.figures import bare_seconds, device_id
 
 MOST_BARS = 24
 

@@ -8,8 +8,8 @@ from epochmark.records.record import Record
 from epochmark.report.drawing.bars import log_ticks
 from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
 from epochmark.report.drawing.theme import Look
+from epochmark.report.figures import device_id, shortened
 from epochmark.report.subject import Subject
-from epochmark.report.text.figures import device_id, shortened
 from epochmark.workloads import MNIST_CNN, learning_band
 
 MOST_LINES = 6

@@ -10,8 +10,8 @@ from epochmark.report.drawing.bars import Bar, bars_panel, key_title
 from epochmark.report.drawing.chart import Chart, Drawing, Spec
 from epochmark.report.drawing.published import published_bar
 from epochmark.report.drawing.theme import Look
+from epochmark.report.figures import bare_seconds
 from epochmark.report.subject import MachineFigure, Subject, figures_of, is_ranked
-from epochmark.report.text.figures import bare_seconds
 
 MOST_PANELS = 4
 MOST_BARS = 20

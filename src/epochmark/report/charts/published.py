@@ -8,8 +8,8 @@ from epochmark.report.drawing.bars import Bar, bars_panel, key_title
 from epochmark.report.drawing.chart import Chart, Drawing
 from epochmark.report.drawing.published import published_bar
 from epochmark.report.drawing.theme import Look
+from epochmark.report.figures import bare_seconds
 from epochmark.report.subject import Subject
-from epochmark.report.text.figures import bare_seconds
 
 FEWEST_BARS = 3
 """A key with fewer figures is left to the table."""

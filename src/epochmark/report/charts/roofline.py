@@ -17,8 +17,8 @@ from epochmark.records.record import Record, RunLimits
 from epochmark.report.drawing.bars import log_ticks
 from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
 from epochmark.report.drawing.theme import Look
+from epochmark.report.figures import device_id, percent, rate, shortened
 from epochmark.report.subject import Subject
-from epochmark.report.text.figures import device_id, percent, rate, shortened
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads.memory_traffic import arithmetic_intensity
 

@@ -10,8 +10,8 @@ from epochmark.records.findings import FindingCode
 from epochmark.records.record import Record
 from epochmark.report.drawing.chart import Chart, Drawing, Spec
 from epochmark.report.drawing.theme import Look
+from epochmark.report.figures import run_in_words
 from epochmark.report.subject import Subject
-from epochmark.report.text.figures import run_in_words
 
 HEIGHT = 220
 TAKEN_CPUS = 0.1

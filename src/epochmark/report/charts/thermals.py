@@ -7,8 +7,8 @@ from epochmark.analysis.timing.statistics import NANOSECONDS
 from epochmark.records.record import Quantity, Record
 from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
 from epochmark.report.drawing.theme import Look
+from epochmark.report.figures import run_in_words
 from epochmark.report.subject import Subject
-from epochmark.report.text.figures import run_in_words
 
 HEIGHT = 110
 MOST_LINES = 4

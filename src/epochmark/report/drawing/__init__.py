@@ -1,0 +1,1 @@
+"""What charts share: what a chart is, its theme, its bars."""

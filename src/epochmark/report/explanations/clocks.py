@@ -9,8 +9,8 @@ from typing import NamedTuple
 from epochmark.analysis.machine.calm import STANDING_CPUS, calmness
 from epochmark.records.findings import FindingCode
 from epochmark.report.explanations._rule import Evidence, Rule, Said
+from epochmark.report.figures import percent, seconds_text
 from epochmark.report.tables.runs import compiles_again
-from epochmark.report.text.figures import percent, seconds_text
 
 HELD_UP = frozenset(
     {

@@ -6,16 +6,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from epochmark.analysis.machine.arithmetic import (
-    GIGA,
-    Ceiling,
-    direct_gflop_per_s,
-    flops_of,
-)
+from epochmark.analysis.machine.arithmetic import Ceiling, direct_gflop_per_s, flops_of
 from epochmark.analysis.machine.arithmetic import ceiling_of as peak_of
+from epochmark.records.quantities import GIGA
 from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Said, milliseconds
 from epochmark.report.explanations.setup import few_busy
-from epochmark.report.text.figures import percent, rate
+from epochmark.report.figures import percent, rate
 from epochmark.workloads import WORKLOADS
 
 NEAR_PEAK = 0.7

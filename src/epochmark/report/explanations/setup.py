@@ -8,8 +8,8 @@ from epochmark.analysis.comparing.batch_sizes import CPU, crossovers
 from epochmark.analysis.machine.calm import own_samples
 from epochmark.records.record import Calm
 from epochmark.report.explanations._rule import Evidence, Rule, Said
-from epochmark.report.text.batch_sweep import crossover_lines
-from epochmark.report.text.figures import rate
+from epochmark.report.figures import rate
+from epochmark.report.tables.batch_sweep import crossover_lines
 
 IDLE_SHARE = 0.6
 """Of the cores that an engine could use: less than this kept busy is worth a word."""

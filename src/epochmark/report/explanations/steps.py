@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from epochmark.analysis.comparing.batch_sizes import BatchPoint
-from epochmark.analysis.machine.arithmetic import GIGA
+from epochmark.records.quantities import GIGA
 from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Said, milliseconds
-from epochmark.report.text.figures import percent
+from epochmark.report.figures import percent
 from epochmark.workloads import MNIST_CNN, WORKLOADS, Workload
 from epochmark.workloads.memory_traffic import (
     ACTIVATION_PASSES,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from epochmark.records.machine.machine_limits import REPEATED
 from epochmark.report.explanations._rule import Evidence, Rule, Said
-from epochmark.report.text.figures import percent
+from epochmark.report.figures import percent
 
 NAMES = {"product": "matrix product", "convolution": "convolution", "dispatch": "dispatch"}
 """What is measured of an engine, by field."""

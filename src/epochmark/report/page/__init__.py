@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-import epochmark
+from epochmark._version import __version__
 from epochmark.records.bundle import encode_bundle
 from epochmark.records.dates import age_order
 from epochmark.records.record import Record
 from epochmark.report.charts import Chart, all_charts
-from epochmark.report.drawing.render import can_draw, to_svg
 from epochmark.report.drawing.theme import dark, light, page, style_variables
 from epochmark.report.page._contents import (
     TABLE_HEADER,
@@ -24,8 +23,9 @@ from epochmark.report.page._contents import (
     method_of,
     table_of,
 )
+from epochmark.report.plain_text import plain
+from epochmark.report.render import can_draw, to_svg
 from epochmark.report.subject import Subject
-from epochmark.report.text.plain import plain
 
 if TYPE_CHECKING:
     import jinja2
@@ -49,7 +49,7 @@ def report_page(subject: Subject) -> str:
     script = templates.get_template("page.js").render()
     embedded, count = _embedded(subject)
     return templates.get_template("page.html").render(
-        version=epochmark.__version__,
+        version=__version__,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         policy=content_security_policy(style, script),
         style=_verbatim(style),

@@ -14,10 +14,7 @@ from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.tuned_settings import settings_text
 from epochmark.records.record import Record
 from epochmark.report.explanations import explain, gather
-from epochmark.report.subject import Subject, figures_of
-from epochmark.report.tables.long import arithmetic_of, long_rows, seconds_of
-from epochmark.report.text.explanation import TITLES, advice_of
-from epochmark.report.text.figures import (
+from epochmark.report.figures import (
     NONE,
     accuracy_text,
     arithmetic_text,
@@ -28,6 +25,9 @@ from epochmark.report.text.figures import (
     images_text,
     seconds_text,
 )
+from epochmark.report.subject import Subject, figures_of
+from epochmark.report.tables.long import arithmetic_of, long_rows, seconds_of
+from epochmark.report.text.explanation import TITLES, advice_of
 from epochmark.report.text.machine import memory_text
 
 LONGEST = 80

@@ -1,0 +1,1 @@
+"""Records to tables: as text, Markdown, HTML, CSV, JSON."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from epochmark.report.figures import is_figure
+from epochmark.report.plain_text import plain
 from epochmark.report.tables.sections import Section
-from epochmark.report.text.figures import is_figure
-from epochmark.report.text.plain import plain
 
 _TEMPLATE = """\
 {% for section in sections %}

@@ -11,9 +11,9 @@ from epochmark.records.machine.machine_limits import (
     Spread,
     Timed,
 )
+from epochmark.report.figures import NONE, rate, shortened
+from epochmark.report.plain_text import plain
 from epochmark.report.tables.sections import Section
-from epochmark.report.text.figures import NONE, rate, shortened
-from epochmark.report.text.plain import plain
 
 ARITHMETIC_HEADER = ("arithmetic", "precision", "threads", "GFLOP/s peak", "GFLOP/s product")
 MEMORY_HEADER = ("memory", "threads", "GB/s")

@@ -11,9 +11,7 @@ from epochmark.analysis.comparing.comparability import key_of
 from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.machine.arithmetic import direct_gflop_per_s, share_of_peak
 from epochmark.records.record import Record
-from epochmark.report.tables.references import footnotes
-from epochmark.report.tables.sections import Section
-from epochmark.report.text.figures import (
+from epochmark.report.figures import (
     NONE,
     bare_seconds,
     device_id,
@@ -23,7 +21,9 @@ from epochmark.report.text.figures import (
     percent,
     rate,
 )
-from epochmark.report.text.plain import plain
+from epochmark.report.plain_text import plain
+from epochmark.report.tables.references import footnotes
+from epochmark.report.tables.sections import Section
 
 COLUMNS = (
     "origin", "id", "machine", "device", "device_kind", "engine", "engine_family", "workload",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from epochmark.records.record import Record
-from epochmark.report.text.figures import (
+from epochmark.report.figures import (
     NONE,
     accuracy_text,
     bare_seconds,

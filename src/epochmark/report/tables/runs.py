@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.timing.start_up import Clocks, clocks_of
 from epochmark.records.record import Record
-from epochmark.report.text.figures import (
+from epochmark.report.figures import (
     NONE,
     accuracy_text,
     bare_seconds,

@@ -10,14 +10,7 @@ from epochmark.analysis.comparing.batch_sizes import BatchSweep, batch_sweeps
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
 from epochmark.records.record import Record
-from epochmark.report.tables.references import further_rows, post_table
-from epochmark.report.text.batch_sweep import (
-    SWEEP_COLUMNS,
-    VARIANTS_NOTE,
-    crossover_lines,
-    sweep_rows,
-)
-from epochmark.report.text.figures import (
+from epochmark.report.figures import (
     NONE,
     accuracy_text,
     bare_seconds,
@@ -29,6 +22,13 @@ from epochmark.report.text.figures import (
     shortened,
     validity_text,
 )
+from epochmark.report.tables.batch_sweep import (
+    SWEEP_COLUMNS,
+    VARIANTS_NOTE,
+    crossover_lines,
+    sweep_rows,
+)
+from epochmark.report.tables.references import further_rows, post_table
 from epochmark.workloads import WORKLOADS
 
 MEASURED_HEADER = (

@@ -8,8 +8,8 @@ from typing import Any, get_args
 from epochmark.analysis.comparing.references import Reference
 from epochmark.errors import EpochmarkError
 from epochmark.records.record import Record, Validity
+from epochmark.report.figures import device_id, device_name, machine_name
 from epochmark.report.tables.long import COLUMNS
-from epochmark.report.text.figures import device_id, device_name, machine_name
 
 VALIDITIES = (*get_args(Validity), "published")
 FIELDS = ("chip", "engine", "device", "validity")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from epochmark.records.machine.tuned_settings import Tried, Tuned, settings_text
 from epochmark.records.record import Record
-from epochmark.report.text.figures import NONE, device_id, seconds_text
+from epochmark.report.figures import NONE, device_id, seconds_text
 
 TUNING_COLUMNS = ("setting", "value", "gain", "pairs", "ms/step", "outcome")
 

@@ -12,13 +12,13 @@ from epochmark.analysis.machine.sensed import (
     use_of_gpu,
     why_no_energy,
 )
-from epochmark.analysis.machine.settling import BURST_S, WINDOW_S, settled
 from epochmark.analysis.timing.headline import (
     expected_steps,
     steady_of,
     steps_in,
     steps_per_epoch,
 )
+from epochmark.analysis.timing.settling import BURST_S, WINDOW_S, settled
 from epochmark.analysis.timing.start_up import Clocks, clocks_of
 from epochmark.analysis.timing.statistics import (
     MIN_INTERVAL_VALUES,
@@ -30,8 +30,7 @@ from epochmark.analysis.timing.statistics import (
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.tuned_settings import settings_text
 from epochmark.records.record import Record
-from epochmark.report.tables.runs import compiles_again
-from epochmark.report.text.figures import (
+from epochmark.report.figures import (
     accuracy_text,
     arithmetic_text,
     device_id,
@@ -43,6 +42,7 @@ from epochmark.report.text.figures import (
     seconds_text,
     validity_text,
 )
+from epochmark.report.tables.runs import compiles_again
 
 _LABEL_WIDTH = 14
 TOLD_TIDYING_S = 0.25

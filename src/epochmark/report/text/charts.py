@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from epochmark.analysis.comparing.comparability import key_of
 from epochmark.records.record import Record
 from epochmark.report.charts.speed import lap_speeds
+from epochmark.report.figures import bare_seconds, device_id, shortened
 from epochmark.report.subject import Subject, figures_of
-from epochmark.report.text.figures import bare_seconds, device_id, shortened
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _HEIGHTS = "▁▂▃▄▅▆▇█"

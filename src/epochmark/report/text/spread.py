@@ -9,7 +9,7 @@ from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.timing.headline import steady_of
 from epochmark.analysis.timing.statistics import SteadyEpoch
 from epochmark.records.record import Record
-from epochmark.report.text.figures import device_id, engine_text, seconds_text
+from epochmark.report.figures import device_id, engine_text, seconds_text
 
 Way = tuple[str, str, ComparabilityKey]
 

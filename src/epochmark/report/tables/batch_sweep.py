@@ -14,8 +14,7 @@ from epochmark.analysis.comparing.batch_sizes import (
 )
 from epochmark.analysis.timing.headline import steps_per_epoch
 from epochmark.records.record import Record
-from epochmark.report.tables.runs import steady_text
-from epochmark.report.text.figures import (
+from epochmark.report.figures import (
     NONE,
     device_id,
     engine_text,
@@ -23,6 +22,7 @@ from epochmark.report.text.figures import (
     seconds_text,
     validity_text,
 )
+from epochmark.report.tables.runs import steady_text
 
 SWEEP_COLUMNS = ("engine", "device", "batch", "s/epoch", "images/s", "ms/step", "validity")
 VARIANTS_NOTE = (

@@ -1,4 +1,7 @@
-"""Whatever is kept can be read again: a record is decoded before it is believed to be one."""
+"""Read a record: refuse what contradicts itself, derive every figure again from its raw data.
+
+Whatever is kept can be read again: a record is decoded before it is believed to be one.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,25 @@ import msgspec
 
 from epochmark.analysis.timing.headline import headline_of
 from epochmark.errors import EpochmarkError
+from epochmark.judge.consistency import contradictions, shape_problems
 from epochmark.records.digest import sealed
 from epochmark.records.findings import FindingCode, make_finding
 from epochmark.records.json_text import RecordError
 from epochmark.records.record import DeviceRun, Failure, Learning, Record, Timing
-from epochmark.records.upgrades import decode_record, encode_record
+from epochmark.records.upgrades import encode_record, upgraded_record
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads.parity import REPLAYS
+
+
+def decode_record(document: bytes) -> Record:
+    """A record from JSON of any schema we know. Raises ``RecordError``.
+
+    The document is not trusted: it is bounded, every field is checked, and the headline is
+    derived again from the raw laps.
+    """
+    record = upgraded_record(document)
+    _check_meaning(record)
+    return msgspec.structs.replace(record, headline=headline_of(record))
 
 
 def readable(record: Record) -> Record:
@@ -73,3 +90,25 @@ def _failure_instead(record: Record, problem: str) -> Record:
     precision = msgspec.structs.replace(bare.precision, observed=None)
     bare = msgspec.structs.replace(bare, precision=precision)
     return sealed(msgspec.structs.replace(bare, headline=headline_of(bare)))
+
+
+def _check_meaning(record: Record) -> None:
+    """What the types alone cannot say. A contradiction is no hindrance where the record says itself
+    that there is one: it is invalid then."""
+    if record.workload.name not in WORKLOADS:
+        raise RecordError(f"it is of an unknown workload, {record.workload.name!r}")
+    if record.replay is not None and record.replay.version not in REPLAYS:
+        raise RecordError(
+            f"it has version {record.replay.version} of the replay, this version of epochmark "
+            f"knows up to {max(REPLAYS)}: upgrade epochmark to read it"
+        )
+    known = {code.value for code in FindingCode}
+    codes = [finding.code for finding in record.findings]
+    unknown = [code for code in codes if code not in known]
+    if unknown:
+        raise RecordError(f"it has an unknown finding, {unknown[0]!r}")
+    if record.failure is not None and not codes:
+        raise RecordError("it failed, and no finding says so")
+    told = FindingCode.CONTRADICTORY.value in codes
+    for problem in (shape_problems if told else contradictions)(record):
+        raise RecordError(problem)

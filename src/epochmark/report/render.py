@@ -7,11 +7,11 @@ import re
 from html import escape
 from typing import Any
 
-import epochmark
+from epochmark._version import __version__
 from epochmark.errors import EpochmarkError
 from epochmark.report.charts import Chart, Drawing, Spec
 from epochmark.report.drawing.theme import Look, config
-from epochmark.report.text.plain import plain
+from epochmark.report.plain_text import plain
 
 PNG_SCALE = 2
 """Pixels in the file per pixel of the chart: sharp on today's screens."""
@@ -36,7 +36,7 @@ def specification(drawing: Drawing, look: Look, heading: Chart | None = None) ->
     drawn = _plain(drawing.spec)
     spec: Spec = {**drawn, "config": config(look)}
     if heading is not None:
-        made = f"training mnist-cnn, epochmark {epochmark.__version__}"
+        made = f"training mnist-cnn, epochmark {__version__}"
         spec = {"vconcat": [drawn], "config": config(look)}
         spec["title"] = {
             "text": heading.title,

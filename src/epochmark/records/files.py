@@ -1,0 +1,47 @@
+"""Read files that are not trusted, and write files whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+
+class IrregularFileError(ValueError):
+    """A file that might block whoever reads it, or never end."""
+
+
+def read_regular(file: Path, most: int) -> bytes:
+    """So many bytes of a regular file at most, also where a link leads to it. Raises
+    ``IrregularFileError`` for a pipe, a device or a folder, and ``OSError``."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise IrregularFileError("it is not a regular file")
+    with os.fdopen(descriptor, "rb") as stream:
+        return stream.read(most)
+
+
+def write_atomically(file: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace ``file`` by one with this content, on disk before it gets its name.
+
+    ``mode``: its permissions, less what the user's umask takes away.
+    """
+    temporary = file.parent / f".{file.name[:40]}-{secrets.token_hex(4)}"
+    try:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    with contextlib.suppress(OSError):  # not every file system can sync a folder
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

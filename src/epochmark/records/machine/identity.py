@@ -1,0 +1,53 @@
+"""Which machine is which: by its random id and its hardware."""
+
+from __future__ import annotations
+
+import math
+
+from epochmark.records.record import Machine
+
+
+def machine_identity(machine: Machine) -> tuple[object, ...]:
+    """What tells machines apart: the random id where there is one, and whatever the id says the
+    hardware, since two machines may share a home folder. Confined to fewer cores or less CPU time
+    (taskset, a container) it is another machine."""
+    known = (machine.machine_id, *hardware_of(machine))
+    return _lookalike(machine) if machine.machine_id is None else known
+
+
+def same_machine(one: Machine, other: Machine) -> bool:
+    """Whether the two may be one machine: by their ids, where both have one, and by hardware."""
+    if None in (one.machine_id, other.machine_id):
+        return hardware_of(one) == hardware_of(other)
+    return machine_identity(one) == machine_identity(other)
+
+
+def look_alike(one: Machine, other: Machine) -> bool:
+    """Whether nothing but an id could tell the two apart."""
+    return _lookalike(one) == _lookalike(other)
+
+
+def processor_of(machine: Machine) -> tuple[object, ...]:
+    """What does not change with how much of the machine may be used."""
+    return (
+        machine.cpu,
+        machine.microarchitecture,
+        machine.architecture,
+        _memory_class(machine.memory_bytes),
+    )
+
+
+def hardware_of(machine: Machine) -> tuple[object, ...]:
+    """The processor, and how much of it may be used."""
+    return (*processor_of(machine), machine.usable_cores, machine.cpu_quota)
+
+
+def _lookalike(machine: Machine) -> tuple[object, ...]:
+    """What tells machines without an id apart; it may have a twin, and change."""
+    return (*hardware_of(machine), machine.model, machine.os)
+
+
+def _memory_class(size: int | None) -> int | None:
+    """Memory in steps of a factor of 1.4: kernels keep more or less of it for themselves, while
+    what machines are sold with differs by a third at least."""
+    return None if not size else round(2 * math.log2(size))
