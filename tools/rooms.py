@@ -78,12 +78,8 @@ def _reason(room: str) -> str:
     """The first line of the docstring on a room's door."""
     door = PACKAGE / room / "__init__.py"
     file = door if door.exists() else PACKAGE / f"{room}.py"
-    return (
-        (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "")
-        .splitlines()[0]
-        .rstrip(".")
-        .replace("``", "`")
-    )
+    text = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
+    return text.splitlines()[0].rstrip(".").replace("``", "`")
 
 
 if __name__ == "__main__":

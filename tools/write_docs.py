@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/: the record's JSON Schema, and tables of rooms, findings, rules,
+"""Write the generated parts of docs/: the record's JSON Schema; tables of rooms, findings, rules,
 requirements and tunables.
 
 ``python -m tools.write_docs`` (``make docs``); ``tests/unit/test_docs.py`` holds them up to date.

@@ -8,7 +8,7 @@ This module, ``worker``, ``engines``, ``workloads`` and ``native`` also run insi
 interpreters: Python 3.9 syntax, standard library, numpy and the engine's own framework only.
 """
 
-from epochmark._version import __version__
+from epochmark._version import __version__ as __version__
 
 TYPE_CHECKING = False  # typing's own is not asked: see __main__.py
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ __all__ = [
     "Checked",
     "EpochmarkError",
     "Record",
-    "__version__",
     "check",
     "export_results",
     "import_results",

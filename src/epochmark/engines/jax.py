@@ -13,13 +13,6 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._jax import (
-    default_threads,
-    device_id,
-    list_places,
-    open_device,
-    operations_on,
-)
 from epochmark.engines._shared.batches import Calls, gathered_by_numpy, timed_batches
 from epochmark.engines._shared.contract import (
     Batch,
@@ -34,6 +27,13 @@ from epochmark.engines._shared.contract import (
     TrainingState,
     Tunable,
     Weights,
+)
+from epochmark.engines._shared.on_jax import (
+    default_threads,
+    device_id,
+    list_places,
+    open_device,
+    operations_on,
 )
 from epochmark.engines._shared.requirements import JAX
 

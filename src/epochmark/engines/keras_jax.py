@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from epochmark.engines._jax import (
+from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings
+from epochmark.engines._shared.devices import refuse_precision
+from epochmark.engines._shared.on_jax import (
     default_threads,
     device_id,
     list_places,
     open_device,
     operations_on,
 )
-from epochmark.engines._keras import ARRAYS, KerasEngine, layout_on
-from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings
-from epochmark.engines._shared.devices import refuse_precision
+from epochmark.engines._shared.on_keras import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._shared.requirements import JAX
 
 

@@ -12,9 +12,9 @@ from typing import Any, ContextManager, Dict, List, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._keras import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings, Tunable
 from epochmark.engines._shared.devices import choose_device, refuse_precision, usable_cpus
+from epochmark.engines._shared.on_keras import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._shared.requirements import TENSORFLOW
 
 CPU = Device("cpu", "the processor")

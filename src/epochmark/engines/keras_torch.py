@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List
 
-from epochmark.engines._keras import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings, Tunable
 from epochmark.engines._shared.devices import choose_device, refuse_precision
-from epochmark.engines._shared.requirements import TORCH
-from epochmark.engines._torch import (
+from epochmark.engines._shared.on_keras import ARRAYS, KerasEngine, layout_on
+from epochmark.engines._shared.on_torch import (
     allow_tf32,
     device_id,
     has_tf32,
@@ -18,6 +17,7 @@ from epochmark.engines._torch import (
     synchronise,
     use_all_cpus,
 )
+from epochmark.engines._shared.requirements import TORCH
 
 
 class KerasTorchEngine(KerasEngine):

@@ -42,8 +42,7 @@ from epochmark.engines._shared.contract import (
 )
 from epochmark.engines._shared.devices import choose_device
 from epochmark.engines._shared.layouts import nchw_weights, weights_from_nchw
-from epochmark.engines._shared.requirements import TORCH
-from epochmark.engines._torch import (
+from epochmark.engines._shared.on_torch import (
     Forward,
     compiled,
     device_id,
@@ -54,6 +53,7 @@ from epochmark.engines._torch import (
     to_numpy,
     use_all_cpus,
 )
+from epochmark.engines._shared.requirements import TORCH
 
 if TYPE_CHECKING:
     import torch

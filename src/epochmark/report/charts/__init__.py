@@ -1,4 +1,4 @@
-"""The charts: one file each, found by file name; ``_chart`` says what a chart is."""
+"""The charts: one file each, found by file name; ``report.drawing.chart`` says what one is."""
 
 from __future__ import annotations
 
