@@ -10,15 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from epochmark.datasets.download import Patience, download
+from epochmark.datasets.download import Deadlines, download
 from epochmark.datasets.mirrors import GzipMirror
 from epochmark.datasets.mnist import SourceError
 
-IMPATIENT = Patience(stall_s=0.2, total_s=30.0)
-PATIENT = Patience(stall_s=30.0, total_s=30.0)
+IMPATIENT = Deadlines(stall_s=0.2, total_s=30.0)
+PATIENT = Deadlines(stall_s=30.0, total_s=30.0)
 """For answers that do come, also on a busy machine."""
 
-IN_A_HURRY = Patience(stall_s=30.0, window_s=0.5, window_bytes=300, total_s=30.0)
+IN_A_HURRY = Deadlines(stall_s=30.0, window_s=0.5, window_bytes=300, total_s=30.0)
 """Waits long for a byte, but not long for all of them."""
 
 LIMIT = 1_000
@@ -172,7 +172,7 @@ def test_unsound_answers_give_a_reason(server: str, path: str, reason: str) -> N
 
 def test_whole_download_is_bounded_in_time(server: str) -> None:
     with pytest.raises(SourceError, match="took too long"):
-        download(server + "/endless", 10**9, quiet, Patience(stall_s=5.0, total_s=0.0))
+        download(server + "/endless", 10**9, quiet, Deadlines(stall_s=5.0, total_s=0.0))
 
 
 @pytest.mark.parametrize(

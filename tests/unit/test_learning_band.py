@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from epochmark.workloads import MNIST_CNN, learning_band
 from epochmark.workloads.learning_band import (
-    Interval,
+    Band,
     LearningBand,
     accuracy_interval,
     positive_interval,
@@ -113,8 +113,8 @@ def test_without_a_measured_band_nothing_is_judged(band: Path) -> None:
 
 def test_a_stored_band_is_read_back(band: Path) -> None:
     stored = store(band)
-    assert stored.epoch_losses[1] == Interval(0.04, 0.05, 0.06)
-    assert stored.test_accuracy == Interval(0.985, 0.99, 0.993)
+    assert stored.epoch_losses[1] == Band(0.04, 0.05, 0.06)
+    assert stored.test_accuracy == Band(0.985, 0.99, 0.993)
 
 
 def test_what_lies_inside_is_no_problem(band: Path) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from epochmark.bench.tuned.search import BUDGET_S, MAX_PAIRS, is_clearly_faster, search
-from epochmark.bench.tuned.trial import Reading, TrialStop, warm_step_s
+from epochmark.bench.tuned.trial import WarmSteps, TrialStop, warm_step_s
 from epochmark.engines import Tunable
 from epochmark.errors import EpochmarkError
 from epochmark.records.machine.tuned_settings import (
@@ -53,14 +53,14 @@ class Machinery:
         self.runs: list[dict[str, str]] = []
         self.clock_s = 0.0
 
-    def attempt(self, settings: Mapping[str, str]) -> Reading:
+    def attempt(self, settings: Mapping[str, str]) -> WarmSteps:
         self.runs.append(dict(settings))
         self.clock_s += self._run_s
         step_s = 0.1 * (1 + self._drift) ** len(self.runs)
         step_s *= 1 + self._random.uniform(-self._noise, self._noise)
         for setting in map("=".join, settings.items()):
             step_s *= self._factors.get(setting, 1.0)
-        return Reading(step_s)
+        return WarmSteps(step_s)
 
     def now_s(self) -> float:
         return self.clock_s
@@ -134,9 +134,9 @@ def test_clearly_faster(gains: list[float], clear: bool) -> None:
 def test_a_setting_that_cannot_be_used_is_passed_over(outcome: str) -> None:
     machine = Machinery(FACTORS)
 
-    def attempt(settings: Mapping[str, str]) -> Reading:
+    def attempt(settings: Mapping[str, str]) -> WarmSteps:
         if settings.get("layout") == "columns":
-            return Reading(None, "no compiler", wrong=outcome == "wrong")
+            return WarmSteps(None, "no compiler", wrong=outcome == "wrong")
         return machine.attempt(settings)
 
     found = search((LAYOUT, FUSED), attempt, machine.now_s)
@@ -146,7 +146,7 @@ def test_a_setting_that_cannot_be_used_is_passed_over(outcome: str) -> None:
 
 def test_an_engine_that_cannot_train_as_stock_is_an_error() -> None:
     with pytest.raises(EpochmarkError, match="as stock: it is broken"):
-        search((FUSED,), lambda settings: Reading(None, "it is broken"))
+        search((FUSED,), lambda settings: WarmSteps(None, "it is broken"))
 
 
 def test_the_search_ends_in_time() -> None:

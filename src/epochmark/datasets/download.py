@@ -21,7 +21,7 @@ _PIECE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class Patience:
+class Deadlines:
     """How long to wait. ``stall_s``: seconds for a connection, or for the next byte. ``window_s``:
     in each stretch so long, name look-up, redirects and headers included, ``window_bytes`` of the
     file must arrive (10 kB/s). ``total_s``: seconds for one whole file."""
@@ -32,10 +32,10 @@ class Patience:
     total_s: float = 300.0
 
 
-PATIENCE = Patience()
+PATIENCE = Deadlines()
 
 
-def download(url: str, limit: int, progress: Progress, patience: Patience) -> bytes:
+def download(url: str, limit: int, progress: Progress, patience: Deadlines) -> bytes:
     """The body behind ``url``, at most ``limit`` bytes, through the environment's proxies.
 
     It stays in memory, so that nothing is left behind by a failure or Ctrl-C. ``SourceError``
@@ -53,7 +53,7 @@ def download(url: str, limit: int, progress: Progress, patience: Patience) -> by
     return fetch.result()
 
 
-def _await(fetch: _Fetch, patience: Patience) -> None:
+def _await(fetch: _Fetch, patience: Deadlines) -> None:
     """Until the fetch has ended; ``SourceError`` when it takes too long or is too slow."""
     began = time.monotonic()
     before = 0
@@ -74,7 +74,7 @@ def _await(fetch: _Fetch, patience: Patience) -> None:
 class _Fetch:
     """One download in a thread of its own, which another one may end."""
 
-    def __init__(self, url: str, limit: int, progress: Progress, patience: Patience) -> None:
+    def __init__(self, url: str, limit: int, progress: Progress, patience: Deadlines) -> None:
         self._url = url
         self._limit = limit
         self._progress = progress

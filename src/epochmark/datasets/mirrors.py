@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from epochmark.datasets.containers import gunzip, read_zip
-from epochmark.datasets.download import PATIENCE, Patience, download
+from epochmark.datasets.download import PATIENCE, Deadlines, download
 from epochmark.datasets.mnist import Contents, verify_contents
 from epochmark.datasets.progress import Progress
 from epochmark.workloads.mnist_files import IDX_FILES
@@ -19,7 +19,7 @@ class NpzMirror:
     """One file, ``mnist.npz`` as ``keras.datasets.mnist`` loads it."""
 
     url: str
-    patience: Patience = PATIENCE
+    patience: Deadlines = PATIENCE
 
     @property
     def title(self) -> str:
@@ -36,7 +36,7 @@ class GzipMirror:
     """Four gzip files below one address that ends with a slash, as torchvision loads them."""
 
     url: str
-    patience: Patience = PATIENCE
+    patience: Deadlines = PATIENCE
 
     @property
     def title(self) -> str:

