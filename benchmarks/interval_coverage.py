@@ -20,15 +20,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from epochmark.analysis.timing.statistics import (
-    QUICK_EPOCHS,
+from epochmark.analysis.timing.intervals import (
     Floats,
     count_outliers,
     mean_interval,
     median_interval,
-    steady_epoch,
-    warm_up_length,
 )
+from epochmark.analysis.timing.steady_epoch import QUICK_EPOCHS, steady_epoch, warm_up_length
 from epochmark.analysis.timing.trend import drift
 from epochmark.bench.quick import QuickStop
 from epochmark.judge.disturbances import UNSTEADY_SHARE

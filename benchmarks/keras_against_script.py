@@ -44,7 +44,7 @@ import numpy as np
 import psutil
 from _measuring import run
 
-from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.bench.interpreters.interpreter import choose_interpreter
 from epochmark.bench.request import RunRequest
 from epochmark.datasets import get_mnist, read_idx_folder

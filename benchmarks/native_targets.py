@@ -5,7 +5,7 @@
 Prints the table of docs/performance.md. Needs a machine that nothing else uses, for about fifteen
 minutes. Engines are compared in short runs, each in a fresh worker process, native and the other
 turn about (ABBA), so that a machine whose speed drifts hits both alike; the ratio is the median
-over the pairs with its 95 % interval (``analysis.timing.statistics``). A step's time is the median
+over the pairs with its 95 % interval (``analysis.timing.intervals``). A step's time is the median
 of the laps inside the run, its warm-up left out. Beside keras-tensorflow as its users write it
 stand torch, jax and keras-tensorflow itself, as far as they are ready here, in their fastest
 float32 settings: those that ``epochmark run ENGINE --tuning tuned`` has found on this machine, else
@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from _measuring import is_ready, run, short_run, step_s, tuned_request
 
-from epochmark.analysis.timing.statistics import Interval, median_interval
+from epochmark.analysis.timing.intervals import Interval, median_interval
 from epochmark.bench.request import RunRequest
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import usable_cores

@@ -23,7 +23,7 @@ import numpy as np
 from _measuring import run
 
 from epochmark.analysis.timing.start_up import clocks_of
-from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.bench.request import RunRequest
 from epochmark.records.record import Record
 

@@ -19,7 +19,7 @@ from epochmark.analysis.comparing.comparison import (
     side_of_reference,
 )
 from epochmark.analysis.comparing.references import load_references
-from epochmark.analysis.timing.statistics import Interval
+from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.machine.identity import same_machine
 from epochmark.records.record import Lap
 from epochmark.report.subject import measured_here

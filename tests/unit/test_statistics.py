@@ -9,17 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epochmark.analysis.timing.statistics import (
+from epochmark.analysis.timing.intervals import (
     Interval,
     count_outliers,
     effective_count,
-    epoch_seconds,
     mean_interval,
     median_interval,
-    steady_epoch,
     student_quantile,
-    warm_up_length,
 )
+from epochmark.analysis.timing.steady_epoch import epoch_seconds, steady_epoch, warm_up_length
 from epochmark.analysis.timing.trend import drift
 from epochmark.records.record import Lap
 

@@ -14,7 +14,7 @@ from epochmark.analysis.comparing.batch_sizes import (
     difference_interval,
     verdict_at,
 )
-from epochmark.analysis.timing.statistics import Interval
+from epochmark.analysis.timing.intervals import Interval
 from epochmark.bench.batch_sweep import DEFAULT_BATCH_SIZES, parse_batch_sizes, swept
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.plan import Plan, PlannedRun

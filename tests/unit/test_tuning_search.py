@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from epochmark.bench.tuned.search import BUDGET_S, MAX_PAIRS, is_clearly_faster, search
-from epochmark.bench.tuned.trial import WarmSteps, TrialStop, warm_step_s
+from epochmark.bench.tuned.trial import TrialStop, WarmSteps, warm_step_s
 from epochmark.engines import Tunable
 from epochmark.errors import EpochmarkError
 from epochmark.records.machine.tuned_settings import (

@@ -5,8 +5,8 @@ The rule and its simulated coverage are in docs/measurement.md.
 
 from __future__ import annotations
 
-from epochmark.analysis.timing.statistics import (
-    MIN_INTERVAL_VALUES,
+from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES
+from epochmark.analysis.timing.steady_epoch import (
     NANOSECONDS,
     QUICK_BUDGET_S,
     QUICK_EPOCHS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from epochmark.analysis.timing.settling import LIMIT_S, is_steady
-from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.record import Lap, SensorLog
 from epochmark.worker import protocol
 

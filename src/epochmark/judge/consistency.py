@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from epochmark.analysis.timing.headline import expected_steps, steps_per_epoch
-from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.quantities import QUANTITIES, implausible
 from epochmark.records.record import Calm, Lap, Record, SensorLog
 from epochmark.workloads import WORKLOADS

@@ -13,8 +13,9 @@ from epochmark.analysis.machine.calm import Calmness, calmness
 from epochmark.analysis.machine.heat import signs_of_heat
 from epochmark.analysis.machine.sensed import series_of
 from epochmark.analysis.timing.headline import steady_of, steps_per_epoch
+from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES
 from epochmark.analysis.timing.settling import TEMPERATURE_CHANGE_C, WINDOW_S, is_steady
-from epochmark.analysis.timing.statistics import MIN_INTERVAL_VALUES, NANOSECONDS, SteadyEpoch
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS, SteadyEpoch
 from epochmark.records.findings import FindingCode, make_finding
 from epochmark.records.record import Finding, Record
 

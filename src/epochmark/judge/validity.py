@@ -22,7 +22,7 @@ from epochmark.analysis.timing.headline import (
     steps_in,
     steps_per_epoch,
 )
-from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.judge.consistency import contradictions
 from epochmark.judge.crashes import CRASHES
 from epochmark.judge.departures import influences_text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
-from epochmark.analysis.timing.statistics import Interval, median_interval
+from epochmark.analysis.timing.intervals import Interval, median_interval
 from epochmark.records.dates import age_order
 from epochmark.records.machine.identity import machine_identity, processor_of
 from epochmark.records.machine.machine_limits import Limits

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.comparison import ratio_interval, tells_apart
 from epochmark.analysis.timing.headline import steady_of, steps_per_epoch
-from epochmark.analysis.timing.statistics import MIN_INTERVAL_VALUES, Interval
+from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES, Interval
 from epochmark.records.machine.identity import machine_identity
 from epochmark.records.record import Record
 from epochmark.workloads import WORKLOADS

@@ -14,7 +14,7 @@ from typing import Literal
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.timing.headline import steady_of
-from epochmark.analysis.timing.statistics import MIN_INTERVAL_VALUES, Interval
+from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES, Interval
 from epochmark.records.machine.identity import look_alike, same_machine
 from epochmark.records.record import Machine, Record
 

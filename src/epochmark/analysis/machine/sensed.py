@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 import numpy as np
 
 from epochmark.analysis.timing.headline import steady_of, steps_per_epoch
-from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.record import Quantity, Record
 
 MIN_ENERGY_S = 60.0

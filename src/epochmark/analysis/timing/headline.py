@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from epochmark.analysis.timing.settling import window
-from epochmark.analysis.timing.statistics import NANOSECONDS, SteadyEpoch, steady_epoch
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS, SteadyEpoch, steady_epoch
 from epochmark.records.findings import FindingCode, worst_validity
 from epochmark.records.record import Finding, Headline, Lap, Learning, Record, Timing, WorkloadRun
 from epochmark.workloads import WORKLOADS, parity

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from epochmark.analysis.timing.statistics import NANOSECONDS, SteadyEpoch, steady_epoch
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS, SteadyEpoch, steady_epoch
 from epochmark.analysis.timing.trend import Drift, slope
 from epochmark.records.record import Lap
 

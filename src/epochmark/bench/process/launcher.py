@@ -18,7 +18,7 @@ from typing import Literal, TypeVar
 
 import psutil
 
-from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.bench.process.importable import with_our_package
 from epochmark.bench.process.interrupts import interrupted_by, interrupts_now
 from epochmark.bench.process.messages import ReportError, ReportReader

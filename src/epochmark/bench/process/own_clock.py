@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.record import LauncherClock
 from epochmark.worker.protocol import Fitted, Lap, Phase, Report
 

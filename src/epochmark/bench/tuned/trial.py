@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import measure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from epochmark.analysis.timing.headline import images_of_each, steady_of
-from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.findings import FindingCode
 from epochmark.records.record import Record
 from epochmark.report.drawing.chart import Chart, Drawing, Spec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from epochmark.analysis.machine.sensed import Series, series_of
-from epochmark.analysis.timing.statistics import NANOSECONDS
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.record import Quantity, Record
 from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
 from epochmark.report.drawing.theme import Look

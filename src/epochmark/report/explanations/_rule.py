@@ -9,7 +9,7 @@ from typing import Literal
 from epochmark.analysis.comparing.batch_sizes import BatchSweep
 from epochmark.analysis.timing.headline import steps_per_epoch
 from epochmark.analysis.timing.start_up import Clocks
-from epochmark.analysis.timing.statistics import SteadyEpoch
+from epochmark.analysis.timing.steady_epoch import SteadyEpoch
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.machine_limits import EngineLimits, Limits
 from epochmark.records.record import Record, RunLimits, Validity

@@ -9,7 +9,7 @@ from typing import Any
 from epochmark.analysis.comparing.comparability import key_of
 from epochmark.analysis.machine.sensed import energy_of, why_no_energy
 from epochmark.analysis.timing.headline import replay_verdict, steady_of
-from epochmark.analysis.timing.statistics import MIN_INTERVAL_VALUES
+from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.tuned_settings import settings_text
 from epochmark.records.record import Record

@@ -18,10 +18,10 @@ from epochmark.analysis.timing.headline import (
     steps_in,
     steps_per_epoch,
 )
+from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES
 from epochmark.analysis.timing.settling import BURST_S, WINDOW_S, settled
 from epochmark.analysis.timing.start_up import Clocks, clocks_of
-from epochmark.analysis.timing.statistics import (
-    MIN_INTERVAL_VALUES,
+from epochmark.analysis.timing.steady_epoch import (
     NANOSECONDS,
     QUICK_BUDGET_S,
     QUICK_EPOCHS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from epochmark.analysis.comparing.comparison import Comparison, Side
-from epochmark.analysis.timing.statistics import Interval
+from epochmark.analysis.timing.intervals import Interval
 
 MAX_DECIMALS = 2
 """Of a ratio: the spread inside two runs does not know how far a third run would be from them."""

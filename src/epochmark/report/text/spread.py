@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.timing.headline import steady_of
-from epochmark.analysis.timing.statistics import SteadyEpoch
+from epochmark.analysis.timing.steady_epoch import SteadyEpoch
 from epochmark.records.record import Record
 from epochmark.report.figures import device_id, engine_text, seconds_text
 
