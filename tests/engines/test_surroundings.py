@@ -128,7 +128,7 @@ def test_steps_that_keras_leaves_out_by_a_variable_are_not_the_engine_files_faul
     record = run_engine("keras-jax", named("keras-jax"), max_steps=4).record
     assert "KERAS_MAX_STEPS_PER_EPOCH=2" in record.workload.variant
     assert codes(record)["work-incomplete"].endswith("; set there: KERAS_MAX_STEPS_PER_EPOCH=2")
-    assert run_engine("keras-jax", ours("keras-jax"), max_steps=4).record.environment == {}
+    assert "KERAS_MAX_STEPS_PER_EPOCH" not in ours("keras-jax").environment
 
 
 def test_jax_without_compiling_is_a_variant(
@@ -136,9 +136,9 @@ def test_jax_without_compiling_is_a_variant(
 ) -> None:
     monkeypatch.setenv("JAX_DISABLE_JIT", "1")
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
-    record = run_engine("jax", named("jax"), max_steps=2).record
+    record = run_engine("jax", named("jax"), max_steps=1).record
     assert record.workload.variant == [
-        "2 steps", "JAX_COMPILATION_CACHE_DIR=set", "JAX_DISABLE_JIT=1"
+        "1 steps", "JAX_COMPILATION_CACHE_DIR=set", "JAX_DISABLE_JIT=1"
     ]  # fmt: skip
     assert record.engine.settings["execution"] == "operation by operation, nothing jitted"
 
@@ -150,7 +150,7 @@ def test_a_flag_that_xla_does_not_know_is_told(
     record = run_engine("jax", named("jax"), max_steps=1).record
     assert record.failure is not None
     assert "Unknown flag in XLA_FLAGS: --xla_no_such_flag=1" in record.failure.message
-    assert run_engine("jax", ours("jax"), max_steps=1).record.failure is None
+    assert "XLA_FLAGS" not in ours("jax").environment
 
 
 def test_a_compiler_that_tinygrad_cannot_use_is_named(
@@ -160,7 +160,7 @@ def test_a_compiler_that_tinygrad_cannot_use_is_named(
     record = run_engine("tinygrad", named("tinygrad"), max_steps=1).record
     assert record.failure is not None
     assert codes(record)["engine-failed"].endswith("; set there: CC=no-such-compiler")
-    assert run_engine("tinygrad", ours("tinygrad"), max_steps=1).record.failure is None
+    assert "CC" not in ours("tinygrad").environment
 
 
 def test_memory_tracing_is_a_variant(run_engine: Run, monkeypatch: pytest.MonkeyPatch) -> None:
