@@ -2,48 +2,33 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
-from epochmark._version import __version__
-from epochmark.analysis.timing.headline import headline_of, observed_precision
 from epochmark.bench.continuation import judged_continuation
 from epochmark.bench.interpreters.interpreter import Interpreter
+from epochmark.bench.plan import PlannedRun
 from epochmark.bench.process.interrupts import interrupts_now
-from epochmark.bench.process.last_words import last_words
-from epochmark.bench.process.launcher import WorkerOutcome, launch
+from epochmark.bench.process.launcher import launch
 from epochmark.bench.process.order import RunOrder
 from epochmark.bench.process.temporary import telling_where, temporary_folder
 from epochmark.bench.quick import QuickStop
+from epochmark.bench.recording import record_of
 from epochmark.bench.request import RunRequest
-from epochmark.bench.scrub import scrubbed, scrubbed_record
 from epochmark.bench.settle import SettleStop
 from epochmark.bench.watching.watch import OpenCounters, Watch
 from epochmark.engines import get_engine
-from epochmark.engines._shared.variables import recorded_environment
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.sensors import OpenSensor
-from epochmark.judge.crashes import CRASHES, signal_name
-from epochmark.judge.departures import departures
-from epochmark.judge.reading import readable
-from epochmark.judge.validity import judge, tells_of_lacking_memory
-from epochmark.records import record as parts
-from epochmark.records.digest import sealed
 from epochmark.records.machine.machine_limits import Limits
-from epochmark.records.record import SCHEMA_VERSION, Machine, Record
+from epochmark.records.record import Machine, Record
 from epochmark.worker import protocol
 from epochmark.worker.protocol import Job, Report
 from epochmark.workloads import parity
 from epochmark.workloads.initial_weights import draw_weights
-
-LAST_LINES = 30
-"""Of what a crashed worker printed, in which the reason may be."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +123,8 @@ def measure(
     failed = outcome.last(protocol.Failed)
     if outcome.ending == "failed" and failed is not None and failed.usage:
         raise EpochmarkError(failed.message, exit_code=2)
-    record = _record_of(request, machine, interpreter, outcome, limits, continuation)
+    planned = PlannedRun(request, interpreter)
+    record = record_of(planned, outcome, machine, limits, continuation)
     return Measured(record, outcome.stderr)
 
 
@@ -158,167 +144,3 @@ def _stop_of(request: RunRequest, watch: Watch) -> Callable[[Report], bool]:
     if request.settle:
         return SettleStop(per_epoch, watch.sensor_logs)
     return lambda report: False
-
-
-def _record_of(
-    request: RunRequest,
-    machine: Machine,
-    interpreter: Interpreter,
-    outcome: WorkerOutcome,
-    limits: Limits | None,
-    continuation: parts.Continuation | None,
-) -> Record:
-    """What the worker reported as a record, judged."""
-    opened = outcome.last(protocol.Opened)
-    checked = outcome.last(protocol.Checked)
-    fitted = outcome.last(protocol.Fitted)
-    finished = outcome.last(protocol.Finished)
-    hello = outcome.last(protocol.Hello)
-    record = Record(
-        schema=SCHEMA_VERSION,
-        id=secrets.token_hex(6),
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        epochmark_version=__version__,
-        label=request.label,
-        outcome="completed" if outcome.ending == "finished" else "failed",
-        headline=_NO_HEADLINE,
-        findings=[],
-        workload=parts.WorkloadRun(
-            name=request.workload.name,
-            version=request.workload.version,
-            epochs=request.run_epochs,
-            max_steps=request.max_steps,
-            batch_size=request.run_batch_size,
-            seed=request.seed,
-            variant=[],
-            quick=request.quick,
-            settle=request.settle,
-        ),
-        engine=_engine_of(request, interpreter, outcome, checked.settings if checked else {}),
-        device=parts.DeviceRun(
-            requested=request.device,
-            resolved=opened.device if opened else None,
-            resolved_description=opened.description if opened else None,
-            observed=checked.observed_devices if checked else [],
-        ),
-        precision=parts.PrecisionRun(requested=request.run_precision, observed=None),
-        timing=parts.Timing(
-            startup_s=fitted.startup_s if fitted else None,
-            fit_ns=fitted.fit_ns if fitted else None,
-            trained_ns=fitted.trained_ns if fitted else None,
-            laps=[
-                parts.Lap(
-                    epoch=lap.epoch,
-                    steps=lap.steps,
-                    end_ns=lap.end_ns,
-                    loss=None if lap.loss is None else float(f"{lap.loss:.6g}"),
-                )
-                for lap in outcome.every(protocol.Lap)
-            ],
-            launcher=outcome.clock,
-        ),
-        learning=parts.Learning(
-            epochs=[
-                parts.Epoch(epoch=end.epoch, loss=end.loss, accuracy=end.accuracy)
-                for end in outcome.every(protocol.EpochEnd)
-            ],
-            test_loss=checked.test_loss if checked else None,
-            test_accuracy=checked.test_accuracy if checked else None,
-        ),
-        replay=_replay_of(outcome),
-        continuation=continuation,
-        calm=outcome.calm,
-        limits=limits.for_run() if limits and opened and opened.device == "cpu" else None,
-        sensors=outcome.sensors,
-        failure=_failure_of(outcome),
-        machine=machine,
-        environment=hello.environment
-        if hello
-        else recorded_environment(
-            interpreter.environment, get_engine(request.engine).info.variables
-        ),
-        placement=parts.Placement(threads=fitted.busy_threads, cpus=fitted.their_cpus)
-        if fitted and fitted.busy_threads and fitted.their_cpus
-        else None,
-        peak_memory_bytes=finished.peak_memory_bytes if finished else None,
-    )
-    record = scrubbed_record(record)
-    precision = msgspec.structs.replace(record.precision, observed=observed_precision(record))
-    variant = departures(record, request.threads)
-    workload = msgspec.structs.replace(record.workload, variant=variant)
-    record = msgspec.structs.replace(record, precision=precision, workload=workload)
-    record = msgspec.structs.replace(record, findings=judge(record))
-    return sealed(readable(msgspec.structs.replace(record, headline=headline_of(record))))
-
-
-_NO_HEADLINE = parts.Headline(
-    elapsed_s=None,
-    steady_epoch_s=None,
-    steady_epoch_low_s=None,
-    steady_epoch_high_s=None,
-    images_per_s=None,
-    test_accuracy=None,
-    validity="invalid",
-)
-
-
-def _engine_of(
-    request: RunRequest,
-    interpreter: Interpreter,
-    outcome: WorkerOutcome,
-    settings: dict[str, str],
-) -> parts.EngineRun:
-    info = get_engine(request.engine).info
-    hello = outcome.last(protocol.Hello)
-    opened = outcome.last(protocol.Opened)
-    return parts.EngineRun(
-        name=info.name,
-        family=info.family,
-        title=info.title,
-        adam_form=info.adam_form,
-        tuning=request.tuning,
-        tuned_settings=dict(request.tuned_settings) if request.tuning == "tuned" else None,
-        versions={
-            **(hello.versions if hello else {}),
-            **(opened.versions if opened else {}),
-        },
-        settings=settings,
-        python=hello.python if hello else "unknown",
-        interpreter=interpreter.kind,
-    )
-
-
-def _replay_of(outcome: WorkerOutcome) -> parts.Replay | None:
-    replayed = outcome.last(protocol.Replayed)
-    if replayed is None:
-        return None
-    return parts.Replay(version=parity.REPLAY_VERSION, losses=replayed.losses)
-
-
-def _failure_of(outcome: WorkerOutcome) -> parts.Failure | None:
-    if outcome.ending == "finished":
-        return None
-    phase = outcome.last(protocol.Phase)
-    failed = outcome.last(protocol.Failed)
-    status = outcome.exit_status
-    signal = signal_name(status) if status is not None and status < 0 else None
-    killed = outcome.ending == "crashed" and signal is not None and signal not in CRASHES
-    told = last_words(outcome.stderr) if outcome.ending == "crashed" else ""
-    return parts.Failure(
-        kind="killed" if killed else outcome.ending,
-        phase=phase.name if phase else "starting",
-        exception=failed.exception if failed else None,
-        message=scrubbed(_detail_of(outcome) + told),
-        exit_status=status if status is not None and status >= 0 else None,
-        signal=signal,
-    )
-
-
-def _detail_of(outcome: WorkerOutcome) -> str:
-    """How it ended; of a crash for lack of memory also what it printed of that."""
-    detail = outcome.detail or "ended without a word"
-    if outcome.ending != "crashed" or outcome.last(protocol.Finished) is not None:
-        return detail
-    last = outcome.stderr.decode(errors="replace").splitlines()[-LAST_LINES:]
-    told = next((line for line in reversed(last) if tells_of_lacking_memory(line)), None)
-    return detail if told is None else f"{detail}; it printed: {told.strip()[:300]}"
