@@ -68,6 +68,11 @@ class RunRequest:
         are asked for; one that feeds another device."""
         return (self.threads or usable_cores()) if self.device == "cpu" else 1
 
+    @property
+    def is_real(self) -> bool:
+        """Whether the machine matters: the fake engine computes nothing, so nothing disturbs it."""
+        return self.engine in public_engines()
+
     def check(self) -> None:
         """Raise ``EpochmarkError`` (exit code 2) for what cannot be run, naming what can."""
         if self.engine not in engine_names():

@@ -1,18 +1,17 @@
-"""Carry out one run: weights and data to files, a worker, and a judged record of what came."""
+"""Carry out runs: weights and data to files, a worker, and a judged record of what came."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from epochmark.bench.continuation import judged_continuation
-from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.process.interrupts import interrupts_now
-from epochmark.bench.process.launcher import launch
+from epochmark.bench.process.launcher import WorkerOutcome, launch
 from epochmark.bench.process.order import RunOrder
 from epochmark.bench.process.temporary import telling_where, temporary_folder
 from epochmark.bench.quick import QuickStop
@@ -22,9 +21,10 @@ from epochmark.bench.settle import SettleStop
 from epochmark.bench.watching.watch import OpenCounters, Watch
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
-from epochmark.hardware.sensors import OpenSensor
+from epochmark.hardware.counters import open_counters
+from epochmark.hardware.sensors import OpenSensor, all_sensors
 from epochmark.records.machine.machine_limits import Limits
-from epochmark.records.record import Machine, Record
+from epochmark.records.record import Continuation, Machine, Record
 from epochmark.worker import protocol
 from epochmark.worker.protocol import Job, Report
 from epochmark.workloads import parity
@@ -44,34 +44,62 @@ class Measured:
         return self.record.failure is not None and self.record.failure.kind == "interrupted"
 
 
-def measure(
-    request: RunRequest,
-    data_folder: Path,
-    machine: Machine,
-    on_report: Callable[[Report], None],
-    patience_s: float | None = None,
-    interpreter: Interpreter | None = None,
-    open_counters: OpenCounters | None = None,
-    sensors: Mapping[str, OpenSensor] | None = None,
-    limits: Limits | None = None,
-    trial: Callable[[Report], bool] | None = None,
-) -> Measured:
-    """Run ``request`` in a fresh worker process and return its record.
+@dataclass(frozen=True)
+class Bench:
+    """What all runs of a session have in common; ``measure`` carries out one of them.
 
-    The worker is started by ``interpreter``, by default our own. ``open_counters`` and ``sensors``
-    watch the machine meanwhile. ``limits`` are those of the machine; a run on its CPU keeps a few.
-    A ``trial`` says itself when to stop, and leaves the test set out.
-
-    Raises ``EpochmarkError`` when the engine says that the request cannot be met here, as with a
-    device that does not exist; everything else that goes wrong is a record of a failed run.
+    ``limits`` are those of the machine. ``open_counters`` and ``sensors`` watch it during each fit;
+    without them nothing is seen. A worker that is silent for ``patience_s`` counts as hung; by
+    default its own progress tells how long that is.
     """
-    interpreter = interpreter or Interpreter.own()
-    with temporary_folder("weights") as folder:
-        initial, replay = folder / "initial.npz", folder / "replay.npz"
-        states = folder / "states"
-        with telling_where(folder.parent):
-            np.savez(initial, **draw_weights(request.workload, request.seed))  # type: ignore[arg-type]
-            np.savez(replay, **parity.replay_weights(request.workload))  # type: ignore[arg-type]
+
+    data_folder: Path
+    machine: Machine
+    limits: Limits | None = None
+    open_counters: OpenCounters | None = None
+    sensors: Mapping[str, OpenSensor] | None = None
+    patience_s: float | None = None
+
+    def watching(self) -> Bench:
+        """This bench with all the counters and sensors of this machine."""
+        return replace(self, open_counters=open_counters, sensors=all_sensors())
+
+    def measure(
+        self,
+        planned: PlannedRun,
+        on_report: Callable[[Report], None] = lambda report: None,
+        trial: Callable[[Report], bool] | None = None,
+    ) -> Measured:
+        """Carry out one run in a fresh worker process and return its record.
+
+        ``on_report`` gets every report of the worker. A ``trial`` of tuned settings says itself
+        when to stop, and leaves the test set out.
+
+        Raises ``EpochmarkError`` when the engine says that the request cannot be met here, as with
+        a device that does not exist; everything else that goes wrong is a record of a failed run.
+        """
+        with temporary_folder("weights") as folder:
+            files = _written_files(planned.request, folder)
+            outcome = self._train(planned, files, on_report, trial)
+            continuation = None
+            if trial is None and outcome.ending == "finished":
+                on_report(protocol.Phase("proving"))
+                continuation = self._prove(planned.request, files, outcome)
+        failed = outcome.last(protocol.Failed)
+        if outcome.ending == "failed" and failed is not None and failed.usage:
+            raise EpochmarkError(failed.message, exit_code=2)
+        record = record_of(planned, outcome, self.machine, self.limits, continuation)
+        return Measured(record, outcome.stderr)
+
+    def _train(
+        self,
+        planned: PlannedRun,
+        files: _Files,
+        on_report: Callable[[Report], None],
+        trial: Callable[[Report], bool] | None,
+    ) -> WorkerOutcome:
+        """What the worker reported, and how it ended."""
+        request, interpreter = planned.request, planned.interpreter
 
         def make_job(spawned_ns: int) -> Job:
             return Job(
@@ -85,26 +113,26 @@ def measure(
                 batch_size=request.run_batch_size,
                 max_steps=request.max_steps,
                 threads=request.threads,
-                data_folder=str(data_folder.absolute()),
-                weights_file=str(initial),
-                replay_weights_file=str(replay),
-                states_file=str(states),
+                data_folder=str(self.data_folder.absolute()),
+                weights_file=str(files.weights),
+                replay_weights_file=str(files.replay_weights),
+                states_file=str(files.states),
                 spawned_ns=spawned_ns,
                 quick=request.quick or request.settle,
                 tuned_settings=dict(request.tuned_settings),
                 trial=trial is not None,
             )
 
-        watch = Watch(open_counters, sensors)
+        watch = Watch(self.open_counters, self.sensors)
         try:
             with interpreter.in_use():
-                outcome = launch(
+                return launch(
                     make_job,
                     interpreter.python,
                     interpreter.environment,
                     on_report,
                     _order_of(request),
-                    patience_s,
+                    self.patience_s,
                     watch,
                     trial or _stop_of(request, watch),
                 )
@@ -112,20 +140,36 @@ def measure(
             raise EpochmarkError(
                 f"the interpreter {interpreter.python} cannot be started: {error.strerror or error}"
             ) from error
-        continuation = None
-        if trial is None and outcome.ending == "finished":
-            on_report(protocol.Phase("proving"))
-            try:
-                with interrupts_now():
-                    continuation = judged_continuation(request, outcome, states, data_folder)
-            except KeyboardInterrupt:
-                outcome.ending, outcome.detail = "interrupted", "interrupted from the keyboard"
-    failed = outcome.last(protocol.Failed)
-    if outcome.ending == "failed" and failed is not None and failed.usage:
-        raise EpochmarkError(failed.message, exit_code=2)
-    planned = PlannedRun(request, interpreter)
-    record = record_of(planned, outcome, machine, limits, continuation)
-    return Measured(record, outcome.stderr)
+
+    def _prove(
+        self, request: RunRequest, files: _Files, outcome: WorkerOutcome
+    ) -> Continuation | None:
+        """The continuation, computed again; none where the user stops that, which is the run's
+        ending then."""
+        try:
+            with interrupts_now():
+                return judged_continuation(request, outcome, files.states, self.data_folder)
+        except KeyboardInterrupt:
+            outcome.ending, outcome.detail = "interrupted", "interrupted from the keyboard"
+            return None
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What a worker reads besides the data, and its training states, which it writes."""
+
+    weights: Path
+    replay_weights: Path
+    states: Path
+
+
+def _written_files(request: RunRequest, folder: Path) -> _Files:
+    """The files of a run in ``folder``, those with weights written."""
+    files = _Files(folder / "initial.npz", folder / "replay.npz", folder / "states")
+    with telling_where(folder.parent):
+        np.savez(files.weights, **draw_weights(request.workload, request.seed))  # type: ignore[arg-type]
+        np.savez(files.replay_weights, **parity.replay_weights(request.workload))  # type: ignore[arg-type]
+    return files
 
 
 def _order_of(request: RunRequest) -> RunOrder:
