@@ -49,7 +49,7 @@ NOT_WHOLE = (
 )
 
 
-def run(
+def run(  # noqa: PLR0913 (the options of a run, by name)
     engine: str = "native",
     *,
     device: str = "cpu",

@@ -11,7 +11,7 @@ import numpy as np
 from epochmark.bench.continuation import judged_continuation
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.process.interrupts import interrupts_now
-from epochmark.bench.process.launcher import WorkerOutcome, launch
+from epochmark.bench.process.launcher import Recipients, WorkerOutcome, launch
 from epochmark.bench.process.order import RunOrder
 from epochmark.bench.process.temporary import telling_where, temporary_folder
 from epochmark.bench.quick import QuickStop
@@ -124,18 +124,12 @@ class Bench:
             )
 
         watch = Watch(self.open_counters, self.sensors)
+        wants_stop = trial or _stop_of(request, watch)
+        recipients = Recipients(_order_of(request), watch, on_report, wants_stop)
+        python, environment = interpreter.python, interpreter.environment
         try:
             with interpreter.in_use():
-                return launch(
-                    make_job,
-                    interpreter.python,
-                    interpreter.environment,
-                    on_report,
-                    _order_of(request),
-                    self.patience_s,
-                    watch,
-                    trial or _stop_of(request, watch),
-                )
+                return launch(make_job, python, environment, recipients, self.patience_s)
         except OSError as error:
             raise EpochmarkError(
                 f"the interpreter {interpreter.python} cannot be started: {error.strerror or error}"
