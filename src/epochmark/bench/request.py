@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from epochmark.engines import EngineInfo, engine_names, get_engine
+from epochmark.engines import EngineInfo, Settings, engine_names, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import usable_cores
 from epochmark.judge.consistency import PLACE
@@ -39,6 +39,24 @@ class RunRequest:
     seed: int = DEFAULT_SEED
     label: str | None = None
     workload: Workload = MNIST_CNN
+
+    @property
+    def settings(self) -> Settings:
+        """What the engine is asked for: nothing is left as the workload has it. A run that ends by
+        itself allows laps inside epochs."""
+        return Settings(
+            workload=self.workload,
+            device=self.device,
+            precision=self.run_precision,
+            tuning=self.tuning,
+            seed=self.seed,
+            epochs=self.run_epochs,
+            batch_size=self.run_batch_size,
+            threads=self.threads,
+            max_steps=self.max_steps,
+            quick=self.quick or self.settle,
+            tuned_settings=dict(self.tuned_settings),
+        )
 
     @property
     def run_epochs(self) -> int:

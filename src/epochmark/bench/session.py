@@ -104,22 +104,12 @@ class Bench:
         def make_job(spawned_ns: int) -> Job:
             return Job(
                 engine=request.engine,
-                workload=request.workload.name,
-                device=request.device,
-                precision=request.run_precision,
-                tuning=request.tuning,
-                seed=request.seed,
-                epochs=request.run_epochs,
-                batch_size=request.run_batch_size,
-                max_steps=request.max_steps,
-                threads=request.threads,
+                settings=request.settings,
                 data_folder=str(self.data_folder.absolute()),
                 weights_file=str(files.weights),
                 replay_weights_file=str(files.replay_weights),
                 states_file=str(files.states),
                 spawned_ns=spawned_ns,
-                quick=request.quick or request.settle,
-                tuned_settings=dict(request.tuned_settings),
                 trial=trial is not None,
             )
 
