@@ -64,8 +64,7 @@ class RunRequest:
         if self.epochs is not None:
             return self.epochs
         if self.max_steps is not None:
-            per_epoch = self.workload.steps_per_epoch(self.run_batch_size)
-            return max(1, -(-self.max_steps // per_epoch))
+            return max(1, -(-self.max_steps // self.steps_per_epoch))
         if self.settle:
             return MAX_EPOCHS
         return self.workload.epochs
@@ -79,6 +78,17 @@ class RunRequest:
     def run_batch_size(self) -> int:
         """Batch size of this run."""
         return self.batch_size or self.workload.batch_size
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch at the batch size of this run."""
+        return self.workload.steps_per_epoch(self.run_batch_size)
+
+    @property
+    def run_steps(self) -> int:
+        """Steps of this run, unless it decides by itself when to stop."""
+        steps = self.steps_per_epoch * self.run_epochs
+        return min(steps, self.max_steps or steps)
 
     @property
     def run_cpus(self) -> int:
@@ -106,7 +116,7 @@ class RunRequest:
         _check_range("--batch", self.batch_size, images, f"the workload has {images} images")
         _check_range("--epochs", self.epochs, MAX_EPOCHS, "longer runs measure nothing more")
         _check_range("--threads", self.threads, usable_cores(), "so many cores are usable here")
-        steps = self.workload.steps_per_epoch(self.run_batch_size) * (self.epochs or MAX_EPOCHS)
+        steps = self.steps_per_epoch * (self.epochs or MAX_EPOCHS)
         _check_range("--steps", self.max_steps, steps, "the epochs asked for have no more")
         if self.quick and self.max_steps is not None:
             _refuse("--quick decides by itself when to stop: leave --steps away")

@@ -158,17 +158,15 @@ def _written_files(request: RunRequest, folder: Path) -> _Files:
 
 def _order_of(request: RunRequest) -> RunOrder:
     """What the reports of such a run are held to."""
-    workload = request.workload
-    golden = parity.golden_losses(workload, get_engine(request.engine).info.adam_form)
-    per_epoch = workload.steps_per_epoch(request.run_batch_size)
-    return RunOrder(request.run_epochs, per_epoch, len(golden))
+    adam_form = get_engine(request.engine).info.adam_form
+    replayed_steps = len(parity.golden_losses(request.workload, adam_form))
+    return RunOrder(request.run_epochs, request.steps_per_epoch, replayed_steps)
 
 
 def _stop_of(request: RunRequest, watch: Watch) -> Callable[[Report], bool]:
     """Who says when the run should end before all its epochs."""
-    per_epoch = request.workload.steps_per_epoch(request.run_batch_size)
     if request.quick:
-        return QuickStop(per_epoch)
+        return QuickStop(request.steps_per_epoch)
     if request.settle:
-        return SettleStop(per_epoch, watch.sensor_logs)
+        return SettleStop(request.steps_per_epoch, watch.sensor_logs)
     return lambda report: False

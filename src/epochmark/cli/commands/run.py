@@ -273,26 +273,13 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut], list
 
 
 def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measured:
-    from epochmark.analysis.timing.settling import LIMIT_S
     from epochmark.cli._calm import tell_busy
     from epochmark.cli._progress import RunProgress
 
     request = planned.request
     if position[0] > 1 and request.is_real and not job.anyway:
         tell_busy(request.run_cpus)
-    per_epoch = request.workload.steps_per_epoch(request.run_batch_size)
-    steps = min(per_epoch * request.run_epochs, request.max_steps or per_epoch * request.run_epochs)
-    batch = "" if request.batch_size is None else f", batch {request.batch_size}"
-    tuned = " tuned" if request.tuning == "tuned" else ""
-    title = f"{request.engine}{tuned} on {request.device}{batch}"
-    with RunProgress(
-        title,
-        request.run_epochs,
-        steps,
-        request.run_batch_size,
-        position,
-        limit_s=LIMIT_S if request.settle else None,
-    ) as progress:
+    with RunProgress(request, position) as progress:
         return job.workshop.bench.measure(planned, progress.on_report)
 
 
