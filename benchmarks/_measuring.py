@@ -10,7 +10,7 @@ from epochmark.analysis.timing.headline import steady_of, steps_per_epoch
 from epochmark.bench.interpreters.interpreter import choose_interpreter, find_interpreter
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest
-from epochmark.bench.session import measure
+from epochmark.bench.session import Bench
 from epochmark.bench.tuned.search import Workshop, with_settings
 from epochmark.datasets import get_mnist
 from epochmark.engines import get_engine
@@ -46,17 +46,18 @@ def is_ready(engine: str) -> bool:
     return find_interpreter(get_engine(engine).info) is not None
 
 
+def bench() -> Bench:
+    """This machine, watched for other programs; sensors are not asked."""
+    folder = get_mnist(None, lambda what, done, total: None)
+    return Bench(folder, describe_machine(None), open_counters=open_counters)
+
+
 def tuned_request(engine: str) -> RunRequest:
     """The engine with its fastest settings: those remembered on this machine, else searched now."""
     request = RunRequest(engine, tuning="tuned")
     request.check()
     folder = ResultFiles.of_user().folder
-    workshop = Workshop(
-        get_mnist(None, lambda what, done, total: None),
-        describe_machine(machine_id(folder)),
-        folder,
-        open_counters=open_counters,
-    )
+    workshop = Workshop(replace(bench(), machine=describe_machine(machine_id(folder))), folder)
     planned = PlannedRun(request, choose_interpreter(get_engine(engine).info, None))
 
     def tell(doing: str) -> None:
@@ -77,14 +78,7 @@ def _carry_out(
     request: RunRequest, python: str | None, on_report: Callable[[Report], None]
 ) -> Record:
     interpreter = choose_interpreter(get_engine(request.engine).info, python)
-    measured = measure(
-        request,
-        get_mnist(None, lambda what, done, total: None),
-        describe_machine(None),
-        on_report,
-        interpreter=interpreter,
-        open_counters=open_counters,
-    )
+    measured = bench().measure(PlannedRun(request, interpreter), on_report)
     if measured.record.outcome != "completed":
         sys.exit(f"{request.engine} failed:\n{measured.stderr.decode(errors='replace')[-2000:]}")
     return measured.record

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 
-from epochmark.bench.interpreters.interpreter import find_interpreter
+from epochmark.bench.interpreters.interpreter import Interpreter, find_interpreter
+from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest
-from epochmark.bench.session import measure
+from epochmark.bench.session import Bench
 from epochmark.datasets import get_mnist
 from epochmark.engines import get_engine
 from epochmark.hardware.machine import describe_machine
@@ -26,18 +27,16 @@ def main() -> None:
     parser.add_argument("--precision", default="stock")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    folder = get_mnist(None, lambda what, done, total: None)
+    bench = Bench(get_mnist(None, lambda what, done, total: None), describe_machine(None))
     print("| engine | precision | steps | loss | update | repeated: loss | update | test loss |")
     print("|---|---|---|---|---|---|---|---|")
     for engine in options.engine:
-        interpreter = find_interpreter(get_engine(engine).info)
+        interpreter = find_interpreter(get_engine(engine).info) or Interpreter.own()
         for steps in options.steps:
             request = RunRequest(
                 engine=engine, max_steps=steps, precision=options.precision, device=options.device
             )
-            machine = describe_machine(None)
-            measured = measure(request, folder, machine, lambda _: None, interpreter=interpreter)
-            print(row(measured.record), flush=True)
+            print(row(bench.measure(PlannedRun(request, interpreter)).record), flush=True)
 
 
 def row(record: Record) -> str:

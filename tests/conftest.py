@@ -10,7 +10,9 @@ import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, settings
 
+from epochmark.bench.session import Bench
 from epochmark.datasets import get_mnist, read_idx_folder
+from epochmark.hardware.machine import describe_machine
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -35,3 +37,9 @@ def mnist_folder() -> Path:
 def mnist(mnist_folder: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
     """Training images, training labels, test images, test labels, all uint8."""
     return read_idx_folder(mnist_folder)
+
+
+@pytest.fixture(scope="session")
+def bench(mnist_folder: Path) -> Bench:
+    """Makes runs on this machine, which nobody watches."""
+    return Bench(mnist_folder, describe_machine(None))

@@ -49,7 +49,7 @@ NOT_WHOLE = (
 )
 
 
-def run(
+def run(  # noqa: PLR0913 (the options of a run, by name)
     engine: str = "native",
     *,
     device: str = "cpu",
@@ -74,17 +74,14 @@ def run(
     look at ``record.headline.validity``. Raises ``EpochmarkError`` for what cannot be run here, and
     ``KeyboardInterrupt`` when the user stopped it, after that record was saved as well.
     """
-    from epochmark.bench.interpreters.interpreter import Interpreter
     from epochmark.bench.plan import PlannedRun
     from epochmark.bench.process.interrupts import interrupts_later
     from epochmark.bench.process.lock import measuring_alone
-    from epochmark.bench.request import RunRequest, public_engines
-    from epochmark.bench.session import measure
+    from epochmark.bench.request import RunRequest
+    from epochmark.bench.session import Bench
     from epochmark.bench.tuned.search import Workshop, with_settings
     from epochmark.datasets import get_mnist
-    from epochmark.hardware.counters import open_counters
     from epochmark.hardware.machine import describe_machine, machine_id
-    from epochmark.hardware.sensors import all_sensors
 
     request = RunRequest(
         engine=engine,
@@ -106,23 +103,16 @@ def run(
         files.check_writable()
     folder = get_mnist(data, lambda what, done, total: None)
     machine = describe_machine(machine_id(files.folder) if save else None)
-    planned = PlannedRun(request, Interpreter.own())
+    planned = PlannedRun(request)
     with measuring_alone(lambda holder: None):
+        bench = Bench(folder, machine, _known_limits(files.folder, machine))
+        if request.is_real:
+            bench = bench.watching()
         if tuning == "tuned":
-            workshop = Workshop(folder, machine, files.folder, saves=save)
+            workshop = Workshop(bench, files.folder, saves=save)
             planned = with_settings(planned, workshop.tuned(planned, lambda doing: None))
-        is_real = engine in public_engines()
-        limits = _known_limits(files.folder, machine)
         with interrupts_later():
-            measured = measure(
-                planned.request,
-                folder,
-                machine,
-                on_report,
-                open_counters=open_counters if is_real else None,
-                sensors=all_sensors() if is_real else None,
-                limits=limits,
-            )
+            measured = bench.measure(planned, on_report)
             if save:
                 files.save(measured.record, measured.stderr)
     if measured.interrupted:

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from epochmark.bench.interpreters.interpreter import Interpreter, find_interpreter
+from epochmark.bench.plan import PlannedRun
 from epochmark.bench.process.importable import with_our_package
 from epochmark.bench.request import RunRequest, public_engines
-from epochmark.bench.session import Measured, measure
+from epochmark.bench.session import Bench, Measured
 from epochmark.engines import get_engine
-from epochmark.hardware.machine import describe_machine
 
 ENGINES = public_engines()
 TUNED = [name for name in ENGINES if get_engine(name).info.tunables_on("cpu")]
@@ -85,18 +85,12 @@ def answer_of(
 
 
 @pytest.fixture(scope="session")
-def run_engine(mnist_folder: Path) -> Run:
+def run_engine(bench: Bench) -> Run:
     """Measure a few steps of an engine through the whole pipeline, on the CPU."""
 
     def run(engine: str, interpreter: Interpreter | None = None, **departures: Any) -> Measured:
         request = RunRequest(engine=engine, **departures)
         request.check()
-        return measure(
-            request,
-            mnist_folder,
-            describe_machine(None),
-            lambda report: None,
-            interpreter=interpreter or interpreter_of(engine),
-        )
+        return bench.measure(PlannedRun(request, interpreter or interpreter_of(engine)))
 
     return run

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import pytest
 
+from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest
-from epochmark.bench.session import Measured, measure
+from epochmark.bench.session import Bench, Measured
 from epochmark.bench.watching.watch import OpenCounters
-from epochmark.hardware.machine import describe_machine
 from epochmark.hardware.sensors import OpenSensor
 from epochmark.records.machine.machine_limits import Limits
 from epochmark.worker.protocol import Report
@@ -40,7 +40,7 @@ class MeasureFake(Protocol):
 
 
 @pytest.fixture
-def measure_fake(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> MeasureFake:
+def measure_fake(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> MeasureFake:
     def run(
         script: dict[str, Any] | None = None,
         *,
@@ -54,16 +54,11 @@ def measure_fake(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Measure
         monkeypatch.setenv("EPOCHMARK_FAKE", json.dumps(script or {}))
         request = replace(FAKE, **departures)
         request.check()
-        return measure(
-            request,
-            mnist_folder,
-            describe_machine(None),
-            on_report,
-            patience_s,
-            open_counters=open_counters,
-            sensors=sensors,
+        own = replace(
+            bench, patience_s=patience_s, open_counters=open_counters, sensors=sensors,
             limits=limits,
-        )
+        )  # fmt: skip
+        return own.measure(PlannedRun(request), on_report)
 
     return run
 

@@ -119,14 +119,15 @@ def test_a_worker_whose_launcher_dies_ends_too(measure_fake: MeasureFake) -> Non
     program = (
         "import os, sys, time\n"
         "from pathlib import Path\n"
+        "from epochmark.bench.plan import PlannedRun\n"
         "from epochmark.bench.request import RunRequest\n"
-        "from epochmark.bench.session import measure\n"
+        "from epochmark.bench.session import Bench\n"
         "from epochmark.datasets import get_mnist\n"
         "from epochmark.hardware.machine import describe_machine\n"
         "def tell(report):\n"
         "    print(type(report).__name__, flush=True)\n"
-        "measure(RunRequest(engine='fake'), get_mnist(None, lambda *a: None),\n"
-        "        describe_machine(None), tell)\n"
+        "bench = Bench(get_mnist(None, lambda *a: None), describe_machine(None))\n"
+        "bench.measure(PlannedRun(RunRequest(engine='fake')), tell)\n"
     )
     environment = {**os.environ, "EPOCHMARK_FAKE": '{"fail_in": "fit", "fail_how": "hang"}'}
     launcher = subprocess.Popen(

@@ -15,13 +15,13 @@ import pytest
 
 import epochmark
 from epochmark.bench.interpreters.interpreter import Interpreter, choose_interpreter, inspect
+from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest
-from epochmark.bench.session import measure
+from epochmark.bench.session import Bench
 from epochmark.engines import get_engine
 from epochmark.environments.managed import Environment
 from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
 from epochmark.errors import EpochmarkError
-from epochmark.hardware.machine import describe_machine
 from epochmark.report.text.answer import answer_lines
 from epochmark.worker.protocol import Phase, Report
 
@@ -107,7 +107,7 @@ def test_an_interpreter_without_the_framework_is_refused(with_numpy: Path) -> No
 
 
 def test_another_interpreter_is_measured_as_it_is(
-    with_numpy: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+    with_numpy: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
     monkeypatch.setenv("MY_VENDORS_SWITCH", "1")
@@ -117,26 +117,24 @@ def test_another_interpreter_is_measured_as_it_is(
     assert interpreter.environment["MY_VENDORS_SWITCH"] == "1"
     assert "MY_VENDORS_SWITCH" not in Interpreter.own().environment
     assert inspect(interpreter, ["numpy", "msgspec", "rich"]).missing == ("msgspec", "rich")
-    record = measure(
-        RunRequest(engine="fake"), mnist_folder, describe_machine(None), ignore,
-        interpreter=interpreter,
-    ).record  # fmt: skip
+    record = bench.measure(PlannedRun(RunRequest(engine="fake"), interpreter)).record
     assert record.outcome == "completed"
     assert record.engine.interpreter == "foreign"
     assert sorted(packages.iterdir()) == before
 
 
 def test_a_framework_for_a_newer_python_is_told_with_the_version(
-    with_numpy: Path, mnist_folder: Path
+    with_numpy: Path, bench: Bench
 ) -> None:
     """Found, so not refused beforehand: only its import shows that it does not fit."""
     (packages,) = with_numpy.parent.parent.glob("lib/python*/site-packages")
     (packages / "torch").mkdir()
     (packages / "torch" / "__init__.py").write_text("from __future__ import braces_of_tomorrow\n")
-    record = measure(
-        RunRequest(engine="torch", max_steps=1), mnist_folder, describe_machine(None), ignore,
-        interpreter=choose_interpreter(TORCH, str(with_numpy)),
-    ).record  # fmt: skip
+    record = bench.measure(
+        PlannedRun(
+            RunRequest(engine="torch", max_steps=1), choose_interpreter(TORCH, str(with_numpy))
+        )
+    ).record
     assert record.failure is not None
     assert record.failure.exception == "SyntaxError"
     text = "\n".join(answer_lines(record))
@@ -144,13 +142,7 @@ def test_a_framework_for_a_newer_python_is_told_with_the_version(
     assert f"Python {record.engine.python}" in text
 
 
-def ignore(report: Report) -> None:
-    """What is reported on the way, where no test looks at it."""
-
-
-def test_python_3_9_trains(
-    tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_python_3_9_trains(tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest Python that a user's framework may need, with the real native engine."""
     python = oldest_python()
     if python is None:
@@ -164,10 +156,9 @@ def test_python_3_9_trains(
     install = [inside, "-m", "pip", "install", "--quiet", "numpy"]
     subprocess.run(install, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     info = get_engine("native").info
-    record = measure(
-        RunRequest(engine="native", max_steps=20), mnist_folder, describe_machine(None), ignore,
-        interpreter=choose_interpreter(info, inside),
-    ).record  # fmt: skip
+    record = bench.measure(
+        PlannedRun(RunRequest(engine="native", max_steps=20), choose_interpreter(info, inside))
+    ).record
     assert record.outcome == "completed", record.failure
     assert record.engine.python.startswith("3.9.")
     assert record.headline.validity == "partial"
@@ -195,19 +186,16 @@ def managed(with_numpy: Path) -> Environment:
 
 
 def test_an_environment_deleted_before_the_run_is_an_error(
-    managed: Environment, mnist_folder: Path
+    managed: Environment, bench: Bench
 ) -> None:
     interpreter = Interpreter.of_environment(managed)
     shutil.rmtree(managed.folder)
     with pytest.raises(EpochmarkError, match="cannot be started"):
-        measure(
-            RunRequest(engine="fake"), mnist_folder, describe_machine(None), ignore,
-            interpreter=interpreter,
-        )  # fmt: skip
+        bench.measure(PlannedRun(RunRequest(engine="fake"), interpreter))
 
 
 def test_an_environment_deleted_during_the_run_leaves_a_record(
-    managed: Environment, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+    managed: Environment, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EPOCHMARK_FAKE", '{"fail_in": "build", "fail_how": "lack"}')
 
@@ -215,10 +203,9 @@ def test_an_environment_deleted_during_the_run_leaves_a_record(
         if isinstance(report, Phase) and report.name == "loading":
             shutil.rmtree(managed.folder)
 
-    record = measure(
-        RunRequest(engine="fake"), mnist_folder, describe_machine(None), delete,
-        interpreter=Interpreter.of_environment(managed),
-    ).record  # fmt: skip
+    record = bench.measure(
+        PlannedRun(RunRequest(engine="fake"), Interpreter.of_environment(managed)), delete
+    ).record
     assert record.engine.interpreter == "managed"
     assert record.failure is not None
     assert record.failure.phase in ("loading", "building")
@@ -248,22 +235,21 @@ def test_a_version_managers_stand_in_is_the_python_of_the_users_folder(
 
 
 def test_a_script_that_sets_things_up_and_starts_a_python_stays_what_is_started(
-    with_numpy: Path, tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+    with_numpy: Path, tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it sets is recorded: the worker tells what it really has."""
     monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
     text = f'#!/bin/sh\nexport DNNL_MAX_CPU_ISA=SSE41\nexec "{with_numpy}" "$@"\n'
     script = executable(tmp_path / "wrapper", text)
-    record = measure(
-        RunRequest(engine="fake"), mnist_folder, describe_machine(None), ignore,
-        interpreter=choose_interpreter(FAKE, script),
-    ).record  # fmt: skip
+    record = bench.measure(
+        PlannedRun(RunRequest(engine="fake"), choose_interpreter(FAKE, script))
+    ).record
     assert record.environment == {"DNNL_MAX_CPU_ISA": "SSE41"}
     assert record.workload.variant == ["DNNL_MAX_CPU_ISA=SSE41"]
 
 
 def test_a_relative_pythonpath_is_that_of_the_users_folder(
-    bare: Path, tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+    bare: Path, tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
     packages = tmp_path / "packages"
@@ -274,10 +260,7 @@ def test_a_relative_pythonpath_is_that_of_the_users_folder(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", "packages")
     interpreter = choose_interpreter(FAKE, str(bare.relative_to(tmp_path)))
-    record = measure(
-        RunRequest(engine="fake"), mnist_folder, describe_machine(None), ignore,
-        interpreter=interpreter,
-    ).record  # fmt: skip
+    record = bench.measure(PlannedRun(RunRequest(engine="fake"), interpreter)).record
     assert record.outcome == "completed", record.failure
 
 
@@ -286,7 +269,7 @@ def test_a_broken_numpy_of_the_users_does_not_reach_a_worker_of_ours(
     kind: str,
     managed: Environment,
     tmp_path: Path,
-    mnist_folder: Path,
+    bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On PYTHONPATH, in the current folder, and among the user's own packages."""
@@ -300,10 +283,7 @@ def test_a_broken_numpy_of_the_users_does_not_reach_a_worker_of_ours(
     monkeypatch.setenv("PYTHONUSERBASE", str(broken))
     monkeypatch.setenv("PYTHONHOME", str(broken))
     interpreter = Interpreter.own() if kind == "own" else Interpreter.of_environment(managed)
-    record = measure(
-        RunRequest(engine="native", max_steps=2), mnist_folder, describe_machine(None), ignore,
-        interpreter=interpreter,
-    ).record  # fmt: skip
+    record = bench.measure(PlannedRun(RunRequest(engine="native", max_steps=2), interpreter)).record
     assert record.outcome == "completed", record.failure
 
 
@@ -342,19 +322,16 @@ def test_our_own_worker_has_numpy_where_we_have_it(
     assert "worker-crashed" not in done.stdout
 
 
-def test_a_worker_that_cannot_start_says_why(
-    bare: Path, mnist_folder: Path, tmp_path: Path
-) -> None:
-    record = measure(
-        RunRequest(engine="native"), mnist_folder, describe_machine(None), ignore,
-        interpreter=Interpreter("foreign", bare, {"PATH": "/bin"}),
-    ).record  # fmt: skip
+def test_a_worker_that_cannot_start_says_why(bare: Path, bench: Bench, tmp_path: Path) -> None:
+    record = bench.measure(
+        PlannedRun(RunRequest(engine="native"), Interpreter("foreign", bare, {"PATH": "/bin"}))
+    ).record
     assert record.failure is not None
     assert "No module named 'numpy'" in record.failure.message
 
 
 def test_packages_by_another_name_and_without_metadata(
-    with_numpy: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+    with_numpy: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A renamed package tells its version; an empty ``*.dist-info`` is none."""
     monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
@@ -370,10 +347,9 @@ def test_packages_by_another_name_and_without_metadata(
     (nightly / "RECORD").write_text("tensorflow/__init__.py,,\ntf_nightly.dist-info/METADATA,,\n")
     versions = {}
     for engine in ("keras-tensorflow", "torch"):
-        versions[engine] = measure(
-            RunRequest(engine=engine, max_steps=1), mnist_folder, describe_machine(None), ignore,
-            interpreter=choose_interpreter(get_engine(engine).info, str(with_numpy)),
-        ).record.engine.versions  # fmt: skip
+        interpreter = choose_interpreter(get_engine(engine).info, str(with_numpy))
+        planned = PlannedRun(RunRequest(engine=engine, max_steps=1), interpreter)
+        versions[engine] = bench.measure(planned).record.engine.versions
     assert versions["keras-tensorflow"]["tf-nightly"] == "2.99"
     assert "torch" not in versions["torch"], "nothing opened, so nobody told a version"
 

@@ -15,9 +15,10 @@ from epochmark.analysis.timing.headline import headline_of
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.interpreters.probe import probe
 from epochmark.bench.measure_limits import measure_engine
+from epochmark.bench.plan import PlannedRun
 from epochmark.bench.process.launcher import STDERR_TAIL_BYTES
 from epochmark.bench.process.order import LAPS_BESIDES, LAPS_PER_S
-from epochmark.bench.session import measure
+from epochmark.bench.session import Bench
 from epochmark.engines import get_engine
 from epochmark.hardware.machine import describe_machine
 from epochmark.judge.check import check_record
@@ -241,7 +242,7 @@ def test_data_exchanged_after_they_were_verified_are_not_measured(
         last = stream.read(1)[0]
         stream.seek(-1, os.SEEK_END)
         stream.write(bytes([(last + 1) % 10]))
-    record = measure(FAKE, folder, describe_machine(None), lambda report: None).record
+    record = Bench(folder, describe_machine(None)).measure(PlannedRun(FAKE)).record
     assert record.headline.validity == "invalid"
     assert record.failure is not None
     assert "was changed after it was verified" in record.failure.message

@@ -144,7 +144,7 @@ def test_loading_every_engine_imports_no_framework() -> None:
 TIMES_OF_DAY = {
     "bench/measure_limits.py": "when limits were measured",
     "bench/watching/preflight.py": "how long a process has been there",
-    "bench/session.py": "when a record was made",
+    "bench/recording.py": "when a record was made",
     "bench/tuned/search.py": "when settings were searched",
     "environments/install.py": "when an environment was made",
     "report/page/__init__.py": "when a report was made",

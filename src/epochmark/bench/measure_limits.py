@@ -11,9 +11,10 @@ import msgspec
 
 from epochmark._version import __version__
 from epochmark.bench.interpreters.interpreter import Interpreter
-from epochmark.bench.process.launcher import WorkerOutcome, launch
+from epochmark.bench.process.launcher import Recipients, WorkerOutcome, launch
 from epochmark.bench.process.messages import ReportError
 from epochmark.bench.scrub import scrubbed
+from epochmark.bench.watching.watch import Watch
 from epochmark.hardware.memory import last_level_cache_bytes, usable_memory_bytes
 from epochmark.records.machine.machine_limits import (
     EngineLimits,
@@ -197,13 +198,13 @@ def _launch(
             on_progress(report.name)
 
     interpreter = interpreter or Interpreter.own()
+    order = LimitsOrder(ENGINE_FIGURES if job.engine else PROCESSOR_FIGURES)
     try:
         outcome = launch(
             lambda spawned_ns: job,
             interpreter.python,
             interpreter.environment,
-            tell,
-            LimitsOrder(ENGINE_FIGURES if job.engine else PROCESSOR_FIGURES),
+            Recipients(order, Watch(None), tell),
         )
     except OSError as error:
         return WorkerOutcome(detail=f"its interpreter cannot be started: {error.strerror or error}")

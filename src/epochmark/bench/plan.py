@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from epochmark.bench.interpreters.interpreter import (
     Interpreter,
@@ -21,10 +21,10 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run, and where its worker shall run."""
+    """One run, and the interpreter of its worker, by default our own."""
 
     request: RunRequest
-    interpreter: Interpreter
+    interpreter: Interpreter = field(default_factory=Interpreter.own)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from epochmark.engines import EngineInfo, engine_names, get_engine
+from epochmark.engines import EngineInfo, Settings, engine_names, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import usable_cores
 from epochmark.judge.consistency import PLACE
@@ -41,13 +41,30 @@ class RunRequest:
     workload: Workload = MNIST_CNN
 
     @property
+    def settings(self) -> Settings:
+        """What the engine is asked for: nothing is left as the workload has it. A run that ends by
+        itself allows laps inside epochs."""
+        return Settings(
+            workload=self.workload,
+            device=self.device,
+            precision=self.run_precision,
+            tuning=self.tuning,
+            seed=self.seed,
+            epochs=self.run_epochs,
+            batch_size=self.run_batch_size,
+            threads=self.threads,
+            max_steps=self.max_steps,
+            quick=self.quick or self.settle,
+            tuned_settings=dict(self.tuned_settings),
+        )
+
+    @property
     def run_epochs(self) -> int:
         """Epochs of this run: as asked for, else the workload's, as far as the steps reach."""
         if self.epochs is not None:
             return self.epochs
         if self.max_steps is not None:
-            per_epoch = self.workload.steps_per_epoch(self.run_batch_size)
-            return max(1, -(-self.max_steps // per_epoch))
+            return max(1, -(-self.max_steps // self.steps_per_epoch))
         if self.settle:
             return MAX_EPOCHS
         return self.workload.epochs
@@ -63,10 +80,26 @@ class RunRequest:
         return self.batch_size or self.workload.batch_size
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch at the batch size of this run."""
+        return self.workload.steps_per_epoch(self.run_batch_size)
+
+    @property
+    def run_steps(self) -> int:
+        """Steps of this run, unless it decides by itself when to stop."""
+        steps = self.steps_per_epoch * self.run_epochs
+        return min(steps, self.max_steps or steps)
+
+    @property
     def run_cpus(self) -> int:
         """CPUs this run will keep busy, as far as can be told before: all of them unless threads
         are asked for; one that feeds another device."""
         return (self.threads or usable_cores()) if self.device == "cpu" else 1
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the machine matters: the fake engine computes nothing, so nothing disturbs it."""
+        return self.engine in public_engines()
 
     def check(self) -> None:
         """Raise ``EpochmarkError`` (exit code 2) for what cannot be run, naming what can."""
@@ -83,7 +116,7 @@ class RunRequest:
         _check_range("--batch", self.batch_size, images, f"the workload has {images} images")
         _check_range("--epochs", self.epochs, MAX_EPOCHS, "longer runs measure nothing more")
         _check_range("--threads", self.threads, usable_cores(), "so many cores are usable here")
-        steps = self.workload.steps_per_epoch(self.run_batch_size) * (self.epochs or MAX_EPOCHS)
+        steps = self.steps_per_epoch * (self.epochs or MAX_EPOCHS)
         _check_range("--steps", self.max_steps, steps, "the epochs asked for have no more")
         if self.quick and self.max_steps is not None:
             _refuse("--quick decides by itself when to stop: leave --steps away")

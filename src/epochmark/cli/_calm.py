@@ -2,19 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from epochmark.bench.request import RunRequest
-
-
-def is_measured(request: RunRequest) -> bool:
-    """Whether the machine matters: the fake engine computes nothing, so nothing disturbs it."""
-    from epochmark.bench.request import public_engines
-
-    return request.engine in public_engines()
-
-
 BUSY_RUN = (
     "The run starts, but will probably be marked as disturbed; close other programs and run it "
     "again for a figure that can be ranked."

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn, TaskID
 
+    from epochmark.bench.request import RunRequest
     from epochmark.datasets import Progress as TransferProgress
 
 PLAIN_INTERVAL_S = 5.0
@@ -68,25 +69,20 @@ class RunProgress:
     """Shows one run: epoch, loss, accuracy, images per second, time left.
 
     ``position`` is (number, of how many): with several runs, a second bar tells how far all are.
-    A run that is to settle has no number of steps, but ends after ``limit_s`` at the latest.
+    A run that is to settle has no number of steps, but a time after which it ends at the latest.
     """
 
-    def __init__(
-        self,
-        title: str,
-        epochs: int,
-        steps: int,
-        batch_size: int,
-        position: tuple[int, int] = (1, 1),
-        limit_s: float | None = None,
-    ) -> None:
-        self._limit_s = limit_s
+    def __init__(self, request: RunRequest, position: tuple[int, int]) -> None:
+        from epochmark.analysis.timing.settling import LIMIT_S
+
+        self._limit_s = LIMIT_S if request.settle else None
         self._elapsed_s = 0.0
         self._number, self._runs = position
+        title = _title_of(request)
         self._title = title if self._runs == 1 else f"{self._number} of {self._runs}: {title}"
-        self._epochs = epochs
-        self._steps = steps
-        self._batch_size = batch_size
+        self._epochs = request.run_epochs
+        self._steps = request.run_steps
+        self._batch_size = request.run_batch_size
         self._done = 0
         self._first_lap: tuple[int, int] | None = None
         self._shown_at = 0.0
@@ -160,6 +156,12 @@ class RunProgress:
             self._bars.refresh()
         else:
             remark(line)
+
+
+def _title_of(request: RunRequest) -> str:
+    tuned = " tuned" if request.tuning == "tuned" else ""
+    batch = "" if request.batch_size is None else f", batch {request.batch_size}"
+    return f"{request.engine}{tuned} on {request.device}{batch}"
 
 
 def _text_column() -> ProgressColumn:

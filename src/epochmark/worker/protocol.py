@@ -1,7 +1,7 @@
 """What the launcher tells the worker (one job) and what the worker reports (JSON lines).
 
 Job and reports are plain dataclasses; both ends share these definitions, so the protocol exists
-once. Floats that are not finite travel as null. Standard library only, Python 3.9.
+once. Floats that are not finite travel as null. Python 3.9.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, field
-from typing import Dict, List, Optional, Type, Union
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Dict, List, Optional, Type, Union
+
+from epochmark.engines import Settings
+from epochmark.workloads import WORKLOADS
 
 MAX_LINE_BYTES = 1 << 20
 
@@ -28,22 +31,12 @@ class Job:
     """
 
     engine: str
-    workload: str
-    device: str
-    precision: str
-    tuning: str
-    seed: int
-    epochs: int
-    batch_size: int
-    max_steps: Optional[int]
-    threads: Optional[int]
+    settings: Settings
     data_folder: str
     weights_file: str
     replay_weights_file: str
     states_file: str
     spawned_ns: int
-    quick: bool = False
-    tuned_settings: Dict[str, str] = field(default_factory=dict)
     trial: bool = False
 
 
@@ -66,14 +59,23 @@ JOBS: Dict[str, Type[AnyJob]] = {kind.__name__: kind for kind in (Job, LimitsJob
 
 
 def encode_job(job: AnyJob) -> bytes:
-    """A job as the worker's first line."""
-    return json.dumps({"job": type(job).__name__, **asdict(job)}).encode() + b"\n"
+    """A job as the worker's first line: flat, the settings beside the rest, a workload by name."""
+    values: Dict[str, Any] = {"job": type(job).__name__, **vars(job)}
+    if isinstance(job, Job):
+        del values["settings"]
+        values.update(vars(job.settings), workload=job.settings.workload.name)
+    return json.dumps(values).encode() + b"\n"
 
 
 def decode_job(line: bytes) -> AnyJob:
     """The job that ``encode_job`` wrote."""
-    fields = json.loads(line)
-    return JOBS[fields.pop("job")](**fields)
+    values = json.loads(line)
+    kind = JOBS[values.pop("job")]
+    if kind is Job:
+        asked = {one.name: values.pop(one.name) for one in fields(Settings)}
+        asked["workload"] = WORKLOADS[asked["workload"]]
+        values["settings"] = Settings(**asked)
+    return kind(**values)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,6 @@ from epochmark.worker.protocol import (
 )
 from epochmark.worker.stopwatch import RunStopwatch
 from epochmark.worker.surroundings import ThreadTimes, busy_threads, python_mode
-from epochmark.workloads import WORKLOADS
 from epochmark.workloads.continuation import TESTED_IMAGES
 from epochmark.workloads.mnist_files import read_idx_folder
 from epochmark.workloads.parity import replay_batches
@@ -71,7 +70,7 @@ class Run:
         pipe.send(Hello(sys.version.split()[0], engine.versions(), surroundings_of(engine)))
 
         self._enter("starting")
-        settings = _settings(job)
+        settings = job.settings
         device = engine.open(settings)
         pipe.send(Opened(device.id, device.description, engine.versions()))
 
@@ -157,22 +156,6 @@ def failure_of(error: BaseException, phase: str) -> Failed:
         exception=type(error).__name__[:300],
         message=in_short(str(error)),
         usage=isinstance(error, UnavailableError),
-    )
-
-
-def _settings(job: Job) -> Settings:
-    return Settings(
-        workload=WORKLOADS[job.workload],
-        device=job.device,
-        precision=job.precision,
-        tuning=job.tuning,
-        seed=job.seed,
-        epochs=job.epochs,
-        batch_size=job.batch_size,
-        threads=job.threads,
-        max_steps=job.max_steps,
-        quick=job.quick,
-        tuned_settings=job.tuned_settings,
     )
 
 

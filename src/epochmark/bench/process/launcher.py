@@ -85,45 +85,44 @@ class _SilentError(Exception):
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """Who hears a report, in this order."""
+class Recipients:
+    """Who gets each report, in this order.
+
+    ``order`` refuses what may not come now, ``watch`` sees from it when the fit begins and ends,
+    ``on_report`` is the caller's. When ``wants_stop`` answers with true, the fit is asked to end at
+    its next lap.
+    """
 
     order: Order
     watch: Watch
     on_report: Callable[[Report], None]
-    wants_stop: Callable[[Report], bool]
+    wants_stop: Callable[[Report], bool] = lambda report: False
 
 
 def launch(
     make_job: Callable[[int], AnyJob],
     python: Path,
     environment: Mapping[str, str],
-    on_report: Callable[[Report], None],
-    order: Order,
+    recipients: Recipients,
     patience_s: float | None = None,
-    watch: Watch | None = None,
-    wants_stop: Callable[[Report], bool] = lambda report: False,
 ) -> WorkerOutcome:
     """Run one job in a fresh process of the interpreter ``python`` and return what came of it.
 
     ``make_job`` gets the ``time.monotonic_ns`` of the spawn. Never raises for what a worker does:
     a crash, a hang and Ctrl-C are endings. When this returns, no process of the worker is left.
-    Reports are held to their ``order``. ``watch`` sees the machine meanwhile. When ``wants_stop``
-    answers a report with true, the fit is asked to end at its next lap.
 
     Raises ``EpochmarkError`` when there is no room for temporary files, ``OSError`` when the
     interpreter cannot be started.
     """
     outcome = WorkerOutcome()
-    watch = watch or Watch(None)
-    hearing = Hearing(order, watch, on_report, wants_stop)
+    watch = recipients.watch
     with (
         temporary_folder("worker") as folder,
         _spawn(make_job, python, environment, folder) as worker,
     ):
         try:
             with interrupts_now():
-                _Listener(worker, outcome, hearing, patience_s).listen()
+                _Listener(worker, outcome, recipients, patience_s).listen()
         except KeyboardInterrupt as caught:
             outcome.ending, outcome.detail = "interrupted", interrupted_by(caught)
         except ReportError as error:
@@ -235,10 +234,14 @@ class _Listener:
     """Takes in what a worker says until it ends, breaks the protocol, or is silent for too long."""
 
     def __init__(
-        self, worker: _Worker, outcome: WorkerOutcome, hearing: Hearing, patience_s: float | None
+        self,
+        worker: _Worker,
+        outcome: WorkerOutcome,
+        recipients: Recipients,
+        patience_s: float | None,
     ) -> None:
         now = time.monotonic()
-        self._worker, self._outcome, self._hearing = worker, outcome, hearing
+        self._worker, self._outcome, self._recipients = worker, outcome, recipients
         self._reader = ReportReader()
         self._patience = Patience(now, patience_s)
         self._presence = Presence(now)
@@ -257,7 +260,7 @@ class _Listener:
                 began = time.monotonic()
                 ready = self._wait(selector)
                 now = time.monotonic()
-                self._hearing.watch.tick()
+                self._recipients.watch.tick()
                 if worker.stderr_end in ready and not self._take_output():
                     selector.unregister(worker.stderr_end)
                 if worker.report_end in ready:
@@ -277,7 +280,7 @@ class _Listener:
     def _wait(self, selector: selectors.BaseSelector) -> set[int]:
         """What can be read. While we were stopped the worker may have gone on; a wait that this has
         interrupted says nothing of it."""
-        wait_s = min(self._check_s, self._hearing.watch.wait_s())
+        wait_s = min(self._check_s, self._recipients.watch.wait_s())
         self._presence.at_work(time.monotonic())
         self._presence.waits(wait_s)
         ready = {key.fd for key, _ in selector.select(wait_s)}
@@ -295,15 +298,15 @@ class _Listener:
 
     def _take_reports(self, data: bytes, now: float) -> None:
         for report in self._reader.feed(data):
-            self._hearing.order.take(report, time.monotonic() - self._spawned_at)
+            self._recipients.order.take(report, time.monotonic() - self._spawned_at)
             self._clock.on_report(report, self._empty_at, now, self._presence.absent_s)
             begins_phase = isinstance(report, Phase)
             self._patience.report(self._listened_s(), isinstance(report, Lap), begins_phase)
             self._outcome.reports.append(report)
             self._outcome.clock = self._clock.seen
-            self._hearing.watch.on_report(report, self._worker.process.pid)
-            self._hearing.on_report(report)
-            if self._hearing.wants_stop(report):
+            self._recipients.watch.on_report(report, self._worker.process.pid)
+            self._recipients.on_report(report)
+            if self._recipients.wants_stop(report):
                 self._worker.ask_to_stop()
 
     def _listened_s(self) -> float:

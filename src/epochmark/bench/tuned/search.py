@@ -18,8 +18,8 @@ import msgspec
 from epochmark._version import __version__
 from epochmark.bench.interpreters.probe import SeenDevice, probe
 from epochmark.bench.plan import PlannedRun
+from epochmark.bench.session import Bench
 from epochmark.bench.tuned.trial import WarmSteps, try_settings
-from epochmark.bench.watching.watch import OpenCounters
 from epochmark.engines import Tunable, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.records.machine.tuned_settings import (
@@ -30,7 +30,6 @@ from epochmark.records.machine.tuned_settings import (
     save_tuned,
     settings_text,
 )
-from epochmark.records.record import Machine
 
 BUDGET_S = 150.0
 """No trial begins after that; what is left is recorded as not tried."""
@@ -143,16 +142,14 @@ def _tried(
 
 @dataclass(frozen=True)
 class Workshop:
-    """What searches on this machine have in common. They are remembered in ``folder``, that of the
-    result files, if ``saves``; ``retune`` searches also what is known. ``open_counters`` watch for
-    other programs."""
+    """What searches on this machine have in common: the ``bench`` of their trials. They are
+    remembered in ``folder``, that of the result files, if ``saves``; ``retune`` searches also what
+    is known."""
 
-    data_folder: Path
-    machine: Machine
+    bench: Bench
     folder: Path
     saves: bool = True
     retune: bool = False
-    open_counters: OpenCounters | None = None
 
     def tuned(self, planned: PlannedRun, tell: Callable[[str], None]) -> Tuned:
         """The engine's fastest settings on the device of a planned run: as remembered, or searched
@@ -168,12 +165,12 @@ class Workshop:
             return remembered
         found = self._search(planned, wanted, tell)
         if self.saves:
-            save_tuned(self.folder, self.machine, known, found)
+            save_tuned(self.folder, self.bench.machine, known, found)
         return found
 
     def _known(self) -> list[Tuned]:
         try:
-            return read_tuned(self.folder, self.machine)
+            return read_tuned(self.folder, self.bench.machine)
         except EpochmarkError:
             if self.retune:
                 return []
@@ -186,16 +183,7 @@ class Workshop:
         def attempt(settings: Mapping[str, str]) -> WarmSteps:
             lasted_s = time.monotonic() - began_s
             tell(f"run {len(readings) + 1}, {lasted_s:.0f} s so far: {settings_text(settings)}")
-            readings.append(
-                try_settings(
-                    planned.request,
-                    settings,
-                    planned.interpreter,
-                    self.data_folder,
-                    self.machine,
-                    self.open_counters,
-                )
-            )
+            readings.append(try_settings(self.bench, planned, settings))
             return readings[-1]
 
         info = get_engine(planned.request.engine).info

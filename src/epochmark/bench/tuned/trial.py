@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
-from epochmark.bench.interpreters.interpreter import Interpreter
-from epochmark.bench.request import RunRequest
-from epochmark.bench.session import measure
-from epochmark.bench.watching.watch import OpenCounters
+from epochmark.bench.plan import PlannedRun
+from epochmark.bench.session import Bench
 from epochmark.errors import EpochmarkError
 from epochmark.records.findings import MEANING, FindingCode
-from epochmark.records.record import Lap, Machine, Record
+from epochmark.records.record import Lap, Record
 from epochmark.worker import protocol
 from epochmark.worker.protocol import Report
 
@@ -64,34 +61,19 @@ class TrialStop:
         return self._stopping
 
 
-def try_settings(
-    request: RunRequest,
-    settings: Mapping[str, str],
-    interpreter: Interpreter,
-    data_folder: Path,
-    machine: Machine,
-    open_counters: OpenCounters | None = None,
-) -> WarmSteps:
-    """Train a few steps with these settings, replay included; ``open_counters`` watch for other
-    programs.
+def try_settings(bench: Bench, planned: PlannedRun, settings: Mapping[str, str]) -> WarmSteps:
+    """Train a few steps of a planned run with these settings, replay included.
 
-    Raises ``KeyboardInterrupt`` when the user stopped it.
+    Only counters watch the machine meanwhile. Raises ``KeyboardInterrupt`` when the user stopped
+    it.
     """
-    trial = replace(
-        request, tuned_settings=settings, epochs=None, max_steps=None, quick=True, settle=False,
-        batch_size=None, label=None,
+    request = replace(
+        planned.request, tuned_settings=settings, epochs=None, max_steps=None, quick=True,
+        settle=False, batch_size=None, label=None,
     )  # fmt: skip
+    short = replace(bench, limits=None, sensors=None, patience_s=MAX_SILENCE_S)
     try:
-        measured = measure(
-            trial,
-            data_folder,
-            machine,
-            lambda report: None,
-            MAX_SILENCE_S,
-            interpreter,
-            open_counters=open_counters,
-            trial=TrialStop(),
-        )
+        measured = short.measure(replace(planned, request=request), trial=TrialStop())
     except EpochmarkError as error:
         return WarmSteps(None, str(error).partition("\n")[0])
     if measured.interrupted:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from epochmark.bench.session import Measured
     from epochmark.bench.tuned.search import Workshop
     from epochmark.judge.results import ResultFiles
-    from epochmark.records.machine.machine_limits import Limits
     from epochmark.records.machine.tuned_settings import Tuned
-    from epochmark.records.record import Machine
 
 MAX_REPEATS = 100
 
@@ -146,12 +144,11 @@ def run(
     from epochmark.bench.plan import beside_stock
     from epochmark.bench.repeats import balanced
     from epochmark.bench.request import RunRequest
+    from epochmark.bench.session import Bench
     from epochmark.bench.tuned.search import Workshop
-    from epochmark.cli._calm import is_measured
     from epochmark.cli._progress import transfer_progress
     from epochmark.cli._records import known_limits
     from epochmark.datasets import get_mnist
-    from epochmark.hardware.counters import open_counters
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.judge.results import ResultFiles
 
@@ -183,13 +180,11 @@ def run(
     with transfer_progress() as progress:
         folder = get_mnist(data, progress)
     machine = describe_machine(None if no_save else machine_id(files.folder))
-    limits = known_limits(machine)
-    workshop = Workshop(
-        folder, machine, files.folder, saves=not no_save, retune=retune,
-        open_counters=open_counters if any(is_measured(one.request) for one in plan.runs) else None,
-    )  # fmt: skip
-    saved_in = None if no_save else files
-    job = _Job(folder, machine, limits, patience, saved_in, json, anyway, workshop)
+    bench = Bench(folder, machine, known_limits(machine), patience_s=patience)
+    if any(one.request.is_real for one in plan.runs):
+        bench = bench.watching()
+    workshop = Workshop(bench, files.folder, saves=not no_save, retune=retune)
+    job = _Job(workshop, None if no_save else files, quiet=json, anyway=anyway)
     measured, left_out, tuned = _measure(plan, job)
     records = [one.record for one in measured]
     if sweeping:
@@ -213,14 +208,10 @@ def run(
 class _Job:
     """What all runs of a command have in common; no ``files``: nothing is saved."""
 
-    data_folder: Path
-    machine: Machine
-    limits: Limits | None
-    patience_s: float | None
+    workshop: Workshop
     files: ResultFiles | None
     quiet: bool
     anyway: bool
-    workshop: Workshop
 
 
 def _plan(
@@ -253,11 +244,11 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut], list
     from epochmark.bench.plan import LeftOut
     from epochmark.bench.process.interrupts import interrupts_later
     from epochmark.bench.process.lock import measuring_alone
-    from epochmark.cli._calm import await_calm, is_measured, tell_waiting
+    from epochmark.cli._calm import await_calm, tell_waiting
 
     measured: list[Measured] = []
     with measuring_alone(tell_waiting):
-        needed = [one.request.run_cpus for one in plan.runs if is_measured(one.request)]
+        needed = [one.request.run_cpus for one in plan.runs if one.request.is_real]
         if needed and not job.anyway:
             await_calm(max(needed))
         runs, unsearched, tuned = find_settings(plan, job.workshop, not job.quiet)
@@ -282,40 +273,14 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut], list
 
 
 def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measured:
-    from epochmark.analysis.timing.settling import LIMIT_S
-    from epochmark.bench.session import measure
-    from epochmark.cli._calm import is_measured, tell_busy
+    from epochmark.cli._calm import tell_busy
     from epochmark.cli._progress import RunProgress
-    from epochmark.hardware.counters import open_counters
-    from epochmark.hardware.sensors import all_sensors
 
     request = planned.request
-    if position[0] > 1 and is_measured(request) and not job.anyway:
+    if position[0] > 1 and request.is_real and not job.anyway:
         tell_busy(request.run_cpus)
-    per_epoch = request.workload.steps_per_epoch(request.run_batch_size)
-    steps = min(per_epoch * request.run_epochs, request.max_steps or per_epoch * request.run_epochs)
-    batch = "" if request.batch_size is None else f", batch {request.batch_size}"
-    tuned = " tuned" if request.tuning == "tuned" else ""
-    title = f"{request.engine}{tuned} on {request.device}{batch}"
-    with RunProgress(
-        title,
-        request.run_epochs,
-        steps,
-        request.run_batch_size,
-        position,
-        limit_s=LIMIT_S if request.settle else None,
-    ) as progress:
-        return measure(
-            request,
-            job.data_folder,
-            job.machine,
-            progress.on_report,
-            job.patience_s,
-            planned.interpreter,
-            open_counters if is_measured(request) else None,
-            all_sensors() if is_measured(request) else None,
-            job.limits,
-        )
+    with RunProgress(request, position) as progress:
+        return job.workshop.bench.measure(planned, progress.on_report)
 
 
 def _save(measured: Measured, files: ResultFiles) -> Path:
