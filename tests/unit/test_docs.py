@@ -13,6 +13,7 @@ import typer.main
 from epochmark.bench.request import public_engines
 from epochmark.cli import app
 from epochmark.engines import get_engine
+from epochmark.report.charts import all_charts
 from tools import write_docs
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +95,11 @@ def test_every_device_of_every_engine_is_documented() -> None:
             documented.setdefault(engine, set()).add(device)
     infos = [get_engine(name).info for name in public_engines() if name != "native"]
     assert documented == {info.name: set(info.device_kinds) for info in infos}
+
+
+def test_the_charts_are_documented_in_the_order_of_the_report() -> None:
+    table = (DOCS / "report.md").read_text("utf-8").split("| name | shows |")[1].split("\n\n")[0]
+    assert re.findall(r"(?m)^\| `([a-z-]+)`", table) == [chart.name for chart in all_charts()]
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md")), ids=str)
