@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from epochmark.engines import EngineInfo, engine_names, get_engine
+from epochmark.engines import EngineInfo, all_infos, engine_names, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import usable_cores
 from epochmark.judge.consistency import PLACE
@@ -121,8 +121,8 @@ class RunRequest:
 
 
 def public_engines() -> list[str]:
-    """The engines users choose from; the fake one only tests the tool."""
-    return [name for name in engine_names() if name != "fake"]
+    """The engines users choose from, by name."""
+    return [info.name for info in all_infos() if not info.hidden]
 
 
 def _check_range(option: str, value: int | None, maximum: int, why: str) -> None:

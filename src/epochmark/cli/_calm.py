@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def is_measured(request: RunRequest) -> bool:
-    """Whether the machine matters: the fake engine computes nothing, so nothing disturbs it."""
+    """Whether the machine matters: a hidden engine computes nothing, so nothing disturbs it."""
     from epochmark.bench.request import public_engines
 
     return request.engine in public_engines()

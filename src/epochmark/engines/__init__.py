@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 
@@ -39,8 +40,10 @@ __all__ = [
     "Tunable",
     "UnavailableError",
     "Weights",
+    "all_infos",
     "engine_names",
     "get_engine",
+    "is_hidden",
 ]
 
 
@@ -60,3 +63,14 @@ def get_engine(name: str) -> Engine:
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     engine: Engine = module.ENGINE
     return engine
+
+
+@functools.cache
+def all_infos() -> tuple[EngineInfo, ...]:
+    """What is known of every engine, by name; imports all files here, and no framework."""
+    return tuple(get_engine(name).info for name in engine_names())
+
+
+def is_hidden(family: str) -> bool:
+    """Whether the engines of this family only test the tool; false of one that is not known."""
+    return any(info.hidden and info.family == family for info in all_infos())

@@ -23,6 +23,7 @@ from epochmark.analysis.timing.headline import (
     steps_per_epoch,
 )
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
+from epochmark.engines import is_hidden
 from epochmark.judge.consistency import contradictions
 from epochmark.judge.crashes import CRASHES
 from epochmark.judge.departures import influences_text
@@ -325,7 +326,7 @@ def _plausible(record: Record) -> Iterator[Finding]:
     A measured peak that is beaten by proven work was measured on a busier machine: that is no fault
     of the run.
     """
-    beyond = beyond_processor(record)
+    beyond = None if is_hidden(record.engine.family) else beyond_processor(record)
     if beyond is not None:
         yield make_finding(FindingCode.IMPLAUSIBLE, beyond)
         return

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from epochmark.engines._shared.requirements import Requirements
 from epochmark.engines._shared.versions import versions_of
 from epochmark.workloads import Workload
+from epochmark.workloads.continuation import Float64, Judge
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 """Trainable arrays by ``<layer>.kernel`` and ``<layer>.bias``, shaped as in ``workloads.spec``."""
@@ -57,7 +58,8 @@ class EngineInfo:
     ``Settings.threads`` can; all else is refused before a worker is started. ``tunables`` are what
     tuned mode may change, the most promising first; without any the engine has no tuned mode.
     ``variables`` are those of the environment that only this framework looks at, and that can
-    change its work (``worker.surroundings`` has those of all).
+    change its work (``worker.surroundings`` has those of all). A ``hidden`` engine tests the tool,
+    and users cannot choose it.
     """
 
     name: str
@@ -73,6 +75,7 @@ class EngineInfo:
     tunables: tuple[Tunable, ...] = ()
     sets_threads: bool = True
     variables: tuple[str, ...] = ()
+    hidden: bool = False
 
     def tunables_on(self, device: str) -> tuple[Tunable, ...]:
         """What tuned mode may change on a device (``gpu:1``)."""
@@ -254,6 +257,11 @@ class Engine(ABC):
     def state(self) -> TrainingState:
         """The trained model and its optimizer as they are now, after any number of calls of
         ``fit``: our own float64 code continues from here and compares."""
+
+    def judge(self, workload: Workload) -> Judge:
+        """Who says what ``state`` must be after the steps that follow the fit: our float64 code.
+        An engine that computes nothing says it itself."""
+        return Float64(workload, self.info.adam_form)
 
     def effective_settings(self) -> dict[str, Any]:
         """What the run really used and a record should name: threads, instruction set, layout."""
