@@ -54,6 +54,8 @@ class JaxEngine(Engine):
         distributions=("jax", "jaxlib", "jax-metal", "optax", "numpy"),
         requirements=JAX,
         precisions=("stock", "float32", "tf32", "bfloat16"),
+        memory_errors=("resource_exhausted",),
+        cuda_packages=("jax-cuda",),
         tunables=(
             Tunable(
                 "convolution",

@@ -43,6 +43,7 @@ class KerasTensorFlowEngine(KerasEngine):
         ),
         requirements=TENSORFLOW,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+        memory_errors=("resourceexhaustederror",),
         tunables=(
             ARRAYS,
             layout_on("gpu"),

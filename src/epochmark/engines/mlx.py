@@ -78,6 +78,7 @@ class MlxEngine(Engine):
         modules=("mlx.core",),
         distributions=("mlx", "mlx-cpu", "mlx-metal", "mlx-cuda-12", "mlx-cuda-13"),
         precisions=("stock", "float32", "tf32"),
+        cuda_packages=("mlx-cuda",),
         sets_threads=False,
         requirements=REQUIREMENTS,
         tunables=(

@@ -99,6 +99,7 @@ class TinygradEngine(Engine):
         distributions=("tinygrad",),
         requirements=REQUIREMENTS,
         variables=VARIABLES,
+        memory_errors=("mem_object_allocation_failure",),
         tunables=(
             Tunable(
                 "winograd",

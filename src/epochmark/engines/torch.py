@@ -75,6 +75,8 @@ class TorchEngine(Engine):
         distributions=("torch", "torch-xla", "numpy"),
         requirements=TORCH,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+        memory_errors=("outofmemoryerror",),
+        cuda_packages=("torch-cuda",),
         tunables=(
             Tunable(
                 "memory_format",

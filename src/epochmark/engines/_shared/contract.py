@@ -58,8 +58,11 @@ class EngineInfo:
     ``Settings.threads`` can; all else is refused before a worker is started. ``tunables`` are what
     tuned mode may change, the most promising first; without any the engine has no tuned mode.
     ``variables`` are those of the environment that only this framework looks at, and that can
-    change its work (``worker.surroundings`` has those of all). A ``hidden`` engine tests the tool,
-    and users cannot choose it.
+    change its work (``_shared.variables`` has those of all). ``memory_errors`` are words, in lower
+    case, by which this framework says that memory ran out (``judge.validity`` has those of all).
+    ``cuda_packages`` are beginnings of names of packages that serve NVIDIA GPUs only
+    (``environments.pip`` has NVIDIA's own). A ``hidden`` engine tests the tool, and users cannot
+    choose it.
     """
 
     name: str
@@ -75,6 +78,8 @@ class EngineInfo:
     tunables: tuple[Tunable, ...] = ()
     sets_threads: bool = True
     variables: tuple[str, ...] = ()
+    memory_errors: tuple[str, ...] = ()
+    cuda_packages: tuple[str, ...] = ()
     hidden: bool = False
 
     def tunables_on(self, device: str) -> tuple[Tunable, ...]:
