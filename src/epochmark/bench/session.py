@@ -26,7 +26,7 @@ from epochmark.bench.scrub import scrubbed, scrubbed_record
 from epochmark.bench.settle import SettleStop
 from epochmark.bench.watching.watch import OpenCounters, Watch
 from epochmark.engines import get_engine
-from epochmark.engines._shared.variables import recorded_environment
+from epochmark.engines._shared.variables import known_variables, recorded_environment
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.sensors import OpenSensor
 from epochmark.judge.crashes import CRASHES, signal_name
@@ -108,6 +108,7 @@ def measure(
                 quick=request.quick or request.settle,
                 tuned_settings=dict(request.tuned_settings),
                 trial=trial is not None,
+                variables=[*known_variables().recorded],
             )
 
         watch = Watch(open_counters, sensors)
@@ -235,7 +236,8 @@ def _record_of(
         environment=hello.environment
         if hello
         else recorded_environment(
-            interpreter.environment, get_engine(request.engine).info.variables
+            interpreter.environment,
+            (*known_variables().recorded, *get_engine(request.engine).info.variables.own),
         ),
         placement=parts.Placement(threads=fitted.busy_threads, cpus=fitted.their_cpus)
         if fitted and fitted.busy_threads and fitted.their_cpus

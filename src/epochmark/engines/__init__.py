@@ -20,6 +20,7 @@ from epochmark.engines._shared.contract import (
     TrainingState,
     Tunable,
     UnavailableError,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.requirements import Requirements
@@ -39,6 +40,7 @@ __all__ = [
     "TrainingState",
     "Tunable",
     "UnavailableError",
+    "Variables",
     "Weights",
     "all_infos",
     "engine_names",

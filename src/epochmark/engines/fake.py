@@ -35,6 +35,7 @@ from epochmark.engines._shared.contract import (
     Stopwatch,
     TrainingState,
     Tunable,
+    Variables,
     Weights,
 )
 from epochmark.workloads import Workload, continuation, parity, reference
@@ -124,6 +125,7 @@ class FakeEngine(Engine):
         family="fake",
         adam_form="epsilon_hat",
         hidden=True,
+        variables=Variables(handed=("EPOCHMARK_FAKE",)),
         device_kinds=("cpu", "gpu"),
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
         tunables=(

@@ -26,6 +26,7 @@ from epochmark.engines._shared.contract import (
     Stopwatch,
     TrainingState,
     Tunable,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.on_jax import (
@@ -54,6 +55,17 @@ class JaxEngine(Engine):
         distributions=("jax", "jaxlib", "jax-metal", "optax", "numpy"),
         requirements=JAX,
         precisions=("stock", "float32", "tf32", "bfloat16"),
+        variables=Variables(
+            places=(
+                "JAX_PLATFORMS",
+                "XLA_PYTHON_CLIENT_ALLOCATOR",
+                "XLA_PYTHON_CLIENT_MEM_FRACTION",
+                "XLA_PYTHON_CLIENT_PREALLOCATE",
+            ),
+            threads=("NPROC",),
+            switches=("JAX_*",),
+            folders=("JAX_COMPILATION_CACHE_DIR",),
+        ),
         memory_errors=("resource_exhausted",),
         cuda_packages=("jax-cuda",),
         tunables=(

@@ -12,12 +12,22 @@ from typing import Any, ContextManager, Dict, List, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings, Tunable
+from epochmark.engines._shared.contract import (
+    Device,
+    EngineInfo,
+    Operations,
+    Settings,
+    Tunable,
+    Variables,
+)
 from epochmark.engines._shared.devices import choose_device, refuse_precision, usable_cpus
 from epochmark.engines._shared.on_keras import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._shared.requirements import TENSORFLOW
 
 CPU = Device("cpu", "the processor")
+
+NO_KERAS_HOME = os.path.join(os.devnull, "keras")  # noqa: PTH118 - no path to look at
+"""A folder that cannot be: Keras then reads no keras.json, writes none, and takes its defaults."""
 
 
 class KerasTensorFlowEngine(KerasEngine):
@@ -43,6 +53,18 @@ class KerasTensorFlowEngine(KerasEngine):
         ),
         requirements=TENSORFLOW,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+        variables=Variables(
+            places=(
+                "KERAS_BACKEND",
+                "TF_CPP_MAX_VLOG_LEVEL",
+                "TF_CPP_MIN_LOG_LEVEL",
+                "TF_FORCE_GPU_ALLOW_GROWTH",
+            ),
+            threads=("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"),
+            switches=("ITEX_*", "KERAS_*", "TF_*"),
+            folders=("KERAS_HOME",),
+            fixed=(("KERAS_HOME", NO_KERAS_HOME),),
+        ),
         memory_errors=("resourceexhaustederror",),
         tunables=(
             ARRAYS,

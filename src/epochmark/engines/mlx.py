@@ -24,6 +24,7 @@ from epochmark.engines._shared.contract import (
     Stopwatch,
     TrainingState,
     Tunable,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.devices import choose_device, refuse_precision
@@ -78,6 +79,7 @@ class MlxEngine(Engine):
         modules=("mlx.core",),
         distributions=("mlx", "mlx-cpu", "mlx-metal", "mlx-cuda-12", "mlx-cuda-13"),
         precisions=("stock", "float32", "tf32"),
+        variables=Variables(switches=("MLX_*",)),
         cuda_packages=("mlx-cuda",),
         sets_threads=False,
         requirements=REQUIREMENTS,

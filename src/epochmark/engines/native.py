@@ -24,9 +24,11 @@ from epochmark.engines._shared.contract import (
     Settings,
     Stopwatch,
     TrainingState,
+    Variables,
     Weights,
 )
 from epochmark.native.meter import POOLED_SHAPE, Meter, product_size
+from epochmark.native.network import ISA_VARIABLE
 
 CPU = Device("cpu", "the processor")
 
@@ -42,6 +44,7 @@ class NativeEngine(Engine):
         family="native",
         adam_form="epsilon_hat",
         device_kinds=("cpu",),
+        variables=Variables(switches=("EPOCHMARK_NATIVE_*",), handed=(ISA_VARIABLE,)),
     )
 
     _settings: Settings

@@ -34,6 +34,7 @@ from epochmark.engines._shared.contract import (
     Settings,
     Stopwatch,
     TrainingState,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.devices import choose_device
@@ -83,6 +84,7 @@ class PlaidmlKerasEngine(Engine):
         modules=("plaidml.keras", "keras"),
         distributions=("plaidml", "plaidml-keras", "Keras", "numpy"),
         sets_threads=False,
+        variables=Variables(places=(DEVICE_IDS, EXPERIMENTAL), switches=("PLAIDML_*",)),
         requirements=REQUIREMENTS,
     )
 

@@ -25,6 +25,7 @@ from epochmark.engines._shared.contract import (
     Stopwatch,
     TrainingState,
     Tunable,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.devices import choose_device
@@ -54,7 +55,7 @@ NO_CLANG = (
     "Debian, Ubuntu: apt install clang   Fedora: dnf install clang   macOS: xcode-select --install"
 )
 
-VARIABLES = (
+SWITCHES = (
     "ALIGNED", "ALLOW_HALF8", "BEAM", "CC", "DEBUG", "DEFAULT_FLOAT", "DEFAULT_INT",
     "DISABLE_FAST_IDIV", "EMULATED_DTYPES", "FLOAT16", "FUSE_OPTIM", "HALF", "IGNORE_BEAM_CACHE",
     "IMAGE", "JIT", "JITBEAM", "JIT_BATCH_SIZE", "LLVMOPT", "LRU", "MV", "NOLOCALS", "NOOPT",
@@ -98,7 +99,7 @@ class TinygradEngine(Engine):
         modules=("tinygrad",),
         distributions=("tinygrad",),
         requirements=REQUIREMENTS,
-        variables=VARIABLES,
+        variables=Variables(places=("DEV",), threads=("NUM_CPU_THREADS",), own=SWITCHES),
         memory_errors=("mem_object_allocation_failure",),
         tunables=(
             Tunable(

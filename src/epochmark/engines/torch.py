@@ -38,6 +38,7 @@ from epochmark.engines._shared.contract import (
     Stopwatch,
     TrainingState,
     Tunable,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.devices import choose_device
@@ -75,6 +76,11 @@ class TorchEngine(Engine):
         distributions=("torch", "torch-xla", "numpy"),
         requirements=TORCH,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+        variables=Variables(
+            places=("PJRT_DEVICE",),
+            switches=("ATEN_*", "PYTORCH_*", "TORCH_*", "TORCHINDUCTOR_*"),
+            folders=("TORCH_HOME", "TORCHINDUCTOR_CACHE_DIR"),
+        ),
         memory_errors=("outofmemoryerror",),
         cuda_packages=("torch-cuda",),
         tunables=(

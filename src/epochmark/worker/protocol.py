@@ -24,7 +24,8 @@ class Job:
     The job is the first line of the worker's standard input. Any byte after it asks the fit to end
     at its next lap, which the launcher may do in a ``quick`` run. A ``trial`` of tuned settings
     leaves test set and continuation out. Training states go to ``states_file``
-    (``workloads.continuation``).
+    (``workloads.continuation``). ``variables`` are those of the environment to be reported, besides
+    the engine's own ones (``engines.Variables.recorded``).
     """
 
     engine: str
@@ -45,6 +46,7 @@ class Job:
     quick: bool = False
     tuned_settings: Dict[str, str] = field(default_factory=dict)
     trial: bool = False
+    variables: List[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def decode_job(line: bytes) -> AnyJob:
 @dataclass(frozen=True)
 class Hello:
     """The worker lives. ``versions`` are those of the engine's distributions; ``environment`` is
-    what surrounds it and can change the work (``worker.surroundings``)."""
+    what surrounds it and can change the work (``worker.train.surroundings_of``)."""
 
     python: str
     versions: Dict[str, str]

@@ -48,6 +48,32 @@ class Tunable:
 
 
 @dataclass(frozen=True)
+class Variables:
+    """Variables of the environment that a framework reads; ``JAX_*`` are all that begin so.
+
+    ``places`` choose a device, compiler or library, or how much is told: the work is the same.
+    ``threads`` say how many threads there are and where, ``switches`` whatever else can change the
+    work. All of these are recorded whichever engine runs, since frameworks bring each other along;
+    ``own`` are such everyday words (``BEAM``) that they count in this engine's runs only.
+    ``folders`` hold paths. A worker in an interpreter of ours gets the user's ``places`` and
+    ``handed``, and ``fixed``, names and values, whatever the user has set.
+    """
+
+    places: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    handed: tuple[str, ...] = ()
+    fixed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Those that a record names, whichever engine ran."""
+        return (*self.places, *self.threads, *self.switches)
+
+
+@dataclass(frozen=True)
 class EngineInfo:
     """What is known of an engine before its framework is imported.
 
@@ -57,12 +83,11 @@ class EngineInfo:
     ``precisions`` are those that can be asked for, ``sets_threads`` says whether
     ``Settings.threads`` can; all else is refused before a worker is started. ``tunables`` are what
     tuned mode may change, the most promising first; without any the engine has no tuned mode.
-    ``variables`` are those of the environment that only this framework looks at, and that can
-    change its work (``_shared.variables`` has those of all). ``memory_errors`` are words, in lower
-    case, by which this framework says that memory ran out (``judge.validity`` has those of all).
-    ``cuda_packages`` are beginnings of names of packages that serve NVIDIA GPUs only
-    (``environments.pip`` has NVIDIA's own). A ``hidden`` engine tests the tool, and users cannot
-    choose it.
+    ``variables`` are those of the environment that this framework brings (``_shared.variables`` has
+    those that several share). ``memory_errors`` are words, in lower case, by which this framework
+    says that memory ran out (``judge.validity`` has those of all). ``cuda_packages`` are beginnings
+    of names of packages that serve NVIDIA GPUs only (``environments.pip`` has NVIDIA's own). A
+    ``hidden`` engine tests the tool, and users cannot choose it.
     """
 
     name: str
@@ -77,7 +102,7 @@ class EngineInfo:
     precisions: tuple[str, ...] = ("stock", "float32")
     tunables: tuple[Tunable, ...] = ()
     sets_threads: bool = True
-    variables: tuple[str, ...] = ()
+    variables: Variables = Variables()
     memory_errors: tuple[str, ...] = ()
     cuda_packages: tuple[str, ...] = ()
     hidden: bool = False
