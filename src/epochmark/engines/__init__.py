@@ -17,6 +17,7 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
     Tunable,
     UnavailableError,
@@ -37,6 +38,7 @@ __all__ = [
     "Requirements",
     "Settings",
     "Stopwatch",
+    "Support",
     "TrainingState",
     "Tunable",
     "UnavailableError",
@@ -67,9 +69,13 @@ def get_engine(name: str) -> Engine:
     return engine
 
 
-@functools.cache
 def all_infos() -> tuple[EngineInfo, ...]:
     """What is known of every engine, by name; imports all files here, and no framework."""
+    return _infos_in(tuple(__path__))
+
+
+@functools.cache
+def _infos_in(path: tuple[str, ...]) -> tuple[EngineInfo, ...]:
     return tuple(get_engine(name).info for name in engine_names())
 
 

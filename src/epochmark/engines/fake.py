@@ -33,6 +33,7 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
     Tunable,
     Variables,
@@ -126,7 +127,10 @@ class FakeEngine(Engine):
         adam_form="epsilon_hat",
         hidden=True,
         variables=Variables(handed=("EPOCHMARK_FAKE",)),
-        device_kinds=("cpu", "gpu"),
+        devices=(
+            Support("cpu", "nothing"),
+            Support("gpu", "nothing"),
+        ),
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
         tunables=(
             Tunable("gear", ("low", "high", "reverse", "none"), "what the script says of it"),

@@ -24,12 +24,14 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
     Tunable,
     Variables,
     Weights,
 )
 from epochmark.engines._shared.on_jax import (
+    JAX_GPUS,
     default_threads,
     device_id,
     list_places,
@@ -50,7 +52,11 @@ class JaxEngine(Engine):
         summary="JAX and optax, one jitted step",
         family="jax",
         adam_form="algorithm_1",
-        device_kinds=("cpu", "gpu", "tpu"),
+        devices=(
+            Support("cpu", "JAX", "x86-64 Linux: JAX 0.10, optax 0.2"),
+            Support("gpu", JAX_GPUS, "none of them"),
+            Support("tpu", "`jax[tpu]`"),
+        ),
         modules=("jax", "optax"),
         distributions=("jax", "jaxlib", "jax-metal", "optax", "numpy"),
         requirements=JAX,

@@ -17,6 +17,7 @@ from epochmark.engines._shared.contract import (
     EngineInfo,
     Operations,
     Settings,
+    Support,
     Tunable,
     Variables,
 )
@@ -37,7 +38,24 @@ class KerasTensorFlowEngine(KerasEngine):
         summary="Keras on TensorFlow, as the original script",
         family="keras-tensorflow",
         adam_form="epsilon_hat",
-        device_kinds=("cpu", "gpu", "tpu"),
+        devices=(
+            Support(
+                "cpu",
+                "TensorFlow, all GPUs hidden",
+                "x86-64 Linux: TensorFlow 2.21 with Keras 3.15, TensorFlow 2.15 with Keras 2.15",
+            ),
+            Support(
+                "gpu",
+                "CUDA; ROCm (`tensorflow-rocm`), Metal (`tensorflow-metal`), DirectML (plug-in of "
+                "TensorFlow 2.10, under WSL 2): all are devices of type GPU to TensorFlow",
+                "none of them",
+            ),
+            Support(
+                "tpu",
+                "one core, `TPUStrategy` (`tensorflow-tpu`, on the machine the TPU is attached to)",
+                "no TPU; training under a strategy is tested with `OneDeviceStrategy` on a CPU",
+            ),
+        ),
         modules=("tensorflow",),
         distributions=(
             "tensorflow",

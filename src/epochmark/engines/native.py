@@ -23,6 +23,7 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
     Variables,
     Weights,
@@ -43,7 +44,9 @@ class NativeEngine(Engine):
         summary="embedded C++ kernels, nothing to install",
         family="native",
         adam_form="epsilon_hat",
-        device_kinds=("cpu",),
+        devices=(
+            Support("cpu", "the package's own kernels ([native.md](native.md))", "x86-64 Linux"),
+        ),
         variables=Variables(switches=("EPOCHMARK_NATIVE_*",), handed=(ISA_VARIABLE,)),
     )
 

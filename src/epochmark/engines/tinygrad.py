@@ -23,6 +23,7 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
     Tunable,
     Variables,
@@ -95,7 +96,15 @@ class TinygradEngine(Engine):
         summary="one TinyJit step; CPU, Metal, CUDA, AMD, OpenCL",
         family="tinygrad",
         adam_form="algorithm_1",
-        device_kinds=("cpu", "gpu"),
+        devices=(
+            Support("cpu", "clang", "x86-64 Linux: tinygrad 0.14, clang 14"),
+            Support(
+                "gpu",
+                "the first that opens of Metal, AMD, NV, CUDA, QCOM, OpenCL, WebGPU, or what `DEV` "
+                "names (`DEV=CL`)",
+                "OpenCL through PoCL, which is a CPU behind a GPU's interface; no GPU",
+            ),
+        ),
         modules=("tinygrad",),
         distributions=("tinygrad",),
         requirements=REQUIREMENTS,

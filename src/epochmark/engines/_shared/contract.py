@@ -48,6 +48,20 @@ class Tunable:
 
 
 @dataclass(frozen=True)
+class Support:
+    """How an engine comes to devices of one kind, as docs/engines.md says it.
+
+    ``kind`` is ``cpu``, ``gpu`` or ``tpu``; ``through`` names packages and back ends, or why it is
+    not offered. ``seen`` is what of that this project itself has run.
+    """
+
+    kind: str
+    through: str
+    seen: str = "no"
+    offered: bool = True
+
+
+@dataclass(frozen=True)
 class Variables:
     """Variables of the environment that a framework reads; ``JAX_*`` are all that begin so.
 
@@ -95,7 +109,7 @@ class EngineInfo:
     summary: str
     family: str
     adam_form: AdamForm
-    device_kinds: tuple[str, ...]
+    devices: tuple[Support, ...]
     modules: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
     requirements: tuple[Requirements, ...] = ()
@@ -106,6 +120,11 @@ class EngineInfo:
     memory_errors: tuple[str, ...] = ()
     cuda_packages: tuple[str, ...] = ()
     hidden: bool = False
+
+    @property
+    def device_kinds(self) -> tuple[str, ...]:
+        """Kinds of devices that it trains on, the one that every machine has first."""
+        return tuple(support.kind for support in self.devices if support.offered)
 
     def tunables_on(self, device: str) -> tuple[Tunable, ...]:
         """What tuned mode may change on a device (``gpu:1``)."""

@@ -54,10 +54,13 @@ _PATH = re.compile(r"[^\s,;:='\"]*/[^\s,;='\"]*")
 MAX_NAME, MAX_VALUE = 100, 200
 
 
-@functools.cache
 def known_variables() -> Variables:
     """Those of all engines and of what they share; the engines' ``own`` ones stay with them."""
-    brought = [COMMON, *(info.variables for info in all_infos())]
+    return _together(COMMON, *(info.variables for info in all_infos()))
+
+
+@functools.cache
+def _together(*brought: Variables) -> Variables:
     return Variables(
         places=_all_of(one.places for one in brought),
         threads=_all_of(one.threads for one in brought),
