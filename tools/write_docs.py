@@ -1,5 +1,5 @@
 """Write the generated parts of docs/: the record's JSON Schema; tables of rooms, findings, rules,
-engines, their devices, requirements and tunables.
+engines, their devices, requirements and tunables, sensors.
 
 ``python -m tools.write_docs`` (``make docs``); ``tests/unit/test_docs.py`` holds them up to date.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from epochmark.engines import EngineInfo, Requirements, all_infos
+from epochmark.hardware.sensors import sensor_infos
 from epochmark.records.findings import MEANING
 from epochmark.records.record import SCHEMA_VERSION, Record
 from epochmark.report.explanations import all_rules
@@ -143,9 +144,23 @@ def tunables_table() -> str:
     return "\n".join([*rows, ""])
 
 
+def sensors_table() -> str:
+    """Every sensor, what it needs, and where it has been seen."""
+    rows = [
+        f"| `{name}` | {info.reads} | {info.source} | {info.needs} | {info.seen} |"
+        for name, info in sensor_infos().items()
+    ]
+    header = "| sensor | what it reads | source | needs | run on hardware that has it |"
+    return "\n".join([header, "|---|---|---|---|---|", *rows, ""])
+
+
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {"rooms": rooms.picture},
-    "measurement.md": {"findings": findings_table, "rules": rules_table},
+    "measurement.md": {
+        "sensors": sensors_table,
+        "findings": findings_table,
+        "rules": rules_table,
+    },
     "engines.md": {
         "engines": engines_table,
         "devices": devices_table,
