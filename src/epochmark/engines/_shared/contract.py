@@ -65,7 +65,7 @@ class Support:
 class Variables:
     """Variables of the environment that a framework reads; ``JAX_*`` are all that begin so.
 
-    ``places`` choose a device, compiler or library, or how much is told: the work is the same.
+    ``places`` choose a device, compiler or library, or how much is printed: the work is the same.
     ``threads`` say how many threads there are and where, ``switches`` whatever else can change the
     work. All of these are recorded whichever engine runs, since frameworks bring each other along;
     ``own`` are such everyday words (``BEAM``) that they count in this engine's runs only.
