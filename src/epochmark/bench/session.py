@@ -105,10 +105,10 @@ def measure(
                 replay_weights_file=str(replay),
                 states_file=str(states),
                 spawned_ns=spawned_ns,
+                variables=[*known_variables().recorded],
                 quick=request.quick or request.settle,
                 tuned_settings=dict(request.tuned_settings),
                 trial=trial is not None,
-                variables=[*known_variables().recorded],
             )
 
         watch = Watch(open_counters, sensors)

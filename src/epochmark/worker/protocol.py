@@ -43,10 +43,10 @@ class Job:
     replay_weights_file: str
     states_file: str
     spawned_ns: int
+    variables: List[str]
     quick: bool = False
     tuned_settings: Dict[str, str] = field(default_factory=dict)
     trial: bool = False
-    variables: List[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
