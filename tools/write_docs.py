@@ -1,5 +1,5 @@
 """Write the generated parts of docs/: the record's JSON Schema; tables of rooms, findings, rules,
-requirements and tunables.
+engines, their devices, requirements and tunables, sensors.
 
 ``python -m tools.write_docs`` (``make docs``); ``tests/unit/test_docs.py`` holds them up to date.
 """
@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from epochmark.bench.request import public_engines
-from epochmark.engines import Requirements, get_engine
+from epochmark.engines import EngineInfo, Requirements, all_infos
+from epochmark.hardware.sensors import sensor_infos
 from epochmark.records.findings import MEANING
 from epochmark.records.record import SCHEMA_VERSION, Record
 from epochmark.report.explanations import all_rules
@@ -71,12 +71,38 @@ def rules_table() -> str:
     return "\n".join(["| rule | speaks when | why |", "|---|---|---|", *rows, ""])
 
 
+def engines_table() -> str:
+    """Every engine, with its form of Adam and the precisions that can be asked for."""
+    forms = {"epsilon_hat": "hat", "algorithm_1": "1"}
+    rows = [
+        f"| {info.name} | {info.title} | {info.summary} | {forms[info.adam_form]} "
+        f"| {', '.join(info.precisions[1:])} |"
+        for info in _public_infos()
+    ]
+    header = "| engine | framework | in short | form | precisions that can be asked for |"
+    return "\n".join([header, "|---|---|---|---|---|", *rows, ""])
+
+
+def devices_table() -> str:
+    """Every kind of device of every engine, and what of it has been seen."""
+    rows = [
+        f"| {'' if count else info.name} | {one.kind} | {one.through} | {one.seen} |"
+        for info in _public_infos()
+        for count, one in enumerate(info.devices)
+    ]
+    return "\n".join(["| engine | device | through | seen |", "|---|---|---|---|", *rows, ""])
+
+
+def _public_infos() -> list[EngineInfo]:
+    return [info for info in all_infos() if not info.hidden]
+
+
 def requirements_table() -> str:
     """Every row of the requirements table, each with the engines that it serves."""
     rows: dict[Requirements, list[str]] = {}
-    for name in public_engines():
-        for row in get_engine(name).info.requirements:
-            rows.setdefault(row, []).append(name)
+    for info in _public_infos():
+        for row in info.requirements:
+            rows.setdefault(row, []).append(info.name)
     return "\n".join(
         [
             "| engines | system | accelerator | Python | packages | download, disk | tested |",
@@ -110,19 +136,37 @@ def tunables_table() -> str:
         "| engine | setting | values, stock first | devices | what it is |",
         "|---|---|---|---|---|",
     ]
-    for name in public_engines():
-        info = get_engine(name).info
+    for info in _public_infos():
         for one in info.tunables:
             values = ", ".join(f"`{value}`" for value in one.values)
             devices = ", ".join(one.device_kinds or info.device_kinds)
-            rows.append(f"| {name} | {one.name} | {values} | {devices} | {one.summary} |")
+            rows.append(f"| {info.name} | {one.name} | {values} | {devices} | {one.summary} |")
     return "\n".join([*rows, ""])
+
+
+def sensors_table() -> str:
+    """Every sensor, what it needs, and where it has been seen."""
+    rows = [
+        f"| `{name}` | {info.reads} | {info.source} | {info.needs} | {info.seen} |"
+        for name, info in sensor_infos().items()
+    ]
+    header = "| sensor | what it reads | source | needs | run on hardware that has it |"
+    return "\n".join([header, "|---|---|---|---|---|", *rows, ""])
 
 
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {"rooms": rooms.picture},
-    "measurement.md": {"findings": findings_table, "rules": rules_table},
-    "engines.md": {"requirements": requirements_table, "tunables": tunables_table},
+    "measurement.md": {
+        "sensors": sensors_table,
+        "findings": findings_table,
+        "rules": rules_table,
+    },
+    "engines.md": {
+        "engines": engines_table,
+        "devices": devices_table,
+        "tunables": tunables_table,
+        "requirements": requirements_table,
+    },
 }
 """By page and by name, what stands between its marks there."""
 

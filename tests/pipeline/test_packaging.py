@@ -27,7 +27,11 @@ class Installed:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in ("CC", "CXX", "PYTHONPATH")}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("CC", "CXX", "PYTHONPATH")
+        }
         return {**kept, "PATH": str(self.scripts)}
 
     def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from epochmark.judge.results import ResultFiles
 from epochmark.records.findings import FindingCode
 from epochmark.records.machine.machine_limits import Limits, save_limits
 from epochmark.records.record import Record, RunLimits
+from epochmark.report import charts
 from epochmark.report.charts import Chart, Drawing, all_charts
 from epochmark.report.drawing import theme as looks
 from epochmark.report.drawing.chart import legend
@@ -78,6 +80,11 @@ def drawn(name: str, subject: Subject, look: Look | None = None) -> Drawing:
 def says(drawing: Drawing) -> str:
     """All the data of a chart as text."""
     return json.dumps(drawing.spec, ensure_ascii=False)
+
+
+def test_every_file_of_charts_stands_in_the_report() -> None:
+    files = {module.name.replace("_", "-") for module in pkgutil.iter_modules(charts.__path__)}
+    assert files == set(CHARTS)
 
 
 @pytest.mark.parametrize("look", [looks.light(720), looks.dark(290), looks.page(290)])

@@ -21,7 +21,7 @@ from epochmark.cli import app
 from epochmark.judge.results import ResultFiles
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.record import Record
-from epochmark.report import page as page_module
+from epochmark.report.page import _document as page_module
 from epochmark.report.page import report_page
 from epochmark.report.plain_text import plain
 from epochmark.report.subject import subject_of

@@ -147,7 +147,7 @@ TIMES_OF_DAY = {
     "bench/recording.py": "when a record was made",
     "bench/tuned/search.py": "when settings were searched",
     "environments/install.py": "when an environment was made",
-    "report/page/__init__.py": "when a report was made",
+    "report/page/_document.py": "when a report was made",
     "records/dates.py": "a record from the future",
 }
 """Who may ask for the time of day, and what for; it may be set back or forth at any moment."""

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from epochmark.bench.interpreters.environment import (
-    NO_KERAS_HOME,
     foreign_environment,
     own_environment,
 )
@@ -15,7 +14,8 @@ from epochmark.bench.process.messages import ReportError, ReportReader, parse_re
 from epochmark.bench.process.patience import BUSY_START_S, FACTOR, FLOOR_S, IDLE_START_S, Patience
 from epochmark.cli._console import printable
 from epochmark.cli._tables import _column_widths
-from epochmark.engines._shared.variables import recorded_environment
+from epochmark.engines._shared.variables import known_variables, recorded_environment
+from epochmark.engines.keras_tensorflow import NO_KERAS_HOME
 from epochmark.records.findings import MEANING, FindingCode, worst_validity
 from epochmark.worker.protocol import MAX_LINE_BYTES, Lap, Phase
 
@@ -75,8 +75,9 @@ def test_a_record_names_what_can_change_the_work_without_paths_or_secrets() -> N
         "KERAS_BACKEND": "x" * 200,
         "MKL_DEBUG_CPU_TYPE": "5 [31m",
     }
-    assert recorded_environment(given) == recorded
-    assert recorded_environment(given, ["BEAM"]) == {**recorded, "BEAM": "2"}
+    counted = known_variables().recorded
+    assert recorded_environment(given, counted) == recorded
+    assert recorded_environment(given, [*counted, "BEAM"]) == {**recorded, "BEAM": "2"}
 
 
 def test_patience_before_the_first_lap_depends_on_whether_the_worker_computes() -> None:

@@ -13,6 +13,7 @@ import typer.main
 from epochmark.bench.request import public_engines
 from epochmark.cli import app
 from epochmark.engines import get_engine
+from epochmark.report.charts import all_charts
 from tools import write_docs
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +84,7 @@ def test_every_field_of_the_record_is_documented() -> None:
 def test_every_device_of_every_engine_is_documented() -> None:
     """With a word on whether it has been seen; a device that is not offered says so."""
     page = (DOCS / "engines.md").read_text("utf-8")
-    table = page.split("| engine | device | through | seen |")[1].split("\n\n")[0]
+    table = page.split("| engine | device | through | seen |")[1].split("\n<!--")[0]
     documented: dict[str, set[str]] = {}
     engine = ""
     for line in table.splitlines()[2:]:
@@ -92,8 +93,13 @@ def test_every_device_of_every_engine_is_documented() -> None:
         if not through.startswith("not offered"):
             assert seen, line
             documented.setdefault(engine, set()).add(device)
-    infos = [get_engine(name).info for name in public_engines() if name != "native"]
+    infos = [get_engine(name).info for name in public_engines()]
     assert documented == {info.name: set(info.device_kinds) for info in infos}
+
+
+def test_the_charts_are_documented_in_the_order_of_the_report() -> None:
+    table = (DOCS / "report.md").read_text("utf-8").split("| name | shows |")[1].split("\n\n")[0]
+    assert re.findall(r"(?m)^\| `([a-z-]+)`", table) == [chart.name for chart in all_charts()]
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md")), ids=str)

@@ -128,6 +128,8 @@ def test_accelerators_are_found_by_their_drivers(
 def test_packages_for_cuda_are_recognised() -> None:
     assert is_for_cuda("nvidia-cublas")
     assert is_for_cuda("NVIDIA_cudnn_cu13")
+    assert is_for_cuda("jax-cuda13-plugin")
+    assert is_for_cuda("mlx_cuda_13")
     assert not is_for_cuda("torch")
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from epochmark.bench.process.launcher import WorkerOutcome
 from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
-from epochmark.engines.fake import FakeEngine
 from epochmark.records import record as parts
 from epochmark.worker import protocol
 from epochmark.workloads import continuation
@@ -47,7 +46,7 @@ def _computed(
     fitted, singly, last = continuation.read_states(states_file, workload)
     images, labels, test_images, test_labels = read_idx_folder(data_folder)
     first = slice(continuation.TESTED_IMAGES)
-    judge = _judge_of(request)
+    judge = get_engine(request.engine).judge(workload)
     reported = sum(lap.steps for lap in outcome.every(protocol.Lap))
     steps = reported if told.steps is None else told.steps
     repeated = continuation.repeated_steps(
@@ -100,12 +99,3 @@ def _stretch(
             for name, error in continuation.update_errors(start.weights, after, right).items()
         },
     )
-
-
-def _judge_of(request: RunRequest) -> continuation.Judge:
-    """Our float64 code; the fake engine, which users cannot choose and which computes nothing,
-    brings what it pretends to be right."""
-    engine = get_engine(request.engine)
-    if isinstance(engine, FakeEngine):
-        return engine.pretended_judge()
-    return continuation.Float64(request.workload, engine.info.adam_form)

@@ -15,7 +15,7 @@ from epochmark.bench.process.launcher import WorkerOutcome
 from epochmark.bench.request import RunRequest
 from epochmark.bench.scrub import scrubbed, scrubbed_record
 from epochmark.engines import get_engine
-from epochmark.engines._shared.variables import recorded_environment
+from epochmark.engines._shared.variables import known_variables, recorded_environment
 from epochmark.judge.crashes import CRASHES, signal_name
 from epochmark.judge.departures import departures
 from epochmark.judge.reading import readable
@@ -176,8 +176,10 @@ def _environment_of(planned: PlannedRun, outcome: WorkerOutcome) -> dict[str, st
     hello = outcome.last(protocol.Hello)
     if hello is not None:
         return hello.environment
-    info = get_engine(planned.request.engine).info
-    return recorded_environment(planned.interpreter.environment, info.variables)
+    own = get_engine(planned.request.engine).info.variables.own
+    return recorded_environment(
+        planned.interpreter.environment, (*known_variables().recorded, *own)
+    )
 
 
 def _placement_of(outcome: WorkerOutcome) -> parts.Placement | None:

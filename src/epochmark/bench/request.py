@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from epochmark.engines import EngineInfo, Settings, engine_names, get_engine
+from epochmark.engines import EngineInfo, Settings, all_infos, engine_names, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import usable_cores
 from epochmark.judge.consistency import PLACE
@@ -98,7 +98,7 @@ class RunRequest:
 
     @property
     def is_real(self) -> bool:
-        """Whether the machine matters: the fake engine computes nothing, so nothing disturbs it."""
+        """Whether the machine matters: a hidden engine computes nothing, so nothing disturbs it."""
         return self.engine in public_engines()
 
     def check(self) -> None:
@@ -154,8 +154,8 @@ class RunRequest:
 
 
 def public_engines() -> list[str]:
-    """The engines users choose from; the fake one only tests the tool."""
-    return [name for name in engine_names() if name != "fake"]
+    """The engines users choose from, by name."""
+    return [info.name for info in all_infos() if not info.hidden]
 
 
 def _check_range(option: str, value: int | None, maximum: int, why: str) -> None:

@@ -20,6 +20,7 @@ from epochmark.bench.request import RunRequest
 from epochmark.bench.settle import SettleStop
 from epochmark.bench.watching.watch import OpenCounters, Watch
 from epochmark.engines import get_engine
+from epochmark.engines._shared.variables import known_variables
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.counters import open_counters
 from epochmark.hardware.sensors import OpenSensor, all_sensors
@@ -110,6 +111,7 @@ class Bench:
                 replay_weights_file=str(files.replay_weights),
                 states_file=str(files.states),
                 spawned_ns=spawned_ns,
+                variables=[*known_variables().recorded],
                 trial=trial is not None,
             )
 

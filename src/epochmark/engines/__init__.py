@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 
@@ -16,9 +17,11 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
     Tunable,
     UnavailableError,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.requirements import Requirements
@@ -35,12 +38,16 @@ __all__ = [
     "Requirements",
     "Settings",
     "Stopwatch",
+    "Support",
     "TrainingState",
     "Tunable",
     "UnavailableError",
+    "Variables",
     "Weights",
+    "all_infos",
     "engine_names",
     "get_engine",
+    "is_hidden",
 ]
 
 
@@ -60,3 +67,18 @@ def get_engine(name: str) -> Engine:
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     engine: Engine = module.ENGINE
     return engine
+
+
+def all_infos() -> tuple[EngineInfo, ...]:
+    """What is known of every engine, by name; imports all files here, and no framework."""
+    return _infos_in(tuple(__path__))
+
+
+@functools.cache
+def _infos_in(path: tuple[str, ...]) -> tuple[EngineInfo, ...]:
+    return tuple(get_engine(name).info for name in engine_names())
+
+
+def is_hidden(family: str) -> bool:
+    """Whether the engines of this family only test the tool; false of one that is not known."""
+    return any(info.hidden and info.family == family for info in all_infos())

@@ -33,11 +33,13 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
     Tunable,
+    Variables,
     Weights,
 )
-from epochmark.workloads import continuation, parity, reference
+from epochmark.workloads import Workload, continuation, parity, reference
 from epochmark.workloads.shapes import parameter_shapes
 
 TYPICAL_LOSSES = (0.158, 0.0431, 0.0267, 0.0183, 0.0128, 0.0096, 0.0074, 0.0065, 0.0054, 0.0049)
@@ -123,7 +125,12 @@ class FakeEngine(Engine):
         summary="computes nothing; tests the tool itself",
         family="fake",
         adam_form="epsilon_hat",
-        device_kinds=("cpu", "gpu"),
+        hidden=True,
+        variables=Variables(handed=("EPOCHMARK_FAKE",)),
+        devices=(
+            Support("cpu", "nothing"),
+            Support("gpu", "nothing"),
+        ),
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
         tunables=(
             Tunable("gear", ("low", "high", "reverse", "none"), "what the script says of it"),
@@ -243,8 +250,7 @@ class FakeEngine(Engine):
         counted = self._steps + self._further_steps - self._script["uncounted_steps"]
         return TrainingState(arrays, arrays, arrays, counted)
 
-    def pretended_judge(self) -> PretendedJudge:
-        """What this engine calls right, in place of our float64 code."""
+    def judge(self, workload: Workload) -> PretendedJudge:
         return PretendedJudge()
 
     def _loss(self, epoch: int) -> float:

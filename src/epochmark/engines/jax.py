@@ -24,11 +24,14 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
     Tunable,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.on_jax import (
+    JAX_GPUS,
     default_threads,
     device_id,
     list_places,
@@ -49,11 +52,28 @@ class JaxEngine(Engine):
         summary="JAX and optax, one jitted step",
         family="jax",
         adam_form="algorithm_1",
-        device_kinds=("cpu", "gpu", "tpu"),
+        devices=(
+            Support("cpu", "JAX", "x86-64 Linux: JAX 0.10, optax 0.2"),
+            Support("gpu", JAX_GPUS, "none of them"),
+            Support("tpu", "`jax[tpu]`"),
+        ),
         modules=("jax", "optax"),
         distributions=("jax", "jaxlib", "jax-metal", "optax", "numpy"),
         requirements=JAX,
         precisions=("stock", "float32", "tf32", "bfloat16"),
+        variables=Variables(
+            places=(
+                "JAX_PLATFORMS",
+                "XLA_PYTHON_CLIENT_ALLOCATOR",
+                "XLA_PYTHON_CLIENT_MEM_FRACTION",
+                "XLA_PYTHON_CLIENT_PREALLOCATE",
+            ),
+            threads=("NPROC",),
+            switches=("JAX_*",),
+            folders=("JAX_COMPILATION_CACHE_DIR",),
+        ),
+        memory_errors=("resource_exhausted",),
+        cuda_packages=("jax-cuda",),
         tunables=(
             Tunable(
                 "convolution",

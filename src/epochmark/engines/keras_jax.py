@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings
+from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings, Support
 from epochmark.engines._shared.devices import refuse_precision
 from epochmark.engines._shared.on_jax import (
+    JAX_GPUS,
     default_threads,
     device_id,
     list_places,
@@ -24,7 +25,11 @@ class KerasJaxEngine(KerasEngine):
         summary="Keras 3 on JAX",
         family="keras-jax",
         adam_form="epsilon_hat",
-        device_kinds=("cpu", "gpu", "tpu"),
+        devices=(
+            Support("cpu", "JAX", "x86-64 Linux: JAX 0.10 with Keras 3.15"),
+            Support("gpu", JAX_GPUS, "none of them"),
+            Support("tpu", "`jax[tpu]`"),
+        ),
         modules=("keras", "jax"),
         distributions=("keras", "jax", "jaxlib", "jax-metal", "numpy"),
         requirements=JAX,

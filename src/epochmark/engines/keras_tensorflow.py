@@ -12,12 +12,91 @@ from typing import Any, ContextManager, Dict, List, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings, Tunable
+from epochmark.engines._shared.contract import (
+    Device,
+    EngineInfo,
+    Operations,
+    Settings,
+    Support,
+    Tunable,
+    Variables,
+)
 from epochmark.engines._shared.devices import choose_device, refuse_precision, usable_cpus
 from epochmark.engines._shared.on_keras import ARRAYS, KerasEngine, layout_on
-from epochmark.engines._shared.requirements import TENSORFLOW
+from epochmark.engines._shared.requirements import (
+    ARM64,
+    HERE,
+    KERAS,
+    LINUX,
+    MACOS,
+    Requirements,
+)
 
 CPU = Device("cpu", "the processor")
+
+NO_KERAS_HOME = os.path.join(os.devnull, "keras")  # noqa: PTH118 - no path to look at
+"""A folder that cannot be: Keras then reads no keras.json, writes none, and takes its defaults."""
+
+REQUIREMENTS = (
+    # the same release without its CUDA code: a third of the download
+    Requirements(
+        pip=("tensorflow-cpu>=2.21,<2.22", KERAS),
+        download_mb=400,
+        installed_mb=1550,
+        tested=HERE,
+    ),
+    Requirements(
+        pip=("tensorflow>=2.21,<2.22", KERAS),
+        systems=(LINUX, MACOS),
+        architectures=(ARM64,),
+        download_mb=400,
+        installed_mb=1400,
+    ),
+    Requirements(
+        pip=("tensorflow[and-cuda]>=2.21,<2.22", KERAS),
+        accelerators=("cuda",),
+        download_mb=3500,
+        installed_mb=7000,
+    ),
+    # AMD's releases follow TensorFlow's at a distance and lie on AMD's own server
+    Requirements(
+        pip=("tensorflow-rocm>=2.18,<2.21", KERAS),
+        accelerators=("rocm",),
+        find_links=("https://repo.radeon.com/rocm/manylinux/rocm-rel-7.0/",),
+        newest_python=(3, 12),
+        download_mb=700,
+        installed_mb=2500,
+    ),
+    # with libtpu, from Google's own page
+    Requirements(
+        pip=("tensorflow-tpu>=2.19,<2.21", KERAS),
+        accelerators=("tpu",),
+        find_links=("https://storage.googleapis.com/libtpu-tf-releases/index.html",),
+        newest_python=(3, 12),
+        download_mb=700,
+        installed_mb=2500,
+    ),
+    # the plug-in 1.2 was made for TensorFlow 2.18
+    Requirements(
+        pip=("tensorflow>=2.18,<2.19", "tensorflow-metal==1.2.0", KERAS),
+        accelerators=("metal",),
+        systems=(MACOS,),
+        architectures=(ARM64,),
+        newest_python=(3, 12),
+        download_mb=400,
+        installed_mb=1400,
+    ),
+    # WSL 2: the plug-in exists for TensorFlow 2.10 only, which brings Keras 2.10
+    Requirements(
+        pip=("tensorflow-cpu==2.10.*", "tensorflow-directml-plugin==0.4.*", "numpy<2"),
+        accelerators=("directml",),
+        on_request=True,
+        oldest_python=(3, 9),
+        newest_python=(3, 10),
+        download_mb=400,
+        installed_mb=1400,
+    ),
+)
 
 
 class KerasTensorFlowEngine(KerasEngine):
@@ -27,7 +106,24 @@ class KerasTensorFlowEngine(KerasEngine):
         summary="Keras on TensorFlow, as the original script",
         family="keras-tensorflow",
         adam_form="epsilon_hat",
-        device_kinds=("cpu", "gpu", "tpu"),
+        devices=(
+            Support(
+                "cpu",
+                "TensorFlow, all GPUs hidden",
+                "x86-64 Linux: TensorFlow 2.21 with Keras 3.15, TensorFlow 2.15 with Keras 2.15",
+            ),
+            Support(
+                "gpu",
+                "CUDA; ROCm (`tensorflow-rocm`), Metal (`tensorflow-metal`), DirectML (plug-in of "
+                "TensorFlow 2.10, under WSL 2): all are devices of type GPU to TensorFlow",
+                "none of them",
+            ),
+            Support(
+                "tpu",
+                "one core, `TPUStrategy` (`tensorflow-tpu`, on the machine the TPU is attached to)",
+                "no TPU; training under a strategy is tested with `OneDeviceStrategy` on a CPU",
+            ),
+        ),
         modules=("tensorflow",),
         distributions=(
             "tensorflow",
@@ -41,8 +137,21 @@ class KerasTensorFlowEngine(KerasEngine):
             "keras",
             "numpy",
         ),
-        requirements=TENSORFLOW,
+        requirements=REQUIREMENTS,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+        variables=Variables(
+            places=(
+                "KERAS_BACKEND",
+                "TF_CPP_MAX_VLOG_LEVEL",
+                "TF_CPP_MIN_LOG_LEVEL",
+                "TF_FORCE_GPU_ALLOW_GROWTH",
+            ),
+            threads=("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"),
+            switches=("ITEX_*", "KERAS_*", "TF_*"),
+            folders=("KERAS_HOME",),
+            fixed=(("KERAS_HOME", NO_KERAS_HOME),),
+        ),
+        memory_errors=("resourceexhaustederror",),
         tunables=(
             ARRAYS,
             layout_on("gpu"),

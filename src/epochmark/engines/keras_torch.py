@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List
 
-from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings, Tunable
+from epochmark.engines._shared.contract import (
+    Device,
+    EngineInfo,
+    Operations,
+    Settings,
+    Support,
+    Tunable,
+)
 from epochmark.engines._shared.devices import choose_device, refuse_precision
 from epochmark.engines._shared.on_keras import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._shared.on_torch import (
+    TORCH_GPUS,
     allow_tf32,
     device_id,
     has_tf32,
@@ -27,7 +35,16 @@ class KerasTorchEngine(KerasEngine):
         summary="Keras 3 on PyTorch",
         family="keras-torch",
         adam_form="epsilon_hat",
-        device_kinds=("cpu", "gpu"),
+        devices=(
+            Support("cpu", "PyTorch", "x86-64 Linux: PyTorch 2.13 with Keras 3.15"),
+            Support("gpu", TORCH_GPUS, "none of them"),
+            Support(
+                "tpu",
+                "not offered: Keras's PyTorch back end never ends a step of XLA's lazy tensors",
+                seen="",
+                offered=False,
+            ),
+        ),
         modules=("keras", "torch"),
         distributions=("keras", "torch", "numpy"),
         requirements=TORCH,

@@ -22,8 +22,10 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
     Tunable,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.devices import choose_device, refuse_precision
@@ -74,10 +76,15 @@ class MlxEngine(Engine):
         summary="an eager loop; GPU of Apple silicon, CUDA, or CPU",
         family="mlx",
         adam_form="algorithm_1",
-        device_kinds=("cpu", "gpu"),
+        devices=(
+            Support("cpu", "`mlx[cpu]`", "x86-64 Linux: MLX 0.32"),
+            Support("gpu", "Apple silicon, CUDA", "neither"),
+        ),
         modules=("mlx.core",),
         distributions=("mlx", "mlx-cpu", "mlx-metal", "mlx-cuda-12", "mlx-cuda-13"),
         precisions=("stock", "float32", "tf32"),
+        variables=Variables(switches=("MLX_*",)),
+        cuda_packages=("mlx-cuda",),
         sets_threads=False,
         requirements=REQUIREMENTS,
         tunables=(

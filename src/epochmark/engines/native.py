@@ -23,10 +23,13 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
+    Variables,
     Weights,
 )
 from epochmark.native.meter import POOLED_SHAPE, Meter, product_size
+from epochmark.native.network import ISA_VARIABLE
 
 CPU = Device("cpu", "the processor")
 
@@ -41,7 +44,10 @@ class NativeEngine(Engine):
         summary="embedded C++ kernels, nothing to install",
         family="native",
         adam_form="epsilon_hat",
-        device_kinds=("cpu",),
+        devices=(
+            Support("cpu", "the package's own kernels ([native.md](native.md))", "x86-64 Linux"),
+        ),
+        variables=Variables(switches=("EPOCHMARK_NATIVE_*",), handed=(ISA_VARIABLE,)),
     )
 
     _settings: Settings

@@ -33,7 +33,9 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.devices import choose_device
@@ -79,10 +81,14 @@ class PlaidmlKerasEngine(Engine):
         summary="Keras 2.2.4 on PlaidML 0.7; OpenCL, Metal, CPU",
         family="plaidml-keras",
         adam_form="epsilon_hat",
-        device_kinds=("cpu", "gpu"),
+        devices=(
+            Support("cpu", "`llvm_cpu.0`", "x86-64 Linux: Python 3.9, 3.11, 3.13"),
+            Support("gpu", "OpenCL, Metal", "neither"),
+        ),
         modules=("plaidml.keras", "keras"),
         distributions=("plaidml", "plaidml-keras", "Keras", "numpy"),
         sets_threads=False,
+        variables=Variables(places=(DEVICE_IDS, EXPERIMENTAL), switches=("PLAIDML_*",)),
         requirements=REQUIREMENTS,
     )
 

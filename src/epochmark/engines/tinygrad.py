@@ -23,8 +23,10 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
     Tunable,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.devices import choose_device
@@ -54,7 +56,7 @@ NO_CLANG = (
     "Debian, Ubuntu: apt install clang   Fedora: dnf install clang   macOS: xcode-select --install"
 )
 
-VARIABLES = (
+SWITCHES = (
     "ALIGNED", "ALLOW_HALF8", "BEAM", "CC", "DEBUG", "DEFAULT_FLOAT", "DEFAULT_INT",
     "DISABLE_FAST_IDIV", "EMULATED_DTYPES", "FLOAT16", "FUSE_OPTIM", "HALF", "IGNORE_BEAM_CACHE",
     "IMAGE", "JIT", "JITBEAM", "JIT_BATCH_SIZE", "LLVMOPT", "LRU", "MV", "NOLOCALS", "NOOPT",
@@ -94,11 +96,20 @@ class TinygradEngine(Engine):
         summary="one TinyJit step; CPU, Metal, CUDA, AMD, OpenCL",
         family="tinygrad",
         adam_form="algorithm_1",
-        device_kinds=("cpu", "gpu"),
+        devices=(
+            Support("cpu", "clang", "x86-64 Linux: tinygrad 0.14, clang 14"),
+            Support(
+                "gpu",
+                "the first that opens of Metal, AMD, NV, CUDA, QCOM, OpenCL, WebGPU, or what `DEV` "
+                "names (`DEV=CL`)",
+                "OpenCL through PoCL, which is a CPU behind a GPU's interface; no GPU",
+            ),
+        ),
         modules=("tinygrad",),
         distributions=("tinygrad",),
         requirements=REQUIREMENTS,
-        variables=VARIABLES,
+        variables=Variables(places=("DEV",), threads=("NUM_CPU_THREADS",), own=SWITCHES),
+        memory_errors=("mem_object_allocation_failure",),
         tunables=(
             Tunable(
                 "winograd",

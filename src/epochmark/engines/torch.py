@@ -36,13 +36,16 @@ from epochmark.engines._shared.contract import (
     Pixels,
     Settings,
     Stopwatch,
+    Support,
     TrainingState,
     Tunable,
+    Variables,
     Weights,
 )
 from epochmark.engines._shared.devices import choose_device
 from epochmark.engines._shared.layouts import nchw_weights, weights_from_nchw
 from epochmark.engines._shared.on_torch import (
+    TORCH_GPUS,
     Forward,
     compiled,
     device_id,
@@ -70,11 +73,22 @@ class TorchEngine(Engine):
         summary="PyTorch, a plain eager loop",
         family="torch",
         adam_form="algorithm_1",
-        device_kinds=("cpu", "gpu", "tpu"),
+        devices=(
+            Support("cpu", "PyTorch", "x86-64 Linux: PyTorch 2.13"),
+            Support("gpu", TORCH_GPUS, "none of them"),
+            Support("tpu", "`torch_xla`, where it is importable"),
+        ),
         modules=("torch",),
         distributions=("torch", "torch-xla", "numpy"),
         requirements=TORCH,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
+        variables=Variables(
+            places=("PJRT_DEVICE",),
+            switches=("ATEN_*", "PYTORCH_*", "TORCH_*", "TORCHINDUCTOR_*"),
+            folders=("TORCH_HOME", "TORCHINDUCTOR_CACHE_DIR"),
+        ),
+        memory_errors=("outofmemoryerror",),
+        cuda_packages=("torch-cuda",),
         tunables=(
             Tunable(
                 "memory_format",

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from epochmark.engines import all_infos
 from epochmark.errors import EpochmarkError
 
 OnLine = Callable[[str], None]
@@ -46,8 +47,8 @@ _SECTIONS = ("global", "install", ":env:")
 _MISLEADING = ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__")
 """Variables that lead Python to other packages or another interpreter."""
 
-_SEVERAL_GB = ("nvidia-", "cuda-", "jax-cuda", "mlx-cuda", "torch-cuda")
-"""Packages that only serve NVIDIA GPUs, by the beginnings of their names."""
+_SEVERAL_GB = ("nvidia-", "cuda-")
+"""NVIDIA's own packages, by the beginnings of their names; those of engines come with them."""
 
 _COLLECTING = re.compile(r"\s*Collecting ([\w.-]+)")
 _DOWNLOAD = re.compile(r"\s*Downloading (\S+) \(([\d.]+) ([kMG])B\)")
@@ -109,7 +110,10 @@ def plan(
 
 def is_for_cuda(package: str) -> bool:
     """Whether a package of this name serves NVIDIA GPUs only."""
-    return package.lower().replace("_", "-").startswith(_SEVERAL_GB)
+    name = package.lower().replace("_", "-")
+    return name.startswith(_SEVERAL_GB) or any(
+        name.startswith(info.cuda_packages) for info in all_infos()
+    )
 
 
 def _planned(packages: Iterable[dict[str, dict[str, str]]]) -> Iterator[Planned]:

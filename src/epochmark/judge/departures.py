@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from epochmark.engines import engine_names, get_engine
-from epochmark.engines._shared.variables import PLACES, THREADS
+from epochmark.engines._shared.variables import known_variables
 from epochmark.records.record import Record, WorkloadRun
 from epochmark.workloads import WORKLOADS
 
@@ -39,10 +39,11 @@ def threads_named(record: Record) -> int | None:
 def influences_text(record: Record) -> str:
     """What surrounds the run and may be the cause of what went wrong, as the end of a sentence;
     empty where nothing does."""
+    places = known_variables().places
     named = [
         _named(name, value)
         for name, value in sorted(record.environment.items())
-        if name in ("CC", "CXX") or name not in PLACES
+        if name in ("CC", "CXX") or name not in places
     ]
     return f"; set there: {', '.join(named)}" if named else ""
 
@@ -70,7 +71,9 @@ def _threads(record: Record, asked: int | None) -> Iterator[str]:
     threads = asked if threads is None else threads
     if threads is None or threads == cores:
         return
-    limited = asked is not None or any(name in record.environment for name in THREADS)
+    limited = asked is not None or any(
+        name in record.environment for name in known_variables().threads
+    )
     if threads > cores or limited or threads < _cores_taken(record):
         yield f"{threads} of {cores} threads"
 
@@ -90,10 +93,11 @@ def _switches(record: Record) -> Iterator[str]:
     is known where the engine tells it."""
     seen = _engine_threads(record) is not None
     engine = record.engine.name
-    of_engine = get_engine(engine).info.variables if engine in engine_names() else ()
+    own = get_engine(engine).info.variables.own if engine in engine_names() else ()
+    known = known_variables()
     for name, value in record.environment.items():
-        harmless = name in PLACES or (seen and name in THREADS)
-        if name in of_engine or not harmless:
+        harmless = name in known.places or (seen and name in known.threads)
+        if name in own or not harmless:
             yield _named(name, value)
 
 

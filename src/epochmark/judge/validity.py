@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -23,6 +24,7 @@ from epochmark.analysis.timing.headline import (
     steps_per_epoch,
 )
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
+from epochmark.engines import all_infos, is_hidden
 from epochmark.judge.consistency import contradictions
 from epochmark.judge.crashes import CRASHES
 from epochmark.judge.departures import influences_text
@@ -56,11 +58,10 @@ _FAILURES: dict[FailureKind, FindingCode] = {
 }
 
 _NO_MEMORY = (
-    "memoryerror", "outofmemoryerror", "resourceexhaustederror", "resource_exhausted",
-    "out of memory", "failed to allocate", "can't allocate memory", "cannot allocate memory",
-    "mem_object_allocation_failure", "bad_alloc", "bad allocation",
+    "memoryerror", "out of memory", "failed to allocate", "can't allocate memory",
+    "cannot allocate memory", "bad_alloc", "bad allocation",
 )  # fmt: skip
-"""Python and NumPy; PyTorch; TensorFlow; XLA; drivers; allocators; OpenCL; C++. In lower case."""
+"""Python and NumPy; drivers; allocators; C++. In lower case; frameworks have words of their own."""
 
 CLOCK_TOLERANCE_S = 0.5
 """Between an honest worker's reading of the clock and its report of it. Everything else that delays
@@ -117,7 +118,8 @@ def _lacked_memory(failure: Failure) -> bool:
 def tells_of_lacking_memory(text: str) -> bool:
     """Whether this is some framework's way to say that memory ran out."""
     told = text.lower()
-    return any(sign in told for sign in _NO_MEMORY)
+    signs = itertools.chain(_NO_MEMORY, *(info.memory_errors for info in all_infos()))
+    return any(sign in told for sign in signs)
 
 
 def _contradictions(record: Record) -> Iterator[Finding]:
@@ -325,7 +327,7 @@ def _plausible(record: Record) -> Iterator[Finding]:
     A measured peak that is beaten by proven work was measured on a busier machine: that is no fault
     of the run.
     """
-    beyond = beyond_processor(record)
+    beyond = None if is_hidden(record.engine.family) else beyond_processor(record)
     if beyond is not None:
         yield make_finding(FindingCode.IMPLAUSIBLE, beyond)
         return

@@ -13,7 +13,8 @@ from typing import Any, List, Optional
 import numpy as np
 
 from epochmark.errors import EpochmarkError
-from epochmark.native import MAX_THREADS, Floats, _check_range, _library
+from epochmark.native.library import MAX_THREADS, load_library
+from epochmark.native.network import Floats, check_range
 
 __all__ = ["Meter", "bfloat16_instruction_sets", "product_size"]
 
@@ -28,7 +29,7 @@ POOLED_SHAPE = (12, 12, 64)
 
 @functools.cache
 def _meter_library() -> ctypes.CDLL:
-    library = _library()
+    library = load_library()
     meter, text, whole = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
     real, single, long = ctypes.c_double, ctypes.c_float, ctypes.c_int64
     floats = np.ctypeslib.ndpointer(np.float32, flags="C_CONTIGUOUS")
@@ -79,7 +80,7 @@ class Meter:
     """
 
     def __init__(self, instruction_set: str, threads: int) -> None:
-        _check_range("threads", threads, MAX_THREADS)
+        check_range("threads", threads, MAX_THREADS)
         self.threads = threads
         self._library = _meter_library()
         message = ctypes.create_string_buffer(512)

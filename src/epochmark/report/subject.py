@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.timing.intervals import Interval, median_interval
+from epochmark.engines import is_hidden
 from epochmark.records.dates import age_order
 from epochmark.records.machine.identity import machine_identity, processor_of
 from epochmark.records.machine.machine_limits import Limits
@@ -128,7 +129,7 @@ _BELIEF: tuple[Validity, ...] = ("invalid", "partial", "disturbed", "valid")
 
 
 def _prominence(record: Record) -> tuple[int, bool, tuple[bool, str, str]]:
-    whole = not record.workload.variant and record.engine.name != "fake"
+    whole = not record.workload.variant and not is_hidden(record.engine.family)
     return (_BELIEF.index(record.headline.validity), whole, age_order(record))
 
 

@@ -27,7 +27,8 @@ class Job:
     The job is the first line of the worker's standard input. Any byte after it asks the fit to end
     at its next lap, which the launcher may do in a ``quick`` run. A ``trial`` of tuned settings
     leaves test set and continuation out. Training states go to ``states_file``
-    (``workloads.continuation``).
+    (``workloads.continuation``). ``variables`` are those of the environment to be reported, besides
+    the engine's own ones (``engines.Variables.recorded``).
     """
 
     engine: str
@@ -37,6 +38,7 @@ class Job:
     replay_weights_file: str
     states_file: str
     spawned_ns: int
+    variables: List[str]
     trial: bool = False
 
 
@@ -81,7 +83,7 @@ def decode_job(line: bytes) -> AnyJob:
 @dataclass(frozen=True)
 class Hello:
     """The worker lives. ``versions`` are those of the engine's distributions; ``environment`` is
-    what surrounds it and can change the work (``worker.surroundings``)."""
+    what surrounds it and can change the work (``worker.train.surroundings_of``)."""
 
     python: str
     versions: Dict[str, str]

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, Optional, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +67,9 @@ class Run:
         """Train and report. Whatever an engine raises passes through."""
         job, pipe = self._job, self._pipe
         engine = get_engine(job.engine)
-        pipe.send(Hello(sys.version.split()[0], engine.versions(), surroundings_of(engine)))
+        pipe.send(
+            Hello(sys.version.split()[0], engine.versions(), surroundings_of(engine, job.variables))
+        )
 
         self._enter("starting")
         settings = job.settings
@@ -142,9 +144,9 @@ def _fitted(
     )
 
 
-def surroundings_of(engine: Engine) -> Dict[str, str]:
+def surroundings_of(engine: Engine, counted: Sequence[str]) -> Dict[str, str]:
     """Variables, files of the user's and Python's own mode that can change the work."""
-    variables = recorded_environment(os.environ, engine.info.variables)
+    variables = recorded_environment(os.environ, (*counted, *engine.info.variables.own))
     few = dict(itertools.islice(variables.items(), MAX_VARIABLES))
     return {**few, **engine.user_settings(), **python_mode()}
 

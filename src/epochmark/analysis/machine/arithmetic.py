@@ -124,11 +124,9 @@ def most_per_core(record: Record) -> float:
 
 
 def beyond_processor(record: Record) -> str | None:
-    """Why no processor of this kind can have done the work, whoever measured its peak; or None.
-
-    Of the CPU only, and not of the fake engine, which computes nothing and ranks with nothing.
-    """
-    if record.device.resolved != "cpu" or record.engine.family == "fake":
+    """Why no processor of this kind can have done the work, whoever measured its peak; or None. Of
+    the CPU only."""
+    if record.device.resolved != "cpu":
         return None
     core, least = most_per_core(record), _least_flop(record)
     cores = max(1, record.machine.usable_cores)

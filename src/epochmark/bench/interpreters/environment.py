@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from epochmark.engines._shared.variables import PLACES
+from epochmark.engines._shared.variables import known_variables
 
 _KEPT = (
     "HOME",
@@ -26,34 +26,33 @@ _KEPT = (
     "CUDA_PATH",
     "OCL_ICD_VENDORS",
     "ROCM_PATH",
-    "EPOCHMARK_FAKE",
-    "EPOCHMARK_NATIVE_ISA",
-    *(name for name in PLACES if name not in ("CC", "CXX")),
 )
-"""What a run needs, and what chooses its device. All else that could change the work stays behind:
-threads, precision, layout, compilers, caches and switches are those of the framework itself."""
+"""What a run needs, besides what chooses its device. All else that could change the work stays
+behind: threads, precision, layout, compilers, caches and switches are those of the framework
+itself."""
+
+_COMPILERS = ("CC", "CXX")
 
 _PATHS = (
     "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "XDG_CACHE_HOME",
-    "XDG_CONFIG_HOME", "CUDA_HOME", "CUDA_PATH", "OCL_ICD_VENDORS", "ROCM_PATH", "KERAS_HOME",
-    "TORCH_HOME", "PYTHONHOME", "PYTHONUSERBASE", "JAX_COMPILATION_CACHE_DIR",
-    "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH", "CONDA_PREFIX", "VIRTUAL_ENV",
+    "XDG_CONFIG_HOME", "CUDA_HOME", "CUDA_PATH", "OCL_ICD_VENDORS", "ROCM_PATH",
+    "PYTHONHOME", "PYTHONUSERBASE", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH", "CONDA_PREFIX",
+    "VIRTUAL_ENV",
 )  # fmt: skip
-"""Folders, and lists of them, that mean the folder we were started in; a worker has its own."""
+"""Folders, and lists of them, that mean the folder we were started in; a worker has its own. Those
+of frameworks are in the files of the engines."""
 
 _PRELOADED = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES")
 """Names of libraries are looked up; only those with a separator are paths."""
-
-NO_KERAS_HOME = os.path.join(os.devnull, "keras")  # noqa: PTH118 - no path to look at
-"""A folder that cannot be: Keras then reads no keras.json, writes none, and takes its defaults."""
 
 
 def own_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What a worker in an interpreter of ours gets: the allow-list, without the user's packages and
     without the user's files that would change precision or layout."""
-    kept = {name: environment[name] for name in _KEPT if name in environment}
-    isolated = {"PYTHONNOUSERSITE": "1", "KERAS_HOME": NO_KERAS_HOME}
-    return {**_absolute(kept), **isolated}
+    known = known_variables()
+    names = {*_KEPT, *known.places, *known.handed} - {*_COMPILERS}
+    kept = {name: value for name, value in environment.items() if name in names}
+    return {**_absolute(kept), "PYTHONNOUSERSITE": "1", **dict(known.fixed)}
 
 
 def with_our_packages(environment: Mapping[str, str]) -> dict[str, str]:
@@ -91,7 +90,7 @@ def foreign_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def _absolute(environment: Mapping[str, str]) -> dict[str, str]:
     """The same, whatever the folder a process starts in."""
     absolute = dict(environment)
-    for name in _PATHS:
+    for name in (*_PATHS, *known_variables().folders):
         if name in environment and "://" not in environment[name]:
             entries = environment[name].split(os.pathsep)
             absolute[name] = os.pathsep.join(map(_from_here, entries))

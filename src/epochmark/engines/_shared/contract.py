@@ -12,6 +12,7 @@ import numpy.typing as npt
 from epochmark.engines._shared.requirements import Requirements
 from epochmark.engines._shared.versions import versions_of
 from epochmark.workloads import Workload
+from epochmark.workloads.continuation import Float64, Judge
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 """Trainable arrays by ``<layer>.kernel`` and ``<layer>.bias``, shaped as in ``workloads.spec``."""
@@ -47,6 +48,46 @@ class Tunable:
 
 
 @dataclass(frozen=True)
+class Support:
+    """How an engine comes to devices of one kind, as docs/engines.md says it.
+
+    ``kind`` is ``cpu``, ``gpu`` or ``tpu``; ``through`` names packages and back ends, or why it is
+    not offered. ``seen`` is what of that this project itself has run.
+    """
+
+    kind: str
+    through: str
+    seen: str = "no"
+    offered: bool = True
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Variables of the environment that a framework reads; ``JAX_*`` are all that begin so.
+
+    ``places`` choose a device, compiler or library, or how much is printed: the work is the same.
+    ``threads`` say how many threads there are and where, ``switches`` whatever else can change the
+    work. All of these are recorded whichever engine runs, since frameworks bring each other along;
+    ``own`` are such everyday words (``BEAM``) that they count in this engine's runs only.
+    ``folders`` hold paths. A worker in an interpreter of ours gets the user's ``places`` and
+    ``handed``, and ``fixed``, names and values, whatever the user has set.
+    """
+
+    places: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    handed: tuple[str, ...] = ()
+    fixed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Those that a record names, whichever engine ran."""
+        return (*self.places, *self.threads, *self.switches)
+
+
+@dataclass(frozen=True)
 class EngineInfo:
     """What is known of an engine before its framework is imported.
 
@@ -56,8 +97,11 @@ class EngineInfo:
     ``precisions`` are those that can be asked for, ``sets_threads`` says whether
     ``Settings.threads`` can; all else is refused before a worker is started. ``tunables`` are what
     tuned mode may change, the most promising first; without any the engine has no tuned mode.
-    ``variables`` are those of the environment that only this framework looks at, and that can
-    change its work (``worker.surroundings`` has those of all).
+    ``variables`` are those of the environment that this framework brings (``_shared.variables`` has
+    those that several share). ``memory_errors`` are words, in lower case, by which this framework
+    says that memory ran out (``judge.validity`` has those of all). ``cuda_packages`` are beginnings
+    of names of packages that serve NVIDIA GPUs only (``environments.pip`` has NVIDIA's own). A
+    ``hidden`` engine tests the tool, and users cannot choose it.
     """
 
     name: str
@@ -65,14 +109,22 @@ class EngineInfo:
     summary: str
     family: str
     adam_form: AdamForm
-    device_kinds: tuple[str, ...]
+    devices: tuple[Support, ...]
     modules: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
     requirements: tuple[Requirements, ...] = ()
     precisions: tuple[str, ...] = ("stock", "float32")
     tunables: tuple[Tunable, ...] = ()
     sets_threads: bool = True
-    variables: tuple[str, ...] = ()
+    variables: Variables = Variables()
+    memory_errors: tuple[str, ...] = ()
+    cuda_packages: tuple[str, ...] = ()
+    hidden: bool = False
+
+    @property
+    def device_kinds(self) -> tuple[str, ...]:
+        """Kinds of devices that it trains on, the one that every machine has first."""
+        return tuple(support.kind for support in self.devices if support.offered)
 
     def tunables_on(self, device: str) -> tuple[Tunable, ...]:
         """What tuned mode may change on a device (``gpu:1``)."""
@@ -254,6 +306,11 @@ class Engine(ABC):
     def state(self) -> TrainingState:
         """The trained model and its optimizer as they are now, after any number of calls of
         ``fit``: our own float64 code continues from here and compares."""
+
+    def judge(self, workload: Workload) -> Judge:
+        """Who says what ``state`` must be after the steps that follow the fit: our float64 code.
+        An engine that computes nothing says it itself."""
+        return Float64(workload, self.info.adam_form)
 
     def effective_settings(self) -> dict[str, Any]:
         """What the run really used and a record should name: threads, instruction set, layout."""

@@ -15,6 +15,10 @@ MATMUL_PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32"}
 bfloat16 on TPUs."""
 
 
+JAX_GPUS = "CUDA, ROCm; Metal with Apple's `jax-metal` (`--accelerator metal`)"
+"""Whose GPUs JAX reaches."""
+
+
 def list_places() -> List[Tuple[Device, Any]]:
     """Every device JAX has here, and JAX's object for it."""
     import jax

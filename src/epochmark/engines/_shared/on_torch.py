@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Forward = Callable[["torch.Tensor", "torch.Tensor"], Tuple["torch.Tensor", "torch.Tensor"]]
 
 
+TORCH_GPUS = "CUDA, ROCm, Metal (MPS), Intel (XPU)"
+"""Whose GPUs PyTorch reaches."""
+
+
 def list_places() -> List[Tuple[Device, str]]:
     """Every device PyTorch has here, and what PyTorch calls it."""
     import torch

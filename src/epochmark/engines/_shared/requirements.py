@@ -64,91 +64,32 @@ class Requirements:
             raise ValueError(f"accelerators of {self.pip}: {self.accelerators}")
 
 
-_KERAS = "keras>=3.15,<3.16"
-_HERE = "Linux x86-64, Python 3.11"
+KERAS = "keras>=3.15,<3.16"
+"""For all engines on Keras 3."""
 
-TENSORFLOW: Tuple[Requirements, ...] = (
-    # the same release without its CUDA code: a third of the download
-    Requirements(
-        pip=("tensorflow-cpu>=2.21,<2.22", _KERAS),
-        download_mb=400,
-        installed_mb=1550,
-        tested=_HERE,
-    ),
-    Requirements(
-        pip=("tensorflow>=2.21,<2.22", _KERAS),
-        systems=(LINUX, MACOS),
-        architectures=(ARM64,),
-        download_mb=400,
-        installed_mb=1400,
-    ),
-    Requirements(
-        pip=("tensorflow[and-cuda]>=2.21,<2.22", _KERAS),
-        accelerators=("cuda",),
-        download_mb=3500,
-        installed_mb=7000,
-    ),
-    # AMD's releases follow TensorFlow's at a distance and lie on AMD's own server
-    Requirements(
-        pip=("tensorflow-rocm>=2.18,<2.21", _KERAS),
-        accelerators=("rocm",),
-        find_links=("https://repo.radeon.com/rocm/manylinux/rocm-rel-7.0/",),
-        newest_python=(3, 12),
-        download_mb=700,
-        installed_mb=2500,
-    ),
-    # with libtpu, from Google's own page
-    Requirements(
-        pip=("tensorflow-tpu>=2.19,<2.21", _KERAS),
-        accelerators=("tpu",),
-        find_links=("https://storage.googleapis.com/libtpu-tf-releases/index.html",),
-        newest_python=(3, 12),
-        download_mb=700,
-        installed_mb=2500,
-    ),
-    # the plug-in 1.2 was made for TensorFlow 2.18
-    Requirements(
-        pip=("tensorflow>=2.18,<2.19", "tensorflow-metal==1.2.0", _KERAS),
-        accelerators=("metal",),
-        systems=(MACOS,),
-        architectures=(ARM64,),
-        newest_python=(3, 12),
-        download_mb=400,
-        installed_mb=1400,
-    ),
-    # WSL 2: the plug-in exists for TensorFlow 2.10 only, which brings Keras 2.10
-    Requirements(
-        pip=("tensorflow-cpu==2.10.*", "tensorflow-directml-plugin==0.4.*", "numpy<2"),
-        accelerators=("directml",),
-        on_request=True,
-        oldest_python=(3, 9),
-        newest_python=(3, 10),
-        download_mb=400,
-        installed_mb=1400,
-    ),
-)
-"""For ``keras-tensorflow``."""
+HERE = "Linux x86-64, Python 3.11"
+"""What most rows with a test were tested on."""
 
 _PYTORCH_INDEX = "https://download.pytorch.org/whl/"
 
 TORCH: Tuple[Requirements, ...] = (
     # what the ordinary package index has for Linux are CUDA builds
     Requirements(
-        pip=("torch>=2.13,<2.14", _KERAS),
+        pip=("torch>=2.13,<2.14", KERAS),
         indexes=(_PYTORCH_INDEX + "cpu",),
         download_mb=240,
         installed_mb=1050,
-        tested=_HERE,
+        tested=HERE,
     ),
     Requirements(
-        pip=("torch>=2.13,<2.14", _KERAS),
+        pip=("torch>=2.13,<2.14", KERAS),
         architectures=(ARM64,),
         indexes=(_PYTORCH_INDEX + "cpu",),
         download_mb=200,
         installed_mb=900,
     ),
     Requirements(
-        pip=("torch>=2.13,<2.14", _KERAS),
+        pip=("torch>=2.13,<2.14", KERAS),
         accelerators=("metal", "cpu"),
         systems=(MACOS,),
         architectures=(ARM64,),
@@ -156,28 +97,28 @@ TORCH: Tuple[Requirements, ...] = (
         installed_mb=500,
     ),
     Requirements(
-        pip=("torch>=2.13,<2.14", _KERAS),
+        pip=("torch>=2.13,<2.14", KERAS),
         accelerators=("cuda",),
         download_mb=3000,
         installed_mb=6500,
     ),
     # a version with its own index; equal to the last one documented for ROCm 6.4
     Requirements(
-        pip=("torch==2.9.1", _KERAS),
+        pip=("torch==2.9.1", KERAS),
         accelerators=("rocm",),
         indexes=(_PYTORCH_INDEX + "rocm6.4",),
         download_mb=5000,
         installed_mb=16000,
     ),
     Requirements(
-        pip=("torch==2.9.1", _KERAS),
+        pip=("torch==2.9.1", KERAS),
         accelerators=("xpu",),
         indexes=(_PYTORCH_INDEX + "xpu",),
         download_mb=2000,
         installed_mb=6000,
     ),
     Requirements(
-        pip=("torch==2.9.*", "torch_xla[tpu]==2.9.*", _KERAS),
+        pip=("torch==2.9.*", "torch_xla[tpu]==2.9.*", KERAS),
         accelerators=("tpu",),
         indexes=(_PYTORCH_INDEX + "cpu",),
         download_mb=600,
@@ -190,14 +131,14 @@ _OPTAX = "optax>=0.2.8,<0.3"
 
 JAX: Tuple[Requirements, ...] = (
     Requirements(
-        pip=("jax>=0.10.2,<0.11", _OPTAX, _KERAS),
+        pip=("jax>=0.10.2,<0.11", _OPTAX, KERAS),
         oldest_python=(3, 11),
         download_mb=150,
         installed_mb=700,
-        tested=_HERE,
+        tested=HERE,
     ),
     Requirements(
-        pip=("jax>=0.10.2,<0.11", _OPTAX, _KERAS),
+        pip=("jax>=0.10.2,<0.11", _OPTAX, KERAS),
         systems=(LINUX, MACOS),
         architectures=(ARM64,),
         oldest_python=(3, 11),
@@ -205,7 +146,7 @@ JAX: Tuple[Requirements, ...] = (
         installed_mb=700,
     ),
     Requirements(
-        pip=("jax[cuda13]>=0.10.2,<0.11", _OPTAX, _KERAS),
+        pip=("jax[cuda13]>=0.10.2,<0.11", _OPTAX, KERAS),
         accelerators=("cuda",),
         oldest_python=(3, 11),
         download_mb=2500,
@@ -213,14 +154,14 @@ JAX: Tuple[Requirements, ...] = (
     ),
     # needs AMD's ROCm 7 installed in the system
     Requirements(
-        pip=("jax[rocm7-local]>=0.10.2,<0.11", _OPTAX, _KERAS),
+        pip=("jax[rocm7-local]>=0.10.2,<0.11", _OPTAX, KERAS),
         accelerators=("rocm",),
         oldest_python=(3, 11),
         download_mb=400,
         installed_mb=1500,
     ),
     Requirements(
-        pip=("jax[tpu]>=0.10.2,<0.11", _OPTAX, _KERAS),
+        pip=("jax[tpu]>=0.10.2,<0.11", _OPTAX, KERAS),
         accelerators=("tpu",),
         oldest_python=(3, 11),
         download_mb=400,
@@ -228,7 +169,7 @@ JAX: Tuple[Requirements, ...] = (
     ),
     # Apple's plug-in, experimental, made for this release of JAX
     Requirements(
-        pip=("jax==0.4.34", "jaxlib==0.4.34", "jax-metal==0.1.1", "optax<0.2.5", _KERAS),
+        pip=("jax==0.4.34", "jaxlib==0.4.34", "jax-metal==0.1.1", "optax<0.2.5", KERAS),
         accelerators=("metal",),
         on_request=True,
         systems=(MACOS,),

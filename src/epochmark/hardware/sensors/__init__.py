@@ -1,7 +1,7 @@
 """Temperature, frequency, power, energy: one file per sensor, found by file name.
 
-Each file has a function ``open_sensor``, which is given the process id of the worker and the root
-of the file system, and answers ``ABSENT`` where this machine has no such sensor.
+Each file has an ``INFO``, and ``open_sensor``, which is given the process id of the worker and the
+root of the file system, and answers ``ABSENT`` where this machine has no such sensor.
 """
 
 from __future__ import annotations
@@ -11,9 +11,24 @@ import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 
-from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor, UnreadableError
+from epochmark.hardware.sensors._contract import (
+    ABSENT,
+    Channel,
+    Sensor,
+    SensorInfo,
+    UnreadableError,
+)
 
-__all__ = ["ABSENT", "Channel", "OpenSensor", "Sensor", "UnreadableError", "all_sensors"]
+__all__ = [
+    "ABSENT",
+    "Channel",
+    "OpenSensor",
+    "Sensor",
+    "SensorInfo",
+    "UnreadableError",
+    "all_sensors",
+    "sensor_infos",
+]
 
 OpenSensor = Callable[[int], Sensor]
 """Opens the sensor for a run of the worker with this process id; raises ``UnreadableError``."""
@@ -21,8 +36,19 @@ OpenSensor = Callable[[int], Sensor]
 
 def all_sensors(root: Path = Path("/")) -> dict[str, OpenSensor]:
     """How to open every sensor there is, by name; nothing is touched yet."""
-    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
-    return {name.replace("_", "-"): _opener(name, root) for name in names}
+    return {name.replace("_", "-"): _opener(name, root) for name in _files()}
+
+
+def sensor_infos() -> dict[str, SensorInfo]:
+    """What each of them says of itself, by name; imports all files here."""
+    return {
+        name.replace("_", "-"): importlib.import_module(f"{__name__}.{name}").INFO
+        for name in _files()
+    }
+
+
+def _files() -> list[str]:
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
 def _opener(name: str, root: Path) -> OpenSensor:

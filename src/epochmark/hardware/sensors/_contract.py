@@ -26,6 +26,20 @@ class Channel:
     scope: str
 
 
+@dataclass(frozen=True)
+class SensorInfo:
+    """What a file of a sensor says of it in the documentation.
+
+    ``reads``: quantities with their units, and of what; ``source``: the library or interface that
+    is asked; ``needs``: what must be there. ``seen``: on what hardware that has it this has run.
+    """
+
+    reads: str
+    source: str
+    needs: str = "nothing"
+    seen: str = "no"
+
+
 class Sensor:
     """Without channels, as this class is, it is the sensor that a machine does not have.
 

@@ -13,11 +13,17 @@ from epochmark.hardware.sensors._contract import (
     ABSENT,
     Channel,
     Sensor,
+    SensorInfo,
     number_in,
     text_in,
     values_of,
 )
 from epochmark.records.record import Quantity
+
+INFO = SensorInfo(
+    reads="W, °C, MHz, % busy, bytes held by the worker",
+    source="Linux amdgpu and kfd files",
+)
 
 VENDOR = "0x1002"
 FILES: dict[Quantity, tuple[tuple[str, ...], float]] = {

@@ -11,7 +11,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor, UnreadableError
+from epochmark.hardware.sensors._contract import (
+    ABSENT,
+    Channel,
+    Sensor,
+    SensorInfo,
+    UnreadableError,
+)
+
+INFO = SensorInfo(
+    reads="J of CPU, GPU, DRAM, as macOS estimates it",
+    source="zeus-apple-silicon (IOReport)",
+    needs="`pip install 'epochmark[energy]'`",
+)
 
 MILLIJOULES = 1e3
 FIELDS = {"cpu_total_mj": "CPU", "gpu_mj": "GPU", "dram_mj": "DRAM"}

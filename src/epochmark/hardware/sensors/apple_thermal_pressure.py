@@ -11,7 +11,18 @@ import ctypes
 import sys
 from pathlib import Path
 
-from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor, UnreadableError
+from epochmark.hardware.sensors._contract import (
+    ABSENT,
+    Channel,
+    Sensor,
+    SensorInfo,
+    UnreadableError,
+)
+
+INFO = SensorInfo(
+    reads="throttling level 0 to 4",
+    source="macOS notify(3)",
+)
 
 NAME = b"com.apple.system.thermalpressurelevel"
 

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import psutil
 
-from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor
+from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor, SensorInfo
+
+INFO = SensorInfo(
+    reads="MHz, mean over cores",
+    source="psutil (Linux cpufreq)",
+    needs="a driver that scales",
+)
 
 
 def open_sensor(worker: int, root: Path) -> Sensor:

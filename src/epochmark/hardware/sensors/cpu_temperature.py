@@ -6,7 +6,12 @@ from pathlib import Path
 
 import psutil
 
-from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor
+from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor, SensorInfo
+
+INFO = SensorInfo(
+    reads="°C, the hottest of the processor's own sensors",
+    source="psutil (Linux hwmon)",
+)
 
 CHIPS = (
     "coretemp", "k10temp", "zenpower", "cpu_thermal", "cpu-thermal", "soc_thermal", "scpi_sensors",

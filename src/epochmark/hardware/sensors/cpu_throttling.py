@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor, number_in, text_in
+from epochmark.hardware.sensors._contract import (
+    ABSENT,
+    Channel,
+    Sensor,
+    SensorInfo,
+    number_in,
+    text_in,
+)
+
+INFO = SensorInfo(
+    reads="thermal throttling events",
+    source="Linux, `thermal_throttle`",
+    needs="Intel",
+)
 
 
 def open_sensor(worker: int, root: Path) -> Sensor:

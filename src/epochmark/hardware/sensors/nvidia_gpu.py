@@ -13,10 +13,18 @@ from epochmark.hardware.sensors._contract import (
     ABSENT,
     Channel,
     Sensor,
+    SensorInfo,
     UnreadableError,
     values_of,
 )
 from epochmark.records.record import Quantity
+
+INFO = SensorInfo(
+    reads="J, W, °C, MHz, % busy, throttling by heat, bytes held by the worker",
+    source="NVML by nvidia-ml-py",
+    needs="NVIDIA's driver",
+    seen="no; tested with the real binding on a library that stands in for the driver",
+)
 
 LIBRARY = "libnvidia-ml.so.1"
 MILLI = 1e3

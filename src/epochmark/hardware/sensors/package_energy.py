@@ -14,9 +14,16 @@ from epochmark.hardware.sensors._contract import (
     ABSENT,
     Channel,
     Sensor,
+    SensorInfo,
     UnreadableError,
     number_in,
     text_in,
+)
+
+INFO = SensorInfo(
+    reads="J of packages, DRAM, whole board",
+    source="Linux powercap (RAPL), Intel and AMD",
+    needs="root, or the right to read `energy_uj`",
 )
 
 MICROJOULES = 1e6

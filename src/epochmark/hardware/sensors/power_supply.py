@@ -8,7 +8,12 @@ from typing import Any
 
 import psutil
 
-from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor
+from epochmark.hardware.sensors._contract import ABSENT, Channel, Sensor, SensorInfo
+
+INFO = SensorInfo(
+    reads="mains or battery",
+    source="psutil",
+)
 
 
 def sensed_battery() -> Any:

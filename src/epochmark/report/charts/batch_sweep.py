@@ -107,6 +107,5 @@ CHART = Chart(
     reading="Other batch sizes are variants: they learn something else and rank apart. The curve "
     "shows how much work at a time a device needs to be fast; where two lines cross, the other "
     "device becomes the faster one. Whiskers: 95 % interval. A hollow point was disturbed.",
-    place=60,
     draw=draw,
 )

@@ -97,6 +97,5 @@ CHART = Chart(
     title="The three clocks",
     reading="What a user waits for: start-up (imports, data, building the model), warm-up (what "
     "the beginning took beyond steady speed: compilation, caches) and steady training.",
-    place=40,
     draw=draw,
 )

@@ -53,6 +53,5 @@ CHART = Chart(
     reading="The newest run of each engine on this machine, stock (blue) beside tuned (green). "
     "Engines do the same mathematics, but they are different programs: side by side, not ranked. "
     "A hollow bar was disturbed.",
-    place=20,
     draw=draw,
 )

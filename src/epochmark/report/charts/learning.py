@@ -135,6 +135,5 @@ CHART = Chart(
     title="What was learned",
     reading="Mean training loss (logarithmic) and accuracy of each epoch. Correct training falls "
     "along one curve whatever the engine; a run that leaves the expected band is invalid.",
-    place=50,
     draw=draw,
 )

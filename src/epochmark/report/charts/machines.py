@@ -89,6 +89,5 @@ CHART = Chart(
     reading="Seconds per epoch once warm: shorter is faster. Whiskers are the interval of the "
     "median, or what the digits of a published figure stand for. Each panel holds what may be "
     "compared: the same workload, engine, tuning and precision.",
-    place=10,
     draw=draw,
 )

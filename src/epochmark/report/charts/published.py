@@ -61,6 +61,5 @@ CHART = Chart(
     reading="Measured by others with other engines, versions or settings: for orientation, not a "
     "ranking. Hollow and with a question mark: the source leaves a doubt. Whiskers are what the "
     "printed digits stand for.",
-    place=15,
     draw=draw,
 )

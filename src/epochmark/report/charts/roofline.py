@@ -277,7 +277,6 @@ CHART = Chart(
     "counted, so an engine that saves multiplications may stand above a line. Bytes are counted as "
     "if nothing were fused or stayed in caches. Points that would cover each other stand side by "
     "side. A hollow point was disturbed.",
-    place=25,
     draw=draw,
     needs="it takes a run on the CPU, and the limits of this machine: 'epochmark limits'",
 )

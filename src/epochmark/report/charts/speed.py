@@ -215,6 +215,5 @@ CHART = Chart(
     "level line is a calm machine; a slope is heat or drift, a dip is something else that ran. "
     "Dashed: the steady speed. Shaded from a mark at the top down: other programs took processor "
     "time. A wedge beside the dashed line: the machine drifted.",
-    place=30,
     draw=draw,
 )

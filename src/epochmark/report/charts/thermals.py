@@ -102,6 +102,5 @@ CHART = Chart(
     reading="What the machine's own sensors said, each of the part of the machine it is named "
     "after: power is what that part drew, not the whole machine. Where it gets hot while the chart "
     "of the speed falls, heat slowed the run down.",
-    place=35,
     draw=draw,
 )

@@ -30,14 +30,13 @@ class Drawing:
 class Chart:
     """One kind of chart. ``draw`` gives None where the records have nothing to show in it.
 
-    ``reading`` tells in a sentence or two how to read it; ``place`` orders charts in the report.
+    ``reading`` tells in a sentence or two how to read it.
     ``needs`` says what more must be measured for it, where that is not just another run.
     """
 
     name: str
     title: str
     reading: str
-    place: int
     draw: Callable[[Subject, Look], Drawing | None]
     needs: str = ""
 

@@ -7,17 +7,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-import msgspec
-
-from epochmark.analysis.comparing.batch_sizes import batch_sweeps, sweep_around
-from epochmark.analysis.timing.headline import steady_of
-from epochmark.analysis.timing.start_up import clocks_of
-from epochmark.records.machine.machine_limits import EngineLimits, Limits
-from epochmark.records.record import Record
+from epochmark.report.explanations._evidence import gather
 from epochmark.report.explanations._rule import Evidence, Needs, Question, Rule, Said
 
 __all__ = ["Evidence", "Explanation", "Question", "Rule", "Said", "all_rules", "explain", "gather"]
@@ -43,40 +36,6 @@ def all_rules() -> list[Rule]:
     ]
     order = get_args(Question)
     return sorted(rules, key=lambda rule: order.index(rule.question))
-
-
-def gather(
-    record: Record, records: Sequence[Record] = (), limits: Limits | None = None
-) -> Evidence:
-    """The evidence about a run: itself, batch sweeps among ``records``, and the limits if they are
-    those of its machine."""
-    limits = limits if limits is not None and limits.fits(record.machine) else None
-    sweep = sweep_around(record, records)
-    beside = tuple(one for one in batch_sweeps(records) if sweep and one.way == sweep.way)
-    return Evidence(
-        record=record,
-        clocks=clocks_of(record),
-        steady=steady_of(record),
-        limits=limits,
-        engine_limits=_engine_limits(record, limits),
-        sweep=sweep,
-        beside=beside,
-    )
-
-
-def _engine_limits(record: Record, limits: Limits | None) -> EngineLimits | None:
-    """What this engine reached on the device of the run, where its rates repeated as peaks must;
-    None where its versions were others."""
-    device = record.device.resolved or record.device.requested
-    found = limits.of_engine(record.engine.name, device) if limits else None
-    if found is None or found.versions != record.engine.versions:
-        return None
-    product, convolution = found.product, found.convolution
-    return msgspec.structs.replace(
-        found,
-        product=product if product and product.timed.per_s.repeats else None,
-        convolution=convolution if convolution and convolution.per_s.repeats else None,
-    )
 
 
 def explain(evidence: Evidence) -> list[Explanation]:
