@@ -121,7 +121,8 @@ def tunables_table() -> str:
 
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {"rooms": rooms.picture},
-    "measurement.md": {"findings": findings_table, "rules": rules_table},
+    "measurement/validity.md": {"findings": findings_table},
+    "measurement/explaining.md": {"rules": rules_table},
     "engines.md": {"requirements": requirements_table, "tunables": tunables_table},
 }
 """By page and by name, what stands between its marks there."""

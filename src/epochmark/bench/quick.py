@@ -1,6 +1,6 @@
 """When does a quick run know enough? Decided by the launcher, from the laps as they come in.
 
-The rule and its simulated coverage are in docs/measurement.md.
+The rule is in docs/measurement/timing.md, its simulated coverage in experiments.md beside it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the sensors of a record say: columns by quantity, energy per epoch, power supply.
 
-Rules, thresholds and sources are in docs/measurement.md.
+Rules, thresholds and sources are in docs/measurement/heat-and-energy.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Intervals of medians and means that respect autocorrelation, and outliers: pure functions.
 
-Every rule, threshold and source is explained in docs/measurement.md; the coverage of the interval
-is measured by benchmarks/interval_coverage.py.
+Every rule, threshold and source is explained in docs/measurement/steady-epoch.md; the coverage of
+the interval is measured by benchmarks/interval_coverage.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The steady epoch: seconds an epoch takes once warm, from raw laps; pure functions.
 
-Every rule, threshold and source is explained in docs/measurement.md.
+Every rule, threshold and source is explained in docs/measurement/steady-epoch.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Does a series change over time, and by how much at most? Pure functions (docs/measurement.md)."""
+"""Does a series change over time, and by how much at most? Pure functions.
+
+They are explained in docs/measurement/steady-epoch.md.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Tuned mode: find an engine's fastest settings once on this machine, and remember them.
 
 One setting after the other, each value against the best so far, in short runs in fresh workers that
-take turns. The rule is in docs/measurement.md.
+take turns. The rule is in docs/measurement/tuned-settings.md.
 """
 
 from __future__ import annotations
