@@ -80,6 +80,7 @@ def says(drawing: Drawing) -> str:
     return json.dumps(drawing.spec, ensure_ascii=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", [looks.light(720), looks.dark(290), looks.page(290)])
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
 def test_it_is_valid_vega_lite(chart: Chart, look: Look) -> None:
@@ -90,6 +91,7 @@ def test_it_is_valid_vega_lite(chart: Chart, look: Look) -> None:
     assert drawing.alt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
 def test_it_is_drawn_as_svg_and_png(chart: Chart) -> None:
     look = looks.light(720)
@@ -353,6 +355,7 @@ def test_every_colour_has_a_variable_of_the_page() -> None:
     assert {*used, page.shade, *page.series} == variables
 
 
+@pytest.mark.slow
 def test_plot_writes_each_chart_and_names_what_it_cannot(
     results: ResultFiles, tmp_path: Path
 ) -> None:
