@@ -98,6 +98,7 @@ class _Duel:
             if pair % 2 == 1:
                 before_s.append(self._of_best())
             gains = [before / then for before, then in zip(before_s, with_s, strict=True)]
+            # one lost pair decides: most settings change nothing, and cost one run that way
             if min(gains) <= 1.0:
                 break
             if is_clearly_faster(gains):
