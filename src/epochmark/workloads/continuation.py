@@ -152,7 +152,7 @@ def read_states(path: Path, workload: Workload) -> list[list[dict[str, npt.NDArr
     """
     count = parameter_count(workload)
     size = STATES * 3 * count * 4
-    # neither a link out of the folder nor a pipe that would keep us waiting is followed
+    # a link is refused, and a pipe must not keep us waiting
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_size != size:
