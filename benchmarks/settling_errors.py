@@ -1,7 +1,8 @@
 """When does ``run --settle`` end, and how far from its end is the machine then?
 
-Invented machines and fluctuations, 40 runs of each; no machine needs to be quiet. ``python
-benchmarks/settling_errors.py`` takes about a minute; docs/measurement.md shows what it prints.
+Invented machines and fluctuations, 40 runs of each; no machine needs to be quiet.
+``python benchmarks/settling_errors.py`` takes about a minute; docs/measurement/experiments.md shows
+what it prints.
 """
 
 from __future__ import annotations

@@ -156,11 +156,9 @@ def sensors_table() -> str:
 
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {"rooms": rooms.picture},
-    "measurement.md": {
-        "sensors": sensors_table,
-        "findings": findings_table,
-        "rules": rules_table,
-    },
+    "measurement/validity.md": {"findings": findings_table},
+    "measurement/heat-and-energy.md": {"sensors": sensors_table},
+    "measurement/explaining.md": {"rules": rules_table},
     "engines.md": {
         "engines": engines_table,
         "devices": devices_table,

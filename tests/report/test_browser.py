@@ -21,7 +21,10 @@ from epochmark.report.subject import subject_of
 from tests.report.samples import failed, machine, mixed_records, sample
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
 
 HOSTILE = "</script></svg><img src=x onerror=alert(1)>"
 

@@ -87,6 +87,7 @@ def test_every_file_of_charts_stands_in_the_report() -> None:
     assert files == set(CHARTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", [looks.light(720), looks.dark(290), looks.page(290)])
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
 def test_it_is_valid_vega_lite(chart: Chart, look: Look) -> None:
@@ -97,6 +98,7 @@ def test_it_is_valid_vega_lite(chart: Chart, look: Look) -> None:
     assert drawing.alt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
 def test_it_is_drawn_as_svg_and_png(chart: Chart) -> None:
     look = looks.light(720)
@@ -360,6 +362,7 @@ def test_every_colour_has_a_variable_of_the_page() -> None:
     assert {*used, page.shade, *page.series} == variables
 
 
+@pytest.mark.slow
 def test_plot_writes_each_chart_and_names_what_it_cannot(
     results: ResultFiles, tmp_path: Path
 ) -> None:

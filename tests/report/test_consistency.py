@@ -336,6 +336,7 @@ def numbers(part: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0, -1, 0.001, 1000])
 @pytest.mark.parametrize("make", [watched, lambda: judged(failed(5))], ids=["valid", "failed"])
 def test_every_number_is_bounded_by_another_or_listed(

@@ -133,6 +133,7 @@ def test_of_too_many_records_it_carries_that_of_the_answer_and_the_newest(
     assert f"{len(kept)} of 8 records" in page
 
 
+@pytest.mark.slow
 def test_500_records_of_all_kinds_stay_below_two_megabytes() -> None:
     page = page_of(mixed_records(500))
     assert len(page.encode()) < 2_000_000

@@ -30,6 +30,8 @@ from epochmark.datasets.progress import Progress
 from epochmark.errors import EpochmarkError
 from epochmark.workloads.mnist_files import IDX_FILES, TEST_LABELS, read_idx_folder
 
+pytestmark = pytest.mark.slow  # downloads, unpacks and verifies all of MNIST again and again
+
 CONTENTS_FROM_URL = """
 import sys
 from epochmark.datasets import get_mnist

@@ -102,11 +102,44 @@ def test_the_charts_are_documented_in_the_order_of_the_report() -> None:
     assert re.findall(r"(?m)^\| `([a-z-]+)`", table) == [chart.name for chart in all_charts()]
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md")), ids=str)
+PAGES = sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md"))
+
+
+def without_code(page: Path) -> str:
+    """The text of a page without its code blocks."""
+    return re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
-    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", without_code(page))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors that GitHub gives a page's headings: lower case, hyphens, no punctuation."""
+    headings = re.findall(r"(?m)^#+ (.*)$", without_code(page))
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_anchors_are_those_of_headings(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)", without_code(page))
+    targets = [(page.parent / path if path else page, anchor) for path, anchor in links]
+    assert [
+        f"{target}#{anchor}" for target, anchor in targets if anchor not in anchors_of(target)
+    ] == []
+
+
+def test_pages_that_the_code_names_exist() -> None:
+    folders = [ROOT / name for name in ("src", "tests", "tools", "benchmarks")]
+    files = [file for folder in folders for file in folder.rglob("*.py")]
+    named = {
+        (page, file.name)
+        for file in files
+        for page in re.findall(r"\bdocs/[\w/-]+\.(?:md|json)", file.read_text("utf-8"))
+    }
+    assert [(page, name) for page, name in sorted(named) if not (ROOT / page).exists()] == []
 
 
 def test_the_chinese_readme_keeps_in_step() -> None:

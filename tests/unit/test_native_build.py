@@ -17,10 +17,13 @@ from epochmark import native
 SOURCES = Path(__file__).parents[2] / "src/epochmark/native"
 """A wheel has only what was built of them."""
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("cmake") is None or shutil.which("c++") is None,
-    reason="compiling the kernels needs cmake and a C++ compiler",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("cmake") is None or shutil.which("c++") is None,
+        reason="compiling the kernels needs cmake and a C++ compiler",
+    ),
+]
 
 
 def configure(folder: Path, *options: str, flags: str = "") -> str:

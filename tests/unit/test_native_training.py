@@ -26,6 +26,7 @@ def run(
     return [network.train_step(images, labels, b).loss_sum / batch for b in batches]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("instruction_set", native.instruction_sets())
 def test_replay_stays_with_the_golden_losses(

@@ -82,6 +82,7 @@ def test_a_single_changed_pixel_is_noticed(mnist: Mnist) -> None:
         parity.replay_batches(images, mnist[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", parity.REPLAYS)
 @pytest.mark.parametrize("form", reference.ADAM_FORMS)
 def test_stored_losses_are_those_of_the_reference(mnist: Mnist, form: str, version: int) -> None:

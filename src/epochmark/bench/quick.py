@@ -1,6 +1,6 @@
 """When does a quick run know enough? Decided by the launcher, from the laps as they come in.
 
-The rule and its simulated coverage are in docs/measurement.md.
+The rule is in docs/measurement/timing.md, its simulated coverage in experiments.md beside it.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class QuickStop:
         """At the fixed points: the end of an epoch was seen and the interval is narrow enough; or
         its share of the work is done and the figure is one that can be used."""
         due = self._steps * LOOKS_PER_EPOCH // self._steps_per_epoch
+        # before the next fixed look; several may have passed in one long lap, which count as one
         if due <= self._looks:
             return False
         self._looks = due

@@ -1,6 +1,6 @@
 """When is a machine thermally steady? Decided by the launcher, from laps and temperatures.
 
-The rule is in ``analysis.timing.settling`` and docs/measurement.md.
+The rule is in ``analysis.timing.settling`` and docs/measurement/heat-and-energy.md.
 """
 
 from __future__ import annotations

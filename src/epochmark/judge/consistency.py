@@ -243,9 +243,11 @@ def _running_losses(record: Record) -> Iterator[str]:
     for lap in record.timing.laps:
         if lap.epoch != epoch:
             epoch, seen, total = lap.epoch, 0, 0.0
+        # the last batch of an epoch is smaller
         seen = min(images, seen + lap.steps * run.batch_size)
         if lap.loss is None:
             continue
+        # a sum of losses, none of them negative
         if lap.loss * seen < total * (1 - SUMMED_LOSS):
             yield f"in epoch {epoch} the sum of losses falls"
             return
@@ -303,6 +305,7 @@ def _calm(record: Record, calm: Calm) -> Iterator[str]:
     slack_s = TICKS_S * calm.cpus
     spans = pairwise([0.0, *calm.end_s])
     columns = (calm.own_cpu_s, calm.foreign_cpu_s, calm.idle_cpu_s, calm.steal_cpu_s)
+    # what is not known counts as nothing: the sum may only be too small then
     for (start, end), *used in zip(spans, *(one or nothing for one in columns), strict=False):
         own, foreign, idle, steal = used
         had_s = calm.cpus * (end - start)

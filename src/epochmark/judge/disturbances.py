@@ -1,7 +1,7 @@
 """Was the time disturbed? Findings from what the machine did meanwhile and from the laps.
 
-Every limit is explained in docs/measurement.md; benchmarks/calm_error_rates.py measures how often
-they are wrong.
+Every limit is explained in docs/measurement/calm.md; benchmarks/calm_error_rates.py measures how
+often they are wrong.
 """
 
 from __future__ import annotations

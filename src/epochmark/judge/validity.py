@@ -177,6 +177,7 @@ def _work(record: Record) -> Iterator[Finding]:
         epoch: min(per_epoch, expected - per_epoch * (epoch - 1))
         for epoch in range(1, math.ceil(expected / per_epoch) + 1)
     }
+    # a last epoch that was cut short has laps, but no end
     whole_epochs = expected // per_epoch
     if reported != wanted:
         yield make_finding(
@@ -264,6 +265,7 @@ def _continuation(record: Record) -> Iterator[Finding]:
     made = steps_in(record.timing.laps)
     tolerance = continuation.tolerance_of(record.precision.observed, made)
     workload = WORKLOADS[record.workload.name]
+    # one sentence is enough: after the first wrong step everything differs
     for stretch, count in ((found.single, continuation.SINGLE_STEPS), (found.repeated, 1)):
         losses, right_losses = stretch.losses, stretch.right_losses
         for problem in (
@@ -348,6 +350,7 @@ def _clock(record: Record) -> Iterator[Finding]:
     timing, laps = record.timing, record.timing.laps
     if timing.fit_ns is None or not laps:
         return
+    # an engine need not say when its training was done; then all of the fit counts
     trained_ns = timing.fit_ns if timing.trained_ns is None else timing.trained_ns
     after_ns = trained_ns - laps[-1].end_ns
     if after_ns > UNACCOUNTED_SHARE * trained_ns and after_ns > UNACCOUNTED_S * NANOSECONDS:

@@ -116,7 +116,7 @@ MEANING: dict[FindingCode, _Meaning] = {
         "invalid",
         "loss or accuracy lie outside what correct training gives",
         "the engine does other work than the workload; compare its settings with "
-        "docs/measurement.md",
+        "docs/measurement/timing.md",
     ),
     FindingCode.PARITY_FAILED: _Meaning(
         "invalid",

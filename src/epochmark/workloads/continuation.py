@@ -152,6 +152,7 @@ def read_states(path: Path, workload: Workload) -> list[list[dict[str, npt.NDArr
     """
     count = parameter_count(workload)
     size = STATES * 3 * count * 4
+    # a link is refused, and a pipe must not keep us waiting
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_size != size:
@@ -332,11 +333,13 @@ def judge_weights(
     if right is None or told is None:
         yield f"no accuracy on {TESTED_IMAGES:,} test images is known"
         return
+    # half an image, since both are rounded shares
     if abs(right - told) * TESTED_IMAGES > tolerance.test_images + 0.5:
         yield (
             f"they get {right:.1%} of {TESTED_IMAGES:,} test images right, "
             f"the engine says {told:.1%}"
         )
+    # never zero, which it would be where every image is right
     chance = math.sqrt(max(right * (1 - right), 1e-3) / TESTED_IMAGES)
     if whole_accuracy is not None and abs(whole_accuracy - right) > 5 * chance + ALIKE:
         yield (

@@ -48,7 +48,10 @@ Layer = Union[Conv2D, MaxPool2D, Flatten, Dense]
 
 @dataclass(frozen=True)
 class Adam:
-    """Constants of Adam (Kingma and Ba, 2015); its form is the engine's (docs/measurement.md)."""
+    """Constants of Adam (Kingma and Ba, 2015).
+
+    Which form of it is used depends on the engine (docs/measurement/validity.md).
+    """
 
     learning_rate: float
     beta_1: float

@@ -1,7 +1,7 @@
 """Batch sweeps, recognised from the records alone, and from where on another device is faster.
 
 A sweep is runs of one engine, with the same versions, on one device of one machine that differ in
-nothing but their batch size. The rules are explained in docs/measurement.md.
+nothing but their batch size. The rules are explained in docs/measurement/comparing.md.
 """
 
 from __future__ import annotations

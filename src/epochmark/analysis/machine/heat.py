@@ -1,4 +1,7 @@
-"""Did heat slow a run down? A pure rule over what its sensors say (docs/measurement.md)."""
+"""Did heat slow a run down? A pure rule over what its sensors say.
+
+Its limits are explained in docs/measurement/heat-and-energy.md.
+"""
 
 from __future__ import annotations
 

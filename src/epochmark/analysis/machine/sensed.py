@@ -1,6 +1,6 @@
 """What the sensors of a record say: columns by quantity, energy per epoch, power supply.
 
-Rules, thresholds and sources are in docs/measurement.md.
+Rules, thresholds and sources are in docs/measurement/heat-and-energy.md.
 """
 
 from __future__ import annotations
@@ -120,6 +120,7 @@ def _unbroken(series: Series) -> Series:
     """Its longest stretch without a gap and, of a counter, without a stall."""
     usual_s = statistics.median([after - at for at, after in pairwise(series.at_s)] or [0.0])
     gap_s = max(BREAK_S, BREAK_INTERVALS * usual_s)
+    # power may stay the same for long; a counter that does has stalled
     times = _unstalled(series) if series.quantity == "energy" else list(series.at_s)
     starts = [n for n, (at, after) in enumerate(pairwise(times), 1) if after - at > gap_s]
     stretches = [times[start:end] for start, end in pairwise([0, *starts, len(times)])]

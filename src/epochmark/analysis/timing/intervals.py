@@ -1,7 +1,7 @@
 """Intervals of medians and means that respect autocorrelation, and outliers: pure functions.
 
-Every rule, threshold and source is explained in docs/measurement.md; the coverage of the interval
-is measured by benchmarks/interval_coverage.py.
+Every rule, threshold and source is explained in docs/measurement/steady-epoch.md; the coverage of
+the interval is measured by benchmarks/interval_coverage.py.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ def median_interval(values: Sequence[float]) -> Interval:
         low, high = _slow_range(values, np.median)
     else:
         rank = _largest_rank(effective, CONFIDENCE)
+        # from the rank in that many effective values to that in all; rank 1 stays: it is the range
         rank = rank * count // effective if rank > 1 else 1
         low, high = ordered[rank - 1], ordered[count - rank]
     return Interval(statistics.median(ordered), low, high, count)
@@ -84,10 +85,12 @@ def mean_interval(values: Sequence[float], weights: Sequence[float]) -> Interval
     if not values:
         raise ValueError("no values to take a mean of")
     least, most = min(values), max(values)
+    # rounding may put the mean of equal values beside them
     mean = min(max(float(np.average(values, weights=weights)), least), most)
     effective = int(effective_count(values))
     if effective < MIN_INTERVAL_VALUES:
         low, high = _slow_range(values, np.mean)
+        # a weighted mean may lie outside the unweighted means of the stretches
         return Interval(mean, min(low, mean), max(high, mean), len(values))
     reach = student_quantile(effective - 1) * statistics.stdev(values) / math.sqrt(effective)
     return Interval(mean, max(mean - reach, least), min(mean + reach, most), len(values))
@@ -121,6 +124,7 @@ def _largest_rank(count: int, confidence: float) -> int:
     rank, below = 0, 0.0
     while True:
         log_comb = math.lgamma(count + 1) - math.lgamma(rank + 1) - math.lgamma(count - rank + 1)
+        # probability that at most `rank` values lie below the median
         below += math.exp(log_comb - count * math.log(2))
         if 2 * below > 1 - confidence:
             return max(1, rank)
@@ -141,11 +145,13 @@ def effective_count(values: Sequence[float]) -> float:
     if variance == 0.0:
         return float(count)
     while True:
+        # that of a first-order process; times `size`, since means of `size` values vary less
         rho = _lag_one(blocks)
         long_run = float(blocks.var()) * size * (1 + rho) / (1 - rho)
         inflation = max(inflation, long_run / variance)
         if len(blocks) < 2 * MIN_BLOCKS:
             return max(1.0, count / inflation)
+        # fast noise averages out in pairs of neighbours, a slow change stays
         pairs = len(blocks) // 2
         blocks, size = blocks[: 2 * pairs].reshape(pairs, 2).mean(axis=1), size * 2
 

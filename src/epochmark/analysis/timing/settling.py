@@ -1,4 +1,7 @@
-"""Is the machine thermally steady, and what did that cost? Pure rules (docs/measurement.md)."""
+"""Is the machine thermally steady, and what did that cost? Pure rules.
+
+They are explained in docs/measurement/heat-and-energy.md.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The steady epoch: seconds an epoch takes once warm, from raw laps; pure functions.
 
-Every rule, threshold and source is explained in docs/measurement.md.
+Every rule, threshold and source is explained in docs/measurement/steady-epoch.md.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ def warm_up_length(values: Sequence[float]) -> int:
     level = statistics.median(second_half)
     limit = level + WARM_UP_SIGMAS * robust_spread(second_half)
     length = 0
+    # the first value at normal speed ends it: a slow one after that is noise or drift
     while length < len(values) // 2 and values[length] > limit:
         length += 1
     return length
@@ -149,11 +150,13 @@ def _summary(
         interval = median_interval(values)
     else:
         interval = mean_interval(values, series.steps[cold:])
+    # of laps this is the step inside an epoch: what a change of epochs takes on top comes below
     step_s = interval.median / steps_per_epoch
     cold_extra, *extras = [seconds - steps * step_s for seconds, steps in changes or []] or [0.0]
     if extras:
         # laps that happened to be slow must not make an epoch look shorter than nothing
         extras = [max(extra, -interval.low / 2) for extra in extras]
+        # a single change has no spread of its own, so its interval is a guess
         unsure = abs(extras[0]) * UNSURE_OF_ONE if len(extras) == 1 else 0.0
         interval = Interval(
             interval.median + statistics.median(extras),
@@ -162,6 +165,7 @@ def _summary(
             interval.count,
         )
     warm_up_s = series.ends_s[cold - 1] if cold else 0.0
+    # by their steps, since laps differ in length
     excess_s = warm_up_s - sum(series.steps[:cold]) * step_s
     return SteadyEpoch(
         interval=interval,
@@ -184,6 +188,7 @@ def _whole_epochs(laps: Sequence[Lap], steps_per_epoch: int) -> _Series:
         steps += lap.steps
         last_of_epoch = index + 1 == len(laps) or laps[index + 1].epoch != lap.epoch
         if last_of_epoch:
+            # one that was cut short (--steps, --quick) does not count
             if steps == steps_per_epoch:
                 series.values.append((lap.end_ns - start_ns) / NANOSECONDS)
                 series.ends_s.append(lap.end_ns / NANOSECONDS)
@@ -208,6 +213,7 @@ def _inside_epochs(
         (seconds[index - 1] + seconds[index], laps[index - 1].steps + laps[index].steps)
         for index in changing
     ]
+    # both laps beside a change: it depends on the engine which of them pays for it
     around = {*changing, *(index - 1 for index in changing)}
     kept = [index for index in range(len(laps)) if index not in around]
     group = max(1, math.ceil(len(kept) / MAX_UNITS))

@@ -1,4 +1,7 @@
-"""Does a series change over time, and by how much at most? Pure functions (docs/measurement.md)."""
+"""Does a series change over time, and by how much at most? Pure functions.
+
+They are explained in docs/measurement/steady-epoch.md.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +55,11 @@ def drift(ends_s: Sequence[float], values: Sequence[float]) -> Drift | None:
     if count >= 2 * DRIFT_STRETCHES:
         times, series = _stretches(times), _stretches(series)
     slopes, sigma = np.sort(_slopes(times, series)), _score_sigma(len(series))
+    # ranks of the slopes between which the true one lies (Sen 1968), rounded outwards
     outside = max(0, int((len(slopes) - CHANGE_Z * sigma) / 2) - 1)
     low, high = share * float(slopes[outside]), share * float(slopes[-1 - outside])
     score = float(np.sign(slopes).sum())
+    # continuity correction: the score moves in steps of two
     return Drift(change, math.copysign(max(abs(score) - 1, 0.0), score) / sigma, low, high)
 
 

@@ -188,6 +188,7 @@ def _spawn(
             env=environment,
             start_new_session=True,
         )
+        # as long as we hold a write end, the worker's death does not end the pipe
         for descriptor in (report_write, stderr_write):
             os.close(descriptor)
         assert process.stdin is not None
@@ -195,6 +196,7 @@ def _spawn(
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(encode_job(make_job(spawned_ns)))
             process.stdin.flush()
+        # a selector cannot wait for a process; the end of a pipe it can
         waiter = threading.Thread(target=_signal_exit, args=(process, exited_write), daemon=True)
         waiter.start()
         descriptors.callback(waiter.join)
@@ -268,12 +270,15 @@ class _Listener:
                     if not data:
                         selector.unregister(worker.report_end)
                     self._take_reports(data, now)
+                    # less than asked for, so the pipe is empty: what comes next is sent later
                     if len(data) < READ_BYTES:
                         self._empty_at = now
                 elif worker.exited in ready:
+                    # not before: what it reported until its end must still be heard
                     _conclude(worker.process, self._outcome)
                     return
                 else:
+                    # no report ended the wait, so the pipe was still empty when it began
                     self._empty_at = began
                 self._check_silence(activity)
 
@@ -306,6 +311,7 @@ class _Listener:
             self._outcome.clock = self._clock.seen
             self._recipients.watch.on_report(report, self._worker.process.pid)
             self._recipients.on_report(report)
+            # last, so that whoever decides sees a report that everyone has accepted
             if self._recipients.wants_stop(report):
                 self._worker.ask_to_stop()
 
@@ -347,6 +353,7 @@ class _CpuActivity:
     def is_busy(self) -> bool:
         now = time.monotonic()
         then, cpu_then = self._last
+        # a shorter span measures the ticks in which the kernel counts
         if now - then < 0.5:
             return self._busy
         try:
@@ -361,6 +368,7 @@ class _CpuActivity:
 
 def _end(process: subprocess.Popen[bytes], at_once: bool) -> int:
     """Leave no process of the worker's session or descent alive; return its exit status."""
+    # before anything dies: orphans are no descendants any more
     below = descendants(process.pid).values()
     try:
         if not at_once:

@@ -1,7 +1,7 @@
 """Tuned mode: find an engine's fastest settings once on this machine, and remember them.
 
 One setting after the other, each value against the best so far, in short runs in fresh workers that
-take turns. The rule is in docs/measurement.md.
+take turns. The rule is in docs/measurement/tuned-settings.md.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ class _Duel:
             if pair % 2 == 1:
                 before_s.append(self._of_best())
             gains = [before / then for before, then in zip(before_s, with_s, strict=True)]
+            # one lost pair decides: most settings change nothing, and cost one run that way
             if min(gains) <= 1.0:
                 break
             if is_clearly_faster(gains):

@@ -203,6 +203,7 @@ def _foreign_s(
     if not counts_all(cpus, lasted_s, busy_s[-1], idle_s[-1], stolen_s, own_s[-1]):
         return None
     foreign_s = [busy - own for busy, own in zip(busy_s, own_s, strict=True)]
+    # a sum never falls: each entry is at most the least of what follows
     backwards = [*accumulate(reversed(foreign_s), min)]
     return [max(0.0, least) for least in reversed(backwards)]
 

@@ -33,6 +33,7 @@ def timed_batches(
         for step, batch in enumerate(wanted, 1):
             yield batch
             since_lap += 1
+            # not at the last step: the end of the epoch, or of the run, is a lap itself
             if step < len(wanted) and (first_step or stopwatch.wants_lap()):
                 synchronise()
                 if not stopwatch.lap(since_lap):
@@ -42,6 +43,7 @@ def timed_batches(
             first_step = False
         loss_sum, correct = take_sums()
         seen = sum(map(len, wanted))
+        # max_steps ended inside this epoch: a lap with the loss so far, but no epoch
         if len(wanted) < len(batches):
             stopwatch.lap(since_lap, loss_sum / seen, correct / seen)
             return

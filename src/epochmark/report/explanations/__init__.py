@@ -1,6 +1,6 @@
 """Why a run took as long as it did: sentences by rules; a file for each topic, found by its name.
 
-No rule, no sentence; ``_rule`` says what a rule is, docs/measurement.md lists them all.
+No rule, no sentence; ``_rule`` says what a rule is, docs/measurement/explaining.md lists them all.
 """
 
 from __future__ import annotations

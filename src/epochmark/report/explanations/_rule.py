@@ -101,7 +101,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. ``says_when`` and ``reason`` are its documentation (docs/measurement.md)."""
+    """One rule. ``says_when`` and ``reason`` are its documentation (docs/measurement/explaining.md)."""
 
     name: str
     question: Question
