@@ -11,7 +11,7 @@ from epochmark.bench.interpreters.interpreter import choose_interpreter, find_in
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import Bench
-from epochmark.bench.tuned.search import Workshop, with_settings
+from epochmark.bench.tuned.search import TunedSearch, with_settings
 from epochmark.datasets import get_mnist
 from epochmark.engines import get_engine
 from epochmark.hardware.counters import open_counters
@@ -57,13 +57,13 @@ def tuned_request(engine: str) -> RunRequest:
     request = RunRequest(engine, tuning="tuned")
     request.check()
     folder = ResultFiles.of_user().folder
-    workshop = Workshop(replace(bench(), machine=describe_machine(machine_id(folder))), folder)
+    search = TunedSearch(replace(bench(), machine=describe_machine(machine_id(folder))), folder)
     planned = PlannedRun(request, choose_interpreter(get_engine(engine).info, None))
 
     def tell(doing: str) -> None:
         print(f"tuning {engine}: {doing}", file=sys.stderr, flush=True)
 
-    return with_settings(planned, workshop.tuned(planned, tell)).request
+    return with_settings(planned, search.tuned(planned, tell)).request
 
 
 def step_s(record: Record) -> float:

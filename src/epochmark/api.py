@@ -79,7 +79,7 @@ def run(  # noqa: PLR0913 (the options of a run, by name)
     from epochmark.bench.process.lock import measuring_alone
     from epochmark.bench.request import RunRequest
     from epochmark.bench.session import Bench
-    from epochmark.bench.tuned.search import Workshop, with_settings
+    from epochmark.bench.tuned.search import TunedSearch, with_settings
     from epochmark.datasets import get_mnist
     from epochmark.hardware.machine import describe_machine, machine_id
 
@@ -109,8 +109,8 @@ def run(  # noqa: PLR0913 (the options of a run, by name)
         if request.is_real:
             bench = bench.watching()
         if tuning == "tuned":
-            workshop = Workshop(bench, files.folder, saves=save)
-            planned = with_settings(planned, workshop.tuned(planned, lambda doing: None))
+            search = TunedSearch(bench, files.folder, saves=save)
+            planned = with_settings(planned, search.tuned(planned, lambda doing: None))
         with interrupts_later():
             measured = bench.measure(planned, on_report)
             if save:

@@ -44,10 +44,10 @@ class Opened:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.said: list[str] = []
+        self.sentence: list[str] = []
         self.requested: list[str] = []
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("console", lambda message: self.sentence.append(message.text))
+        page.on("pageerror", lambda error: self.sentence.append(str(error)))
         page.on("request", lambda request: self.requested.append(request.url))
 
 
@@ -107,7 +107,7 @@ def test_it_loads_quietly_and_fits_the_screen(
     browser: Browser, tmp_path: Path, case: str, width: int
 ) -> None:
     one = opened(browser, tmp_path, case, width=width)
-    assert one.said == []
+    assert one.sentence == []
     assert one.requested == [(tmp_path / "report.html").as_uri()]
     assert one.page.evaluate("document.documentElement.scrollWidth") <= width
     shown = "narrow" if width < 500 else "wide"
@@ -262,7 +262,7 @@ def test_the_download_is_a_bundle_that_can_be_checked(browser: Browser, tmp_path
     assert waiting.value.suggested_filename == "epochmark-records.json"
     assert [checked.problems for checked in epochmark.check(file)] == [()]
     assert json.loads(file.read_bytes())["epochmark_bundle"] == 1
-    assert one.said == []
+    assert one.sentence == []
     one.page.context.close()
 
 

@@ -23,9 +23,9 @@ from epochmark.records.machine.machine_limits import Limits, save_limits
 from epochmark.records.record import Record, RunLimits
 from epochmark.report import charts
 from epochmark.report.charts import Chart, Drawing, all_charts
-from epochmark.report.drawing import theme as looks
+from epochmark.report.drawing import theme as themes
 from epochmark.report.drawing.chart import legend
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 from epochmark.report.render import specification, to_png, to_svg
 from epochmark.report.subject import Subject, subject_of
 from tests.report.explained import watched
@@ -71,8 +71,8 @@ def everything() -> Subject:
     )
 
 
-def drawn(name: str, subject: Subject, look: Look | None = None) -> Drawing:
-    drawing = CHARTS[name].draw(subject, look or looks.light(720))
+def drawn(name: str, subject: Subject, theme: Theme | None = None) -> Drawing:
+    drawing = CHARTS[name].draw(subject, theme or themes.light(720))
     assert drawing is not None
     return drawing
 
@@ -88,12 +88,12 @@ def test_every_file_of_charts_stands_in_the_report() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("look", [looks.light(720), looks.dark(290), looks.page(290)])
+@pytest.mark.parametrize("theme", [themes.light(720), themes.dark(290), themes.page(290)])
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
-def test_it_is_valid_vega_lite(chart: Chart, look: Look) -> None:
-    drawing = drawn(chart.name, everything(), look)
+def test_it_is_valid_vega_lite(chart: Chart, theme: Theme) -> None:
+    drawing = drawn(chart.name, everything(), theme)
     for heading in (None, chart):
-        spec = specification(drawing, look, heading)
+        spec = specification(drawing, theme, heading)
         altair.Chart.from_dict(spec, validate=True)
     assert drawing.alt
 
@@ -101,21 +101,21 @@ def test_it_is_valid_vega_lite(chart: Chart, look: Look) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
 def test_it_is_drawn_as_svg_and_png(chart: Chart) -> None:
-    look = looks.light(720)
-    drawing = drawn(chart.name, everything(), look)
-    root = ET.fromstring(to_svg(drawing, look, chart))
+    theme = themes.light(720)
+    drawing = drawn(chart.name, everything(), theme)
+    root = ET.fromstring(to_svg(drawing, theme, chart))
     assert root.attrib["aria-label"] == drawing.alt
     names = {element.tag.partition("}")[2] for element in root.iter()}
     assert names <= {"svg", "g", "path", "line", "text", "tspan", "rect", "defs", "clipPath"}
-    assert to_png(drawing, look, chart).startswith(b"\x89PNG")
+    assert to_png(drawing, theme, chart).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
 @pytest.mark.parametrize("records", [[], [failed(1)], mixed_records(3)], ids=["0", "failed", "3"])
 def test_it_shows_nothing_rather_than_an_empty_box(chart: Chart, records: list[Record]) -> None:
-    drawing = chart.draw(subject_of(records, (), None), looks.light(720))
+    drawing = chart.draw(subject_of(records, (), None), themes.light(720))
     if drawing is not None:
-        altair.Chart.from_dict(specification(drawing, looks.light(720)), validate=True)
+        altair.Chart.from_dict(specification(drawing, themes.light(720)), validate=True)
         assert drawing.alt
     if not records:
         assert drawing is None
@@ -183,7 +183,7 @@ def test_bars_begin_at_zero_and_a_wide_span_becomes_logarithmic(slowest: float, 
 @pytest.mark.parametrize(("step_s", "tick"), [(0.0005, "0.2"), (0.1, "40"), (3.0, "1,000")])
 def test_axes_are_labelled_with_plain_numbers(step_s: float, tick: str) -> None:
     subject = about([sample(1, step_s=step_s), sample(2, on=machine("Other"), step_s=step_s)])
-    svg = to_svg(drawn("machines", subject), looks.light(720))
+    svg = to_svg(drawn("machines", subject), themes.light(720))
     shown = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
     assert tick in shown
     assert not [text for text in shown if re.search(r"\de[+-]?\d", text)]
@@ -244,7 +244,7 @@ def test_drift_and_disturbance_are_shaded_in_the_speed_of_a_run() -> None:
     shades = [
         layer["data"]["values"]
         for layer in drawn("speed", about([disturbed_run()])).spec["layer"]
-        if layer["mark"].get("color") == looks.light(720).doubtful
+        if layer["mark"].get("color") == themes.light(720).doubtful
     ]
     spans = [span for values in shades for span in values if "start" in span]
     assert {(span["start"], span["end"]) for span in spans} == {(40.0, 60.0)}
@@ -261,21 +261,21 @@ def test_a_chart_that_stands_alone_names_the_run_or_the_machine() -> None:
     for name in ("learning", "clocks"):
         drawing = drawn(name, about([tuned]))
         assert drawing.about == "AMD EPYC"
-        alone = specification(drawing, looks.light(720), CHARTS[name])
+        alone = specification(drawing, themes.light(720), CHARTS[name])
         assert "AMD EPYC" in alone["title"]["subtitle"]
 
 
 def test_a_legend_has_room_for_the_letters_of_another_font() -> None:
     names = ["keras-tensorflow on cpu (0008)"] * 3
     for width in (860, 720, 290):
-        made = legend(names, looks.light(width))
+        made = legend(names, themes.light(width))
         entry = 30 + 8 * len(names[0])
         assert made["columns"] == 1 or made["columns"] * entry <= width
         assert made["columnPadding"] >= 0.25 * 6 * len(names[0])
 
 
 def test_heat_and_power_are_shown_where_they_were_measured() -> None:
-    assert CHARTS["thermals"].draw(about([sample(1)]), looks.light(720)) is None
+    assert CHARTS["thermals"].draw(about([sample(1)]), themes.light(720)) is None
     panels = drawn("thermals", about([with_sensors(sample(1))])).spec["vconcat"]
     titles = [panel["encoding"]["y"]["axis"]["title"] for panel in panels]
     assert titles == ["temperature (°C)", "power (W)", "frequency (MHz)"]
@@ -284,7 +284,7 @@ def test_heat_and_power_are_shown_where_they_were_measured() -> None:
 
 
 def roofline(limits: Limits | None, *records: Record) -> Drawing | None:
-    return CHARTS["roofline"].draw(subject_of(records, (), machine(), limits), looks.light(720))
+    return CHARTS["roofline"].draw(subject_of(records, (), machine(), limits), themes.light(720))
 
 
 def test_the_roofline_has_the_lines_of_the_machine_and_a_point_for_each_engine() -> None:
@@ -319,8 +319,8 @@ def test_the_slope_meets_the_highest_line_and_is_left_out_where_memory_was_not_m
     assert slope["y"] / slope["x"] == pytest.approx(30)
     drawing = roofline(machine_limits(machine(), bandwidth=None), sample(1))
     assert drawing is not None
-    altair.Chart.from_dict(specification(drawing, looks.light(720)), validate=True)
-    assert to_png(drawing, looks.light(720)).startswith(b"\x89PNG")
+    altair.Chart.from_dict(specification(drawing, themes.light(720)), validate=True)
+    assert to_png(drawing, themes.light(720)).startswith(b"\x89PNG")
     assert "memory" not in drawing.alt
 
 
@@ -356,8 +356,8 @@ def test_plot_says_what_a_roofline_needs(results: ResultFiles, tmp_path: Path) -
 
 
 def test_every_colour_has_a_variable_of_the_page() -> None:
-    variables = {f"var(--{name})" for name in looks.style_variables(looks.light(1))}
-    page = looks.page(1)
+    variables = {f"var(--{name})" for name in themes.style_variables(themes.light(1))}
+    page = themes.page(1)
     used = {page.ink, page.muted, page.grid, page.own, page.other, page.published, page.doubtful}
     assert {*used, page.shade, *page.series} == variables
 

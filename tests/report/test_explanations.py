@@ -30,7 +30,7 @@ def said(
     record: Record, known: Limits | None = None, records: Sequence[Record] = ()
 ) -> dict[str, str]:
     """Sentences by rule."""
-    return {one.rule.name: one.said.sentence for one in explain(gather(record, records, known))}
+    return {one.rule.name: one.sentence.sentence for one in explain(gather(record, records, known))}
 
 
 def sweep(*epochs_s: float, **fields: Any) -> list[Record]:
@@ -97,7 +97,7 @@ def test_start_up_and_compilation_speak_where_they_matter() -> None:
 
 def test_from_how_many_epochs_on_compilation_does_not_matter() -> None:
     found = explain(gather(steady(2.0, beginning_s=5.0)))
-    (advice,) = [one.said.advice for one in found if one.rule.name == "compilation"]
+    (advice,) = [one.sentence.advice for one in found if one.rule.name == "compilation"]
     # 5 / (5 + 2 n) falls below 5 % at n = 48
     assert advice is not None
     assert "from 48 epochs on" in advice
@@ -424,7 +424,7 @@ def test_what_limits_trust_comes_first_and_a_worthless_time_is_not_explained(
     record = steady(findings=[code])
     found = explain(gather(record, (), limits(record)))
     assert found[0].rule.name == "findings"
-    assert found[0].said.advice == f"{code.value}: {MEANING[code].remedy}"
+    assert found[0].sentence.advice == f"{code.value}: {MEANING[code].remedy}"
     speaks_of_time = any(one.rule.needs == "time" for one in found)
     assert speaks_of_time is (MEANING[code].validity in ("partial", "valid"))
     assert (found[1].rule.name == "time-unexplained") is not speaks_of_time

@@ -1,4 +1,4 @@
-"""What a results folder may hold, and what its records may say, harms nobody who looks at them."""
+"""What a results folder may hold, and what its records may say, harms nobody who themes at them."""
 
 from __future__ import annotations
 
@@ -141,13 +141,13 @@ def test_a_pipe_in_the_place_of_a_file_stops_nobody(results: ResultFiles, name: 
     os.mkfifo(results.folder / name)
     done = threading.Event()
 
-    def look() -> None:
+    def theme() -> None:
         machine_id(results.folder)
         CliRunner().invoke(app, ["report"])
         CliRunner().invoke(app, ["explain", "0001"])
         done.set()
 
-    looking = threading.Thread(target=look, daemon=True)
+    looking = threading.Thread(target=theme, daemon=True)
     looking.start()
     looking.join(timeout=60)
     assert done.is_set(), f"{name} blocks"

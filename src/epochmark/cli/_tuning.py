@@ -9,7 +9,7 @@ from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
     from epochmark.bench.plan import LeftOut, Plan, PlannedRun
-    from epochmark.bench.tuned.search import Workshop
+    from epochmark.bench.tuned.search import TunedSearch
     from epochmark.records.machine.tuned_settings import Tuned
 
 TUNINGS = ("stock", "tuned", "both")
@@ -26,7 +26,7 @@ def check_tuning(tuning: str, retune: bool) -> None:
 
 
 def find_settings(
-    plan: Plan, workshop: Workshop, prints: bool
+    plan: Plan, search: TunedSearch, prints: bool
 ) -> tuple[list[PlannedRun], list[LeftOut], list[Tuned]]:
     """The plan's runs, the tuned ones with the settings found for them; engines that cannot be
     searched, unless there is only one; and what was found.
@@ -50,7 +50,7 @@ def find_settings(
             found[way] = None
             try:
                 with activity(f"tuning {request.engine} on {request.device}") as tell:
-                    tuned = found[way] = workshop.tuned(planned, tell)
+                    tuned = found[way] = search.tuned(planned, tell)
             except EpochmarkError as error:
                 if len(plan.runs) == 1:
                     raise

@@ -10,7 +10,7 @@ from typing import Any
 from epochmark._version import __version__
 from epochmark.errors import EpochmarkError
 from epochmark.report.charts import Chart, Drawing, Spec
-from epochmark.report.drawing.theme import Look, config
+from epochmark.report.drawing.theme import Theme, config
 from epochmark.report.plain_text import plain
 
 PNG_SCALE = 2
@@ -31,17 +31,17 @@ def require_drawing() -> None:
         )
 
 
-def specification(drawing: Drawing, look: Look, heading: Chart | None = None) -> Spec:
+def specification(drawing: Drawing, theme: Theme, heading: Chart | None = None) -> Spec:
     """The whole Vega-Lite specification; ``heading`` gives a chart that stands alone its title."""
     drawn = _plain(drawing.spec)
-    spec: Spec = {**drawn, "config": config(look)}
+    spec: Spec = {**drawn, "config": config(theme)}
     if heading is not None:
         made = f"training mnist-cnn, epochmark {__version__}"
-        spec = {"vconcat": [drawn], "config": config(look)}
+        spec = {"vconcat": [drawn], "config": config(theme)}
         spec["title"] = {
             "text": heading.title,
             "subtitle": plain(", ".join(part for part in (drawing.about, made) if part)),
-            "limit": look.width,
+            "limit": theme.width,
             "fontSize": 18,
             "offset": 18,
         }
@@ -60,11 +60,11 @@ def _plain(part: Any) -> Any:
     return part
 
 
-def to_svg(drawing: Drawing, look: Look, heading: Chart | None = None) -> str:
+def to_svg(drawing: Drawing, theme: Theme, heading: Chart | None = None) -> str:
     """SVG that fits its place and tells its ``alt`` to those who cannot see it."""
     import vl_convert
 
-    svg = _shortened(vl_convert.vegalite_to_svg(specification(drawing, look, heading)))
+    svg = _shortened(vl_convert.vegalite_to_svg(specification(drawing, theme, heading)))
     label = escape(plain(drawing.alt), quote=True)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
@@ -75,9 +75,9 @@ def _shortened(svg: str) -> str:
     return coordinates.sub(lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
 
 
-def to_png(drawing: Drawing, look: Look, heading: Chart | None = None) -> bytes:
+def to_png(drawing: Drawing, theme: Theme, heading: Chart | None = None) -> bytes:
     """PNG at twice the chart's size."""
     import vl_convert
 
-    png: bytes = vl_convert.vegalite_to_png(specification(drawing, look, heading), scale=PNG_SCALE)
+    png: bytes = vl_convert.vegalite_to_png(specification(drawing, theme, heading), scale=PNG_SCALE)
     return png

@@ -63,7 +63,7 @@ class BatchPoint:
         )
 
 
-class _Way(NamedTuple):
+class _Setup(NamedTuple):
     """What all runs of a sweep have in common; ``key`` is without the batch size."""
 
     machine: tuple[object, ...]
@@ -76,7 +76,7 @@ class _Way(NamedTuple):
 class BatchSweep:
     """Points by ascending batch size, at least two; ``device`` is the resolved one."""
 
-    way: _Way
+    way: _Setup
     device: str
     points: tuple[BatchPoint, ...]
 
@@ -96,7 +96,7 @@ def batch_sweeps(records: Sequence[Record]) -> list[BatchSweep]:
 
     Of several runs at one batch size the newest valid one counts, else the newest disturbed one.
     """
-    ways: dict[tuple[_Way, str], dict[int, BatchPoint]] = {}
+    ways: dict[tuple[_Setup, str], dict[int, BatchPoint]] = {}
     for record in records:
         point = _point_of(record)
         if point is None:
@@ -125,7 +125,7 @@ def sweep_around(record: Record, records: Sequence[Record]) -> BatchSweep | None
     return max(found, key=lambda sweep: len(sweep.points), default=None)
 
 
-def _without_length(way: _Way) -> _Way:
+def _without_length(way: _Setup) -> _Setup:
     variant = tuple(
         departure
         for departure in way.key.variant
@@ -148,11 +148,11 @@ def _device_of(record: Record) -> str:
     return record.device.resolved or record.device.requested
 
 
-def _way_of(record: Record) -> _Way:
+def _way_of(record: Record) -> _Setup:
     key = key_of(record)
     batch = f"batch {record.workload.batch_size}"
     variant = tuple(departure for departure in key.variant if departure != batch)
-    return _Way(
+    return _Setup(
         machine=machine_identity(record.machine),
         engine=record.engine.name,
         versions=tuple(sorted(record.engine.versions.items())),
@@ -237,7 +237,7 @@ def apart(sweeps: Sequence[BatchSweep]) -> list[tuple[BatchSweep, str]]:
     return found
 
 
-def _what_differs(one: _Way, other: _Way) -> str:
+def _what_differs(one: _Setup, other: _Setup) -> str:
     parts = [
         f"{name.replace('_', ' ')} {_text(mine)} and {_text(theirs)}"
         for name, mine, theirs in zip(one.key._fields, one.key, other.key, strict=True)

@@ -57,20 +57,20 @@ def search(
     ``attempt`` makes one short run. Raises ``EpochmarkError`` when stock itself cannot be timed.
     """
     began_s = now_s()
-    duel = _Duel(attempt)
+    trials = _PairedTrials(attempt)
     tried: list[Tried] = []
     for tunable in tunables:
-        standing = duel.best
+        standing = trials.best
         for value in tunable.values[1:]:
             if now_s() - began_s > BUDGET_S:
                 tried.append(_tried(tunable.name, value, "not tried"))
                 continue
-            one = duel.challenge(tunable.name, value, {**standing, tunable.name: value})
+            one = trials.challenge(tunable.name, value, {**standing, tunable.name: value})
             tried.append(one)
-    return Found(duel.best, tried)
+    return Found(trials.best, tried)
 
 
-class _Duel:
+class _PairedTrials:
     """The best settings so far, and the challenges to them."""
 
     def __init__(self, attempt: Try) -> None:
@@ -142,7 +142,7 @@ def _tried(
 
 
 @dataclass(frozen=True)
-class Workshop:
+class TunedSearch:
     """What searches on this machine have in common: the ``bench`` of their trials. They are
     remembered in ``folder``, that of the result files, if ``saves``; ``retune`` searches also what
     is known."""

@@ -41,7 +41,7 @@ def plot(
     from epochmark.cli._tables import print_rows
     from epochmark.errors import EpochmarkError
     from epochmark.report.charts import all_charts
-    from epochmark.report.drawing import theme as looks
+    from epochmark.report.drawing import theme as themes
     from epochmark.report.render import require_drawing, to_png, to_svg
 
     charts = {chart.name: chart for chart in all_charts()}
@@ -54,13 +54,13 @@ def plot(
     if output is None or output.suffix not in (".svg", ".png"):
         raise EpochmarkError("say where to: -o FILE.svg or -o FILE.png", exit_code=2)
     require_drawing()
-    chart, look = charts[name], looks.dark(WIDTH) if dark else looks.light(WIDTH)
-    drawing = chart.draw(subject(chosen_records(ids, bundles)), look)
+    chart, theme = charts[name], themes.dark(WIDTH) if dark else themes.light(WIDTH)
+    drawing = chart.draw(subject(chosen_records(ids, bundles)), theme)
     if drawing is None:
         needs = f": {chart.needs}" if chart.needs else ""
         raise EpochmarkError(f"these records have nothing to show in the chart {name!r}{needs}")
     if output.suffix == ".svg":
-        write_file(output, to_svg(drawing, look, chart).encode())
+        write_file(output, to_svg(drawing, theme, chart).encode())
     else:
-        write_file(output, to_png(drawing, look, chart))
+        write_file(output, to_png(drawing, theme, chart))
     say(f"{chart.title}: {output}")

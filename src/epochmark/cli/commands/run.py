@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from epochmark.bench.plan import LeftOut, Plan, PlannedRun
     from epochmark.bench.request import RunRequest
     from epochmark.bench.session import Measured
-    from epochmark.bench.tuned.search import Workshop
+    from epochmark.bench.tuned.search import TunedSearch
     from epochmark.judge.results import ResultFiles
     from epochmark.records.machine.tuned_settings import Tuned
 
@@ -145,7 +145,7 @@ def run(
     from epochmark.bench.repeats import balanced
     from epochmark.bench.request import RunRequest
     from epochmark.bench.session import Bench
-    from epochmark.bench.tuned.search import Workshop
+    from epochmark.bench.tuned.search import TunedSearch
     from epochmark.cli._progress import transfer_progress
     from epochmark.cli._records import known_limits
     from epochmark.datasets import get_mnist
@@ -183,8 +183,8 @@ def run(
     bench = Bench(folder, machine, known_limits(machine), patience_s=patience)
     if any(one.request.is_real for one in plan.runs):
         bench = bench.watching()
-    workshop = Workshop(bench, files.folder, saves=not no_save, retune=retune)
-    job = _Job(workshop, None if no_save else files, quiet=json, anyway=anyway)
+    search = TunedSearch(bench, files.folder, saves=not no_save, retune=retune)
+    job = _Job(search, None if no_save else files, quiet=json, anyway=anyway)
     measured, left_out, tuned = _measure(plan, job)
     records = [one.record for one in measured]
     if sweeping:
@@ -208,7 +208,7 @@ def run(
 class _Job:
     """What all runs of a command have in common; no ``files``: nothing is saved."""
 
-    workshop: Workshop
+    search: TunedSearch
     files: ResultFiles | None
     quiet: bool
     anyway: bool
@@ -251,7 +251,7 @@ def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut], list
         needed = [one.request.run_cpus for one in plan.runs if one.request.is_real]
         if needed and not job.anyway:
             await_calm(max(needed))
-        runs, unsearched, tuned = find_settings(plan, job.workshop, not job.quiet)
+        runs, unsearched, tuned = find_settings(plan, job.search, not job.quiet)
         left_out = [*plan.left_out, *unsearched]
         for number, planned in enumerate(runs, start=1):
             with interrupts_later():
@@ -280,7 +280,7 @@ def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measu
     if position[0] > 1 and request.is_real and not job.anyway:
         tell_busy(request.run_cpus)
     with RunProgress(request, position) as progress:
-        return job.workshop.bench.measure(planned, progress.on_report)
+        return job.search.bench.measure(planned, progress.on_report)
 
 
 def _save(measured: Measured, files: ResultFiles) -> Path:

@@ -28,9 +28,9 @@ constexpr int kUnits1 = kTiles * kChannels1 / kLanes;
 
 // Deals out units evenly over the columns of a product. The transforms store to L2, which takes
 // twice as long as their arithmetic; between the products' tiles the store buffer does it meanwhile.
-class Meanwhile {
+class OverlappedWork {
   public:
-    Meanwhile(int units, int columns) : units_(units), columns_(columns) {}
+    OverlappedWork(int units, int columns) : units_(units), columns_(columns) {}
     // After each column: how many units to do now, each with the number next() gives.
     int due() { return units_ * ++column_ / columns_ - unit_; }
     int next() { return unit_++; }
@@ -232,7 +232,7 @@ void conv_2_begin(int slot, ThreadScratch* scratch) {
 // transformed into the other slot meanwhile.
 void conv_2_forward(const TransformedKernel* kernel, const float* bias, int slot, bool next,
                     ThreadScratch* scratch, float* pooled, uint32_t* choice) {
-    Meanwhile units(next ? kUnits1 : 0, kPositions * (kChannels2 / kPanel));
+    OverlappedWork units(next ? kUnits1 : 0, kPositions * (kChannels2 / kPanel));
     for (int position = 0; position < kPositions; ++position) {
         const float* a = scratch->input[slot] + position * kPositionInput;
         const float* b = kernel->forward + position * kPositionKernel;
@@ -253,7 +253,7 @@ void conv_2_backward(const TransformedKernel* kernel, const float* pooled_gradie
                      const uint32_t* choice, bool first, ThreadScratch* scratch) {
     transform_pooled_gradient(pooled_gradient, choice, scratch->output, scratch->bias_2_gradient);
     float* input = scratch->input[0];
-    Meanwhile inputs(kUnits1, kPositions * (kChannels1 / kPanel));
+    OverlappedWork inputs(kUnits1, kPositions * (kChannels1 / kPanel));
     for (int position = 0; position < kPositions; ++position) {
         for (int column = 0; column < kChannels1; column += kPanel) {
             gemm_column<kTileVectors, kChannels2, 1, kChannels1, kChannels1>(
@@ -264,7 +264,7 @@ void conv_2_backward(const TransformedKernel* kernel, const float* pooled_gradie
                 transform_input(scratch->activation_1, input, inputs.next());
         }
     }
-    Meanwhile gradients(kUnits1, kPositions * (kChannels2 / kPanel));
+    OverlappedWork gradients(kUnits1, kPositions * (kChannels2 / kPanel));
     for (int position = 0; position < kPositions; ++position) {
         for (int column = 0; column < kChannels2; column += kPanel) {
             gemm_column<kTileVectors, 1, kChannels1, kChannels2, kChannels2>(

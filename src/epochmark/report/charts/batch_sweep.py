@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from epochmark.analysis.comparing.batch_sizes import BatchPoint, BatchSweep, batch_sweeps
 from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 from epochmark.report.figures import shortened
 from epochmark.report.subject import Subject
 
@@ -14,7 +14,7 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 """So that lines can be told apart without their colours."""
 
 
-def draw(subject: Subject, look: Look) -> Drawing | None:
+def draw(subject: Subject, theme: Theme) -> Drawing | None:
     """A line with intervals for each sweep of this machine; None without one."""
     sweeps = batch_sweeps(subject.own)[:MOST_LINES]
     if not sweeps:
@@ -26,7 +26,7 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
         for point in sweep.points
     ]
     spoken = "; ".join(str(value["says"]) for value in values)
-    return Drawing(_spec(values, names, look), spoken, shortened(subject.own[0].machine.cpu))
+    return Drawing(_spec(values, names, theme), spoken, shortened(subject.own[0].machine.cpu))
 
 
 def _names(sweeps: list[BatchSweep]) -> list[str]:
@@ -59,7 +59,7 @@ def _values(name: str, point: BatchPoint) -> Spec:
     }
 
 
-def _spec(values: list[Spec], names: list[str], look: Look) -> Spec:
+def _spec(values: list[Spec], names: list[str], theme: Theme) -> Spec:
     batches = sorted({value["batch"] for value in values})
     x: Spec = {
         "field": "batch", "type": "quantitative",
@@ -72,12 +72,12 @@ def _spec(values: list[Spec], names: list[str], look: Look) -> Spec:
         "scale": {"domain": [0, top], "nice": False},
         "axis": {"title": "images per second", "tickCount": 5, "format": ",.0f"},
     }  # fmt: skip
-    colours = {"domain": names, "range": list(look.series[: len(names)])}
+    colours = {"domain": names, "range": list(theme.series[: len(names)])}
     shapes = {"domain": names, "range": list(SHAPES[: len(names)])}
-    key = legend(names, look)
+    key = legend(names, theme)
     colour: Spec = {"field": "run", "type": "nominal", "scale": colours, "legend": key}
     return {
-        "width": look.width,
+        "width": theme.width,
         "height": HEIGHT,
         "data": {"values": values},
         "encoding": {"x": x, "color": colour},

@@ -7,7 +7,7 @@ from epochmark.analysis.timing.headline import steady_of
 from epochmark.records.record import Record
 from epochmark.report.drawing.bars import ROW_HEIGHT
 from epochmark.report.drawing.chart import Chart, Drawing, Spec
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 from epochmark.report.figures import bare_seconds, device_id, shortened
 from epochmark.report.subject import Subject
 
@@ -15,7 +15,7 @@ MOST_BARS = 12
 PARTS = ("start-up", "warm-up", "steady")
 
 
-def draw(subject: Subject, look: Look) -> Drawing | None:
+def draw(subject: Subject, theme: Theme) -> Drawing | None:
     """One stack for each engine, device, tuning and precision of this machine."""
     measured = [(record, clocks_of(record)) for record in subject.newest_own()]
     stacks = [(record, clocks) for record, clocks in measured if clocks is not None][:MOST_BARS]
@@ -37,7 +37,7 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
             start += part
         spoken.append(f"{label}: {figure}")
     about = shortened(stacks[0][0].machine.cpu)
-    return Drawing(_spec(values, len(stacks), look), "; ".join(spoken), about)
+    return Drawing(_spec(values, len(stacks), theme), "; ".join(spoken), about)
 
 
 def clocks_of(record: Record) -> tuple[float, float, float] | None:
@@ -50,11 +50,11 @@ def clocks_of(record: Record) -> tuple[float, float, float] | None:
     return startup, steady.warm_up_excess_s, elapsed - steady.warm_up_excess_s
 
 
-def _spec(values: list[Spec], rows: int, look: Look) -> Spec:
+def _spec(values: list[Spec], rows: int, theme: Theme) -> Spec:
     scale = {"domain": [0, rows], "reverse": True, "nice": False}
-    colours = [look.series[1], look.series[3], look.series[0]]
+    colours = [theme.series[1], theme.series[3], theme.series[0]]
     return {
-        "width": look.width,
+        "width": theme.width,
         "height": ROW_HEIGHT * rows,
         "data": {"values": values},
         "layer": [
@@ -64,7 +64,7 @@ def _spec(values: list[Spec], rows: int, look: Look) -> Spec:
                     "x": {
                         "field": "start", "type": "quantitative",
                         "axis": {"title": "seconds", "domain": False,
-                                 "tickCount": 4 if look.width < 400 else 8},
+                                 "tickCount": 4 if theme.width < 400 else 8},
                     },
                     "x2": {"field": "end"},
                     "y": {"field": "top", "type": "quantitative", "axis": None},
@@ -78,7 +78,7 @@ def _spec(values: list[Spec], rows: int, look: Look) -> Spec:
                 {
                     "transform": [{"filter": "datum.part === 'steady'"}],
                     "mark": {"type": "text", "align": align, "baseline": "middle",
-                             "limit": 0.5 * look.width, "aria": False},
+                             "limit": 0.5 * theme.width, "aria": False},
                     "encoding": {
                         "x": {"value": x},
                         "y": {"field": "text_y", "type": "quantitative", "axis": None,
@@ -86,7 +86,7 @@ def _spec(values: list[Spec], rows: int, look: Look) -> Spec:
                         "text": {"field": field},
                     },
                 }
-                for field, align, x in (("label", "left", 0), ("figure", "right", look.width))
+                for field, align, x in (("label", "left", 0), ("figure", "right", theme.width))
             ),
         ],
     }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from epochmark.records.record import Record
 from epochmark.report.drawing.bars import log_ticks
 from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 from epochmark.report.figures import device_id, shortened
 from epochmark.report.subject import Subject
 from epochmark.workloads import MNIST_CNN, learning_band
@@ -15,7 +15,7 @@ from epochmark.workloads import MNIST_CNN, learning_band
 MOST_LINES = 6
 
 
-def draw(subject: Subject, look: Look) -> Drawing | None:
+def draw(subject: Subject, theme: Theme) -> Drawing | None:
     """Loss above, accuracy below; a line for each engine of this machine, the focus first."""
     if subject.focus is None:
         return None
@@ -27,11 +27,11 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
     names = [f"{n} ({r.id[:4]})" if names.count(n) > 1 else n
              for n, r in zip(names, records, strict=True)]  # fmt: skip
     losses, accuracies = _values(records, names)
-    colours = {"domain": names, "range": list(look.series[: len(names)])}
+    colours = {"domain": names, "range": list(theme.series[: len(names)])}
     band = _band(records)
     panels = [
-        _panel(losses, "mean training loss", look, colours, band),
-        _panel(accuracies, "training accuracy", look, colours),
+        _panel(losses, "mean training loss", theme, colours, band),
+        _panel(accuracies, "training accuracy", theme, colours),
     ]
     spoken = [_said(name, record) for name, record in zip(names, records, strict=True)]
     about = shortened(subject.focus.machine.cpu)
@@ -71,10 +71,10 @@ def _band(records: Sequence[Record]) -> list[Spec]:
     ]
 
 
-def _band_layer(band: list[Spec], look: Look) -> Spec:
+def _band_layer(band: list[Spec], theme: Theme) -> Spec:
     return {
         "data": {"values": band},
-        "mark": {"type": "area", "color": look.other, "opacity": 0.25,
+        "mark": {"type": "area", "color": theme.other, "opacity": 0.25,
                  "description": "expected band"},
         "encoding": {
             "x": {"field": "epoch", "type": "quantitative"},
@@ -85,7 +85,7 @@ def _band_layer(band: list[Spec], look: Look) -> Spec:
 
 
 def _panel(
-    values: list[Spec], title: str, look: Look, colours: Spec, band: list[Spec] | None = None
+    values: list[Spec], title: str, theme: Theme, colours: Spec, band: list[Spec] | None = None
 ) -> Spec:
     """Lines over epochs; with a band (of losses, possibly empty) the axis is logarithmic."""
     logarithmic = band is not None
@@ -107,14 +107,14 @@ def _panel(
                      **ticks},
         },
         "color": {"field": "run", "type": "nominal", "scale": colours,
-                  "legend": legend(colours["domain"], look)},
+                  "legend": legend(colours["domain"], theme)},
     }  # fmt: skip
     return {
-        "width": look.width,
+        "width": theme.width,
         "height": 170,
         "data": {"values": values},
         "layer": [
-            *([_band_layer(band, look)] if band else []),
+            *([_band_layer(band, theme)] if band else []),
             {"mark": {"type": "line", "strokeWidth": 2, "aria": False}, "encoding": encoding},
             {
                 "mark": {"type": "point", "filled": True, "size": 45, "opacity": 1},
@@ -122,7 +122,7 @@ def _panel(
                     **encoding,
                     "shape": {"field": "run", "type": "nominal",
                               "scale": {"domain": colours["domain"]},
-                              "legend": legend(colours["domain"], look)},
+                              "legend": legend(colours["domain"], theme)},
                     "description": {"field": "says"},
                 },
             },

@@ -9,7 +9,7 @@ from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.report.drawing.bars import Bar, bars_panel, key_title
 from epochmark.report.drawing.chart import Chart, Drawing, Spec
 from epochmark.report.drawing.published import published_bar
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 from epochmark.report.figures import bare_seconds
 from epochmark.report.subject import MachineFigure, Subject, figures_of, is_ranked
 
@@ -17,12 +17,12 @@ MOST_PANELS = 4
 MOST_BARS = 20
 
 
-def draw(subject: Subject, look: Look) -> Drawing | None:
+def draw(subject: Subject, theme: Theme) -> Drawing | None:
     """A panel per key with more than one machine: the focus's first, then those of this machine."""
     panels: list[Spec] = []
     spoken: list[str] = []
     for key in _keys(subject):
-        bars = _bars(subject, key, look)
+        bars = _bars(subject, key, theme)
         if len(bars) < 2 or len(panels) == MOST_PANELS:
             continue
         shown = _shown(bars)
@@ -30,7 +30,7 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
         if len(shown) < len(bars):
             subtitle += f"; {len(shown)} of {len(bars)} shown"
         panels.append(
-            bars_panel(shown, look, title=title, subtitle=subtitle, axis="steady epoch, seconds")
+            bars_panel(shown, theme, title=title, subtitle=subtitle, axis="steady epoch, seconds")
         )
         spoken.append(f"{key}: " + "; ".join(f"{bar.label} {bar.figure}" for bar in shown[:8]))
     return Drawing({"vconcat": panels, "spacing": 28}, ". ".join(spoken)) if panels else None
@@ -45,15 +45,15 @@ def _keys(subject: Subject) -> list[ComparabilityKey]:
     return sorted(runs, key=lambda key: (key != focus, key not in own, -runs[key], key))
 
 
-def _bars(subject: Subject, key: ComparabilityKey, look: Look) -> list[Bar]:
+def _bars(subject: Subject, key: ComparabilityKey, theme: Theme) -> list[Bar]:
     """Measured and published machines of one key, fastest first."""
-    bars = [_measured_bar(figure, look) for figure in figures_of(subject, key)]
+    bars = [_measured_bar(figure, theme) for figure in figures_of(subject, key)]
     references = [r for r in subject.references if r.key == key and r.rankable]
-    bars += [published_bar(reference, look) for reference in references]
+    bars += [published_bar(reference, theme) for reference in references]
     return sorted(bars, key=lambda bar: (bar.value, bar.label))
 
 
-def _measured_bar(figure: MachineFigure, look: Look) -> Bar:
+def _measured_bar(figure: MachineFigure, theme: Theme) -> Bar:
     machine, device = figure.machine, figure.device
     label = machine if device in machine else f"{machine} · {device}"
     runs = f" ({figure.runs} runs)" if figure.runs > 1 else ""
@@ -63,7 +63,7 @@ def _measured_bar(figure: MachineFigure, look: Look) -> Bar:
         low=figure.steady_epoch.low,
         high=figure.steady_epoch.high,
         figure=f"{bare_seconds(figure.steady_epoch.median)} s",
-        colour=look.own if figure.own else look.other,
+        colour=theme.own if figure.own else theme.other,
         strong=figure.own,
     )
 

@@ -7,7 +7,7 @@ from epochmark.analysis.comparing.references import Reference
 from epochmark.report.drawing.bars import Bar, bars_panel, key_title
 from epochmark.report.drawing.chart import Chart, Drawing
 from epochmark.report.drawing.published import published_bar
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 from epochmark.report.figures import bare_seconds
 from epochmark.report.subject import Subject
 
@@ -15,7 +15,7 @@ FEWEST_BARS = 3
 """A key with fewer figures is left to the table."""
 
 
-def draw(subject: Subject, look: Look) -> Drawing | None:
+def draw(subject: Subject, theme: Theme) -> Drawing | None:
     """The figures of one key without valid records: of those with the fewest departures from the
     workload the one with most figures. The table has the others."""
     measured = {key_of(r) for r in subject.records if r.headline.validity == "valid"}
@@ -28,13 +28,13 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
         return None
     key = min(keys, key=lambda key: (len(key.variant), -len(by_key[key]), key))
     ordered = sorted(by_key[key], key=lambda reference: reference.seconds_per_epoch)
-    bars = [*_own(subject, key, look), *(published_bar(reference, look) for reference in ordered)]
+    bars = [*_own(subject, key, theme), *(published_bar(reference, theme) for reference in ordered)]
     title, subtitle = key_title(key)
     spoken = f"{key}: " + "; ".join(f"{bar.label} {bar.figure}" for bar in bars[:8])
-    return Drawing(bars_panel(bars, look, title=title, subtitle=subtitle, axis="s/epoch"), spoken)
+    return Drawing(bars_panel(bars, theme, title=title, subtitle=subtitle, axis="s/epoch"), spoken)
 
 
-def _own(subject: Subject, key: ComparabilityKey, look: Look) -> list[Bar]:
+def _own(subject: Subject, key: ComparabilityKey, theme: Theme) -> list[Bar]:
     """The run in focus, above the others, where the amount of work was the same."""
     focus = subject.focus
     if focus is None or focus.headline.validity != "valid" or key_of(focus).variant != key.variant:
@@ -49,7 +49,7 @@ def _own(subject: Subject, key: ComparabilityKey, look: Look) -> list[Bar]:
             low=focus.headline.steady_epoch_low_s,
             high=focus.headline.steady_epoch_high_s,
             figure=f"{bare_seconds(steady)} s",
-            colour=look.own,
+            colour=theme.own,
             strong=True,
         )
     ]

@@ -16,7 +16,7 @@ from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import Record, RunLimits
 from epochmark.report.drawing.bars import log_ticks
 from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 from epochmark.report.figures import device_id, percent, rate, shortened
 from epochmark.report.subject import Subject
 from epochmark.workloads import WORKLOADS
@@ -65,7 +65,7 @@ class _Point:
     shift: int = 0
 
 
-def draw(subject: Subject, look: Look) -> Drawing | None:
+def draw(subject: Subject, theme: Theme) -> Drawing | None:
     """A point for each engine that trained on the processor; None without any, or without limits
     of this machine."""
     machine = _machine(subject)
@@ -79,7 +79,7 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
     about = shortened(subject.own[0].machine.cpu)
     if not machine.limits.steady:
         about = f"{about} (its limits were measured while it was busy)"
-    return Drawing(_spec(machine, points, look), "; ".join(said), about)
+    return Drawing(_spec(machine, points, theme), "; ".join(said), about)
 
 
 def _machine(subject: Subject) -> _Machine | None:
@@ -155,7 +155,7 @@ def _apart(points: Sequence[_Point]) -> list[_Point]:
     return placed
 
 
-def _spec(machine: _Machine, points: Sequence[_Point], look: Look) -> Spec:
+def _spec(machine: _Machine, points: Sequence[_Point], theme: Theme) -> Spec:
     rates = [
         *(point.gflop_per_s for point in points), *(roof.gflop_per_s for roof in machine.roofs)
     ]  # fmt: skip
@@ -168,13 +168,13 @@ def _spec(machine: _Machine, points: Sequence[_Point], look: Look) -> Spec:
     x = _log_axis("x", (low_x, high_x), "FLOP of direct arithmetic per byte moved, logarithmic")
     y = _log_axis("y", (low_y, high_y), "GFLOP/s, logarithmic")
     return {
-        "width": look.width,
+        "width": theme.width,
         "height": HEIGHT,
         "encoding": {"x": x, "y": y},
         "layer": [
-            _lines(machine, (low_x, low_y), high_x, look),
-            *_line_names(machine, low_y, high_x, look),
-            _marks(points, look, (high_x / low_x) ** (1 / look.width)),
+            _lines(machine, (low_x, low_y), high_x, theme),
+            *_line_names(machine, low_y, high_x, theme),
+            _marks(points, theme, (high_x / low_x) ** (1 / theme.width)),
         ],
     }
 
@@ -187,7 +187,7 @@ def _log_axis(field: str, domain: tuple[float, float], title: str) -> Spec:
     }  # fmt: skip
 
 
-def _lines(machine: _Machine, low: tuple[float, float], high_x: float, look: Look) -> Spec:
+def _lines(machine: _Machine, low: tuple[float, float], high_x: float, theme: Theme) -> Spec:
     """The slope of the memory and a level for each roof, from the slope on; ``low`` is the corner
     of the chart."""
     bandwidth, highest = machine.bandwidth, machine.roofs[0].gflop_per_s
@@ -206,12 +206,12 @@ def _lines(machine: _Machine, low: tuple[float, float], high_x: float, look: Loo
         lines.insert(0, slope)
     return {
         "data": {"values": lines},
-        "mark": {"type": "rule", "strokeWidth": 1.6, "color": look.muted, "aria": False},
+        "mark": {"type": "rule", "strokeWidth": 1.6, "color": theme.muted, "aria": False},
         "encoding": {"x2": {"field": "x_end"}, "y2": {"field": "y_end"}},
     }
 
 
-def _line_names(machine: _Machine, low_y: float, high_x: float, look: Look) -> list[Spec]:
+def _line_names(machine: _Machine, low_y: float, high_x: float, theme: Theme) -> list[Spec]:
     """Roofs at the right end of their lines, the memory at the lower end of its slope."""
     names: dict[int, list[Spec]] = {-7: [], 9: []}
     above = float("inf")
@@ -221,31 +221,33 @@ def _line_names(machine: _Machine, low_y: float, high_x: float, look: Look) -> l
         names[offset].append({"x": high_x, "y": roof.gflop_per_s, "text": text})
         above = roof.gflop_per_s
     layers = [
-        _names(values, look, align="right", dy=offset) for offset, values in names.items() if values
+        _names(values, theme, align="right", dy=offset)
+        for offset, values in names.items()
+        if values
     ]
     if machine.bandwidth is not None:
         foot = 1.25 * low_y
         text = f"memory: {machine.bandwidth:.3g} GB/s"
         values = [{"x": foot / machine.bandwidth, "y": foot, "text": text}]
-        layers.append(_names(values, look, align="left", dx=9))
+        layers.append(_names(values, theme, align="left", dx=9))
     return layers
 
 
-def _names(values: list[Spec], look: Look, **place: object) -> Spec:
+def _names(values: list[Spec], theme: Theme, **place: object) -> Spec:
     mark = {
-        "type": "text", "baseline": "middle", "color": look.muted, "limit": 0.6 * look.width,
+        "type": "text", "baseline": "middle", "color": theme.muted, "limit": 0.6 * theme.width,
         "aria": False, **place,
     }  # fmt: skip
     return {"data": {"values": values}, "mark": mark, "encoding": {"text": {"field": "text"}}}
 
 
-def _marks(points: Sequence[_Point], look: Look, pixel: float) -> Spec:
+def _marks(points: Sequence[_Point], theme: Theme, pixel: float) -> Spec:
     """``pixel``: by what factor x grows from one to the next."""
     names = [point.name for point in points]
     places = range(len(points))
-    colours = [look.series[place % len(look.series)] for place in places]
+    colours = [theme.series[place % len(theme.series)] for place in places]
     shapes = [SHAPES[(place + place // len(SHAPES)) % len(SHAPES)] for place in places]
-    key: Spec = {**legend(names, look), "symbolSize": 80, "labelLimit": look.width - 20}
+    key: Spec = {**legend(names, theme), "symbolSize": 80, "labelLimit": theme.width - 20}
     run: Spec = {"field": "run", "type": "nominal", "legend": key}
     colour: Spec = {**run, "scale": {"domain": names, "range": colours}}
     return {

@@ -9,7 +9,7 @@ from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.findings import FindingCode
 from epochmark.records.record import Record
 from epochmark.report.drawing.chart import Chart, Drawing, Spec
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 from epochmark.report.figures import run_in_words
 from epochmark.report.subject import Subject
 
@@ -21,21 +21,21 @@ MOST_POINTS = 300
 """Laps beyond that are drawn in groups: a screen shows no more."""
 
 
-def draw(subject: Subject, look: Look) -> Drawing | None:
+def draw(subject: Subject, theme: Theme) -> Drawing | None:
     """Images per second of each lap; None when there are fewer than three laps."""
     record = subject.focus
     if record is None or len(record.timing.laps) < 3:
         return None
     points = lap_speeds(record, MOST_POINTS)
     layers = [
-        *_warm_up(record, look),
-        _below(points, look),
-        _speed(points, look),
-        *_median(record, look),
-        *_drift(record, look),
-        *_disturbance(record, look),
+        *_warm_up(record, theme),
+        _below(points, theme),
+        _speed(points, theme),
+        *_median(record, theme),
+        *_drift(record, theme),
+        *_disturbance(record, theme),
     ]
-    spec: Spec = {"width": look.width, "height": HEIGHT, "layer": layers}
+    spec: Spec = {"width": theme.width, "height": HEIGHT, "layer": layers}
     speeds = [point["images_per_s"] for point in points]
     alt = (
         f"{record.engine.name}: images per second over {points[-1]['end_s']:.1f} s of training, "
@@ -67,7 +67,7 @@ def lap_speeds(record: Record, most: int) -> list[dict[str, float]]:
     return speeds
 
 
-def _warm_up(record: Record, look: Look) -> list[Spec]:
+def _warm_up(record: Record, theme: Theme) -> list[Spec]:
     """A shade over what the steady figure leaves out, if it leaves anything out."""
     steady = steady_of(record)
     if steady is None or steady.warm_up_s == 0:
@@ -77,11 +77,11 @@ def _warm_up(record: Record, look: Look) -> list[Spec]:
         "data": {"values": [{"start": 0}]},
         "mark": {
             "type": "text", "text": "warm-up", "align": "left", "baseline": "bottom",
-            "dx": 5, "dy": -5, "color": look.muted, "fontSize": 11, "aria": False,
+            "dx": 5, "dy": -5, "color": theme.muted, "fontSize": 11, "aria": False,
         },
         "encoding": {"x": {"field": "start", "type": "quantitative"}, "y": {"value": HEIGHT}},
     }  # fmt: skip
-    return [_shade([{"start": 0, "end": steady.warm_up_s, "says": says}], look.shade), words]
+    return [_shade([{"start": 0, "end": steady.warm_up_s, "says": says}], theme.shade), words]
 
 
 def _shade(spans: list[Spec], colour: str, opacity: float = 1.0) -> Spec:
@@ -97,7 +97,7 @@ def _shade(spans: list[Spec], colour: str, opacity: float = 1.0) -> Spec:
     }
 
 
-def _disturbance(record: Record, look: Look) -> list[Spec]:
+def _disturbance(record: Record, theme: Theme) -> list[Spec]:
     """A shade with a mark at its top where other programs or the host took processor time."""
     calm = record.calm
     if calm is None or calm.foreign_cpu_s is None:
@@ -114,20 +114,20 @@ def _disturbance(record: Record, look: Look) -> list[Spec]:
             spans.append({"start": start_s, "end": end_s, "says": says})
     if not spans:
         return []
-    shade, mark = _shade(spans, look.doubtful, 0.16), _shade(spans, look.doubtful)
+    shade, mark = _shade(spans, theme.doubtful, 0.16), _shade(spans, theme.doubtful)
     mark["encoding"]["y"] = {"value": 0}
     mark["encoding"]["y2"] = {"value": 7}
     return [shade, mark]
 
 
-def _below(points: Sequence[dict[str, float]], look: Look) -> Spec:
+def _below(points: Sequence[dict[str, float]], theme: Theme) -> Spec:
     """The area below all laps, as one path."""
     corners = [{"at_s": points[0]["start_s"], "images_per_s": points[0]["images_per_s"]}]
     corners += [{"at_s": p["end_s"], "images_per_s": p["images_per_s"]} for p in points]
     return {
         "data": {"values": corners},
         "mark": {
-            "type": "area", "interpolate": "step-before", "color": look.own, "opacity": 0.14,
+            "type": "area", "interpolate": "step-before", "color": theme.own, "opacity": 0.14,
             "aria": False,
         },
         "encoding": {
@@ -137,7 +137,7 @@ def _below(points: Sequence[dict[str, float]], look: Look) -> Spec:
     }  # fmt: skip
 
 
-def _speed(points: Sequence[dict[str, float]], look: Look) -> Spec:
+def _speed(points: Sequence[dict[str, float]], theme: Theme) -> Spec:
     values = [
         {**point, "says": f"{point['end_s']:.2f} s, epoch {point['epoch']:.0f}: "
          f"{point['images_per_s']:,.0f} images/s"}
@@ -147,7 +147,7 @@ def _speed(points: Sequence[dict[str, float]], look: Look) -> Spec:
     top = 1.08 * max(point["images_per_s"] for point in points)
     return {
         "data": {"values": values},
-        "mark": {"type": "rule", "strokeWidth": 2.4, "color": look.own},
+        "mark": {"type": "rule", "strokeWidth": 2.4, "color": theme.own},
         "encoding": {
             "x": {
                 "field": "start_s",
@@ -167,7 +167,7 @@ def _speed(points: Sequence[dict[str, float]], look: Look) -> Spec:
     }
 
 
-def _median(record: Record, look: Look) -> list[Spec]:
+def _median(record: Record, theme: Theme) -> list[Spec]:
     images_per_s = record.headline.images_per_s
     if images_per_s is None:
         return []
@@ -175,7 +175,7 @@ def _median(record: Record, look: Look) -> list[Spec]:
         {
             "data": {"values": [{"images_per_s": images_per_s}]},
             "mark": {
-                "type": "rule", "strokeDash": [5, 4], "strokeWidth": 1.4, "color": look.ink,
+                "type": "rule", "strokeDash": [5, 4], "strokeWidth": 1.4, "color": theme.ink,
                 "aria": False,
             },
             "encoding": {"y": {"field": "images_per_s", "type": "quantitative"}},
@@ -183,7 +183,7 @@ def _median(record: Record, look: Look) -> list[Spec]:
     ]  # fmt: skip
 
 
-def _drift(record: Record, look: Look) -> list[Spec]:
+def _drift(record: Record, theme: Theme) -> list[Spec]:
     """The trend of a run that drifted, from its warm part's beginning to its end, and a shade
     between it and the steady speed."""
     steady, images_per_s = steady_of(record), record.headline.images_per_s
@@ -199,8 +199,8 @@ def _drift(record: Record, look: Look) -> list[Spec]:
     says = f"drift: {abs(steady.drift.change):.1%} {'slower' if half > 0 else 'faster'} in the end"
     x: Spec = {"field": "at_s", "type": "quantitative"}
     y: Spec = {"field": "trend", "type": "quantitative"}
-    shade = {"type": "area", "color": look.doubtful, "opacity": 0.3, "description": says}
-    line = {"type": "line", "color": look.doubtful, "strokeWidth": 2, "aria": False}
+    shade = {"type": "area", "color": theme.doubtful, "opacity": 0.3, "description": says}
+    line = {"type": "line", "color": theme.doubtful, "strokeWidth": 2, "aria": False}
     return [
         {"data": {"values": trend}, "mark": shade,
          "encoding": {"x": x, "y": y, "y2": {"field": "steady"}}},

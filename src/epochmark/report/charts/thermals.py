@@ -6,7 +6,7 @@ from epochmark.analysis.machine.sensed import Series, series_of
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.record import Quantity, Record
 from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 from epochmark.report.figures import run_in_words
 from epochmark.report.subject import Subject
 
@@ -20,7 +20,7 @@ PANELS: dict[str, tuple[Quantity, ...]] = {
 }
 
 
-def draw(subject: Subject, look: Look) -> Drawing | None:
+def draw(subject: Subject, theme: Theme) -> Drawing | None:
     """A panel for each quantity that was read; None where none was."""
     record = subject.focus
     if record is None or not record.timing.laps:
@@ -30,7 +30,7 @@ def draw(subject: Subject, look: Look) -> Drawing | None:
     for title, quantities in PANELS.items():
         lines = _lines(record, quantities)
         if lines:
-            panels.append(_panel(title, lines, end_s, look))
+            panels.append(_panel(title, lines, end_s, theme))
             spoken += [
                 f"{line.scope}: {title} from {min(line.values):,.0f} to {max(line.values):,.0f}"
                 for line in lines
@@ -63,7 +63,7 @@ def power_of(energy: Series) -> Series:
     return Series("power", "W", energy.scope, energy.source, at_s[1:], tuple(watts))
 
 
-def _panel(title: str, lines: list[Series], end_s: float, look: Look) -> Spec:
+def _panel(title: str, lines: list[Series], end_s: float, theme: Theme) -> Spec:
     values: list[Spec] = [
         {"at_s": at, "value": value, "scope": line.scope,
          "says": f"{line.scope}, {at:.1f} s: {value:,.4g} {line.unit}"}
@@ -72,7 +72,7 @@ def _panel(title: str, lines: list[Series], end_s: float, look: Look) -> Spec:
     ]  # fmt: skip
     scopes = [line.scope for line in lines]
     return {
-        "width": look.width,
+        "width": theme.width,
         "height": HEIGHT,
         "data": {"values": values},
         "mark": {"type": "line", "strokeWidth": 1.8},
@@ -88,8 +88,8 @@ def _panel(title: str, lines: list[Series], end_s: float, look: Look) -> Spec:
             },
             "color": {
                 "field": "scope", "type": "nominal",
-                "scale": {"domain": scopes, "range": list(look.series[: len(scopes)])},
-                "legend": legend(scopes, look),
+                "scale": {"domain": scopes, "range": list(theme.series[: len(scopes)])},
+                "legend": legend(scopes, theme),
             },
             "description": {"field": "says"},
         },

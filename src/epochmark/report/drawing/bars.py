@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from epochmark.analysis.comparing.comparability import ComparabilityKey
 from epochmark.report.drawing.chart import Spec
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 
 ROW_HEIGHT = 42
 LOG_FROM = 20.0
@@ -38,7 +38,7 @@ class Bar:
 
 
 def bars_panel(
-    bars: Sequence[Bar], look: Look, *, title: str, subtitle: str | None, axis: str
+    bars: Sequence[Bar], theme: Theme, *, title: str, subtitle: str | None, axis: str
 ) -> Spec:
     """Bars from zero; where the values span a factor of 20, points on a logarithmic axis instead,
     since a bar's length means nothing there."""
@@ -57,24 +57,24 @@ def bars_panel(
         "scale": scale,
         "axis": {
             "title": f"{axis}, logarithmic" if logarithmic else axis,
-            "tickCount": 4 if look.width < 400 else 8,
+            "tickCount": 4 if theme.width < 400 else 8,
             "format": "~g" if logarithmic else ",~f",
             "domain": False,
             **({"values": log_ticks(low, scale["domain"][1])} if logarithmic else {}),
         },
     }
-    heading: Spec = {"text": title, "limit": LIMIT * look.width}
+    heading: Spec = {"text": title, "limit": LIMIT * theme.width}
     if subtitle:
         heading["subtitle"] = subtitle
     return {
-        "width": look.width,
+        "width": theme.width,
         "height": ROW_HEIGHT * len(bars),
         "title": heading,
         "data": {"values": [_values(bar, row, low) for row, bar in enumerate(bars)]},
         "layer": [
             _points(x) if logarithmic else _rectangles(x),
-            *_intervals(look, x),
-            *(_labels(look, len(bars), strong) for strong in (False, True)),
+            *_intervals(theme, x),
+            *(_labels(theme, len(bars), strong) for strong in (False, True)),
             *(_figures(x, strong) for strong in (False, True)),
         ],
     }
@@ -151,10 +151,10 @@ def _points(x: Spec) -> Spec:
     }
 
 
-def _intervals(look: Look, x: Spec) -> list[Spec]:
+def _intervals(theme: Theme, x: Spec) -> list[Spec]:
     """A whisker from low to high, and its two ends."""
     whisker: Spec = {
-        "mark": {"type": "rule", "strokeWidth": 1.6, "color": look.ink, "aria": False},
+        "mark": {"type": "rule", "strokeWidth": 1.6, "color": theme.ink, "aria": False},
         "encoding": {
             "x": {**x, "field": "low"},
             "x2": {"field": "high"},
@@ -165,7 +165,7 @@ def _intervals(look: Look, x: Spec) -> list[Spec]:
         {
             "mark": {
                 "type": "tick", "thickness": 1.6, "size": 9, "orient": "vertical",
-                "color": look.ink, "aria": False,
+                "color": theme.ink, "aria": False,
             },
             "encoding": {"x": {**x, "field": end}, "y": _y("middle")},
         }
@@ -180,12 +180,12 @@ def _only(strong: bool) -> list[Spec]:
     return [{"filter": f"datum.strong === {str(strong).lower()}"}]
 
 
-def _labels(look: Look, rows: int, strong: bool) -> Spec:
+def _labels(theme: Theme, rows: int, strong: bool) -> Spec:
     scale = {"domain": [0, rows], "reverse": True, "nice": False}
     return {
         "transform": _only(strong),
         "mark": {
-            "type": "text", "align": "left", "baseline": "middle", "limit": LIMIT * look.width,
+            "type": "text", "align": "left", "baseline": "middle", "limit": LIMIT * theme.width,
             "fontWeight": "bold" if strong else "normal", "aria": False,
         },
         "encoding": {

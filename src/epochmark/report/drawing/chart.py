@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 from epochmark.report.subject import Subject
 
 Spec = dict[str, Any]
@@ -37,13 +37,13 @@ class Chart:
     name: str
     title: str
     reading: str
-    draw: Callable[[Subject, Look], Drawing | None]
+    draw: Callable[[Subject, Theme], Drawing | None]
     needs: str = ""
 
 
-def legend(names: Sequence[str], look: Look) -> Spec:
+def legend(names: Sequence[str], theme: Theme) -> Spec:
     """A legend of these names in as many columns as fit, with gaps between them that the wider
     letters of a reader's font may fill: entries are placed by the font at hand when drawing."""
     longest = max(map(len, names))
-    columns = look.width // (_SYMBOL + _LETTER * longest)
+    columns = theme.width // (_SYMBOL + _LETTER * longest)
     return {"columns": max(1, min(4, columns)), "columnPadding": 12 + 2 * longest}

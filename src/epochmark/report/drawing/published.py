@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from epochmark.analysis.comparing.references import Reference
 from epochmark.report.drawing.bars import Bar
-from epochmark.report.drawing.theme import Look
+from epochmark.report.drawing.theme import Theme
 
 
-def published_bar(reference: Reference, look: Look) -> Bar:
+def published_bar(reference: Reference, theme: Theme) -> Bar:
     """The figure with the interval its printed digits stand for; a doubtful one is hollow."""
     machine, device = reference.machine, reference.device
     label = machine if device in machine else f"{machine} · {device}"
@@ -18,6 +18,6 @@ def published_bar(reference: Reference, look: Look) -> Bar:
         low=reference.low_s,
         high=reference.high_s,
         figure=f"{reference.seconds_per_epoch:g} s{doubt}",
-        colour=look.published,
+        colour=theme.published,
         doubt=reference.doubt is not None,
     )

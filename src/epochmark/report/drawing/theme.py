@@ -13,7 +13,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu
 
 
 @dataclass(frozen=True)
-class Look:
+class Theme:
     """Colours as SVG takes them, and the width of the plotting area in pixels.
 
     ``own`` marks this machine, ``other`` the measured rest, ``published`` what others published,
@@ -33,9 +33,9 @@ class Look:
     series: tuple[str, ...]
 
 
-def light(width: int) -> Look:
+def light(width: int) -> Theme:
     """For a file of its own on white paper."""
-    return Look(
+    return Theme(
         width=width,
         paper="#ffffff",
         ink="#1a1c1f",
@@ -50,9 +50,9 @@ def light(width: int) -> Look:
     )
 
 
-def dark(width: int) -> Look:
+def dark(width: int) -> Theme:
     """For a file of its own on dark paper."""
-    return Look(
+    return Theme(
         width=width,
         paper="#14171a",
         ink="#eceff2",
@@ -67,9 +67,9 @@ def dark(width: int) -> Look:
     )
 
 
-def page(width: int) -> Look:
+def page(width: int) -> Theme:
     """For the report: the page's style sheet defines the colours, for light and for dark."""
-    return Look(
+    return Theme(
         width=width,
         paper=None,
         ink="var(--ink)",
@@ -84,53 +84,53 @@ def page(width: int) -> Look:
     )
 
 
-def style_variables(look: Look) -> dict[str, str]:
-    """The CSS variables that ``page`` refers to, with this look's colours."""
+def style_variables(theme: Theme) -> dict[str, str]:
+    """The CSS variables that ``page`` refers to, with this theme's colours."""
     names = ("ink", "muted", "grid", "own", "other", "published", "doubtful", "shade")
-    colours = {name: getattr(look, name) for name in names}
-    return {**colours, **{f"series-{n}": c for n, c in enumerate(look.series, start=1)}}
+    colours = {name: getattr(theme, name) for name in names}
+    return {**colours, **{f"series-{n}": c for n, c in enumerate(theme.series, start=1)}}
 
 
-def config(look: Look) -> dict[str, Any]:
+def config(theme: Theme) -> dict[str, Any]:
     """The Vega-Lite configuration all charts share."""
     return {
-        "background": look.paper or "transparent",
+        "background": theme.paper or "transparent",
         "font": FONT,
-        "padding": 4 if look.paper is None else 20,
+        "padding": 4 if theme.paper is None else 20,
         "view": {"stroke": None},
         "title": {
             "anchor": "start",
             "frame": "group",
-            "color": look.ink,
+            "color": theme.ink,
             "fontSize": 14,
             "fontWeight": 600,
-            "subtitleColor": look.muted,
+            "subtitleColor": theme.muted,
             "subtitleFontSize": 12,
             "subtitlePadding": 4,
             "offset": 10,
         },
         "axis": {
-            "labelColor": look.muted,
-            "titleColor": look.muted,
+            "labelColor": theme.muted,
+            "titleColor": theme.muted,
             "titleFontWeight": "normal",
             "labelFontSize": 12,
             "titleFontSize": 12,
             "titlePadding": 8,
-            "gridColor": look.grid,
-            "domainColor": look.grid,
-            "tickColor": look.grid,
+            "gridColor": theme.grid,
+            "domainColor": theme.grid,
+            "tickColor": theme.grid,
             "labelFlush": False,
             "labelOverlap": True,
         },
         "legend": {
-            "labelColor": look.ink,
-            "titleColor": look.muted,
+            "labelColor": theme.ink,
+            "titleColor": theme.muted,
             "labelFontSize": 12,
             "orient": "top",
             "title": None,
             "direction": "horizontal",
-            "labelLimit": max(120, look.width - 60),
+            "labelLimit": max(120, theme.width - 60),
             "columns": 3,
         },
-        "text": {"color": look.ink, "fontSize": 12},
+        "text": {"color": theme.ink, "fontSize": 12},
     }

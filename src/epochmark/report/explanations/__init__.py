@@ -11,17 +11,26 @@ from dataclasses import dataclass
 from typing import get_args
 
 from epochmark.report.explanations._evidence import gather
-from epochmark.report.explanations._rule import Evidence, Needs, Question, Rule, Said
+from epochmark.report.explanations._rule import Evidence, Needs, Question, Rule, Sentence
 
-__all__ = ["Evidence", "Explanation", "Question", "Rule", "Said", "all_rules", "explain", "gather"]
+__all__ = [
+    "Evidence",
+    "Explanation",
+    "Question",
+    "Rule",
+    "Sentence",
+    "all_rules",
+    "explain",
+    "gather",
+]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A sentence and the rule that said it."""
+    """A sentence and the rule it comes from."""
 
     rule: Rule
-    said: Said
+    sentence: Sentence
 
 
 def all_rules() -> list[Rule]:
@@ -41,10 +50,10 @@ def all_rules() -> list[Rule]:
 def explain(evidence: Evidence) -> list[Explanation]:
     """What all rules have to say, in order."""
     return [
-        Explanation(rule, said)
+        Explanation(rule, sentence)
         for rule in all_rules()
         if _may_speak(rule.needs, evidence)
-        for said in rule.apply(evidence)
+        for sentence in rule.apply(evidence)
     ]
 
 

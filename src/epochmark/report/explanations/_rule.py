@@ -91,7 +91,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Said:
+class Sentence:
     """One sentence, the figures it rests on (names end in their unit), and what to try."""
 
     sentence: str
@@ -101,14 +101,14 @@ class Said:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. ``says_when`` and ``reason`` are its documentation (docs/measurement/explaining.md)."""
+    """One rule; ``says_when`` and ``reason`` document it in docs/measurement/explaining.md."""
 
     name: str
     question: Question
     needs: Needs
     says_when: str
     reason: str
-    apply: Callable[[Evidence], Iterator[Said]] = field(repr=False)
+    apply: Callable[[Evidence], Iterator[Sentence]] = field(repr=False)
 
 
 def milliseconds(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from epochmark.analysis.machine.calm import STANDING_CPUS, calmness
 from epochmark.records.findings import FindingCode
-from epochmark.report.explanations._rule import Evidence, Rule, Said
+from epochmark.report.explanations._rule import Evidence, Rule, Sentence
 from epochmark.report.figures import percent, seconds_text
 from epochmark.report.tables.runs import compiles_again
 
@@ -44,7 +44,7 @@ class _Parts(NamedTuple):
         return sum(self)
 
 
-def whole_time(evidence: Evidence) -> Iterator[Said]:
+def whole_time(evidence: Evidence) -> Iterator[Sentence]:
     """Start-up, the beginning, steady epochs, and the rest where it matters."""
     parts, steady = _parts(evidence), evidence.steady
     if parts is None or steady is None:
@@ -55,7 +55,7 @@ def whole_time(evidence: Evidence) -> Iterator[Said]:
         fit = steady.projected_s(epochs)
         low, high = (seconds_text(parts.startup_s + fit_s) for fit_s in (fit.low, fit.high))
         start = f"A whole run takes {seconds_text(total_s)} (projected, {low} to {high})"
-    yield Said(
+    yield Sentence(
         f"{start}: start-up {_part(parts.startup_s, total_s)}, what the beginning takes beyond "
         f"steady speed {_part(parts.beginning_s, total_s)}, and {epochs} epochs at steady speed "
         f"{_part(parts.steady_s, total_s)}{_rest_text(parts)}.",
@@ -63,19 +63,19 @@ def whole_time(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def start_up(evidence: Evidence) -> Iterator[Said]:
+def start_up(evidence: Evidence) -> Iterator[Sentence]:
     """A start-up that matters."""
     parts = _parts(evidence)
     if parts is None or parts.startup_s < LARGE_SHARE * parts.total_s:
         return
-    yield Said(
+    yield Sentence(
         f"Start-up alone is {percent(parts.startup_s / parts.total_s)} of that: importing the "
         "framework, reading the data and building the model, before the clock of the fit starts.",
         {"startup_s": parts.startup_s, "total_s": parts.total_s},
     )
 
 
-def compilation(evidence: Evidence) -> Iterator[Said]:
+def compilation(evidence: Evidence) -> Iterator[Sentence]:
     """A beginning that matters."""
     parts, first_s = _parts(evidence), evidence.clocks.first_step_s
     if parts is None or parts.beginning_s < LARGE_SHARE * parts.total_s:
@@ -90,7 +90,7 @@ def compilation(evidence: Evidence) -> Iterator[Said]:
             f"The first step took {seconds_text(first_s)}, {times} times a steady one: the engine "
             "compiles and allocates there"
         )
-    yield Said(
+    yield Sentence(
         f"{start}.",
         figures,
         "compare steady epochs rather than elapsed times; the beginning is less than "
@@ -98,12 +98,12 @@ def compilation(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def second_compilation(evidence: Evidence) -> Iterator[Said]:
+def second_compilation(evidence: Evidence) -> Iterator[Sentence]:
     """The smaller last batch, as if compiled anew."""
     clocks = evidence.clocks
     if clocks.smaller_batch_s is None or not compiles_again(clocks) or evidence.is_eager:
         return
-    yield Said(
+    yield Sentence(
         "The first smaller batch, the last of epoch 1, took "
         f"{seconds_text(clocks.smaller_batch_s)} more than the next one, as if its shape were "
         "compiled anew.",
@@ -111,7 +111,7 @@ def second_compilation(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def standing_still(evidence: Evidence) -> Iterator[Said]:
+def standing_still(evidence: Evidence) -> Iterator[Sentence]:
     """A worker that computed nothing for a while."""
     calm, found = evidence.record.calm, {one.code for one in evidence.record.findings}
     if calm is None or not evidence.on_cpu or found & HELD_UP:
@@ -120,7 +120,7 @@ def standing_still(evidence: Evidence) -> Iterator[Said]:
     if seen.standing_s < LARGE_SHARE * seen.lasted_s:
         return
     by_tuner = evidence.record.engine.name == TUNED_INPUT
-    yield Said(
+    yield Sentence(
         f"For {seconds_text(seen.standing_s)} of the {seconds_text(seen.lasted_s)} that the fit "
         "took, its processes computed nothing, and nothing else kept the processor from them: the "
         f"framework waited{' for the tuner of its input (tf.data)' if by_tuner else ''}.",

@@ -9,7 +9,7 @@ import msgspec
 from epochmark.analysis.machine.arithmetic import Ceiling, direct_gflop_per_s, flops_of
 from epochmark.analysis.machine.arithmetic import ceiling_of as peak_of
 from epochmark.records.quantities import GIGA
-from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Said, milliseconds
+from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Sentence, milliseconds
 from epochmark.report.explanations.setup import few_busy
 from epochmark.report.figures import percent, rate
 from epochmark.workloads import WORKLOADS
@@ -52,7 +52,7 @@ def is_near_peak(evidence: Evidence) -> bool:
     return ceiling is not None and achieved(evidence) >= NEAR_PEAK * ceiling.gflop_per_s
 
 
-def near_peak(evidence: Evidence) -> Iterator[Said]:
+def near_peak(evidence: Evidence) -> Iterator[Sentence]:
     """How much of the peak it gets, where that is most of it."""
     ceiling, reached = ceiling_of(evidence), achieved(evidence)
     if ceiling is None or not is_near_peak(evidence):
@@ -60,7 +60,7 @@ def near_peak(evidence: Evidence) -> Iterator[Said]:
     share = reached / ceiling.gflop_per_s
     above = "; over 100% means that it saves multiplications, as minimal filtering does"
     below = ": direct arithmetic has little left to gain"
-    yield Said(
+    yield Sentence(
         f"It trains at {rate(reached)} GFLOP/s, counted as direct arithmetic, {percent(share)} of "
         f"the {rate(ceiling.gflop_per_s)} GFLOP/s of {ceiling.source}"
         f"{above if share > 1 else below}.",
@@ -68,12 +68,12 @@ def near_peak(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def below_peak(evidence: Evidence) -> Iterator[Said]:
+def below_peak(evidence: Evidence) -> Iterator[Sentence]:
     """How much of the peak it gets, where that is not all."""
     ceiling, reached = ceiling_of(evidence), achieved(evidence)
     if ceiling is None or is_near_peak(evidence):
         return
-    yield Said(
+    yield Sentence(
         f"It trains at {rate(reached)} GFLOP/s, counted as direct arithmetic: "
         f"{percent(reached / ceiling.gflop_per_s)} of the {rate(ceiling.gflop_per_s)} GFLOP/s of "
         f"{ceiling.source}.",
@@ -81,7 +81,7 @@ def below_peak(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def slow_product(evidence: Evidence) -> Iterator[Said]:
+def slow_product(evidence: Evidence) -> Iterator[Sentence]:
     """A BLAS that does not use the processor."""
     ceiling, product = ceiling_of(evidence), _product_rate(evidence)
     if not evidence.on_cpu or ceiling is None or product is None or is_near_peak(evidence):
@@ -104,7 +104,7 @@ def slow_product(evidence: Evidence) -> Iterator[Said]:
     }
     if lesser is not None:
         figures |= {"lesser_set": lesser.source, "lesser_gflop_per_s": lesser.gflop_per_s}
-    yield Said(
+    yield Sentence(
         f"This {engine} multiplies matrices at {rate(product)} of this processor's "
         f"{rate(ceiling.gflop_per_s)} GFLOP/s ({percent(product / ceiling.gflop_per_s)}){why}.",
         figures,
@@ -112,7 +112,7 @@ def slow_product(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def slow_convolution(evidence: Evidence) -> Iterator[Said]:
+def slow_convolution(evidence: Evidence) -> Iterator[Sentence]:
     """Convolutions far slower than matrix products of the same engine."""
     product, convolution = _product_rate(evidence), _convolution_rate(evidence)
     if product is None or convolution is None or is_near_peak(evidence):
@@ -120,7 +120,7 @@ def slow_convolution(evidence: Evidence) -> Iterator[Said]:
     if convolution >= SLOW_CONVOLUTION * product:
         return
     engine = evidence.record.engine.name
-    yield Said(
+    yield Sentence(
         f"Its 3x3 convolution reaches {rate(convolution)} GFLOP/s, its matrix product "
         f"{rate(product)}: convolutions are what is slow in this {engine} on {evidence.device}.",
         {"convolution_gflop_per_s": convolution, "product_gflop_per_s": product},
@@ -128,26 +128,26 @@ def slow_convolution(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def step_arithmetic(evidence: Evidence) -> Iterator[Said]:
+def step_arithmetic(evidence: Evidence) -> Iterator[Sentence]:
     """How much of a step is arithmetic at the engine's own rates, where that is most of it."""
     share = _forward_share(evidence)
     if share is None or not FORWARD_SHARE <= share <= 1:
         return
     step_s = evidence.step_s
-    yield Said(
+    yield Sentence(
         f"Of a step of {milliseconds(step_s)}, {percent(share)} is arithmetic at the rates of the "
         "engine's own matrix product and forward convolution.",
         {"step_s": step_s, "arithmetic_s": share * step_s},
     )
 
 
-def beyond_forward(evidence: Evidence) -> Iterator[Said]:
+def beyond_forward(evidence: Evidence) -> Iterator[Sentence]:
     """Steps that take far longer than their arithmetic does forwards."""
     share = _forward_share(evidence)
     if share is None or share >= FORWARD_SHARE or is_near_peak(evidence):
         return
     step_s = evidence.step_s
-    yield Said(
+    yield Sentence(
         "At the rates of its own matrix product and forward convolution the arithmetic of a step "
         f"would take {milliseconds(share * step_s)}; a step takes {milliseconds(step_s)}. The rest "
         "goes into what those do not show: the gradients of the convolutions, pooling, optimizer, "

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from epochmark.analysis.comparing.batch_sizes import CPU, crossovers
 from epochmark.analysis.machine.calm import own_samples
 from epochmark.records.record import Calm
-from epochmark.report.explanations._rule import Evidence, Rule, Said
+from epochmark.report.explanations._rule import Evidence, Rule, Sentence
 from epochmark.report.figures import rate
 from epochmark.report.tables.batch_sweep import crossover_lines
 
@@ -19,12 +19,12 @@ FASTER_SET = 1.2
 SLOW_GOVERNORS = ("powersave", "conservative")
 
 
-def few_threads(evidence: Evidence) -> Iterator[Said]:
+def few_threads(evidence: Evidence) -> Iterator[Sentence]:
     """Fewer threads than cores."""
     threads, cores = _threads(evidence), _cores(evidence)
     if not evidence.on_cpu or threads is None or threads >= cores:
         return
-    yield Said(
+    yield Sentence(
         f"It used {threads} thread{'' if threads == 1 else 's'} of {cores} cores.",
         {"threads": threads, "cores": cores},
         f"run it with --threads {cores}, or without --threads and OMP_NUM_THREADS",
@@ -41,13 +41,13 @@ def few_busy(evidence: Evidence) -> tuple[float, int] | None:
     return (busy, usable) if busy is not None and busy < IDLE_SHARE * usable else None
 
 
-def idle_cores(evidence: Evidence) -> Iterator[Said]:
+def idle_cores(evidence: Evidence) -> Iterator[Sentence]:
     """Threads that wait for each other."""
     found = few_busy(evidence)
     if found is None or found[1] < 2:
         return
     busy, usable = found
-    yield Said(
+    yield Sentence(
         f"It kept {busy:.1f} of {usable} cores busy while it computed: parts of its steps are not "
         "spread over threads.",
         {"busy_cpus": busy, "cores": usable},
@@ -55,7 +55,7 @@ def idle_cores(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def crossover(evidence: Evidence) -> Iterator[Said]:
+def crossover(evidence: Evidence) -> Iterator[Sentence]:
     """The processor against another device: in all, and at this run's batch size."""
     batch_size = evidence.record.workload.batch_size
     for found in crossovers(evidence.beside):
@@ -69,13 +69,13 @@ def crossover(evidence: Evidence) -> Iterator[Said]:
             for verdict, line in zip(found.verdicts, lines, strict=True)
             if verdict.batch_size == batch_size
         ]
-        yield Said(
+        yield Sentence(
             "".join([summary, *here]),
             {"device": device, "batch": batch_size, "faster_from": found.from_batch or "no batch"},
         )
 
 
-def lesser_instruction_set(evidence: Evidence) -> Iterator[Said]:
+def lesser_instruction_set(evidence: Evidence) -> Iterator[Sentence]:
     """Native kernels of a lesser instruction set than the processor has."""
     used = evidence.record.engine.settings.get("instruction_set")
     processor = evidence.limits.processor if evidence.limits else None
@@ -91,7 +91,7 @@ def lesser_instruction_set(evidence: Evidence) -> Iterator[Said]:
     best = max(peaks, key=peaks.__getitem__)
     if peaks[best] < FASTER_SET * peaks[used]:
         return
-    yield Said(
+    yield Sentence(
         f"It ran kernels for {used}, whose multiply-adds reach {rate(peaks[used])} GFLOP/s here; "
         f"{best} reaches {rate(peaks[best])}.",
         {"used": used, "used_gflop_per_s": peaks[used], "best": best,
@@ -100,21 +100,21 @@ def lesser_instruction_set(evidence: Evidence) -> Iterator[Said]:
     )  # fmt: skip
 
 
-def battery(evidence: Evidence) -> Iterator[Said]:
+def battery(evidence: Evidence) -> Iterator[Sentence]:
     """On battery."""
     if evidence.record.machine.power_source == "battery":
-        yield Said(
+        yield Sentence(
             "The machine ran on battery, where most laptops limit their power.",
             {"power_source": "battery"},
             "run it again on mains power",
         )
 
 
-def governor(evidence: Evidence) -> Iterator[Said]:
+def governor(evidence: Evidence) -> Iterator[Sentence]:
     """A governor that may hold the clock back."""
     name = evidence.record.machine.cpu_governor
     if name in SLOW_GOVERNORS:
-        yield Said(
+        yield Sentence(
             f"The CPU governor was {name}, which on some processors holds the clock back.",
             {"cpu_governor": name},
             "run it again with the governor 'performance'",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from epochmark.analysis.comparing.batch_sizes import BatchPoint
 from epochmark.records.quantities import GIGA
-from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Said, milliseconds
+from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Sentence, milliseconds
 from epochmark.report.figures import percent
 from epochmark.workloads import MNIST_CNN, WORKLOADS, Workload
 from epochmark.workloads.memory_traffic import (
@@ -27,7 +27,7 @@ FIXED_SHARE = 0.3
 FULLER = 1.5
 
 
-def dispatch(evidence: Evidence) -> Iterator[Said]:
+def dispatch(evidence: Evidence) -> Iterator[Sentence]:
     """Operations given to the device one by one."""
     limits = evidence.stock_limits
     if limits is None or limits.dispatch is None:
@@ -39,7 +39,7 @@ def dispatch(evidence: Evidence) -> Iterator[Said]:
     if share < DISPATCH_SHARE:
         return
     what = f"{count} operations one by one" if evidence.is_eager else "a step as a whole"
-    yield Said(
+    yield Sentence(
         f"Dispatch takes about {percent(min(share, 1.0))} of a step: one call takes "
         f"{milliseconds(latency_s)} until its result is there, a step {milliseconds(step_s)}, "
         f"and this engine hands over {what}"
@@ -59,7 +59,7 @@ def operations_per_step(workload: Workload) -> int:
     return forwards + backwards + 1
 
 
-def input_(evidence: Evidence) -> Iterator[Said]:
+def input_(evidence: Evidence) -> Iterator[Sentence]:
     """Images that must come to the device before it can compute."""
     limits, workload = evidence.stock_limits, WORKLOADS[evidence.record.workload.name]
     if limits is None or limits.input is None:
@@ -71,7 +71,7 @@ def input_(evidence: Evidence) -> Iterator[Said]:
     if share < INPUT_SHARE:
         return
     where = "" if evidence.on_cpu else ", unless the device computes meanwhile"
-    yield Said(
+    yield Sentence(
         f"Input takes about {percent(min(share, 1.0))} of a step{where}: to gather a batch of "
         f"{workload.batch_size} images and bring it to the device takes {milliseconds(input_s)}, a "
         f"step {milliseconds(step_s)}{_does_not_rank(share)}.",
@@ -87,7 +87,7 @@ def _does_not_rank(share: float) -> str:
     return "" if ranks else ": this figure does not rank the arithmetic of the device"
 
 
-def memory(evidence: Evidence) -> Iterator[Said]:
+def memory(evidence: Evidence) -> Iterator[Sentence]:
     """Activations and weights that move through memory."""
     bandwidth = _bandwidth(evidence)
     if bandwidth is None or not evidence.on_cpu:
@@ -97,7 +97,7 @@ def memory(evidence: Evidence) -> Iterator[Said]:
     moving_s, step_s = moved / (bandwidth * GIGA), evidence.step_s
     if moving_s < MEMORY_SHARE * step_s:
         return
-    yield Said(
+    yield Sentence(
         "Memory may hold it back: where nothing stays in caches and nothing is fused, a step "
         f"moves {moved / 1e6:,.0f} MB, {milliseconds(moving_s)} at this memory's {bandwidth:.3g} "
         f"GB/s; a step takes {milliseconds(step_s)}.",
@@ -105,7 +105,7 @@ def memory(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def fixed_cost(evidence: Evidence) -> Iterator[Said]:
+def fixed_cost(evidence: Evidence) -> Iterator[Sentence]:
     """What a step costs however small its batch is, from a sweep."""
     point = _in_sweep(evidence)
     if evidence.sweep is None or point is None:
@@ -120,7 +120,7 @@ def fixed_cost(evidence: Evidence) -> Iterator[Said]:
     share = fixed_ms / ms
     if share < FIXED_SHARE:
         return
-    yield Said(
+    yield Sentence(
         f"About {percent(min(share, 1.0))} of a step does not depend on the batch: at batch "
         f"{smallest.batch_size} a step takes {milliseconds(small_ms / 1e3)}, at "
         f"{point.batch_size} {milliseconds(ms / 1e3)}. Dispatch, the optimizer and the like take "
@@ -131,7 +131,7 @@ def fixed_cost(evidence: Evidence) -> Iterator[Said]:
     )  # fmt: skip
 
 
-def fuller_batch(evidence: Evidence) -> Iterator[Said]:
+def fuller_batch(evidence: Evidence) -> Iterator[Sentence]:
     """A batch size at which the device does far more, from a sweep."""
     point = _in_sweep(evidence)
     if evidence.sweep is None or point is None:
@@ -141,7 +141,7 @@ def fuller_batch(evidence: Evidence) -> Iterator[Said]:
     here, most = point.images_per_s.median, best.images_per_s.median
     if most < FULLER * here:
         return
-    yield Said(
+    yield Sentence(
         f"Batch {point.batch_size} does not fill the device: at {best.batch_size} it trains "
         f"{most:,.0f} images a second, here {here:,.0f}.",
         {"batch": point.batch_size, "images_per_s": here, "best_batch": best.batch_size,

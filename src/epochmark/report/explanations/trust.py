@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from epochmark.records.findings import MEANING, FindingCode
-from epochmark.report.explanations._rule import Evidence, Rule, Said
+from epochmark.report.explanations._rule import Evidence, Rule, Sentence
 
 
-def findings(evidence: Evidence) -> Iterator[Said]:
+def findings(evidence: Evidence) -> Iterator[Sentence]:
     """Every finding, with its remedy."""
     record = evidence.record
     for finding in record.findings:
         meaning = MEANING[FindingCode(finding.code)]
-        yield Said(
+        yield Sentence(
             f"{meaning.title[0].upper()}{meaning.title[1:]} ({finding.code}: {finding.detail}): "
             f"that makes a run {meaning.validity}.",
             {"finding": finding.code, "validity": meaning.validity},
@@ -21,18 +21,18 @@ def findings(evidence: Evidence) -> Iterator[Said]:
         )
 
 
-def time_unexplained(evidence: Evidence) -> Iterator[Said]:
+def time_unexplained(evidence: Evidence) -> Iterator[Sentence]:
     """That a worthless time is not explained."""
     validity = evidence.worthless
     if validity is not None:
         article = "an" if validity == "invalid" else "a"
-        yield Said(
+        yield Sentence(
             f"Where its time went is left unsaid: the time of {article} {validity} run explains "
             "nothing about this machine.",
             {"validity": validity},
         )
     elif evidence.steady is None:
-        yield Said(
+        yield Sentence(
             "Where its time went is left unsaid: it ended before a steady speed was known.",
             {"laps": len(evidence.record.timing.laps)},
         )

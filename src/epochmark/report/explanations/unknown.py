@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from epochmark.records.machine.machine_limits import REPEATED
-from epochmark.report.explanations._rule import Evidence, Rule, Said
+from epochmark.report.explanations._rule import Evidence, Rule, Sentence
 from epochmark.report.figures import percent
 
 NAMES = {"product": "matrix product", "convolution": "convolution", "dispatch": "dispatch"}
 """What is measured of an engine, by field."""
 
 
-def no_limits(evidence: Evidence) -> Iterator[Said]:
+def no_limits(evidence: Evidence) -> Iterator[Sentence]:
     """No peak of this machine, or none that can be trusted."""
     limits = evidence.run_limits
     if not evidence.on_cpu or (limits is not None and limits.steady):
         return
     how = "has not been measured here" if limits is None else "was measured while it was busy"
-    yield Said(
+    yield Sentence(
         f"What this machine can do at most {how}, so nobody can say how much of it the training "
         "gets.",
         {},
@@ -26,7 +26,7 @@ def no_limits(evidence: Evidence) -> Iterator[Said]:
     )
 
 
-def no_engine_limits(evidence: Evidence) -> Iterator[Said]:
+def no_engine_limits(evidence: Evidence) -> Iterator[Sentence]:
     """No limits of this engine, or of other versions of it, or of a busy machine."""
     engine, device = evidence.record.engine.name, evidence.device
     found = evidence.limits.of_engine(engine, device) if evidence.limits else None
@@ -38,19 +38,19 @@ def no_engine_limits(evidence: Evidence) -> Iterator[Said]:
         why = "were measured with other versions of it than the run had"
     if not names:
         return
-    yield Said(
+    yield Sentence(
         f"The limits of {engine} on {device} {why}: {', '.join(names)}.",
         {"engine": engine, "device": device},
         f"run 'epochmark limits {engine}', then explain again",
     )
 
 
-def no_sweep(evidence: Evidence) -> Iterator[Said]:
+def no_sweep(evidence: Evidence) -> Iterator[Sentence]:
     """Another device than the CPU, and no sweep."""
     if evidence.on_cpu or evidence.sweep is not None:
         return
     engine, device = evidence.record.engine.name, evidence.device
-    yield Said(
+    yield Sentence(
         f"Whether batch {evidence.record.workload.batch_size} fills this device is not known.",
         {"batch": evidence.record.workload.batch_size},
         f"run 'epochmark run {engine} --device {device.split(':')[0]} --sweep-batch'",

@@ -134,7 +134,7 @@ def explained(subject: Subject) -> list[tuple[str, tuple[str, ...]]]:
         if one.rule.question in ("time", "limit", "setting")
     ]
     parts = [
-        (TITLES[question], tuple(one.said.sentence for one in group))
+        (TITLES[question], tuple(one.sentence.sentence for one in group))
         for question, group in groupby(found, key=lambda one: one.rule.question)
     ]
     advice = advice_of(found)

@@ -110,10 +110,10 @@ def _figures(subject: Subject) -> list[dict[str, Chart | Markup | str]]:
     for chart in all_charts():
         figure: dict[str, Chart | Markup | str] = {"chart": chart}
         for place, width in (("wide", WIDE), ("narrow", NARROW)):
-            look = page(width)
-            drawing = chart.draw(subject, look)
+            theme = page(width)
+            drawing = chart.draw(subject, theme)
             if drawing is not None:
-                figure[place] = _verbatim(to_svg(drawing, look))
+                figure[place] = _verbatim(to_svg(drawing, theme))
                 figure["about"] = drawing.about
         if "wide" in figure or (chart.needs and subject.own):
             figures.append(figure)

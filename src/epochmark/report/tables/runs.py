@@ -103,6 +103,6 @@ def run_notes(records: Sequence[Record]) -> list[str]:
 
 
 def compiles_again(clocks: Clocks) -> bool:
-    """Whether the smaller last batch looks compiled again: at least a tenth of the first step."""
+    """Whether the smaller last batch themes compiled again: at least a tenth of the first step."""
     extra, first = clocks.smaller_batch_s, clocks.first_step_s
     return extra is not None and first is not None and extra > max(0.1 * first, 0.02)

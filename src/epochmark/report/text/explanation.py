@@ -24,7 +24,7 @@ def explanation_lines(record: Record, explanations: Sequence[Explanation]) -> li
     """The run in a line, then sentences by question, then what to try."""
     lines = [f"{short_answer(record)} (record {record.id[:8]})"]
     for question, group in groupby(explanations, key=lambda one: one.rule.question):
-        lines += ["", TITLES[question], *(f"  {one.said.sentence}" for one in group)]
+        lines += ["", TITLES[question], *(f"  {one.sentence.sentence}" for one in group)]
     advice = advice_of(explanations)
     if advice:
         lines += ["", "What to try", *(f"  - {one}" for one in advice)]
@@ -33,7 +33,7 @@ def explanation_lines(record: Record, explanations: Sequence[Explanation]) -> li
 
 def advice_of(explanations: Sequence[Explanation]) -> list[str]:
     """Every advice once, in order."""
-    given = (one.said.advice for one in explanations)
+    given = (one.sentence.advice for one in explanations)
     return list(dict.fromkeys(advice for advice in given if advice is not None))
 
 
@@ -47,9 +47,9 @@ def explanation_document(record: Record, explanations: Sequence[Explanation]) ->
             {
                 "rule": one.rule.name,
                 "question": one.rule.question,
-                "sentence": one.said.sentence,
-                "figures": one.said.figures,
-                "advice": one.said.advice,
+                "sentence": one.sentence.sentence,
+                "figures": one.sentence.figures,
+                "advice": one.sentence.advice,
             }
             for one in explanations
         ],
