@@ -29,9 +29,9 @@ from _measuring import is_ready, run, short_run, step_s, tuned_request
 from epochmark.analysis.timing.intervals import Interval, median_interval
 from epochmark.bench.request import RunRequest
 from epochmark.errors import EpochmarkError
-from epochmark.hardware.machine import usable_cores
 from epochmark.records.machine.tuned_settings import settings_text
 from epochmark.records.record import Record
+from epochmark.system import usable_cores
 
 NATIVE = RunRequest("native")
 STOCK = "keras-tensorflow"

@@ -11,7 +11,7 @@ FACADE = ("__init__", "__main__")
 """They load ``api`` and ``cli`` when asked to, and are loaded before anything else."""
 
 
-GROUND = ("_version", "errors")
+GROUND = ("_version", "errors", "folders", "system")
 """Imported nearly everywhere: the picture leaves them out."""
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from epochmark.bench.interpreters.environment import foreign_environment, own_environment
 from epochmark.bench.interpreters.interpreter import Interpreter
-from epochmark.hardware.machine import usable_cores
 from epochmark.records.record import Record
+from epochmark.system import usable_cores
 from epochmark.workloads import MNIST_CNN, parity
 from tests.engines.conftest import Run, answer_of, interpreter_of
 from tests.engines.test_contract import REPLAY

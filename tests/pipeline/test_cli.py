@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from epochmark.bench.request import public_engines
-from epochmark.hardware.machine import usable_cores
 from epochmark.judge.reading import decode_record
+from epochmark.system import usable_cores
 from tests.pipeline.program import Program
 
 

@@ -18,10 +18,11 @@ from tools import rooms
 PACKAGE = Path(epochmark.__file__).parent
 
 FLOORS = [
-    ["_version", "errors", "workloads"],
-    ["datasets", "native", "records"],
-    ["analysis", "engines", "hardware"],
-    ["environments", "judge", "report", "worker"],
+    ["_version", "errors", "system", "workloads"],
+    ["folders", "native"],
+    ["datasets", "engines", "records"],
+    ["analysis", "hardware", "worker"],
+    ["environments", "judge", "report"],
     ["bench"],
     ["api"],
     ["cli"],
@@ -37,6 +38,7 @@ FOREIGN_FILES = [
     PACKAGE / "__init__.py",
     PACKAGE / "_version.py",
     PACKAGE / "errors.py",
+    PACKAGE / "system.py",
     *(file for room in FOREIGN_ROOMS for file in sorted((PACKAGE / room).rglob("*.py"))),
 ]
 """What a foreign interpreter (any Python >= 3.9 with numpy and a framework) may load."""
@@ -142,13 +144,9 @@ def test_loading_every_engine_imports_no_framework() -> None:
 
 
 TIMES_OF_DAY = {
-    "bench/measure_limits.py": "when limits were measured",
     "bench/watching/preflight.py": "how long a process has been there",
-    "bench/recording.py": "when a record was made",
-    "bench/tuned/search.py": "when settings were searched",
-    "environments/install.py": "when an environment was made",
     "report/page/_document.py": "when a report was made",
-    "records/dates.py": "a record from the future",
+    "records/dates.py": "when records and other files were made, and a record from the future",
 }
 """Who may ask for the time of day, and what for; it may be set back or forth at any moment."""
 

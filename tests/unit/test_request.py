@@ -10,7 +10,7 @@ import pytest
 from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
-from epochmark.hardware.machine import usable_cores
+from epochmark.system import usable_cores
 
 
 @pytest.mark.parametrize(

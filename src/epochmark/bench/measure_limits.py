@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,6 +15,7 @@ from epochmark.bench.process.messages import ReportError
 from epochmark.bench.scrub import scrubbed
 from epochmark.bench.watching.watch import Watch
 from epochmark.hardware.memory import last_level_cache_bytes, usable_memory_bytes
+from epochmark.records import dates
 from epochmark.records.machine.machine_limits import (
     EngineLimits,
     MultiplyAdds,
@@ -117,7 +117,7 @@ def measure_processor(on_progress: OnProgress) -> ProcessorLimits:
     outcome = _launch(LimitsJob(None, "cpu", MNIST_CNN.name, size.array_bytes), on_progress)
     problems = [size.problem, *_troubles(outcome), _failure(outcome)]
     return ProcessorLimits(
-        measured=_now(),
+        measured=dates.now(),
         epochmark_version=__version__,
         multiply_adds=_figures(outcome, "multiply_adds", MultiplyAdds),
         products=_figures(outcome, "product", NativeProduct),
@@ -142,7 +142,7 @@ def measure_engine(
         for what in ("convolution", "dispatch", "input")
     }
     return EngineLimits(
-        measured=_now(),
+        measured=dates.now(),
         epochmark_version=__version__,
         engine=engine,
         device=opened.device if opened else device,
@@ -234,7 +234,3 @@ def _failure(outcome: WorkerOutcome) -> str | None:
         return None
     phase = outcome.last(Phase)
     return scrubbed(f"{outcome.detail} ({phase.name if phase else 'starting'})")
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -20,6 +19,7 @@ from epochmark.judge.crashes import CRASHES, signal_name
 from epochmark.judge.departures import departures
 from epochmark.judge.reading import readable
 from epochmark.judge.validity import judge, tells_of_lacking_memory
+from epochmark.records import dates
 from epochmark.records import record as parts
 from epochmark.records.digest import sealed
 from epochmark.records.machine.machine_limits import Limits
@@ -44,7 +44,7 @@ def record_of(
     record = Record(
         schema=SCHEMA_VERSION,
         id=secrets.token_hex(6),
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=dates.now(),
         epochmark_version=__version__,
         label=planned.request.label,
         outcome="completed" if outcome.ending == "finished" else "failed",

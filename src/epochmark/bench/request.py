@@ -8,9 +8,9 @@ from typing import Literal
 
 from epochmark.engines import EngineInfo, Settings, all_infos, engine_names, get_engine
 from epochmark.errors import EpochmarkError
-from epochmark.hardware.machine import usable_cores
 from epochmark.judge.consistency import PLACE
 from epochmark.records.record import MAX_EPOCHS
+from epochmark.system import usable_cores
 from epochmark.workloads import MNIST_CNN, Workload
 
 DEFAULT_SEED = 1

@@ -15,7 +15,8 @@ from pathlib import Path
 import platformdirs
 
 from epochmark.datasets.mnist import Contents, SourceError, verify_folder
-from epochmark.errors import EpochmarkError, in_home
+from epochmark.errors import EpochmarkError
+from epochmark.folders import in_home
 
 _INCOMING = "incoming-mnist-"
 _LOCK_WAIT_S = 60.0

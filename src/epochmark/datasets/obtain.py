@@ -14,7 +14,8 @@ from epochmark.datasets.mirrors import MIRRORS
 from epochmark.datasets.mnist import Contents, SourceError, verify_folder
 from epochmark.datasets.package_index import PackageIndex
 from epochmark.datasets.progress import Progress
-from epochmark.errors import EpochmarkError, in_home
+from epochmark.errors import EpochmarkError
+from epochmark.folders import in_home
 
 DATA_VARIABLE = "EPOCHMARK_DATA"
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -22,6 +21,7 @@ from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
 from epochmark.environments.pip import CudaPlannedError, OnLine, PipError, Planned
 from epochmark.environments.requirements import NUMPY, environment_name
 from epochmark.errors import EpochmarkError
+from epochmark.records import dates
 
 BIG_DOWNLOAD_MB = 100
 _MB = 10**6
@@ -237,7 +237,7 @@ def _finish(
         requirements=tuple(row.pip),
         accelerators=row.accelerators,
         python=_version_of(building),
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=dates.now(),
         epochmark_version=__version__,
         installed=_installed(building / "bin" / "python"),
         size_bytes=_size_bytes(building),

@@ -18,7 +18,9 @@ from epochmark.environments.requirements import (
     fitting_rows,
     rows_of_system,
 )
-from epochmark.errors import EpochmarkError, in_home
+from epochmark.errors import EpochmarkError
+from epochmark.folders import user_folder
+from epochmark.system import wait_for_lock
 
 FOLDER_VARIABLE = "EPOCHMARK_ENVIRONMENTS"
 BUILDING_PREFIX = ".building-"
@@ -57,17 +59,7 @@ class Environments:
     @classmethod
     def of_user(cls) -> Environments:
         """The folder named by ``EPOCHMARK_ENVIRONMENTS``, else one in the user's data folder."""
-        named = os.environ.get(FOLDER_VARIABLE)
-        if named:
-            folder = in_home(Path(named).expanduser, f"{FOLDER_VARIABLE} to other than {named}")
-            return cls(folder.absolute())
-        import platformdirs
-
-        data = in_home(
-            lambda: platformdirs.user_data_path("epochmark"),
-            f"{FOLDER_VARIABLE} to a folder for environments",
-        )
-        return cls(data / "environments")
+        return cls(user_folder(FOLDER_VARIABLE, "environments"))
 
     def all(self) -> list[Environment]:
         """Every finished environment, by name. A folder without our manifest is none."""
@@ -111,14 +103,7 @@ class Environments:
                 f"Set {FOLDER_VARIABLE} to a folder that can be written."
             ) from error
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-                on_wait(holder if holder.isdigit() else "unknown")
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            wait_for_lock(descriptor, on_wait)
             self._remove_leftovers()
             yield
         finally:

@@ -18,8 +18,8 @@ from typing import NamedTuple, Protocol
 import psutil
 
 from epochmark.hardware.cgroups import quota_statistics
-from epochmark.hardware.machine import usable_cores
 from epochmark.hardware.processes import cpu_seconds, descendants
+from epochmark.system import usable_cores
 
 READ_BYTES = 1 << 16
 MOST_BYTES = 1 << 22

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import secrets
@@ -17,6 +16,7 @@ from epochmark.hardware.cgroups import cpu_quota, memory_limit
 from epochmark.hardware.memory import memory_bytes
 from epochmark.records.files import IrregularFileError, read_regular, write_atomically
 from epochmark.records.record import Machine
+from epochmark.system import usable_cores
 
 _FEATURES = (
     "avx512f", "avx512_vnni", "avx512_bf16", "avx2", "fma", "avx", "sse4_2", "amx_tile",
@@ -53,13 +53,6 @@ def describe_machine(machine_id: str | None, root: Path = Path("/")) -> Machine:
         core_kinds=core_kinds(root),
         cpu_quota=cpu_quota(root),
     )
-
-
-def usable_cores() -> int:
-    """Logical cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _physical_cores() -> int | None:

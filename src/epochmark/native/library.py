@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from epochmark import system
 from epochmark.errors import EpochmarkError
 
 Order = npt.NDArray[np.uint32]
@@ -106,9 +106,7 @@ def instruction_sets() -> list[str]:
 
 def usable_cores() -> int:
     """Cores this process may use, at most ``MAX_THREADS``."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), MAX_THREADS)
-    return min(os.cpu_count() or 1, MAX_THREADS)
+    return min(system.usable_cores(), MAX_THREADS)
 
 
 def shuffled_order(seed: int, epoch: int, count: int) -> Order:

@@ -10,6 +10,11 @@ FIRST = "2026-01-01T00:00:00Z"
 """No record is older than the tool."""
 
 
+def now() -> str:
+    """The time of day, as records have it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def moment(date: str) -> datetime:
     """A record's date."""
     return datetime.fromisoformat(date)

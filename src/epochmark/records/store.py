@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from epochmark.errors import EpochmarkError, in_home
+from epochmark.errors import EpochmarkError
+from epochmark.folders import user_folder
 from epochmark.records.files import IrregularFileError, read_regular, write_atomically
 from epochmark.records.json_text import RecordError
 from epochmark.records.record import Record
@@ -28,17 +28,7 @@ class RecordFolder:
     @classmethod
     def of_user(cls) -> Self:
         """The folder named by ``EPOCHMARK_RESULTS``, else ``results`` in the user's data folder."""
-        named = os.environ.get(FOLDER_VARIABLE)
-        if named:
-            folder = in_home(Path(named).expanduser, f"{FOLDER_VARIABLE} to other than {named}")
-            return cls(folder.absolute())
-        import platformdirs
-
-        data = in_home(
-            lambda: platformdirs.user_data_path("epochmark"),
-            f"{FOLDER_VARIABLE} to a folder for results",
-        )
-        return cls(data / "results")
+        return cls(user_folder(FOLDER_VARIABLE, "results"))
 
     def check_writable(self) -> None:
         """Find out before minutes are spent whether a record could be saved here.

@@ -23,7 +23,8 @@ from epochmark.bench.process.temporary import temporary_folder
 from epochmark.engines import EngineInfo
 from epochmark.environments.managed import Environment, Environments
 from epochmark.environments.requirements import Platform
-from epochmark.errors import EpochmarkError, in_home
+from epochmark.errors import EpochmarkError
+from epochmark.folders import in_home
 
 OLDEST_PYTHON = (3, 9)
 INSPECTION_S = 60.0

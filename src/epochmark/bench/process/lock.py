@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import NoReturn
 
 from epochmark.bench.process.temporary import remove_leftovers, telling_where, temporary_root
 from epochmark.errors import EpochmarkError
+from epochmark.system import wait_for_lock
 
 
 @contextlib.contextmanager
@@ -24,15 +24,8 @@ def measuring_alone(on_wait: Callable[[str], None]) -> Iterator[None]:
     file = _lock_file()
     descriptor = _open(file)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-            on_wait(holder if holder.isdigit() else "unknown")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
         with telling_where(file.parent):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            wait_for_lock(descriptor, on_wait)
         remove_leftovers()
         yield
     finally:

@@ -10,7 +10,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -22,6 +21,7 @@ from epochmark.bench.session import Bench
 from epochmark.bench.tuned.trial import WarmSteps, try_settings
 from epochmark.engines import Tunable, get_engine
 from epochmark.errors import EpochmarkError
+from epochmark.records import dates
 from epochmark.records.machine.tuned_settings import (
     Outcome,
     Tried,
@@ -208,7 +208,7 @@ def _description(planned: PlannedRun, tell: Callable[[str], None]) -> Tuned:
         raise EpochmarkError(f"{request.engine}: {status.problem}\n{status.remedy}")
     device = _resolved(status.devices, request.device)
     return Tuned(
-        measured=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        measured=dates.now(),
         epochmark_version=__version__,
         engine=request.engine,
         device=device.id,

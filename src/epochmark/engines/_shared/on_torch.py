@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
 from epochmark.engines._shared.contract import Device, Operations, UnavailableError
 from epochmark.engines._shared.devices import refuse_precision
+from epochmark.system import usable_cores
 
 if TYPE_CHECKING:
     import torch
@@ -169,7 +170,7 @@ def use_all_cpus() -> None:
     has as many by itself."""
     import torch
 
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    usable = usable_cores()
     if usable == torch.get_num_threads():
         raise UnavailableError(f"PyTorch takes all {usable} CPUs by itself")
-    torch.set_num_threads(usable or 1)
+    torch.set_num_threads(usable)
