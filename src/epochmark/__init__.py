@@ -46,3 +46,8 @@ def __getattr__(name: str) -> object:
     import importlib
 
     return getattr(importlib.import_module("epochmark.api"), name)
+
+
+def __dir__() -> "list[str]":
+    """The names above, loaded or not."""
+    return sorted({*globals(), *__all__})

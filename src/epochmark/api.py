@@ -64,16 +64,20 @@ def run(  # noqa: PLR0913 (the options of a run, by name)
     seed: int = 1,
     label: str | None = None,
     save: bool = True,
-    data: Path | None = None,
+    data: str | Path | None = None,
+    python: str | None = None,
     on_report: Callable[[Report], None] = lambda report: None,
 ) -> Record:
     """Train once in a fresh worker process and return the record, saved unless told otherwise.
 
-    Waits while another measurement of this user goes on. ``on_report`` is called with each report
-    of the worker (``epochmark.worker.protocol``), laps included. A run that fails is a record too:
-    look at ``record.headline.validity``. Raises ``EpochmarkError`` for what cannot be run here, and
-    ``KeyboardInterrupt`` when the user stopped it, after that record was saved as well.
+    The worker's interpreter is ``python``, by default ours or the managed environment in which the
+    engine is ready, as for ``epochmark run``. Waits while another measurement of this user goes on.
+    ``on_report`` is called with each report of the worker (``epochmark.worker.protocol``), laps
+    included. A run that fails is a record too: look at ``record.headline.validity``. Raises
+    ``EpochmarkError`` for what cannot be run here, and ``KeyboardInterrupt`` when the user stopped
+    it, after that record was saved as well.
     """
+    from epochmark.bench.interpreters.interpreter import choose_interpreter
     from epochmark.bench.plan import PlannedRun
     from epochmark.bench.process.interrupts import interrupts_later
     from epochmark.bench.process.lock import measuring_alone
@@ -81,6 +85,7 @@ def run(  # noqa: PLR0913 (the options of a run, by name)
     from epochmark.bench.session import Bench
     from epochmark.bench.tuned.search import TunedSearch, with_settings
     from epochmark.datasets import get_mnist
+    from epochmark.engines import get_engine
     from epochmark.hardware.machine import describe_machine, machine_id
 
     request = RunRequest(
@@ -98,12 +103,12 @@ def run(  # noqa: PLR0913 (the options of a run, by name)
         label=label,
     )
     request.check()
+    planned = PlannedRun(request, choose_interpreter(get_engine(engine).info, python))
     files = ResultFiles.of_user()
     if save:
         files.check_writable()
-    folder = get_mnist(data, lambda what, done, total: None)
+    folder = get_mnist(None if data is None else Path(data), lambda what, done, total: None)
     machine = describe_machine(machine_id(files.folder) if save else None)
-    planned = PlannedRun(request)
     with measuring_alone(lambda holder: None):
         bench = Bench(folder, machine, _known_limits(files.folder, machine))
         if request.is_real:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import epochmark
+from epochmark.errors import EpochmarkError
 from epochmark.records.store import FOLDER_VARIABLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "python-api.md"
@@ -28,6 +29,22 @@ def test_the_examples_of_the_page_run(
 def test_a_quick_run_is_marked_as_one() -> None:
     record = epochmark.run("fake", quick=True, save=False)
     assert record.workload.variant == ["quick"]
+
+
+def test_its_names_are_listed_before_they_are_loaded() -> None:
+    program = "import epochmark; print(*[n for n in epochmark.__all__ if n not in dir(epochmark)])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout.strip() == b""
+
+
+def test_an_engine_that_is_not_installed_is_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EPOCHMARK_ENVIRONMENTS", str(tmp_path / "environments"))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "results"))
+    with pytest.raises(EpochmarkError, match="epochmark engines install plaidml-keras"):
+        epochmark.run("plaidml-keras", device="gpu")
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("name", epochmark.__all__)
