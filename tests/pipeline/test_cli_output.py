@@ -12,6 +12,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable
@@ -332,3 +333,26 @@ def test_a_disk_that_fills_during_the_run_loses_nothing(program: Program) -> Non
     record = decode_record(err.split("This is the record:\n")[1].encode())
     assert record.headline.validity == "partial"
     assert not list(program.results.glob("*.json"))
+
+
+def test_next_steps_work_as_typed_where_the_program_is_not_on_the_path(program: Program) -> None:
+    """As after ``make run``, which starts it in a virtual environment."""
+    script = program.folder / "bin" / "epochmark"
+    script.parent.mkdir()
+    script.write_text(f"#!{sys.executable}\nfrom epochmark.__main__ import main\nmain()\n")
+    script.chmod(0o755)
+
+    def said(command: str, path: str) -> str:
+        return subprocess.run(
+            [command, "results"],
+            cwd=program.folder,
+            env=program.variables({"PATH": path}),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    elsewhere = said("bin/epochmark", "/usr/bin:/bin")
+    assert "'bin/epochmark run' makes the first" in elsewhere
+    on_the_path = said(str(script), f"{script.parent}:/usr/bin:/bin")
+    assert "'epochmark run' makes the first" in on_the_path

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shlex
+import shutil
 import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from epochmark.errors import EpochmarkError
@@ -113,7 +117,25 @@ def printable(text: str) -> str:
 
 
 def _lines(lines: tuple[str, ...], stream: TextIO) -> str:
-    return "".join(_folded(printable(line), stream) + "\n" for line in lines)
+    return "".join(_folded(_as_typed(printable(line)), stream) + "\n" for line in lines)
+
+
+_COMMAND = re.compile(
+    r"(^\s*|['`(]|: )epochmark (?=(?:"
+    r"run|engines|results|limits|check|compare|explain|table|report|plot|data|machine)\b)"
+)
+
+
+def _as_typed(line: str) -> str:
+    """Commands in a line as they work here: by the path of this program, where that is not on the
+    PATH."""
+    typed = Path(sys.argv[0])
+    if typed.name != "epochmark":
+        return line
+    found = shutil.which("epochmark")
+    if found is not None and Path(found).resolve() == typed.resolve():
+        return line
+    return _COMMAND.sub(lambda before: f"{before[1]}{shlex.quote(str(typed))} ", line)
 
 
 def _folded(line: str, stream: TextIO) -> str:
