@@ -135,3 +135,11 @@ def test_csv_has_the_same_rows_as_json() -> None:
     assert [row["id"] for row in rows] == [
         row["id"] for row in json.loads(table("--format", "json"))
     ]
+
+
+def test_a_remark_stands_beside_the_machine_and_not_in_its_place() -> None:
+    rows = {row["id"][2:4]: row for row in json.loads(table("--format", "json"))}
+    assert (rows["04"]["machine"], rows["04"]["label"]) == ("Apple M1", HOSTILE)
+    assert rows["02"]["label"] == ""
+    assert f"Apple M1 ({HOSTILE})"[:20] in table()
+    assert ids("--filter", "chip=alert") == ["04"]

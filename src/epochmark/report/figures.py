@@ -136,8 +136,14 @@ def proof_text(record: Record) -> str:
 
 
 def machine_name(record: Record) -> str:
-    """What the user calls the machine or the run, else its model, else its processor."""
-    return record.label or record.machine.model or record.machine.cpu
+    """The machine's model, else its processor."""
+    return record.machine.model or record.machine.cpu
+
+
+def labelled_machine(record: Record) -> str:
+    """The machine, and the user's remark about the run where there is one."""
+    name = machine_name(record)
+    return f"{name} ({record.label})" if record.label else name
 
 
 def run_in_words(record: Record) -> str:

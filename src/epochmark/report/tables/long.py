@@ -26,8 +26,8 @@ from epochmark.report.tables.references import footnotes
 from epochmark.report.tables.sections import Section
 
 COLUMNS = (
-    "origin", "id", "machine", "device", "device_kind", "engine", "engine_family", "workload",
-    "variant", "precision", "tuning", "validity", "findings", "steady_epoch_s",
+    "origin", "id", "machine", "label", "device", "device_kind", "engine", "engine_family",
+    "workload", "variant", "precision", "tuning", "validity", "findings", "steady_epoch_s",
     "steady_epoch_low_s", "steady_epoch_high_s", "elapsed_s", "images_per_s", "gflop_per_s",
     "percent_of_peak", "test_accuracy",
     "measured", "notes", "source",
@@ -71,7 +71,7 @@ def _text_row(row: dict[str, Any]) -> tuple[str, ...]:
     seconds, interval = seconds_of(row)
     images, accuracy = row["images_per_s"], row["test_accuracy"]
     return (
-        row["machine"],
+        f"{row['machine']} ({row['label']})" if row["label"] else row["machine"],
         row["device"],
         row["engine"],
         row["tuning"],
@@ -113,6 +113,7 @@ def _of_record(record: Record) -> dict[str, Any]:
         "origin": "measured",
         "id": record.id,
         "machine": machine_name(record),
+        "label": record.label or "",
         "device": device_name(record),
         "device_kind": device_id(record).split(":")[0],
         "engine": record.engine.name,
@@ -143,6 +144,7 @@ def _of_reference(reference: Reference) -> dict[str, Any]:
         "origin": "published",
         "id": reference.id,
         "machine": reference.machine,
+        "label": "",
         "device": reference.device,
         "device_kind": reference.device_kind,
         "engine": reference.framework,

@@ -17,7 +17,7 @@ from epochmark.report.figures import (
     device_name,
     images_text,
     interval_text,
-    machine_name,
+    labelled_machine,
     seconds_text,
     shortened,
     validity_text,
@@ -187,7 +187,7 @@ def _steady(record: Record) -> float:
 def _measured_row(record: Record, rank: str, fastest_s: float | None) -> tuple[str, ...]:
     return (
         rank,
-        shortened(machine_name(record)),
+        shortened(labelled_machine(record)),
         shortened(device_name(record)),
         bare_seconds(record.headline.steady_epoch_s),
         interval_text(record),

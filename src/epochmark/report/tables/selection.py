@@ -8,7 +8,7 @@ from typing import Any, get_args
 from epochmark.analysis.comparing.references import Reference
 from epochmark.errors import EpochmarkError
 from epochmark.records.record import Record, Validity
-from epochmark.report.figures import device_id, device_name, machine_name
+from epochmark.report.figures import device_id, device_name, labelled_machine
 from epochmark.report.tables.long import COLUMNS
 
 VALIDITIES = (*get_args(Validity), "published")
@@ -65,7 +65,7 @@ def _names(one: Record | Reference) -> dict[str, list[str]]:
         }
     device = device_id(one)
     return {
-        "chip": [machine_name(one), device_name(one), one.machine.cpu],
+        "chip": [labelled_machine(one), device_name(one), one.machine.cpu],
         "engine": [one.engine.name, one.engine.family],
         "device": [device, device.split(":")[0]],
         "validity": [one.headline.validity],
