@@ -21,6 +21,7 @@ from epochmark.report.figures import (
     device_name,
     images_text,
     interval_text,
+    labelled_machine,
     machine_name,
     seconds_text,
     validity_text,
@@ -85,7 +86,8 @@ def test_cells_of_a_record() -> None:
 
 
 def test_machine_and_device_are_called_as_people_know_them() -> None:
-    assert machine_name(record(label="lab", machine__model="ACME 1")) == "lab"
+    assert machine_name(record(label="lab", machine__model="ACME 1")) == "ACME 1"
+    assert labelled_machine(record(label="lab", machine__model="ACME 1")) == "ACME 1 (lab)"
     assert machine_name(record(label=None, machine__model="ACME 1")) == "ACME 1"
     assert machine_name(record(label=None, machine__model=None)) == record().machine.cpu
     assert device_name(record()) == record().machine.cpu
@@ -164,14 +166,14 @@ def test_csv_reads_back_whatever_a_label_holds() -> None:
     read = list(csv.DictReader(io.StringIO(to_csv(rows))))
     assert tuple(read[0]) == COLUMNS
     assert len(read) == 1 + len(load_references())
-    assert read[0]["machine"] == label
+    assert read[0]["label"] == label
     assert float(read[0]["steady_epoch_s"]) == record().headline.steady_epoch_s
 
 
 @pytest.mark.parametrize("label", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1"])
 def test_no_cell_of_a_csv_is_a_formula(label: str) -> None:
     (row,) = csv.DictReader(io.StringIO(to_csv(long_rows([record(label=label)], []))))
-    assert row["machine"].startswith("'")
+    assert row["label"].startswith("'")
 
 
 def test_markdown_shows_hostile_text_as_text() -> None:

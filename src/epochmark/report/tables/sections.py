@@ -35,6 +35,8 @@ MEASURED_HEADER = (
     "rank", "machine", "device", "s/epoch", "interval", "elapsed", "images/s", "accuracy",
     "ratio", "validity", "id",
 )  # fmt: skip
+COARSE_RATIO = 0.02
+"""A ratio that may be so much higher, relative to itself, has no two decimals."""
 FURTHER_HEADER = ("machine", "device", "framework", "s/epoch", "notes")
 
 
@@ -159,20 +161,27 @@ def _is_comparable(reference: Reference, key: ComparabilityKey) -> bool:
 def _ranked_row(one: Record | Reference, rank: str, fastest_s: float | None) -> tuple[str, ...]:
     if isinstance(one, Record):
         return _measured_row(one, rank, fastest_s)
-    seconds = one.seconds_per_epoch
     return (
         rank,
         one.machine,
         one.device,
-        bare_seconds(seconds),
-        f"{bare_seconds(one.low_s)} to {bare_seconds(one.high_s)}",
+        f"{one.seconds_per_epoch:g}",
+        f"{one.low_s:g} to {one.high_s:g}",
         NONE,
         NONE,
         NONE,
-        NONE if fastest_s is None else f"{seconds / fastest_s:.2f}",
+        NONE if fastest_s is None else _ratio_text(one, fastest_s),
         f"published, {one.confidence}",
         NONE,
     )
+
+
+def _ratio_text(reference: Reference, fastest_s: float) -> str:
+    """A published figure over the fastest; a range where it was printed with few digits."""
+    low, high = reference.low_s / fastest_s, reference.high_s / fastest_s
+    if high - low <= COARSE_RATIO * low:
+        return f"{reference.seconds_per_epoch / fastest_s:.2f}"
+    return f"{low:.2g} to {high:.2g}"
 
 
 def _is_ranked(record: Record) -> bool:
