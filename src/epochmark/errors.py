@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from typing import Iterable
+
 
 class EpochmarkError(Exception):
     """Something the user should know, in words for the user.
@@ -13,3 +16,15 @@ class EpochmarkError(Exception):
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def unknown(kind: str, word: str, known: Iterable[str]) -> EpochmarkError:
+    """That there is no such ``kind`` of thing, with those there are and the one most like it; exit
+    code 2."""
+    names = list(known)
+    parts = [name for name in names if name in word or (len(word) > 2 and word in name)]
+    close = difflib.get_close_matches(word.lower(), names, n=1) or parts[:1]
+    meant = f" (did you mean {close[0]}?)" if close else ""
+    return EpochmarkError(
+        f"there is no {kind} {word!r}{meant}; there are: {', '.join(names)}", exit_code=2
+    )

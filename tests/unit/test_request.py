@@ -40,3 +40,24 @@ def test_the_cpus_a_run_will_keep_busy() -> None:
     assert RunRequest(engine="fake", threads=1).run_cpus == 1
     assert RunRequest(engine="fake").run_cpus == usable_cores()
     assert RunRequest(engine="fake", device="gpu:1").run_cpus == 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "meant"),
+    [
+        ("tensorflow", "keras-tensorflow"),
+        ("pytorch", "torch"),
+        ("Jax", "jax"),
+        ("plaid", "plaidml-keras"),
+    ],
+)
+def test_what_was_probably_meant_is_named(engine: str, meant: str) -> None:
+    with pytest.raises(EpochmarkError, match=rf"did you mean {meant}\?") as raised:
+        RunRequest(engine=engine).check()
+    assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps", "ROCm"])
+def test_a_vendors_word_for_a_gpu_is_understood(device: str) -> None:
+    with pytest.raises(EpochmarkError, match=r"is not a device \(did you mean gpu\?\)"):
+        RunRequest(engine="torch", device=device).check()

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from epochmark.engines import EngineInfo, Settings, all_infos, engine_names, get_engine
-from epochmark.errors import EpochmarkError
+from epochmark.errors import EpochmarkError, unknown
 from epochmark.judge.consistency import PLACE
 from epochmark.records.record import MAX_EPOCHS
 from epochmark.system import usable_cores
 from epochmark.workloads import MNIST_CNN, Workload
 
 DEFAULT_SEED = 1
+
+GPU_NAMES = ("cuda", "rocm", "hip", "mps", "metal", "xpu", "opencl", "nvidia", "amd")
+"""What frameworks and vendors call a GPU."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,12 @@ class RunRequest:
     def check(self) -> None:
         """Raise ``EpochmarkError`` (exit code 2) for what cannot be run, naming what can."""
         if self.engine not in engine_names():
-            _refuse(f"there is no engine {self.engine!r}; there are: {', '.join(public_engines())}")
+            raise unknown("engine", self.engine, public_engines())
         kind = self.device.partition(":")[0]
         if not PLACE.fullmatch(self.device):
+            meant = " (did you mean gpu?)" if kind.lower() in GPU_NAMES else ""
             _refuse(
-                f"{self.device!r} is not a device; devices are cpu, gpu, tpu, "
+                f"{self.device!r} is not a device{meant}; devices are cpu, gpu, tpu, "
                 "and gpu:1 for the second of several"
             )
         self._check_offered(kind)

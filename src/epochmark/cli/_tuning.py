@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from epochmark.cli._console import remark, say
-from epochmark.errors import EpochmarkError
+from epochmark.errors import EpochmarkError, unknown
 
 if TYPE_CHECKING:
     from epochmark.bench.plan import LeftOut, Plan, PlannedRun
@@ -18,9 +18,7 @@ TUNINGS = ("stock", "tuned", "both")
 def check_tuning(tuning: str, retune: bool) -> None:
     """Raise ``EpochmarkError`` (exit code 2) for what is no tuning."""
     if tuning not in TUNINGS:
-        raise EpochmarkError(
-            f"{tuning!r} is no tuning; there are: {', '.join(TUNINGS)}", exit_code=2
-        )
+        raise unknown("tuning", tuning, TUNINGS)
     if retune and tuning == "stock":
         raise EpochmarkError("--retune goes with --tuning tuned or both", exit_code=2)
 

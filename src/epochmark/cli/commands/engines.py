@@ -194,17 +194,19 @@ def _infos(names: list[str], all_engines: bool) -> list[EngineInfo]:
     from epochmark.bench.request import public_engines
     from epochmark.engines import engine_names, get_engine
     from epochmark.environments.requirements import Platform, fitting_rows
-    from epochmark.errors import EpochmarkError
+    from epochmark.errors import EpochmarkError, unknown
 
     known = [get_engine(name).info for name in public_engines()]
     if all_engines:
         machine = Platform.here()
         return [info for info in known if fitting_rows(info, machine)]
-    unknown = [name for name in names if name not in engine_names()]
-    if unknown or not names:
-        installable = ", ".join(info.name for info in known if info.requirements)
-        said = f"there is no engine {unknown[0]!r}" if unknown else "name an engine, or give --all"
-        raise EpochmarkError(f"{said}; there are: {installable}", exit_code=2)
+    installable = [info.name for info in known if info.requirements]
+    if not names:
+        there = ", ".join(installable)
+        raise EpochmarkError(f"name an engine, or give --all; there are: {there}", exit_code=2)
+    for name in names:
+        if name not in engine_names():
+            raise unknown("engine", name, installable)
     return [get_engine(name).info for name in names]
 
 

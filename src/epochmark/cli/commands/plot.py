@@ -39,7 +39,7 @@ def plot(
     from epochmark.cli._console import say
     from epochmark.cli._records import chosen_records
     from epochmark.cli._tables import print_rows
-    from epochmark.errors import EpochmarkError
+    from epochmark.errors import EpochmarkError, unknown
     from epochmark.report.charts import all_charts
     from epochmark.report.drawing import theme as themes
     from epochmark.report.render import require_drawing, to_png, to_svg
@@ -49,8 +49,9 @@ def plot(
         print_rows(("name", "chart"), [(chart.name, chart.title) for chart in charts.values()])
         return
     if name not in charts:
-        missing = "name a chart" if name is None else f"there is no chart {name!r}"
-        raise EpochmarkError(f"{missing}; there are: {', '.join(charts)}", exit_code=2)
+        if name is not None:
+            raise unknown("chart", name, charts)
+        raise EpochmarkError(f"name a chart; there are: {', '.join(charts)}", exit_code=2)
     if output is None or output.suffix not in (".svg", ".png"):
         raise EpochmarkError("say where to: -o FILE.svg or -o FILE.png", exit_code=2)
     require_drawing()

@@ -34,8 +34,14 @@ def report(
     from epochmark.api import write_report
     from epochmark.cli._console import say
     from epochmark.cli._records import chosen_records
+    from epochmark.errors import EpochmarkError
     from epochmark.judge.results import ResultFiles
 
+    if output is not None and output.suffix.lower() not in (".html", ".htm"):
+        raise EpochmarkError(
+            f"a report is an HTML page: -o {output.with_suffix('.html')}, not {output.name}",
+            exit_code=2,
+        )
     records = chosen_records(ids, bundles)
     file = output or ResultFiles.of_user().folder / "report.html"
     if output is None:

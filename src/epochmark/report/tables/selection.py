@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 from epochmark.analysis.comparing.references import Reference
-from epochmark.errors import EpochmarkError
+from epochmark.errors import EpochmarkError, unknown
 from epochmark.records.record import Record, Validity
 from epochmark.report.figures import device_id, device_name, labelled_machine
 from epochmark.report.tables.long import COLUMNS
@@ -43,9 +43,7 @@ def _test(text: str) -> Test:
         )
     wanted = value.lower()
     if field == "validity" and wanted not in VALIDITIES:
-        raise EpochmarkError(
-            f"there is no validity {value!r}; there are: {', '.join(VALIDITIES)}", exit_code=2
-        )
+        raise unknown("validity", value, VALIDITIES)
 
     def meets(one: Record | Reference) -> bool:
         names = [name.lower() for name in _names(one)[field]]
@@ -79,9 +77,7 @@ def in_order(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, Any]
     """
     name = column.removeprefix("-")
     if name not in COLUMNS:
-        raise EpochmarkError(
-            f"there is no column {name!r}; there are: {', '.join(COLUMNS)}", exit_code=2
-        )
+        raise unknown("column", name, COLUMNS)
     present = [row for row in rows if row[name] not in (None, "")]
     missing = [row for row in rows if row[name] in (None, "")]
     present.sort(key=lambda row: row[name], reverse=column.startswith("-"))
