@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from epochmark.bench.plan import plan_named
+from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.records.record import Record
 from epochmark.worker.train import FEW_TEST_IMAGES
 from epochmark.workloads import MNIST_CNN, parity
-from tests.engines.conftest import ENGINES, Run, answer_of
+from tests.engines.conftest import ENGINES, Run, answer_of, interpreter_of
 
 REPLAY = Path(__file__).with_name("replay_driver.py")
 
@@ -116,6 +118,15 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(
         run_engine(engine, device=f"{kind}:77", max_steps=1)
     assert raised.value.exit_code == 2
     assert "\n" not in str(raised.value)
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_anybody_waits() -> None:
+    """The managed environment holds the build for the CPU: the other ones are named."""
+    interpreter_of("torch")
+    with pytest.raises(EpochmarkError, match="torch finds no device 'gpu' here") as raised:
+        plan_named(["torch"], RunRequest(engine="torch", device="gpu"), None)
+    assert raised.value.exit_code == 2
+    assert "epochmark engines install torch --accelerator cuda|rocm" in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -61,3 +61,8 @@ def test_what_was_probably_meant_is_named(engine: str, meant: str) -> None:
 def test_a_vendors_word_for_a_gpu_is_understood(device: str) -> None:
     with pytest.raises(EpochmarkError, match=r"is not a device \(did you mean gpu\?\)"):
         RunRequest(engine="torch", device=device).check()
+
+
+def test_who_has_the_device_is_named_where_an_engine_has_not() -> None:
+    with pytest.raises(EpochmarkError, match=r"native runs on: cpu; not on gpu; on gpu: .*torch"):
+        RunRequest(engine="native", device="gpu").check()

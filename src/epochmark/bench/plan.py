@@ -12,7 +12,8 @@ from epochmark.bench.interpreters.interpreter import (
 )
 from epochmark.bench.interpreters.probe import probe
 from epochmark.bench.request import RunRequest, public_engines
-from epochmark.engines import engine_names, get_engine
+from epochmark.engines import EngineInfo, engine_names, get_engine
+from epochmark.environments.requirements import Platform, rows_of_system
 from epochmark.errors import EpochmarkError
 
 ALL = "all"
@@ -103,12 +104,39 @@ def _checked(request: RunRequest) -> RunRequest:
 
 
 def _on_devices(request: RunRequest, interpreter: Interpreter) -> list[PlannedRun]:
-    """The request; with the device ``all``, once for each device the engine sees there."""
-    if request.device != ALL:
+    """The request; with the device ``all``, once for each device the engine sees there.
+
+    Raises ``EpochmarkError`` for a device other than the CPU that the engine does not see, before
+    anybody waits for anything.
+    """
+    if request.device == "cpu" or not request.is_real:
         return [PlannedRun(request, interpreter)]
-    status = probe(get_engine(request.engine).info, interpreter)
+    info = get_engine(request.engine).info
+    status = probe(info, interpreter)
     if status.state != "ready":
         raise EpochmarkError(f"{request.engine}: {status.problem}\n{status.remedy}")
-    return [
-        PlannedRun(replace(request, device=device), interpreter) for device in status.device_ids
-    ]
+    if request.device == ALL:
+        return [
+            PlannedRun(replace(request, device=device), interpreter) for device in status.device_ids
+        ]
+    if not any(request.device in (one, one.partition(":")[0]) for one in status.device_ids):
+        raise EpochmarkError(
+            f"{request.engine} finds no device {request.device!r} here; it finds: "
+            f"{', '.join(status.device_ids)}{_other_builds(info, interpreter)}",
+            exit_code=2,
+        )
+    return [PlannedRun(request, interpreter)]
+
+
+def _other_builds(info: EngineInfo, interpreter: Interpreter) -> str:
+    """How to install a build for a GPU, where the environment holds the one for the CPU."""
+    if interpreter.managed is None or interpreter.managed.manifest.accelerators != ("cpu",):
+        return ""
+    rows = rows_of_system(info, Platform.here())
+    others = [name for row in rows for name in row.accelerators if name != "cpu"]
+    if not others:
+        return ""
+    return (
+        f".\nIts environment holds the build for the CPU. For a GPU or TPU, one of: "
+        f"epochmark engines install {info.name} --accelerator {'|'.join(others)}"
+    )

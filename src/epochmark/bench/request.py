@@ -137,7 +137,13 @@ class RunRequest:
         """Refuse what the engine says of itself that it does not offer."""
         info = get_engine(self.engine).info
         if kind not in info.device_kinds:
-            _refuse(f"{self.engine} runs on: {', '.join(info.device_kinds)}; not on {kind}")
+            others = [
+                one.name for one in all_infos() if kind in one.device_kinds and not one.hidden
+            ]
+            instead = f"; on {kind}: {', '.join(others)}" if others else ""
+            _refuse(
+                f"{self.engine} runs on: {', '.join(info.device_kinds)}; not on {kind}{instead}"
+            )
         if self.precision not in info.precisions:
             _refuse(
                 f"{self.engine} has no precision {self.precision!r}, only: "
