@@ -137,12 +137,11 @@ class RunRequest:
         """Refuse what the engine says of itself that it does not offer."""
         info = get_engine(self.engine).info
         if kind not in info.device_kinds:
-            others = [
-                one.name for one in all_infos() if kind in one.device_kinds and not one.hidden
-            ]
-            instead = f"; on {kind}: {', '.join(others)}" if others else ""
+            infos = (one for one in all_infos() if not one.hidden)
+            there = [one.name for one in infos if kind in one.device_kinds]
             _refuse(
-                f"{self.engine} runs on: {', '.join(info.device_kinds)}; not on {kind}{instead}"
+                f"{self.engine} runs on: {', '.join(info.device_kinds)}; not on {kind}"
+                + (f"; on {kind}: {', '.join(there)}" if there else "")
             )
         if self.precision not in info.precisions:
             _refuse(
