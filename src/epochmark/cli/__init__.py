@@ -27,7 +27,6 @@ app = typer.Typer(
     help="How fast does this machine train a neural network, and can the number be believed?\n\n"
     "Start with: epochmark run",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

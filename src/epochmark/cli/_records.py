@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from epochmark.cli._completion import complete_id
+
 if TYPE_CHECKING:
     from epochmark.records.machine.machine_limits import Limits
     from epochmark.records.record import Machine, Record
 
 IdsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="ID", help="Only these records. Default: all.", show_default=False),
+    typer.Argument(
+        metavar="ID",
+        help="Only these records. Default: all.",
+        show_default=False,
+        autocompletion=complete_id,
+    ),
 ]
 WithOption = Annotated[
     list[Path] | None,

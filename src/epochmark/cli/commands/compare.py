@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from epochmark.cli._completion import complete_run
 from epochmark.cli._guard import described
 from epochmark.cli._records import WithOption
 
@@ -19,7 +20,8 @@ SideArgument = Annotated[
     str,
     typer.Argument(
         help="An engine (its newest valid run here), a record's id or file, or the id of a "
-        "published machine."
+        "published machine.",
+        autocompletion=complete_run,
     ),
 ]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from epochmark.cli._completion import complete_engine
 from epochmark.cli._guard import described, guarded
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def list_engines(json: JsonOption = False) -> None:
 )
 def install(
     engines: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Engines to install.")
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Engines to install.", autocompletion=complete_engine),
     ] = None,
     all_engines: Annotated[
         bool, typer.Option("--all", help="Install every engine that there are packages for.")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from epochmark.cli._completion import complete_run
 from epochmark.cli._guard import described
 
 
@@ -24,6 +25,7 @@ def explain(
             help="A record's id or file, or an engine (its newest run here). "
             "Default: the newest run.",
             show_default=False,
+            autocompletion=complete_run,
         ),
     ] = None,
     json: Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from epochmark.cli._completion import complete_engine
 from epochmark.cli._console import print_json, remark
 from epochmark.cli._guard import EXIT_FAILED, complain, described
 
@@ -35,6 +36,7 @@ def limits(
             help="Only these engines; native: with the processor. Default: the processor and every "
             "engine that is ready.",
             show_default=False,
+            autocompletion=complete_engine,
         ),
     ] = None,
     device: Annotated[

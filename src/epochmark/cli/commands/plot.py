@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from epochmark.cli._completion import complete_chart
 from epochmark.cli._guard import described
 from epochmark.cli._records import IdsArgument, WithOption
 
@@ -18,7 +19,12 @@ WIDTH = 720
 def plot(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="Which chart; --list shows all.", show_default=False),
+        typer.Argument(
+            metavar="NAME",
+            help="Which chart; --list shows all.",
+            show_default=False,
+            autocompletion=complete_chart,
+        ),
     ] = None,
     ids: IdsArgument = None,
     output: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from epochmark.cli._completion import complete_id
 from epochmark.cli._guard import EXIT_FAILED, described, guarded
 from epochmark.cli._records import IdsArgument
 
@@ -21,7 +22,12 @@ app = typer.Typer(
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 IdArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="The record's id, or the beginning of it.")
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The record's id, or the beginning of it.",
+        autocompletion=complete_id,
+    ),
 ]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from epochmark.cli._answers import print_answer, print_table
+from epochmark.cli._completion import complete_engine
 from epochmark.cli._console import print_json, remark
 from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain, described
 from epochmark.cli._sweep import print_sweep
@@ -37,7 +38,9 @@ def run(
     engines: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="ENGINE", help="Engines to run, one after the other. Default: native."
+            metavar="ENGINE",
+            help="Engines to run, one after the other. Default: native.",
+            autocompletion=complete_engine,
         ),
     ] = None,
     all_engines: Annotated[

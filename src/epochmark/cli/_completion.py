@@ -1,0 +1,37 @@
+"""What a shell completes: engines, charts and ids of records, without importing a framework."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+
+
+def complete_engine(incomplete: str) -> list[str]:
+    """Names of engines."""
+    from epochmark.bench.request import public_engines
+
+    return [name for name in public_engines() if name.startswith(incomplete)]
+
+
+def complete_chart(incomplete: str) -> list[str]:
+    """Names of charts."""
+    from epochmark.report.charts import all_charts
+
+    return [chart.name for chart in all_charts() if chart.name.startswith(incomplete)]
+
+
+def complete_id(incomplete: str) -> list[str]:
+    """Short ids of the user's records, from the names of their files."""
+    from epochmark.errors import EpochmarkError
+    from epochmark.judge.results import ResultFiles
+
+    with contextlib.suppress(EpochmarkError):
+        names = sorted(file.name for file in ResultFiles.of_user().folder.glob("*.json"))
+        found = (re.search(r"-([0-9a-f]{8})\.json$", name) for name in names)
+        return [match[1] for match in found if match and match[1].startswith(incomplete)]
+    return []
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """What names a run: an engine, or a record's id."""
+    return [*complete_engine(incomplete), *complete_id(incomplete)]
