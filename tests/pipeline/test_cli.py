@@ -204,13 +204,13 @@ def test_the_table_in_every_format(filled: Program) -> None:
     assert "2.00" in second
 
     markdown = filled.run("table", "--format", "markdown").stdout
-    assert r"| box \| 2 |" in markdown
+    assert r"(box \| 2) |" in markdown
     assert "### Published elsewhere, not ranked" in markdown
 
     rows = list(csv.DictReader(io.StringIO(filled.run("table", "--format", "csv").stdout)))
     measured = {row["id"]: row for row in rows if row["origin"] == "measured"}
     assert set(measured) == {record["id"] for record in filled.records()}
-    assert measured["5" * 12]["machine"] == "box | 2"
+    assert measured["5" * 12]["label"] == "box | 2"
     assert {row["origin"] for row in rows} == {"measured", "published"}
 
     documents = json.loads(filled.run("table", "--format", "json").stdout)

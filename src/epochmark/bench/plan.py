@@ -109,7 +109,7 @@ def _on_devices(request: RunRequest, interpreter: Interpreter) -> list[PlannedRu
     Raises ``EpochmarkError`` for a device other than the CPU that the engine does not see, before
     anybody waits for anything.
     """
-    if request.device == "cpu" or not request.is_real:
+    if request.device == "cpu" or not (request.is_real or request.device == ALL):
         return [PlannedRun(request, interpreter)]
     info = get_engine(request.engine).info
     status = probe(info, interpreter)

@@ -39,8 +39,7 @@ def report(
 
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
         raise EpochmarkError(
-            f"a report is an HTML page: -o {output.with_suffix('.html')}, not {output.name}",
-            exit_code=2,
+            f"a report is an HTML page: name a file that ends in .html, not {output}", exit_code=2
         )
     records = chosen_records(ids, bundles)
     file = output or ResultFiles.of_user().folder / "report.html"
