@@ -93,7 +93,7 @@ def test_an_engine_that_cannot_train_is_not_searched(geared: Program) -> None:
     ("arguments", "message"),
     [
         (("native", "--tuning", "tuned"), "native has no tuned mode on cpu"),
-        (("fake", "--tuning", "fast"), "'fast' is no tuning; there are: stock, tuned, both"),
+        (("fake", "--tuning", "fast"), "there is no tuning 'fast'; there are: stock, tuned, both"),
         (("fake", "--retune"), "--retune goes with --tuning tuned or both"),
         (("fake", "--tuning", "both", "--precision", "bfloat16"), "tuned is float32"),
         (("fake", "--tuning", "tuned", "--threads", "1"), "leave --threads out"),
