@@ -9,7 +9,7 @@ import pytest
 
 from epochmark import native
 from epochmark.errors import EpochmarkError
-from epochmark.native import library
+from epochmark.native import binding
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads.initial_weights import draw_weights
 
@@ -79,8 +79,8 @@ def test_weights_of_the_wrong_kind() -> None:
 def test_a_missing_library_says_where_and_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(library, "library_path", lambda: tmp_path / "libepochmark_native.so")
-    library.load_library.cache_clear()
+    monkeypatch.setattr(binding, "library_path", lambda: tmp_path / "libepochmark_native.so")
+    binding.load_library.cache_clear()
     try:
         with pytest.raises(EpochmarkError, match=r"libepochmark_native.so does not exist.*g\+\+"):
             native.instruction_sets()
@@ -88,4 +88,4 @@ def test_a_missing_library_says_where_and_what_to_do(
         with pytest.raises(EpochmarkError, match="cannot be loaded"):
             native.instruction_sets()
     finally:
-        library.load_library.cache_clear()
+        binding.load_library.cache_clear()

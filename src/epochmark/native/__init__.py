@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from epochmark.native.library import (
+from epochmark.native.binding import (
     MAX_THREADS,
     Order,
     build,

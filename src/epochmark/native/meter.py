@@ -13,7 +13,7 @@ from typing import Any, List, Optional
 import numpy as np
 
 from epochmark.errors import EpochmarkError
-from epochmark.native.library import MAX_THREADS, load_library
+from epochmark.native.binding import MAX_THREADS, load_library
 from epochmark.native.network import Floats, check_range
 
 __all__ = ["Meter", "bfloat16_instruction_sets", "product_size"]

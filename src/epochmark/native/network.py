@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.errors import EpochmarkError
-from epochmark.native.library import MAX_THREADS, Order, load_library, usable_cores
+from epochmark.native.binding import MAX_THREADS, Order, load_library, usable_cores
 from epochmark.workloads.shapes import parameter_shapes
 from epochmark.workloads.spec import Adam, Workload
 
