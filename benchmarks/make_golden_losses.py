@@ -2,7 +2,7 @@
 
     python benchmarks/make_golden_losses.py FOLDER_WITH_THE_FOUR_MNIST_FILES [--version N]
 
-Writes one version of the replay into ``src/epochmark/workloads/mnist_cnn_golden_losses.json`` and
+Writes one version of the replay into ``src/epochmark/workloads/mnist_cnn/golden_losses.json`` and
 leaves the others as they are: records made with them are judged by them. Needed only when the
 workload changes or there is a new version of the replay; takes about half a minute.
 """

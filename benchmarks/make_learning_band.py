@@ -6,7 +6,7 @@
 ``run`` trains the native engine for the workload's full epochs, once per seed, and appends one JSON
 line per finished run; seeds already in the file are skipped, so it may be interrupted and repeated,
 or run twice at a time into two files. ``write`` turns at least 20 runs into
-``src/epochmark/workloads/mnist_cnn_learning_band.json``.
+``src/epochmark/workloads/mnist_cnn/learning_band.json``.
 
 A line: ``{"seed": 1, "epoch_losses": [ten, mean, training, losses, ...], "test_accuracy": 0.9885,
 "test_loss": 0.043, "threads": 1, "kernel_version": 1}``. Losses in nats, as the run reports them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from epochmark.workloads.mnist_cnn import MNIST_CNN
+from epochmark.workloads.mnist_cnn import WORKLOAD as MNIST_CNN
 from epochmark.workloads.spec import Workload
 
 WORKLOADS: dict[str, Workload] = {MNIST_CNN.name: MNIST_CNN}

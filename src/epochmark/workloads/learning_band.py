@@ -18,7 +18,7 @@ from typing import Any, Optional
 CONTENT = 0.99
 CONFIDENCE = 0.95
 
-BAND_PATH = Path(__file__).with_name("mnist_cnn_learning_band.json")
+BAND_PATH = Path(__file__).parent / "mnist_cnn" / "learning_band.json"
 
 
 @dataclass(frozen=True)

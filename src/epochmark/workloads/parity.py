@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.workloads.initial_weights import draw_weights
-from epochmark.workloads.mnist_cnn import MNIST_CNN
+from epochmark.workloads.mnist_cnn import WORKLOAD as MNIST_CNN
 from epochmark.workloads.spec import Workload
 
 REPLAY_STEPS = 10
@@ -132,7 +132,7 @@ def golden_losses(
 
 def golden_path(workload: Workload) -> Path:
     """Where the golden losses of a workload are stored, whether they exist or not."""
-    return Path(__file__).with_name(f"{workload.name.replace('-', '_')}_golden_losses.json")
+    return Path(__file__).parent / workload.name.replace('-', '_') / "golden_losses.json"
 
 
 def sum_of_arrays(arrays: Iterable[npt.NDArray[Any]]) -> str:
