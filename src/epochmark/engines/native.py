@@ -43,6 +43,7 @@ class NativeEngine(Engine):
         title="Native kernels",
         summary="embedded C++ kernels, nothing to install",
         family="native",
+        workloads=("mnist-cnn",),
         adam_form="epsilon_hat",
         devices=(
             Support("cpu", "the package's own kernels ([native.md](native.md))", "x86-64 Linux"),

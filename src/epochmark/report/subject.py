@@ -43,7 +43,7 @@ class Subject:
         """Of this machine, the best believable run of each way to train: the newest valid one of
         each engine, device, tuning and precision, else the newest disturbed one.
 
-        Only runs with the variant of the focus, unless ``variants`` asks for all.
+        Only runs of the focus's workload, and with its variant unless ``variants`` asks for all.
         """
         kept: dict[tuple[str, ...], Record] = {}
         for record in self.own:
@@ -51,7 +51,10 @@ class Subject:
                 continue
             key = key_of(record)
             assert self.focus is not None, "there are own records"
-            if not variants and key.variant != key_of(self.focus).variant:
+            ours = key_of(self.focus)
+            if key.workload != ours.workload:
+                continue
+            if not variants and key.variant != ours.variant:
                 continue
             way = (record.engine.name, device_id(record), *key.variant, key.tuning, key.precision)
             before = kept.get(way)

@@ -159,6 +159,14 @@ Optimizer = Union[Adam, SGD]
 
 
 @dataclass(frozen=True)
+class Target:
+    """What was learned well enough: a running mean of the training loss (nats) of at most ``loss``.
+    ``time_to_target_s`` is when it came there first."""
+
+    loss: float
+
+
+@dataclass(frozen=True)
 class Proof:
     """How much of a run our float64 code computes again: enough to see a defect, in seconds.
 
@@ -174,7 +182,8 @@ class Proof:
 
 @dataclass(frozen=True)
 class Workload:
-    """One training task, exactly; ``version`` changes whenever any other field but ``summary`` does.
+    """One training task, exactly; ``version`` changes whenever another field does, but for
+    ``summary``.
 
     The last layer gives the scores of which ``loss`` takes the softmax. An epoch has
     ``train_samples``. ``passes``: ``reshuffled``, each epoch has all of the training set in an
@@ -198,6 +207,7 @@ class Workload:
     proof: Proof
     passes: Literal["reshuffled", "once"] = "reshuffled"
     initial: Literal["glorot", "gpt-2"] = "glorot"
+    target: Optional[Target] = None
     precision: str = "float32"
 
     def steps_per_epoch(self, batch_size: Optional[int] = None) -> int:
@@ -219,6 +229,11 @@ class Workload:
         """Right answers of a sample: one for an image, one at each position of a sequence. Losses
         and accuracies are means over these."""
         return 1 if isinstance(self.input, Images) else self.input.context
+
+    @property
+    def samples(self) -> str:
+        """What a sample is called: ``images`` or ``sequences``."""
+        return "images" if isinstance(self.input, Images) else "sequences"
 
     @property
     def unit(self) -> str:

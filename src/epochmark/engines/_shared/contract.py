@@ -13,6 +13,7 @@ from epochmark.engines._shared.requirements import Requirements
 from epochmark.engines._shared.versions import versions_of
 from epochmark.workloads import Workload
 from epochmark.workloads.continuation import Float64, Judge
+from epochmark.workloads.spec import words_of
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 """Trainable arrays by ``<layer>.kernel`` and ``<layer>.bias``, shaped as in ``workloads.spec``."""
@@ -23,6 +24,9 @@ Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
 Batch = tuple[Pixels, Labels]
 Indices = npt.NDArray[np.int64]
+
+IMAGE_WORDS = ("Images", "Conv2D", "MaxPool2D", "Flatten", "Dense", "relu", "softmax", "Adam")
+"""Of ``workloads.spec.words_of``."""
 
 
 class UnavailableError(Exception):
@@ -97,6 +101,8 @@ class EngineInfo:
     ``precisions`` are those that can be asked for, ``sets_threads`` says whether
     ``Settings.threads`` can; all else is refused before a worker is started. ``tunables`` are what
     tuned mode may change, the most promising first; without any the engine has no tuned mode.
+    ``words`` are those of workloads (``workloads.spec.words_of``) that it knows, ``workloads`` the
+    names of those it can train where that is less than its words allow (None: all of them).
     ``variables`` are those of the environment that this framework brings (``_shared.variables`` has
     those that several share). ``memory_errors`` are words, in lower case, by which this framework
     says that memory ran out (``judge.validity`` has those of all). ``cuda_packages`` are beginnings
@@ -115,6 +121,8 @@ class EngineInfo:
     requirements: tuple[Requirements, ...] = ()
     precisions: tuple[str, ...] = ("stock", "float32")
     tunables: tuple[Tunable, ...] = ()
+    words: tuple[str, ...] = IMAGE_WORDS
+    workloads: Optional[tuple[str, ...]] = None
     sets_threads: bool = True
     variables: Variables = Variables()
     memory_errors: tuple[str, ...] = ()
@@ -126,8 +134,14 @@ class EngineInfo:
         """Kinds of devices that it trains on, the one that every machine has first."""
         return tuple(support.kind for support in self.devices if support.offered)
 
-    def tunables_on(self, device: str) -> tuple[Tunable, ...]:
-        """What tuned mode may change on a device (``gpu:1``)."""
+    def offers(self, workload: Workload) -> bool:
+        """Whether it can train this: it knows all words, and where it was made for certain
+        workloads only, this is one of them."""
+        named = self.workloads is None or workload.name in self.workloads
+        return named and words_of(workload) <= set(self.words)
+
+    def tunables_on(self, device: str, workload: Optional[Workload] = None) -> tuple[Tunable, ...]:
+        """What tuned mode may change on a device (``gpu:1``), for this workload or for any."""
         kind = device.split(":", maxsplit=1)[0]
         return tuple(t for t in self.tunables if not t.device_kinds or kind in t.device_kinds)
 

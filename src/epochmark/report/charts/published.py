@@ -37,10 +37,10 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
 def _own(subject: Subject, key: ComparabilityKey, theme: Theme) -> list[Bar]:
     """The run in focus, above the others, where the amount of work was the same."""
     focus = subject.focus
-    if focus is None or focus.headline.validity != "valid" or key_of(focus).variant != key.variant:
+    if focus is None or focus.headline.validity != "valid":
         return []
     steady, ours = focus.headline.steady_epoch_s, key_of(focus)
-    if steady is None:
+    if steady is None or (ours.workload, ours.variant) != (key.workload, key.variant):
         return []
     return [
         Bar(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from epochmark.analysis.machine.arithmetic import ceiling_of, direct_gflop_per_s
+from epochmark.analysis.timing.headline import workload_of
 from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import Record, RunLimits
 from epochmark.report.drawing.bars import log_ticks
@@ -19,7 +20,6 @@ from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
 from epochmark.report.drawing.theme import Theme
 from epochmark.report.figures import device_id, percent, rate, shortened
 from epochmark.report.subject import Subject
-from epochmark.workloads import WORKLOADS
 from epochmark.workloads.memory_traffic import arithmetic_intensity
 
 MOST_POINTS = 12
@@ -137,7 +137,7 @@ def _point(record: Record, reached: float) -> _Point:
         name += f" {record.precision.observed}"
     return _Point(
         name=f"{name}: {rate(reached)}{share}{'' if is_valid else ', disturbed'}",
-        intensity=arithmetic_intensity(WORKLOADS[run.name], run.batch_size),
+        intensity=arithmetic_intensity(workload_of(run), run.batch_size),
         gflop_per_s=reached,
         is_valid=is_valid,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from epochmark.analysis.comparing.batch_sizes import BatchSweep, batch_sweeps
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
+from epochmark.analysis.timing.headline import workload_of
 from epochmark.records.record import Record
 from epochmark.report.figures import (
     NONE,
@@ -29,7 +30,6 @@ from epochmark.report.tables.batch_sweep import (
     sweep_rows,
 )
 from epochmark.report.tables.references import further_rows, post_table
-from epochmark.workloads import WORKLOADS
 
 MEASURED_HEADER = (
     "rank", "machine", "device", "s/epoch", "interval", "elapsed", "images/s", "accuracy",
@@ -93,15 +93,18 @@ def _alone_in(sweeps: Sequence[BatchSweep], records: Sequence[Record]) -> set[st
         point.record.id
         for sweep in sweeps
         for point in sweep.points
-        if point.batch_size != WORKLOADS[point.record.workload.name].batch_size
+        if point.batch_size != workload_of(point.record.workload).batch_size
         and keys[key_of(point.record)] == 1
     }
 
 
 def beside_references(record: Record, references: Sequence[Reference]) -> list[Section]:
     """After a run: its rank among the references of its own key, if there are any; else the
-    original post's machines, unranked."""
+    original post's machines, unranked. Of a workload that nobody has published, nothing."""
     key = key_of(record)
+    references = [one for one in references if one.key.workload == key.workload]
+    if not references:
+        return []
     if any(_is_comparable(reference, key) for reference in references):
         return [_measured_section(key, [record], references)]
     return [published_section(references)]

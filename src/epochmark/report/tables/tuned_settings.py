@@ -60,20 +60,21 @@ def _shortened(reason: str) -> str:
 
 
 def gain_lines(records: Sequence[Record]) -> list[str]:
-    """For each engine and device that ran stock and tuned: how many times as fast tuned is, by the
-    medians of the valid runs. A statement about settings, not a rank."""
-    steady: dict[tuple[str, str, tuple[str, ...]], dict[str, list[float]]] = {}
+    """For each engine, device and workload that ran stock and tuned: how many times as fast tuned
+    is, by the medians of the valid runs. A statement about settings, not a rank."""
+    steady: dict[tuple[str, ...], dict[str, list[float]]] = {}
     for record in records:
-        way = (record.engine.name, device_id(record), tuple(record.workload.variant))
+        run = record.workload
+        way = (f"{record.engine.name} on {device_id(record)}", run.name, *run.variant)
         figure = record.headline.steady_epoch_s
         if record.headline.validity == "valid" and figure is not None:
             steady.setdefault(way, {}).setdefault(record.engine.tuning, []).append(figure)
     lines = []
-    for (engine, device, variant), by_tuning in steady.items():
+    for way, by_tuning in steady.items():
         if by_tuning.keys() == {"stock", "tuned"}:
             stock, tuned = (statistics.median(by_tuning[name]) for name in ("stock", "tuned"))
             lines.append(
-                f"{', '.join((f'{engine} on {device}', *variant))}: tuned trains "
+                f"{', '.join(way)}: tuned trains "
                 f"{stock / tuned:.2f} times as fast as stock "
                 f"({seconds_text(tuned)} over {seconds_text(stock)} per epoch)"
             )
