@@ -52,6 +52,7 @@ NOT_WHOLE = (
 def run(  # noqa: PLR0913 (the options of a run, by name)
     engine: str = "native",
     *,
+    workload: str = "mnist-cnn",
     device: str = "cpu",
     precision: str = "stock",
     tuning: Literal["stock", "tuned"] = "stock",
@@ -81,15 +82,16 @@ def run(  # noqa: PLR0913 (the options of a run, by name)
     from epochmark.bench.plan import PlannedRun
     from epochmark.bench.process.interrupts import interrupts_later
     from epochmark.bench.process.lock import measuring_alone
-    from epochmark.bench.request import RunRequest
+    from epochmark.bench.request import RunRequest, find_workload
     from epochmark.bench.session import Bench
     from epochmark.bench.tuned.search import TunedSearch, with_settings
-    from epochmark.datasets import get_mnist
+    from epochmark.datasets import get_data
     from epochmark.engines import get_engine
     from epochmark.hardware.machine import describe_machine, machine_id
 
     request = RunRequest(
         engine=engine,
+        workload=find_workload(workload),
         device=device,
         precision=precision,
         tuning=tuning,
@@ -107,7 +109,8 @@ def run(  # noqa: PLR0913 (the options of a run, by name)
     files = ResultFiles.of_user()
     if save:
         files.check_writable()
-    folder = get_mnist(None if data is None else Path(data), lambda what, done, total: None)
+    source = None if data is None else Path(data)
+    folder = get_data([request.workload], source, lambda what, done, total: None)
     machine = describe_machine(machine_id(files.folder) if save else None)
     with measuring_alone(lambda holder: None):
         bench = Bench(folder, machine, _known_limits(files.folder, machine))

@@ -10,7 +10,6 @@ from epochmark.cli._guard import EXIT_FAILED, complain, guarded
 from epochmark.cli.commands import (
     check,
     compare,
-    data,
     engines,
     explain,
     limits,
@@ -20,6 +19,7 @@ from epochmark.cli.commands import (
     results,
     run,
     table,
+    workloads,
 )
 
 app = typer.Typer(
@@ -59,7 +59,8 @@ app.command("plot")(guarded(plot.plot))
 app.command("check")(guarded(check.check))
 app.command("compare")(guarded(compare.compare))
 app.command("explain")(guarded(explain.explain))
-app.add_typer(data.app, name="data")
+app.add_typer(workloads.app, name="workloads")
+app.add_typer(workloads.data_app, name="data")
 
 
 def main() -> None:

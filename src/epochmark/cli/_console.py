@@ -122,7 +122,7 @@ def _lines(lines: tuple[str, ...], stream: TextIO) -> str:
 
 _COMMAND = re.compile(
     r"(^\s*|['`(]|: )epochmark (?=(?:"
-    r"run|engines|results|limits|check|compare|explain|table|report|plot|data|machine)\b)"
+    r"run|engines|results|limits|check|compare|explain|table|report|plot|data|machine|workloads)\b)"
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from epochmark.cli._completion import complete_id
+from epochmark.cli._completion import complete_id, complete_workload
 
 if TYPE_CHECKING:
     from epochmark.records.machine.machine_limits import Limits
@@ -23,6 +23,17 @@ IdsArgument = Annotated[
         autocompletion=complete_id,
     ),
 ]
+WorkloadOption = Annotated[
+    str | None,
+    typer.Option(
+        "--workload",
+        "-w",
+        metavar="NAME",
+        help="Only runs of this workload.",
+        show_default=False,
+        autocompletion=complete_workload,
+    ),
+]
 WithOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -35,9 +46,12 @@ WithOption = Annotated[
 
 
 def chosen_records(
-    ids: Sequence[str] | None, bundles: Sequence[Path] | None = None
+    ids: Sequence[str] | None,
+    bundles: Sequence[Path] | None = None,
+    workload: str | None = None,
 ) -> list[Record]:
-    """The user's records, or those with these ids, and those in the bundles, each once.
+    """The user's records, or those with these ids, and those in the bundles, each once; with a
+    ``workload`` only its runs.
 
     Raises ``EpochmarkError`` for an id that is none, and for a file that is no bundle.
     """
@@ -53,7 +67,13 @@ def chosen_records(
         records = [one.record for one in stored]
     for bundle in bundles or []:
         records += _told(bundle)
-    return list({record.id: record for record in reversed(records)}.values())[::-1]
+    records = list({record.id: record for record in reversed(records)}.values())[::-1]
+    return of_workload(records, workload)
+
+
+def of_workload(records: Sequence[Record], name: str | None) -> list[Record]:
+    """Those of this workload, known here or not; all of them without one."""
+    return [one for one in records if name is None or one.workload.name == name]
 
 
 def recorded_run(named: str, records: Sequence[Record]) -> Record:

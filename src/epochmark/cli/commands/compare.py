@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from epochmark.cli._completion import complete_run
+from epochmark.cli._completion import complete_run, complete_workload
 from epochmark.cli._guard import described
 from epochmark.cli._records import WithOption
 
@@ -37,13 +37,23 @@ def compare(
     a: SideArgument,
     b: SideArgument,
     bundles: WithOption = None,
+    workload: Annotated[
+        str,
+        typer.Option(
+            "--workload",
+            "-w",
+            metavar="NAME",
+            help="Which runs an engine stands for.",
+            autocompletion=complete_workload,
+        ),
+    ] = "mnist-cnn",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     from epochmark.analysis.comparing.comparison import compare as compare_sides
     from epochmark.cli._console import print_json, say
     from epochmark.report.text.comparison import comparison_lines, verdict_text
 
-    comparison = compare_sides(*(_side(named, bundles or []) for named in (a, b)))
+    comparison = compare_sides(*(_side(named, workload, bundles or []) for named in (a, b)))
     if json:
         print_json(
             {
@@ -60,7 +70,7 @@ def compare(
     say(*comparison_lines(comparison))
 
 
-def _side(named: str, bundles: Sequence[Path]) -> Side:
+def _side(named: str, workload: str, bundles: Sequence[Path]) -> Side:
     """What the user named, tried as a file, an engine, a published machine and a record's id, in
     the bundles first; of a record that is also the user's own that one, since it has the machine's
     id."""
@@ -74,7 +84,7 @@ def _side(named: str, bundles: Sequence[Path]) -> Side:
         file = Path(named)
         return side_of_record(record_of_file(file), file.stem)
     if named in engine_names():
-        record = _newest_valid(named)
+        record = _newest_valid(named, workload)
         return side_of_record(record, f"{named} ({record.id[:8]})")
     for reference in load_references():
         if reference.id == named:
@@ -88,9 +98,9 @@ def _side(named: str, bundles: Sequence[Path]) -> Side:
     return side_of_record(record, f"{record.engine.name} ({record.id[:8]})")
 
 
-def _newest_valid(engine: str) -> Record:
-    """The newest valid run of an engine, this machine's before others. Raises ``EpochmarkError``
-    when there is none."""
+def _newest_valid(engine: str, workload: str) -> Record:
+    """The newest valid run of a workload with an engine, this machine's before others. Raises
+    ``EpochmarkError`` when there is none."""
     from epochmark.errors import EpochmarkError
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.judge.results import ResultFiles
@@ -98,12 +108,17 @@ def _newest_valid(engine: str) -> Record:
 
     files = ResultFiles.of_user()
     stored, _ = files.load()
-    of_engine = [one.record for one in stored if one.record.engine.name == engine]
+    of_engine = [
+        one.record
+        for one in stored
+        if (one.record.engine.name, one.record.workload.name) == (engine, workload)
+    ]
     valid = [record for record in of_engine if record.headline.validity == "valid"]
     if not valid:
         raise EpochmarkError(
-            f"none of the {len(of_engine)} results of {engine} in {files.folder} is valid; "
-            f"'epochmark run {engine}' measures it, and 'epochmark results' shows what there is",
+            f"none of the {len(of_engine)} results of {engine} with {workload} in {files.folder} "
+            f"is valid; 'epochmark run {engine} -w {workload}' measures it, and "
+            "'epochmark results' shows what there is",
             exit_code=2,
         )
     return measured_here(valid, describe_machine(machine_id(files.folder)))[-1]

@@ -8,6 +8,7 @@ import typer
 
 from epochmark.cli._completion import complete_run
 from epochmark.cli._guard import described
+from epochmark.cli._records import WorkloadOption
 
 
 @described(
@@ -28,12 +29,13 @@ def explain(
             autocompletion=complete_run,
         ),
     ] = None,
+    workload: WorkloadOption = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print each sentence with its rule and figures.")
     ] = False,
 ) -> None:
     from epochmark.cli._console import print_json, say
-    from epochmark.cli._records import known_limits, newest_run, recorded_run
+    from epochmark.cli._records import known_limits, newest_run, of_workload, recorded_run
     from epochmark.cli._tables import warn_unreadable
     from epochmark.judge.results import ResultFiles
     from epochmark.report.explanations import explain as explain_run
@@ -42,7 +44,8 @@ def explain(
 
     stored, unreadable = ResultFiles.of_user().load()
     records = [one.record for one in stored]
-    record = newest_run(records) if run is None else recorded_run(run, records)
+    theirs = of_workload(records, workload)
+    record = newest_run(theirs) if run is None else recorded_run(run, theirs)
     explanations = explain_run(gather(record, [*records, record], known_limits()))
     if json:
         print_json(explanation_document(record, explanations))
