@@ -34,6 +34,9 @@ epochmark.workloads.__path__.append(str(pathlib.Path(__file__).parent / "workloa
 """
 """Run before anything else where it is on the path, by the launcher as by the worker."""
 
+FAKE = ("run", "fake", "--python", sys.executable)
+"""In an interpreter whose environment is left as it is."""
+
 
 def printed(language: str) -> str:
     """The one listing of the page in this language."""
@@ -75,7 +78,7 @@ def program(program: Program, added: Path) -> Program:
 
 
 def trained(program: Program, *options: str) -> dict[str, Any]:
-    done = program.run("run", "fake", "-w", "small-mlp", "--json", *options)
+    done = program.run(*FAKE, "-w", "small-mlp", "--json", *options)
     assert done.stdout, done.stderr
     record: dict[str, Any] = json.loads(done.stdout)
     return record
@@ -113,7 +116,7 @@ def test_with_tolerances_a_run_is_valid(program: Program, added: Path) -> None:
 
 
 def test_all_workloads_make_a_row_each(program: Program) -> None:
-    done = program.run("run", "fake", "-w", "all", "--steps", "3", "--json")
+    done = program.run(*FAKE, "-w", "all", "--steps", "3", "--json")
     names = [record["workload"]["name"] for record in json.loads(done.stdout)]
     assert names == sorted([*WORKLOADS, "small-mlp"])
 

@@ -363,7 +363,7 @@ class PretendedJudge:
         return [CONTINUED_LOSS] * steps, weights
 
     def evaluate(self, weights: Weights, images: Pixels, labels: Labels) -> Tuple[float, float]:
-        accuracy = float(weights["conv_1.bias"][0])
+        accuracy = float(next(iter(weights.values())).flat[0])
         return 3 * (1 - accuracy), accuracy
 
 

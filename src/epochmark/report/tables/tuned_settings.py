@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from epochmark.records.machine.tuned_settings import Tried, Tuned, settings_text
 from epochmark.records.record import Record
 from epochmark.report.figures import NONE, device_id, seconds_text
+from epochmark.workloads import DEFAULT_WORKLOAD
 
 TUNING_COLUMNS = ("setting", "value", "gain", "pairs", "ms/step", "outcome")
 
@@ -65,7 +66,8 @@ def gain_lines(records: Sequence[Record]) -> list[str]:
     steady: dict[tuple[str, ...], dict[str, list[float]]] = {}
     for record in records:
         run = record.workload
-        way = (f"{record.engine.name} on {device_id(record)}", run.name, *run.variant)
+        other = [] if run.name == DEFAULT_WORKLOAD else [run.name]
+        way = (f"{record.engine.name} on {device_id(record)}", *other, *run.variant)
         figure = record.headline.steady_epoch_s
         if record.headline.validity == "valid" and figure is not None:
             steady.setdefault(way, {}).setdefault(record.engine.tuning, []).append(figure)
