@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-NATIVE := $(wildcard $(addprefix src/epochmark/native/,CMakeLists.txt *.cpp *.h kernels/*))
+NATIVE := $(shell find src/epochmark/native -name "CMakeLists.txt" -o -name "*.cpp" -o -name "*.h")
 FAST_TESTS := PYTHONPATH=$(CURDIR)/src $(BIN)/python -m pytest -m 'not slow'
 SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f ! -name '*.pyc' ! -name '*.so' ! -name '*.dylib')
 

@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "aligned_array.h"
-#include "dispatch.h"
-#include "network.h"
+#include "runtime/aligned_array.h"
+#include "runtime/dispatch.h"
+#include "training/network.h"
 
 namespace {
 

@@ -5,10 +5,10 @@
 #include <exception>
 #include <string>
 
-#include "compiled.h"
-#include "dispatch.h"
-#include "network.h"
-#include "shuffle.h"
+#include "runtime/compiled.h"
+#include "runtime/dispatch.h"
+#include "training/network.h"
+#include "training/shuffle.h"
 
 namespace {
 

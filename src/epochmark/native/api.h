@@ -1,4 +1,4 @@
-/* The plain C interface of libepochmark_native, called from library.py through ctypes.
+/* The plain C interface of libepochmark_native, called from binding.py through ctypes.
  *
  * Arrays are contiguous. Parameters are one vector of floats: conv_1.kernel (3,3,1,32),
  * conv_1.bias (32), conv_2.kernel (3,3,32,64), conv_2.bias (64), dense_1.kernel (9216,128),

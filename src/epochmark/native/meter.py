@@ -1,4 +1,4 @@
-"""What the native kernels measure a machine's limits with: a checking binding to ``meter.h``.
+"""What the native kernels measure a machine's limits with: checked calls of ``measuring/meter.h``.
 
 Every method does a piece of work once, on all threads of the meter, and returns how much it was;
 the caller holds the clock.

@@ -1,7 +1,7 @@
 // Adam over flat arrays, one pass; the compiler vectorises the loop (-fno-math-errno).
 
-#include "../kernels.h"
-#include "simd.h"
+#include "kernels/kernels.h"
+#include "kernels/simd.h"
 
 namespace epochmark {
 namespace EPOCHMARK_ISA {

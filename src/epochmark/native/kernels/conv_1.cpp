@@ -2,8 +2,8 @@
 // vector of filters while the image is walked; pixels are broadcast. 0.1 GFLOP of a step's 9, so
 // backward recomputes this layer rather than keeping 11 MB of activations.
 
-#include "../kernels.h"
-#include "simd.h"
+#include "kernels/kernels.h"
+#include "kernels/simd.h"
 
 namespace epochmark {
 namespace EPOCHMARK_ISA {

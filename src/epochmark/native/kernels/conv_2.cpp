@@ -10,11 +10,11 @@
 // Ties: the gradient goes to the first maximum of a window in row-major order. A window whose
 // maximum is not above zero passes no gradient: relu'(0) = 0.
 
-#include "../kernels.h"
-#include "gemm.h"
-#include "simd.h"
-#include "transpose.h"
-#include "winograd.h"
+#include "kernels/kernels.h"
+#include "kernels/gemm.h"
+#include "kernels/simd.h"
+#include "kernels/transpose.h"
+#include "kernels/winograd.h"
 
 namespace epochmark {
 namespace EPOCHMARK_ISA {

@@ -12,10 +12,10 @@
 // touched by one core only. Shared by images forward, every store of Adam waited for the other
 // core to give up its copy: 3.5 ms a step instead of 0.4.
 
-#include "../kernels.h"
-#include "gemm.h"
-#include "simd.h"
-#include "transpose.h"
+#include "kernels/kernels.h"
+#include "kernels/gemm.h"
+#include "kernels/simd.h"
+#include "kernels/transpose.h"
 
 namespace epochmark {
 namespace EPOCHMARK_ISA {

@@ -3,8 +3,8 @@
 // The ten classes are padded to whole vectors; the kernel is held twice, by units for the logits and
 // its own gradient, by classes for the gradient of the units.
 
-#include "../kernels.h"
-#include "simd.h"
+#include "kernels/kernels.h"
+#include "kernels/simd.h"
 
 namespace epochmark {
 namespace EPOCHMARK_ISA {

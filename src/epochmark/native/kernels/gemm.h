@@ -7,7 +7,7 @@
 // known the addresses fold into the instructions.
 #pragma once
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 namespace epochmark {
 namespace EPOCHMARK_ISA {

@@ -4,9 +4,9 @@
 // them into tiles [rows / kTileRows][n][kTileRows], and goes over all panels: kDepth rows of a panel
 // stay in L1 while the tiles pass by, the tiles in L2 (Goto and van de Geijn, 2008).
 
-#include "../kernels.h"
-#include "gemm.h"
-#include "simd.h"
+#include "kernels/kernels.h"
+#include "kernels/gemm.h"
+#include "kernels/simd.h"
 
 namespace epochmark {
 namespace EPOCHMARK_ISA {

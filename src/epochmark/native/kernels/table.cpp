@@ -1,8 +1,8 @@
 // The kernels of one instruction set.
 
-#include "../compiled.h"
-#include "../kernels.h"
-#include "simd.h"
+#include "runtime/compiled.h"
+#include "kernels/kernels.h"
+#include "kernels/simd.h"
 
 #define EPOCHMARK_TEXT_(name) #name
 #define EPOCHMARK_TEXT(name) EPOCHMARK_TEXT_(name)

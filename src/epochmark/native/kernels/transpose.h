@@ -2,7 +2,7 @@
 // interleaving row i with row i + kLanes / 2 (a perfect shuffle of rows and lanes at once).
 #pragma once
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 namespace epochmark {
 namespace EPOCHMARK_ISA {

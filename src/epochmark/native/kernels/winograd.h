@@ -8,7 +8,7 @@
 // All three products run over the same 36 tiles x 36 positions; nothing is computed on padding.
 #pragma once
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 namespace epochmark {
 namespace EPOCHMARK_ISA {

@@ -1,4 +1,4 @@
-#include "bfloat16.h"
+#include "measuring/bfloat16.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

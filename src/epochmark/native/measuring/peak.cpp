@@ -1,8 +1,8 @@
 // The machine's arithmetic peak in this instruction set: independent multiply-adds in registers,
 // the bound that benchmarks hold the other kernels against.
 
-#include "../kernels.h"
-#include "simd.h"
+#include "kernels/kernels.h"
+#include "kernels/simd.h"
 
 namespace epochmark {
 namespace EPOCHMARK_ISA {

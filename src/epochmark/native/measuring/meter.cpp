@@ -1,4 +1,4 @@
-#include "meter.h"
+#include "measuring/meter.h"
 
 #include <algorithm>
 #include <atomic>
@@ -10,11 +10,11 @@
 #include <new>
 #include <string>
 
-#include "aligned_array.h"
-#include "bfloat16.h"
-#include "dispatch.h"
-#include "kernels.h"
-#include "thread_pool.h"
+#include "runtime/aligned_array.h"
+#include "measuring/bfloat16.h"
+#include "runtime/dispatch.h"
+#include "kernels/kernels.h"
+#include "runtime/thread_pool.h"
 
 namespace epochmark {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "layout.h"
+#include "training/layout.h"
 
 namespace epochmark {
 

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "aligned_array.h"
-#include "kernels.h"
-#include "thread_pool.h"
+#include "runtime/aligned_array.h"
+#include "kernels/kernels.h"
+#include "runtime/thread_pool.h"
 
 namespace epochmark {
 

@@ -4,7 +4,7 @@
 // threads sum by themselves is added in the order of the threads, so the result depends on the
 // seed, the thread count and the instruction set only.
 
-#include "network.h"
+#include "training/network.h"
 
 #include <algorithm>
 #include <cmath>
