@@ -93,7 +93,7 @@ def errors_from(run: Continued, start: State) -> tuple[float, dict[str, float]]:
     pairs = zip(run.losses, right_losses, strict=True)
     loss_error = max(abs(loss - right_loss) / right_loss for loss, right_loss in pairs)
     end = run.states[-1].weights
-    return loss_error, continuation.update_errors(start.weights, end, right)
+    return loss_error, continuation.update_errors(MNIST_CNN, start.weights, end, right)
 
 
 def assert_continues(run: Continued, trained_steps: int) -> None:

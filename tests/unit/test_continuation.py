@@ -198,7 +198,7 @@ def test_a_state_of_no_numbers_is_judged_without_a_word(mnist: tuple[Bytes, ...]
     batch = continuation.shares_of(MNIST_CNN, repeated)
     losses, after = judge.follow(continuation.State(weights, weights, weights, 1), [batch])
     assert np.isnan(losses).all()
-    assert set(continuation.update_errors(weights, weights, after).values()) == {np.inf}
+    assert set(continuation.update_errors(MNIST_CNN, weights, weights, after).values()) == {np.inf}
     assert judge.evaluate(weights, mnist[2][:10], mnist[3][:10])[1] < 1
 
 

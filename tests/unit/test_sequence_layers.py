@@ -16,7 +16,12 @@ from epochmark.workloads._layers import scores, sequences
 from epochmark.workloads.flops import count_flops
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.memory_traffic import operations_per_step
-from epochmark.workloads.shapes import layer_shapes, parameter_count, parameter_shapes
+from epochmark.workloads.shapes import (
+    judged_parameters,
+    layer_shapes,
+    parameter_count,
+    parameter_shapes,
+)
 from epochmark.workloads.spec import (
     SGD,
     CausalAttention,
@@ -263,6 +268,19 @@ def test_names_shapes_and_size_of_the_gpt_of_three_million() -> None:
     assert shapes["positions.table"] == (128, 256)
     assert parameter_count(GPT_3M) == 3_257_856
     assert layer_shapes(GPT_3M)[-1].output == (128, 256)
+
+
+def test_the_bias_of_keys_changes_nothing_and_is_not_judged() -> None:
+    weights = draw_weights(TINY, 11, bias_range=0.1, spread=15.0)
+    inputs, targets = sequences_of(TINY, 2, seed=11)
+    loss, gradients = reference.loss_and_gradients(TINY, weights, inputs, targets)
+    shifted = {name: one + 1 if name.endswith("key.bias") else one for name, one in weights.items()}
+    assert reference.loss_and_gradients(TINY, shifted, inputs, targets)[0] == pytest.approx(loss)
+    unjudged = set(weights) - set(judged_parameters(TINY))
+    assert unjudged == {"attention_1.heads.key.bias", "attention_2.heads.key.bias"}
+    for name, gradient in gradients.items():
+        assert (np.abs(gradient).max() < 1e-12) == (name in unjudged), name
+    assert judged_parameters(MNIST_CNN) == tuple(parameter_shapes(MNIST_CNN))
 
 
 def test_flops_count_the_causal_half_of_attention() -> None:

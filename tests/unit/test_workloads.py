@@ -17,7 +17,7 @@ import epochmark.workloads
 from epochmark.bench.request import RunRequest, find_workload
 from epochmark.errors import EpochmarkError
 from epochmark.workloads import MNIST_CNN, WORKLOADS, damaged_workloads, parity, reference
-from epochmark.workloads._data import Data
+from epochmark.workloads._data import read_data
 from epochmark.workloads.registry import (
     GOLDEN_LOSSES,
     LEARNING_BAND,
@@ -70,13 +70,9 @@ def test_a_workload_fits_together(workload: Workload) -> None:
 
 
 @pytest.mark.parametrize("workload", EVERY, ids=lambda one: one.name)
-def test_golden_losses_are_those_of_the_reference(
-    workload: Workload, mnist: tuple[Any, ...]
-) -> None:
+def test_golden_losses_are_those_of_the_reference(workload: Workload, mnist_folder: Path) -> None:
     """The first step of each form; all ten come from the same code."""
-    if workload.dataset != "mnist":
-        pytest.skip("generated data have a test of their own")
-    data = Data(*mnist)
+    data = read_data(workload, mnist_folder)
     batches = parity.replay_batches(workload, data.inputs, data.targets)[:1]
     weights = parity.replay_weights(workload)
     for form in reference.ADAM_FORMS:
@@ -174,7 +170,7 @@ def test_an_unknown_workload_is_told_with_those_there_are() -> None:
     with pytest.raises(EpochmarkError, match=r"did you mean mnist-mlp\?") as refused:
         find_workload("mnist-mpl")
     assert refused.value.exit_code == 2
-    assert "there are: mnist-cnn" in str(refused.value)
+    assert "mnist-cnn, mnist-mlp" in str(refused.value)
 
 
 def test_an_engine_that_does_not_offer_a_workload_says_who_does() -> None:

@@ -61,14 +61,14 @@ def _computed(
     return parts.Continuation(
         version=continuation.VERSION,
         single=_stretch(
-            judge,
+            request,
             State(fitted[0], fitted[1], fitted[2], steps),
             [continuation.shares_of(workload, batch) for batch in batches],
             singly[0],
             told.losses,
         ),
         repeated=_stretch(
-            judge,
+            request,
             State(singly[0], singly[1], singly[2], steps + continuation.SINGLE_STEPS),
             [one_sample] * repeated,
             last[0],
@@ -85,21 +85,20 @@ def _computed(
 
 
 def _stretch(
-    judge: continuation.Judge,
+    request: RunRequest,
     start: State,
     batches: Sequence[Shares],
     after: Weights,
     losses: Sequence[float | None],
 ) -> parts.Stretch:
     """``losses``: one for each batch, or their mean."""
-    right_losses, right = judge.follow(start, batches)
+    workload = request.workload
+    right_losses, right = get_engine(request.engine).judge(workload).follow(start, batches)
+    errors = continuation.update_errors(workload, start.weights, after, right)
     if len(losses) == 1:
         right_losses = [math.fsum(right_losses) / len(right_losses)]
     return parts.Stretch(
         losses=list(losses)[:100],
         right_losses=[protocol.finite(loss) for loss in right_losses],
-        update_errors={
-            name: protocol.finite(error)
-            for name, error in continuation.update_errors(start.weights, after, right).items()
-        },
+        update_errors={name: protocol.finite(error) for name, error in errors.items()},
     )

@@ -16,8 +16,8 @@ LONGEST_NAME = 40
 
 _FIGURES = (
     "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU",
-    "batch", "ms/step", "GFLOP/s", "TFLOP", "MFLOP", "parameters", "GB/s", "of peak", "threads", "dispatch",
-    "input",
+    "batch", "ms/step", "GFLOP/s", "TFLOP", "MFLOP", "parameters", "GB/s", "of peak", "threads",
+    "dispatch", "input",
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from epochmark.workloads import reference
 from epochmark.workloads.parity import REPLAY_STEPS, Batch, Samples, draw_lowest_bits
 from epochmark.workloads.registry import TOLERANCES, read_evidence
-from epochmark.workloads.shapes import parameter_count, parameter_shapes
+from epochmark.workloads.shapes import judged_parameters, parameter_count, parameter_shapes
 from epochmark.workloads.spec import Images, Workload
 
 VERSION = 1
@@ -230,10 +230,15 @@ class Float64:
             return reference.evaluate(self._workload, weights, inputs, targets)
 
 
-def update_errors(before: Weights, after: Weights, right: Weights) -> dict[str, float]:
+def update_errors(
+    workload: Workload, before: Weights, after: Weights, right: Weights
+) -> dict[str, float]:
     """How far the engine's update of each parameter is from the right one, relative to that: norm
     of the difference over norm of the update. Infinite where it is not a number."""
-    return {name: _relative(after[name], right[name], before[name]) for name in before}
+    return {
+        name: _relative(after[name], right[name], before[name])
+        for name in judged_parameters(workload)
+    }
 
 
 def _relative(after: Any, right: Any, before: Any) -> float:
@@ -312,7 +317,7 @@ def judge_updates(
     errors: Mapping[str, Optional[float]], workload: Workload, tolerance: Tolerance
 ) -> Iterator[str]:
     """Which parameter's update is furthest off, in words, where that is too far."""
-    if set(errors) != set(parameter_shapes(workload)):
+    if set(errors) != set(judged_parameters(workload)):
         yield "not every parameter's update was compared"
         return
     name, error = max(errors.items(), key=lambda item: math.inf if item[1] is None else item[1])

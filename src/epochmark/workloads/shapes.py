@@ -99,6 +99,18 @@ def parameter_shapes(workload: Workload) -> dict[str, Shape]:
     return {one.name: one.shape for one in parameters_of(workload)}
 
 
+def judged_parameters(workload: Workload) -> tuple[str, ...]:
+    """Names of those whose gradient means something. The bias of an attention's keys shifts all
+    scores of a position alike, which a softmax does not see: its gradient is nothing but rounding,
+    which Adam blows up to steps as large as any."""
+    without = {
+        f"{entry.path}.key.bias"
+        for entry in layer_shapes(workload)
+        if isinstance(entry.layer, CausalAttention)
+    }
+    return tuple(one.name for one in parameters_of(workload) if one.name not in without)
+
+
 def parameter_count(workload: Workload) -> int:
     """Number of trainable scalars."""
     return sum(math.prod(one.shape) for one in parameters_of(workload))

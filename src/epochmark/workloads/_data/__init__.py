@@ -11,13 +11,17 @@ from typing import Any, NamedTuple, Union
 import numpy as np
 import numpy.typing as npt
 
+from epochmark.workloads.copy_markov import Language, Sequences
 from epochmark.workloads.mnist_files import read_idx_folder
-from epochmark.workloads.spec import Workload
+from epochmark.workloads.spec import Tokens, Workload
 
 Samples = npt.NDArray[np.unsignedinteger[Any]]
 
 FROM_FILES = ("mnist",)
 """Data sets that are fetched and kept as files; others are generated where they are needed."""
+
+LANGUAGE_SEED, TRAINING_SEED, TEST_SEED = 1, 2, 3
+"""Of ``copy-markov``: its permutations, and the sequences to train on and to test with."""
 
 
 class Data(NamedTuple):
@@ -38,4 +42,26 @@ def read_data(workload: Workload, folder: Union[str, Path], verify: bool = False
     """
     if workload.dataset == "mnist":
         return Data(*read_idx_folder(folder, verify))
+    if workload.dataset == "copy-markov":
+        return _sequences(workload)
     raise ValueError(f"the data set {workload.dataset!r} of {workload.name} is not known")
+
+
+def language_of(workload: Workload) -> Language:
+    """The language of a workload that trains on ``copy-markov``."""
+    assert isinstance(workload.input, Tokens)
+    return Language(workload.input.vocabulary, workload.input.context, LANGUAGE_SEED)
+
+
+def _sequences(workload: Workload) -> Data:
+    """As many as a whole run takes, where none comes twice."""
+    language = language_of(workload)
+    epochs = workload.epochs if workload.passes == "once" else 1
+    training = language.draw(epochs * workload.train_samples, TRAINING_SEED)
+    test = language.draw(workload.test_samples, TEST_SEED)
+    return Data(*_shifted(training), *_shifted(test))
+
+
+def _shifted(sequences: Sequences) -> tuple[Samples, Samples]:
+    """Symbols, and those that follow them."""
+    return sequences[:, :-1], sequences[:, 1:]
