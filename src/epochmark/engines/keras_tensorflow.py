@@ -15,6 +15,7 @@ import numpy.typing as npt
 from epochmark.engines._shared.contract import (
     Device,
     EngineInfo,
+    Labels,
     Operations,
     Settings,
     Support,
@@ -22,7 +23,7 @@ from epochmark.engines._shared.contract import (
     Variables,
 )
 from epochmark.engines._shared.devices import choose_device, refuse_precision, usable_cpus
-from epochmark.engines._shared.on_keras import ARRAYS, KerasEngine, layout_on
+from epochmark.engines._shared.on_keras import ARRAYS, Data, KerasEngine, layout_on
 from epochmark.engines._shared.requirements import (
     ARM64,
     HERE,
@@ -155,6 +156,14 @@ class KerasTensorFlowEngine(KerasEngine):
         tunables=(
             ARRAYS,
             layout_on("gpu"),
+            Tunable(
+                "input",
+                ("arrays", "dataset"),
+                "batches by a `tf.data` pipeline that is not tuned as it runs, so that `fit` never "
+                "waits for its tuner; kept unless steps are slower, which do not show those waits",
+                ("cpu", "gpu"),
+                beyond_steps=True,
+            ),
             Tunable("jit_compile", ("auto", "on"), "the train step compiled by XLA", ("gpu",)),
             Tunable(
                 "inter_op_threads",
@@ -201,6 +210,11 @@ class KerasTensorFlowEngine(KerasEngine):
         """``TPUStrategy`` on the one core that was opened; None on CPU and GPU, where the script
         has none."""
         return make_tpu_strategy(int(device.id.split(":")[1])) if device.kind == "tpu" else None
+
+    def _fed(self, data: Data) -> Dict[str, Any]:
+        if self._tuned.get("input") != "dataset":
+            return super()._fed(data)
+        return {"x": make_dataset(*data, self._settings.batch_size)}
 
     def _scope(self) -> ContextManager[Any]:
         scope: ContextManager[Any] = self._strategy.scope() if self._strategy else super()._scope()
@@ -264,11 +278,18 @@ class KerasTensorFlowEngine(KerasEngine):
         threading = tf.config.threading
         return {
             **super().effective_settings(),
+            **self._input_setting(),
             "strategy": type(self._strategy).__name__ if self._strategy else "none",
             "threads": threading.get_intra_op_parallelism_threads() or default_threads(),
             "inter_op_threads": threading.get_inter_op_parallelism_threads()
             or "TensorFlow's default",
         }
+
+    def _input_setting(self) -> Dict[str, str]:
+        if self._tuned.get("input") != "dataset":
+            return {}
+        arrays = self._tuned.get("arrays", "float64")
+        return {"data": f"tf.data pipeline of {arrays} arrays, not tuned as it runs"}
 
     def operations(self) -> Optional[Operations]:
         """TensorFlow's own, eagerly; not on a TPU, where only compiled functions run."""
@@ -284,6 +305,31 @@ class KerasTensorFlowEngine(KerasEngine):
             add=tf.add,
             wait=lambda result: self._synchronise(),
         )
+
+
+def make_dataset(images: npt.NDArray[Any], labels: Labels, batch_size: int) -> Any:
+    """Batches of these arrays in a new order each epoch, in float32, two of them made ahead: what
+    Keras's own pipeline does with arrays. That one is tuned as it runs (``tf.data``'s autotune),
+    and waits for its tuner to end; this one has none."""
+    import tensorflow as tf
+
+    count = len(images)
+    steps = -(-count // batch_size)
+    with tf.device("/cpu:0"):
+        pixels, targets = tf.constant(images), tf.constant(labels)
+
+    def batches_of(order: Any) -> Any:
+        starts = tf.data.Dataset.range(0, count, batch_size)
+        return starts.map(lambda start: order[start : start + batch_size])
+
+    def gathered(indices: Any) -> Any:
+        return tf.cast(tf.gather(pixels, indices), tf.float32), tf.gather(targets, indices)
+
+    orders = tf.data.Dataset.range(1).map(lambda _: tf.random.shuffle(tf.range(count)))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = orders.flat_map(batches_of).map(gathered).prefetch(2)
+    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).with_options(options)
 
 
 def make_tpu_strategy(core: int) -> Any:

@@ -47,7 +47,7 @@ def describe_machine(machine_id: str | None, root: Path = Path("/")) -> Machine:
         kernel=_short(platform.release()) or "unknown",
         architecture=_short(platform.machine()) or "unknown",
         virtualized=_is_virtualized(root),
-        power_source=_power_source(),
+        power_source=power_source(),
         cpu_governor=_read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         power_mode=_power_mode(root),
         core_kinds=core_kinds(root),
@@ -230,7 +230,8 @@ def _is_virtualized(root: Path) -> bool | None:
     return " hypervisor" in flags[1] if flags else None
 
 
-def _power_source() -> str | None:
+def power_source() -> str | None:
+    """``mains`` or ``battery`` now; None where there is no battery, or the system does not tell."""
     try:
         battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     except Exception:  # as above

@@ -52,6 +52,7 @@ class FindingCode(Enum):
     DRIFTING = "drifting"
     UNSETTLED = "unsettled"
     UNSTEADY = "unsteady"
+    FEW_LAPS = "few-laps"
     STEPS_LIMITED = "steps-limited"
 
 
@@ -241,6 +242,11 @@ MEANING: dict[FindingCode, _Meaning] = {
         "the epochs took too different times for a figure",
         "close other programs and run it again; a virtual machine's speed changes with its "
         "host's other guests as well",
+    ),
+    FindingCode.FEW_LAPS: _Meaning(
+        "disturbed",
+        "too few laps to know how much the speed varied",
+        "train for longer: without --quick, or with more --epochs or --steps",
     ),
     FindingCode.STEPS_LIMITED: _Meaning(
         "partial",

@@ -39,12 +39,15 @@ class Tunable:
 
     ``values``: the first is what stock does; the search tries the others in this order.
     ``device_kinds`` are those it makes sense on, none for all. ``summary`` is for docs/engines.md.
+    What ``beyond_steps`` gains lies between steps or epochs, where a trial of some steps does not
+    see it: it is kept unless it makes steps slower.
     """
 
     name: str
     values: tuple[str, ...]
     summary: str
     device_kinds: tuple[str, ...] = ()
+    beyond_steps: bool = False
 
 
 @dataclass(frozen=True)

@@ -91,15 +91,17 @@ class KerasEngine(Engine):
         self._model = self._new_model(weights)
 
     def fit(self, data: Data, stopwatch: Stopwatch) -> None:
-        images, labels = data
         self._model.fit(
-            images,
-            labels,
-            batch_size=self._settings.batch_size,
+            **self._fed(data),
             epochs=self._settings.epochs,
             verbose=0,
             callbacks=[make_laps(self._keras, self._settings, stopwatch, self._synchronise)],
         )
+
+    def _fed(self, data: Data) -> Dict[str, Any]:
+        """How ``fit`` gets its batches: arrays, of which Keras makes a pipeline of its own."""
+        images, labels = data
+        return {"x": images, "y": labels, "batch_size": self._settings.batch_size}
 
     def observed_devices(self) -> List[str]:
         """Where the weights, the optimizer's step counter and the outputs for one image are."""
