@@ -14,13 +14,13 @@ from epochmark.cli.commands import (
     engines,
     explain,
     limits,
-    machine,
     plot,
     report,
     results,
     run,
     table,
 )
+from epochmark.cli.commands.this_machine import machine
 
 app = typer.Typer(
     name="epochmark",
