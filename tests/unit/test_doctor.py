@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from epochmark.doctor.checks.environments import broken_line
 from epochmark.doctor.checks.memory import memory_line
 from epochmark.doctor.checks.network import index_line
 from epochmark.doctor.checks.power import governor_lines, heat_line, power_lines
-from epochmark.doctor.checks.processor import cores_lines, thread_lines
+from epochmark.doctor.checks.processor import WithChildren, cores_lines, thread_lines
 from epochmark.doctor.checkup import check_up
 from epochmark.doctor.contract import Check, Line, ok
 from epochmark.doctor.facts import Facts
@@ -249,6 +252,23 @@ def test_cores_that_may_not_be_used_are_notes(
     lines = list(cores_lines(usable, there, quota))
     assert [line.state for line in lines] == states
     assert all(line.remedy for line in lines if line.state == "note")
+
+
+def test_the_tools_that_checks_start_are_not_other_programs() -> None:
+    counters = WithChildren(os.getpid())
+    before = counters.read()
+    burn = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
+    with subprocess.Popen(
+        [sys.executable, "-c", burn], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        running = counters.read()
+        child.communicate(b"\n")
+    ended = counters.read()
+    counters.close()
+    assert running.own_s - before.own_s > 0.25
+    assert ended.own_s >= running.own_s
 
 
 def test_variables_that_limit_threads_are_named() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 from epochmark import native
 from epochmark.bench.watching.preflight import Busy, look
@@ -12,7 +13,7 @@ from epochmark.doctor.facts import Facts
 from epochmark.engines._shared.variables import known_variables
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.cgroups import cpu_quota
-from epochmark.hardware.counters import open_counters
+from epochmark.hardware.counters import Reading, open_counters
 from epochmark.system import usable_cores
 
 
@@ -21,13 +22,34 @@ def examine(facts: Facts) -> Iterator[Line]:
     yield kernels_line()
     yield from cores_lines(usable_cores(), os.cpu_count() or 1, cpu_quota(facts.root))
     yield from thread_lines(facts)
-    seen = look(open_counters)
+    seen = look(WithChildren)
     if seen is None:
         yield ok("no other program is busy")
     elif isinstance(seen, Busy):
         yield note(str(seen), "end it, or wait: a run beside it is marked as disturbed")
     else:
         yield note(str(seen))
+
+
+class WithChildren:
+    """Counters of this machine for which the tools that other checks have started are ours, also
+    those that have ended."""
+
+    def __init__(self, root: int) -> None:
+        self._counters = open_counters(root)
+        self.source, self.cpus = self._counters.source, self._counters.cpus
+
+    def read(self) -> Reading:
+        self._counters.look_for_children()
+        reading = self._counters.read()
+        ended = os.times()
+        return replace(reading, own_s=reading.own_s + ended.children_user + ended.children_system)
+
+    def look_for_children(self) -> bool:
+        return self._counters.look_for_children()
+
+    def close(self) -> None:
+        self._counters.close()
 
 
 def kernels_line() -> Line:
@@ -64,7 +86,7 @@ def thread_lines(facts: Facts) -> Iterator[Line]:
         counts = "THREAD" in name or name == "PYTHON_CPU_COUNT"
         if counts and value.isascii() and value.isdecimal() and 0 < int(value) < usable_cores():
             yield note(
-                f"{name}={value} limits threads, of runs with --python only: others do not get it",
+                f"{name}={value} limits threads, but only in runs with --python",
                 f"unset {name}",
             )
 
