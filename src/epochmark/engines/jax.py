@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.engines._shared.batches import Calls, gathered_by_numpy, timed_batches
+from epochmark.engines._shared.builds import JAX_BUILDS
 from epochmark.engines._shared.contract import (
     Batch,
     Device,
@@ -60,6 +61,7 @@ class JaxEngine(Engine):
         modules=("jax", "optax"),
         distributions=("jax", "jaxlib", "jax-metal", "optax", "numpy"),
         requirements=JAX,
+        builds=JAX_BUILDS,
         precisions=("stock", "float32", "tf32", "bfloat16"),
         variables=Variables(
             places=(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
+from epochmark.engines._shared.builds import JAX_BUILDS
 from epochmark.engines._shared.contract import Device, EngineInfo, Operations, Settings, Support
 from epochmark.engines._shared.devices import refuse_precision
 from epochmark.engines._shared.on_jax import (
@@ -33,6 +34,7 @@ class KerasJaxEngine(KerasEngine):
         modules=("keras", "jax"),
         distributions=("keras", "jax", "jaxlib", "jax-metal", "numpy"),
         requirements=JAX,
+        builds=JAX_BUILDS,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
         tunables=(ARRAYS, layout_on("cpu", "gpu")),
     )

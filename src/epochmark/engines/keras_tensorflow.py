@@ -12,6 +12,7 @@ from typing import Any, ContextManager, Dict, List, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
+from epochmark.engines._shared.builds import Build
 from epochmark.engines._shared.contract import (
     Device,
     EngineInfo,
@@ -99,6 +100,18 @@ REQUIREMENTS = (
     ),
 )
 
+BUILDS = (
+    Build("directml", "tensorflow-directml-plugin", title="a build for DirectML"),
+    Build("cpu", "tensorflow-cpu", title="the build for the CPU"),
+    Build("rocm", "tensorflow-rocm", title="a build for ROCm"),
+    Build("metal", "tensorflow-metal", title="a build for Metal"),
+    Build("tpu", "tensorflow-tpu", title="the build for TPUs"),
+    # on Linux it is made for CUDA, and finds nothing without the packages of its extra `and-cuda`
+    Build("cuda", "nvidia-cudnn*", title="a build for CUDA"),
+    Build("cuda", "tensorflow", library="libcudnn.so", title="a build for CUDA"),
+    Build("cpu", "tensorflow", title="TensorFlow without NVIDIA's packages"),
+)
+
 
 class KerasTensorFlowEngine(KerasEngine):
     info = EngineInfo(
@@ -139,6 +152,7 @@ class KerasTensorFlowEngine(KerasEngine):
             "numpy",
         ),
         requirements=REQUIREMENTS,
+        builds=BUILDS,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
         variables=Variables(
             places=(

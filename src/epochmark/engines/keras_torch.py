@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List
 
+from epochmark.engines._shared.builds import TORCH_BUILDS
 from epochmark.engines._shared.contract import (
     Device,
     EngineInfo,
@@ -48,6 +49,7 @@ class KerasTorchEngine(KerasEngine):
         modules=("keras", "torch"),
         distributions=("keras", "torch", "numpy"),
         requirements=TORCH,
+        builds=TORCH_BUILDS,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
         tunables=(
             layout_on("cpu", "gpu"),

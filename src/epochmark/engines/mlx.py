@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.engines._shared.batches import gathered_by_numpy, timed_batches
+from epochmark.engines._shared.builds import Build
 from epochmark.engines._shared.contract import (
     Batch,
     Device,
@@ -68,6 +69,12 @@ REQUIREMENTS = (
     ),
 )
 
+BUILDS = (
+    Build("cuda", "mlx-cuda*", title="a build for CUDA"),
+    Build("cpu", "mlx-cpu", title="the build for the CPU"),
+    Build("metal", "mlx-metal", title="a build for Metal"),
+)
+
 
 class MlxEngine(Engine):
     info = EngineInfo(
@@ -87,6 +94,7 @@ class MlxEngine(Engine):
         cuda_packages=("mlx-cuda",),
         sets_threads=False,
         requirements=REQUIREMENTS,
+        builds=BUILDS,
         tunables=(
             Tunable(
                 "compile",

@@ -25,6 +25,7 @@ from typing import (
 )
 
 from epochmark.engines._shared.batches import timed_batches
+from epochmark.engines._shared.builds import TORCH_BUILDS
 from epochmark.engines._shared.contract import (
     Batch,
     Device,
@@ -81,6 +82,7 @@ class TorchEngine(Engine):
         modules=("torch",),
         distributions=("torch", "torch-xla", "numpy"),
         requirements=TORCH,
+        builds=TORCH_BUILDS,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
         variables=Variables(
             places=("PJRT_DEVICE",),
