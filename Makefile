@@ -13,7 +13,8 @@ help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(VENV)/installed  ## train mnist-cnn on this machine and say how fast it was
-	@$(BIN)/epochmark run; status=$$?; $(BIN)/epochmark report && exit $$status
+	@$(BIN)/epochmark run; status=$$?; $(BIN)/epochmark report \
+	  && echo "$(BIN)/epochmark doctor    checks GPU, engines and power of this machine" && exit $$status
 
 quick: $(VENV)/quick  ## the loop to work with: check, and the fast tests (under 90 seconds)
 	$(BIN)/ruff format --check .

@@ -6,9 +6,10 @@ our two intervals stands what was tried instead for the median: plain order stat
 autocorrelation) and the stationary block bootstrap of Politis and Romano (1994) with the automatic
 block length of Politis and White (2004).
 
-Then whole runs are made up of such laps, and a quick run of each is ended by the tool's own rule:
-how often does the projected interval hold the elapsed time of the whole run? At last false alarms:
-of drift, warm-up and outliers in series without any, and of `unsteady` by the noise of the laps.
+Then runs of ten epochs of which one is far, with and without the rule for those. Then whole runs
+are made up of such laps, and a quick run of each is ended by the tool's own rule: how often does
+the projected interval hold the elapsed time of the whole run? At last false alarms: of drift,
+warm-up and outliers in series without any, and of `unsteady` by the noise of the laps.
 
 Run: python benchmarks/interval_coverage.py   (about five minutes)
 """
@@ -21,8 +22,10 @@ from collections.abc import Callable
 import numpy as np
 
 from epochmark.analysis.timing.intervals import (
+    MIN_INTERVAL_VALUES,
     Floats,
     count_outliers,
+    effective_count,
     mean_interval,
     median_interval,
 )
@@ -114,11 +117,23 @@ def ours_of_mean(values: Floats) -> Interval:
 
 def plain(values: Floats) -> Interval:
     """Order statistics as if the values were independent."""
+    return by_rank(values, len(values))
+
+
+def by_effective_number(values: Floats) -> Interval:
+    """Ours, but for the rule that few far values are no end of it."""
+    effective = int(effective_count(values.tolist()))
+    return by_rank(values, effective) if effective >= MIN_INTERVAL_VALUES else by_rank(values, 1)
+
+
+def by_rank(values: Floats, draws: int) -> Interval:
+    """As many independent draws have it, scaled to the values there are; the range at least."""
     ordered, count = np.sort(values), len(values)
-    rank, tail = 1, 0.5**count
-    while 2 * (tail + math.comb(count, rank) * 0.5**count) <= 0.05:
-        tail += math.comb(count, rank) * 0.5**count
+    rank, tail = 1, 0.5**draws
+    while 2 * (tail + math.comb(draws, rank) * 0.5**draws) <= 0.05:
+        tail += math.comb(draws, rank) * 0.5**draws
         rank += 1
+    rank = rank * count // draws if rank > 1 else 1
     return float(ordered[rank - 1]), float(ordered[count - rank])
 
 
@@ -232,6 +247,28 @@ def print_quick() -> None:
         )
 
 
+def print_far() -> None:
+    """Runs of ten epochs, one of which takes twice as long for a reason of its own."""
+    print("\nten epochs of 2 % noise, one of them twice as long: the interval of the median")
+    print_row("series", "held", "half width", "far end", "as before: held", "half width", "far end")
+    for name, make in KINDS.items():
+        if name == "outliers":
+            continue
+        random = np.random.default_rng(1)
+        cells: dict[str, list[tuple[bool, float, bool]]] = {"ours": [], "before": []}
+        for _ in range(SERIES):
+            values = LEVEL + 2 * (make(EPOCHS, random) - LEVEL)
+            values[random.integers(EPOCHS)] *= 2
+            for kind, interval in (("ours", ours), ("before", by_effective_number)):
+                low, high = interval(values)
+                cells[kind].append((low <= LEVEL <= high, (high - low) / 2, high == max(values)))
+        shown = []
+        for found in cells.values():
+            held, half, far = (np.mean(column) for column in zip(*found, strict=True))
+            shown += [f"{held:.1%}", f"{half / LEVEL:.1%}", f"{far:.1%}"]
+        print_row(name, *shown)
+
+
 def print_false_alarms() -> None:
     print("\nfalse alarms in series of 2 % noise without drift or warm-up")
     print_row("series, values", "|z| > 2.58", "and > 5 %", "warm-up", "outliers")
@@ -270,6 +307,7 @@ def print_unsteady() -> None:
 
 if __name__ == "__main__":
     print_coverage()
+    print_far()
     print_quick()
     print_false_alarms()
     print_unsteady()

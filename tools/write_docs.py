@@ -1,5 +1,5 @@
 """Write the generated parts of docs/: the record's JSON Schema; tables of rooms, findings, rules,
-engines, their devices, requirements and tunables, sensors.
+engines, their devices, requirements and tunables, sensors, checks of the doctor.
 
 ``python -m tools.write_docs`` (``make docs``); ``tests/unit/test_docs.py`` holds them up to date.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from epochmark.doctor.checks import all_checks
 from epochmark.engines import EngineInfo, Requirements, all_infos
 from epochmark.hardware.sensors import sensor_infos
 from epochmark.records.findings import MEANING
@@ -154,8 +155,18 @@ def sensors_table() -> str:
     return "\n".join([header, "|---|---|---|---|---|", *rows, ""])
 
 
+def checks_table() -> str:
+    """Every check of ``epochmark doctor``, in the order of its output."""
+    rows = [
+        f"| {check.name} | {check.looks_at} | {check.notes} | {check.faults} |"
+        for check in all_checks()
+    ]
+    return "\n".join(["| check | looks at | notes | faults |", "|---|---|---|---|", *rows, ""])
+
+
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {"rooms": rooms.picture},
+    "doctor.md": {"checks": checks_table},
     "measurement/validity.md": {"findings": findings_table},
     "measurement/heat-and-energy.md": {"sensors": sensors_table},
     "measurement/explaining.md": {"rules": rules_table},

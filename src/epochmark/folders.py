@@ -39,3 +39,16 @@ def in_home(find: Callable[[], Path], instead: str) -> Path:
     if found.parts[:1] == ("~",):  # older versions of platformdirs leave it so
         raise EpochmarkError(f"no home folder is known here: set HOME, or {instead}", exit_code=2)
     return found
+
+
+def user_cache(instead: str) -> Path:
+    """Our folder of copies and answers that can be had again.
+
+    Raises ``EpochmarkError`` where no home folder is known (``in_home``).
+    """
+    import platformdirs
+
+    return in_home(
+        lambda: Path(platformdirs.user_cache_dir("epochmark", appauthor=False)),
+        f"XDG_CACHE_HOME to a folder for copies{instead}",
+    )

@@ -74,6 +74,7 @@ def program(mnist_folder: Path, tmp_path: Path) -> Program:
             "EPOCHMARK_DATA": str(mnist_folder),
             "EPOCHMARK_FAKE": "{}",
             "EPOCHMARK_RESULTS": str(folders["results"]),
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
             "TMPDIR": str(folders["tmp"]),
         },
     )

@@ -48,6 +48,24 @@ def test_the_list_for_people_says_the_same(program: Program) -> None:
     assert f"epochmark engines install {absent_engine()}" in done.stdout
 
 
+def test_ready_engines_are_asked_once(program: Program) -> None:
+    def ready(*arguments: str) -> tuple[list[dict[str, object]], bool]:
+        done = program.run(*arguments, "--json")
+        found = json.loads(done.stdout)
+        statuses = found if isinstance(found, list) else found["engines"]
+        asking = "asking the engines" in done.stderr
+        return [status for status in statuses if status["state"] == "ready"], asking
+
+    first, asked_first = ready("engines")
+    assert (asked_first, {status["asked"] for status in first}) == (True, {None})
+    again, asked_again = ready("machine")
+    assert not asked_again
+    assert None not in {status["asked"] for status in again}
+    assert [{**status, "asked": None} for status in again] == first
+    assert ready("engines", "--refresh")[1]
+    assert "--refresh asks them again" in program.run("engines").stdout
+
+
 def test_machine_lists_devices(program: Program) -> None:
     done = program.run("machine")
     assert done.returncode == 0, done.stderr

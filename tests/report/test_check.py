@@ -15,10 +15,11 @@ import epochmark
 from epochmark.analysis.timing.headline import replay_verdict
 from epochmark.api import export_results
 from epochmark.judge.check import check_record
+from epochmark.judge.reading import decode_record
 from epochmark.judge.validity import judge
 from epochmark.records.digest import digest_of
 from epochmark.records.findings import FindingCode
-from epochmark.records.record import Record
+from epochmark.records.record import Lap, Record
 from epochmark.records.upgrades import encode_record
 from tests.report.samples import failed, finished, real_record, sample
 
@@ -236,3 +237,54 @@ def _numbers(fields: Any, path: tuple[Any, ...] = ()) -> Any:
             yield from _numbers(value, (*path, key))
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield (*path, key)
+
+
+def quick_of(count: int) -> Record:
+    """A quick run of so many steady laps, none of which reached the end of an epoch."""
+    record = sample(5)
+    laps = [Lap(epoch=1, steps=40, end_ns=n * 10**9) for n in range(1, count + 1)]
+    workload = msgspec.structs.replace(record.workload, quick=True, variant=["quick"])
+    timing = msgspec.structs.replace(record.timing, laps=laps, fit_ns=laps[-1].end_ns + 10**6)
+    learning = msgspec.structs.replace(record.learning, epochs=[])
+    return msgspec.structs.replace(
+        record, workload=workload, timing=timing, learning=learning, calm=None
+    )
+
+
+def by_schema(record: Record, schema: int) -> bytes:
+    """The record as a version with that schema would have written it."""
+    fields = json.loads(encode_record(finished(record)))
+    fields["schema"] = schema
+    fields["digest"] = digest_of(fields)
+    return json.dumps(fields).encode()
+
+
+def test_an_older_record_that_todays_rules_trust_less_is_refused_by_their_name() -> None:
+    checked = check_record(by_schema(quick_of(4), 3))
+    (problem,) = checked.problems
+    assert problem.startswith("judged by the rules of schema 3: today's rules would add few-laps")
+    # but it can be read, as what it was
+    assert decode_record(by_schema(quick_of(4), 3)).headline.validity == "valid"
+
+
+def test_what_todays_rules_leave_out_is_said_and_gone_on_reading() -> None:
+    record = msgspec.structs.replace(sample(4, findings=[FindingCode.UNSTEADY]), calm=None)
+    document = by_schema(record, 3)
+    checked = check_record(document)
+    assert checked.problems == ()
+    assert "rules of schema 3: today's rules would leave out unsteady" in checked.differences[0]
+    read = decode_record(document)
+    assert read.headline.validity == "valid"
+    assert read.digest == digest_of(msgspec.to_builtins(read))
+    # an edit is no rule: the digest stays that of what was written
+    changed = json.loads(document)
+    changed["label"] = "another"
+    read = decode_record(json.dumps(changed).encode())
+    assert read.digest != digest_of(msgspec.to_builtins(read))
+
+
+def test_only_what_was_found_of_time_may_go() -> None:
+    findings = [FindingCode.LOSS_FLAT, FindingCode.UNSTEADY, FindingCode.STEPS_LIMITED]
+    record = msgspec.structs.replace(sample(4, findings=findings), calm=None)
+    read = decode_record(by_schema(record, 3))
+    assert [finding.code for finding in read.findings] == ["loss-flat", "steps-limited"]

@@ -59,7 +59,10 @@ def test_the_whole_time_of_a_complete_run_is_what_it_took() -> None:
 
     slow = ending(laps[-1].end_ns + 10 * 10**9)
     assert "The whole run took 240.5 s: start-up 0.500 s (0.2%)" in slow
-    assert "at steady speed 200.0 s (83%); slower epochs and tidying up took 40.00 s (17%)" in slow
+    assert (
+        "at steady speed 200.0 s (83%); slower epochs, waiting and tidying up took 40.00 s (17%)"
+        in slow
+    )
     laps = record.timing.laps
     assert "slower epochs" not in ending(laps[-1].end_ns + 5 * 10**9)
 
@@ -417,22 +420,33 @@ def test_limits_of_another_machine_are_none() -> None:
 
 
 @pytest.mark.parametrize("code", list(FindingCode))
-def test_what_limits_trust_comes_first_and_a_worthless_time_is_not_explained(
+def test_what_limits_trust_comes_first_and_a_wrong_time_is_not_explained(
     code: FindingCode,
 ) -> None:
     record = steady(findings=[code])
     found = explain(gather(record, (), limits(record)))
     assert found[0].rule.name == "findings"
     assert found[0].sentence.advice == f"{code.value}: {MEANING[code].remedy}"
-    speaks_of_time = any(one.rule.needs == "time" for one in found)
-    assert speaks_of_time is (MEANING[code].validity in ("partial", "valid"))
-    assert (found[1].rule.name == "time-unexplained") is not speaks_of_time
+    needed = {one.rule.needs for one in found}
+    validity = MEANING[code].validity
+    assert ("time" in needed) is (validity in ("partial", "valid"))
+    assert ("figure" in needed) is (validity != "invalid")
+    doubted = found[1].rule.name == "time-unexplained"
+    assert doubted is (validity in ("disturbed", "invalid"))
+
+
+def test_of_a_disturbed_run_what_rests_on_its_own_clocks_is_said() -> None:
+    record = steady(20.0, startup_s=15.0, findings=[FindingCode.FOREIGN_LOAD])
+    found = said(record, limits(record, product=60.0))
+    assert "this machine may be faster" in found["time-unexplained"]
+    assert {"whole-time", "start-up", "slow-product"} <= set(found)
+    assert not {"below-peak", "memory", "idle-cores", "step-arithmetic"} & set(found)
 
 
 def test_a_partial_run_may_be_disturbed_as_well() -> None:
     record = steady(findings=[FindingCode.FOREIGN_LOAD, FindingCode.STEPS_LIMITED])
     assert record.headline.validity == "partial"
-    assert list(said(record)) == ["findings", "time-unexplained"]
+    assert list(said(record))[:2] == ["findings", "time-unexplained"]
     lines = "\n".join(explanation_lines(record, explain(gather(record))))
     assert "Other programs used the processor during the run (foreign-load" in lines
     assert "): that makes a run disturbed." in lines

@@ -1,5 +1,5 @@
 /* Stands in for NVIDIA's driver library: one GPU, seen by the real binding (nvidia-ml-py).
-   Only what the sensor asks; the structures are those of nvml.h. Energy grows by 50 J a call. */
+   Only what the sensor and the doctor ask; the structures are those of nvml.h. Energy grows by 50 J a call. */
 
 #include <string.h>
 #include <unistd.h>
@@ -7,6 +7,7 @@
 enum { SUCCESS = 0, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15 };
 
 struct utilisation { unsigned gpu, memory; };
+struct memory { unsigned long long total, free, used; };
 struct process { unsigned pid; unsigned long long used; unsigned instance, compute; };
 
 static int energy_lost = 0, lost = 0;
@@ -25,6 +26,20 @@ int nvmlDeviceGetCount_v2(unsigned *count) { *count = 1; return SUCCESS; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) { *device = &gpu; return SUCCESS; }
 int nvmlDeviceGetName(void *device, char *name, unsigned length) {
   strncpy(name, "Stand-In 3000", length);
+  return SUCCESS;
+}
+int nvmlSystemGetDriverVersion(char *version, unsigned length) {
+  strncpy(version, "580.82.07", length);
+  return SUCCESS;
+}
+int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 13000; return SUCCESS; }
+int nvmlDeviceGetCudaComputeCapability(void *device, int *major, int *minor) {
+  *major = 8;
+  *minor = 9;
+  return SUCCESS;
+}
+int nvmlDeviceGetMemoryInfo(void *device, struct memory *found) {
+  found->total = 24ull << 30;
   return SUCCESS;
 }
 int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *millijoules) {

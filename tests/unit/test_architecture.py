@@ -24,7 +24,7 @@ FLOORS = [
     ["analysis", "hardware", "worker"],
     ["environments", "judge", "report"],
     ["bench"],
-    ["api"],
+    ["api", "doctor"],
     ["cli"],
 ]
 """From the ground up. A room imports only rooms of lower floors."""

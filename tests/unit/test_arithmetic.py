@@ -188,3 +188,26 @@ def test_tables_and_report_hold_it() -> None:
     page = report_page(subject_of(records[:1], (), None))
     assert "84% of the peak, 169 GFLOP/s" in page
     assert '<td data-n="142">142</td><td data-n="84.0237">84%</td>' in page
+
+
+@pytest.mark.parametrize(
+    ("limits_of", "machine_of", "beaten"),
+    [
+        ({"power_source": "battery"}, {"power_source": "mains"}, False),
+        ({"power_source": "battery"}, {"power_source": "battery"}, True),
+        ({"cpu_quota": 1.0}, {"cpu_quota": None}, False),
+        ({}, {"power_source": "mains"}, True),
+    ],
+)
+def test_a_peak_bounds_runs_with_the_same_supply_only(
+    limits_of: dict[str, Any], machine_of: dict[str, Any], beaten: bool
+) -> None:
+    record = run(replace(limits(50.0), **limits_of))
+    record = replace(record, machine=replace(record.machine, **machine_of))
+    assert beats_its_peak(record) is beaten
+
+
+def test_an_answer_says_where_no_bound_of_the_device_is_known() -> None:
+    told = "how fast gpu:0 can be at most is not known here"
+    assert told in "\n".join(answer_lines(run(None, device="gpu:0")))
+    assert told not in "\n".join(answer_lines(run(None)))

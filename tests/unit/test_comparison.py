@@ -20,6 +20,7 @@ from epochmark.analysis.comparing.comparison import (
 )
 from epochmark.analysis.comparing.references import load_references
 from epochmark.analysis.timing.intervals import Interval
+from epochmark.records.findings import FindingCode
 from epochmark.records.machine.identity import same_machine
 from epochmark.records.record import Lap
 from epochmark.report.subject import measured_here
@@ -99,15 +100,55 @@ def test_machines_and_devices_compare_under_one_engine(changes: dict[str, object
     assert compare(TORCH, other).verdict == "faster"
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, "1 steady epoch only"), (5, "5 steady epochs")])
-def test_runs_of_too_few_epochs_for_an_interval_are_not_compared(count: int, told: str) -> None:
+@pytest.mark.parametrize(("count", "verdict"), [(1, "not comparable"), (5, "not ranked")])
+def test_runs_of_few_epochs_are_not_ranked(count: int, verdict: str) -> None:
     record = sample(epochs=count)
     laps = [Lap(epoch=n, steps=469, end_ns=n * 10**9) for n in range(1, count + 1)]
     timing = msgspec.structs.replace(record.timing, laps=laps)
     side = side_of_record(msgspec.structs.replace(record, timing=timing), "short")
-    comparison = compare(side, replace(side, steady_epoch=Interval(2.0, 2.0, 2.0, count)))
-    assert comparison.verdict == "not comparable"
-    assert all(told in reason and "--quick" in reason for reason in comparison.reasons)
+    other = replace(side, name="other", steady_epoch=Interval(2.0, 2.0, 2.0, 9), unfit=None)
+    comparison = compare(side, replace(other, doubt=None))
+    assert comparison.verdict == verdict
+    text = "\n".join(comparison_lines(comparison))
+    assert ("one steady epoch only" if count == 1 else "known from 5 epochs only") in text
+
+
+DISTURBED = replace(
+    NATIVE, steady_epoch=Interval(5.0, 4.0, 6.0, 9), doubt="disturbed (foreign-load)"
+)
+DOUBTFUL = replace(TORCH, doubt="disturbed (unsteady)")
+
+
+def test_disturbed_runs_whose_intervals_are_apart_are_graded() -> None:
+    comparison = compare(DOUBTFUL, DISTURBED)
+    assert comparison.verdict == "not ranked"
+    assert comparison.reasons == ()
+    assert verdict_text(comparison) == (
+        "native is about 1.6 to 2.6 times as fast as torch; both runs were disturbed, not ranked"
+    )
+    lines = comparison_lines(comparison)
+    assert "  - native: disturbed (foreign-load)" in lines
+    assert "  - torch: disturbed (unsteady)" in lines
+
+
+def test_one_disturbed_run_is_enough_for_no_rank() -> None:
+    assert verdict_text(compare(TORCH, DISTURBED)).endswith("; native is disturbed, not ranked")
+
+
+def test_disturbed_runs_whose_intervals_overlap_cannot_be_told_apart() -> None:
+    near = replace(DISTURBED, steady_epoch=Interval(9.0, 7.0, 10.5, 9))
+    text = verdict_text(compare(DOUBTFUL, near))
+    assert text == (
+        "native and torch cannot be told apart (anything from 0.9 to 1.5); both runs were "
+        "disturbed, not ranked"
+    )
+
+
+def test_a_disturbed_record_is_graded_and_a_wrong_one_is_not_compared() -> None:
+    disturbed = side_of_record(sample(findings=[FindingCode.FOREIGN_LOAD]), "run")
+    assert (disturbed.unfit, disturbed.doubt) == (None, "disturbed (foreign-load)")
+    for code in (FindingCode.LOSS_FLAT, FindingCode.STEPS_LIMITED):
+        assert side_of_record(sample(findings=[code]), "run").unfit is not None
 
 
 def test_possible_causes_are_listed() -> None:

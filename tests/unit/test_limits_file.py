@@ -182,3 +182,46 @@ def test_a_hostile_file_is_refused_with_the_command_that_helps(
     limits_file(tmp_path).write_bytes(document)
     with pytest.raises(EpochmarkError, match=r"(?s)machine-limits.*epochmark limits"):
         read_limits(tmp_path)
+
+
+def of_processor(*peaks: MultiplyAdds, **circumstances: Any) -> Limits:
+    processor = ProcessorLimits(
+        measured=WHEN, epochmark_version="0", multiply_adds=list(peaks), **circumstances
+    )
+    machine = msgspec.structs.replace(MACHINE, physical_cores=2)
+    return Limits(format=1, machine=machine, processor=processor)
+
+
+def is_steady(limits: Limits) -> bool:
+    kept = limits.for_run()
+    assert kept is not None
+    return kept.steady
+
+
+def test_a_peak_that_more_threads_did_not_raise_was_taken_on_a_busy_machine() -> None:
+    """As it happened: 226 GFLOP/s on two threads and 237 on one, while others used a CPU or two."""
+    busy = (multiply_adds("avx512", 1, 237.0), multiply_adds("avx512", 2, 226.0))
+    assert not is_steady(of_processor(*busy))
+    calm = (multiply_adds("avx512", 1, 237.0), multiply_adds("avx512", 2, 460.0))
+    assert is_steady(of_processor(*calm))
+    # another instruction set's, or of threads that share cores
+    assert is_steady(of_processor(*calm, multiply_adds("avx2", 2, 200.0)))
+    assert is_steady(of_processor(*calm, multiply_adds("avx512", 4, 450.0)))
+
+
+def test_a_peak_taken_under_load_bounds_nothing() -> None:
+    peaks = (multiply_adds("avx512", 1, 237.0), multiply_adds("avx512", 2, 460.0))
+    assert not is_steady(of_processor(*peaks, foreign_cpus=0.8))
+    assert is_steady(of_processor(*peaks, foreign_cpus=0.02))
+    beside = msgspec.structs.replace(engine("torch", "cpu", 900.0), foreign_cpus=1.0)
+    assert not is_steady(of_processor(*peaks).with_engine(beside))
+
+
+def test_a_run_keeps_what_its_limits_were_measured_with(tmp_path: Path) -> None:
+    known = {"foreign_cpus": 0.02, "power_source": "battery", "cpu_quota": 1.5}
+    limits = of_processor(multiply_adds("avx512", 2, 460.0), **known)
+    save_limits(tmp_path, limits)
+    assert read_limits(tmp_path) == limits
+    kept = limits.for_run()
+    assert kept is not None
+    assert {name: getattr(kept, name) for name in known} == known

@@ -76,3 +76,8 @@ def test_a_fast_device_goes_on_for_a_few_seconds() -> None:
 def test_it_asks_only_once() -> None:
     stop = QuickStop(STEPS)
     assert sum(stop(lap) for lap in laps(0.25, NOISE)) == 1
+
+
+def test_a_run_of_few_long_laps_goes_on_until_it_has_six() -> None:
+    epochs, _ = stopped_after(laps(2.0, NOISE, per_epoch=2))
+    assert epochs > 4

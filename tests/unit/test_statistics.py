@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -301,3 +302,30 @@ def test_any_laps_give_a_figure_within_what_was_seen(seconds: list[float], per_e
         assert 0 < interval.low <= interval.median <= interval.high
         assert steady.warm_up_s >= 0
         assert steady.warm_up_excess_s >= 0
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.6])
+def test_one_far_epoch_of_ten_is_never_an_end_of_the_interval(seed: int, rho: float) -> None:
+    random = np.random.default_rng(seed)
+    noise = random.standard_normal(10)
+    for index in range(1, 10):
+        noise[index] = rho * noise[index - 1] + math.sqrt(1 - rho * rho) * noise[index]
+    values = (20 + 0.4 * noise).tolist()
+    place, factor = int(random.integers(10)), float(random.choice([0.5, 1.5, 2.0]))
+    values[place] *= factor
+    found = median_interval(values)
+    others = values[:place] + values[place + 1 :]
+    assert min(others) <= found.low <= found.median <= found.high <= max(others)
+    assert found.count == 10
+
+
+def test_what_is_far_more_often_than_once_in_ten_is_a_spread() -> None:
+    slowing = [19.8, 19.9, 19.9, 20.0, 20.0, 20.1, 20.1, 20.2, 39.0, 40.0]
+    assert median_interval(slowing).high == 39.0
+
+
+def test_of_seven_values_one_may_be_far_and_of_six_none() -> None:
+    values = [10.0, 10.1, 9.9, 20.0, 10.2, 9.8, 10.0]
+    assert median_interval(values).high == 10.2
+    assert median_interval(values[:-1]).high == 20.0

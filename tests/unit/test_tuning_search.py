@@ -294,3 +294,11 @@ def test_what_tuned_gains_over_stock() -> None:
     (line,) = gain_lines([stock, faster])
     assert line.startswith("torch on cpu: tuned trains 2.00 times as fast as stock (")
     assert gain_lines([stock]) == gain_lines([faster, faster]) == []
+
+
+def test_what_gains_beyond_steps_is_kept_unless_steps_are_slower() -> None:
+    """A trial of some steps sees nothing of what a setting saves between epochs."""
+    beyond = Tunable("fused", ("no", "yes"), "", beyond_steps=True)
+    kept = [found_on(Machinery({}, noise=0.01, seed=seed), beyond) for seed in range(20)]
+    assert all(kept)
+    assert found_on(Machinery({"fused=yes": 1.1}, noise=0.01), beyond) == {}

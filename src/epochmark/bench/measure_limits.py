@@ -13,7 +13,10 @@ from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.process.launcher import Recipients, WorkerOutcome, launch
 from epochmark.bench.process.messages import ReportError
 from epochmark.bench.scrub import scrubbed
-from epochmark.bench.watching.watch import Watch
+from epochmark.bench.watching.load import LoadWatch
+from epochmark.hardware.cgroups import cpu_quota
+from epochmark.hardware.counters import open_counters
+from epochmark.hardware.machine import power_source
 from epochmark.hardware.memory import last_level_cache_bytes, usable_memory_bytes
 from epochmark.records import dates
 from epochmark.records.machine.machine_limits import (
@@ -114,11 +117,14 @@ def measure_processor(on_progress: OnProgress) -> ProcessorLimits:
     stopped it.
     """
     size = triad_size(last_level_cache_bytes(), usable_memory_bytes())
-    outcome = _launch(LimitsJob(None, "cpu", MNIST_CNN.name, size.array_bytes), on_progress)
+    watch = LoadWatch(open_counters)
+    job = LimitsJob(None, "cpu", MNIST_CNN.name, size.array_bytes)
+    outcome = _launch(job, on_progress, watch)
     problems = [size.problem, *_troubles(outcome), _failure(outcome)]
     return ProcessorLimits(
         measured=dates.now(),
         epochmark_version=__version__,
+        **_circumstances(watch),
         multiply_adds=_figures(outcome, "multiply_adds", MultiplyAdds),
         products=_figures(outcome, "product", NativeProduct),
         triads=_figures(outcome, "triad", Triad, cache_bytes=size.cache_bytes),
@@ -133,26 +139,31 @@ def measure_engine(
 
     A failure is its ``problem``. Raises ``KeyboardInterrupt`` when the user stopped it.
     """
+    watch = LoadWatch(open_counters)
     with interpreter.in_use():
-        outcome = _launch(LimitsJob(engine, device, MNIST_CNN.name, 0), on_progress, interpreter)
+        job = LimitsJob(engine, device, MNIST_CNN.name, 0)
+        outcome = _launch(job, on_progress, watch, interpreter)
     hello, opened = outcome.last(Hello), outcome.last(Opened)
     used = outcome.last(UsedSettings)
-    timed = {
-        what: next((one.timed for one in _figures(outcome, what, _Bare)), None)
-        for what in ("convolution", "dispatch", "input")
-    }
     return EngineLimits(
         measured=dates.now(),
         epochmark_version=__version__,
+        **_circumstances(watch),
         engine=engine,
         device=opened.device if opened else device,
         device_description=opened.description[:300] if opened else None,
         versions=hello.versions if hello else {},
         settings=used.settings if used else {},
         product=next(iter(_figures(outcome, "product", Product)), None),
-        **timed,
+        convolution=_timed(outcome, "convolution"),
+        dispatch=_timed(outcome, "dispatch"),
+        input=_timed(outcome, "input"),
         problem="; ".join(filter(None, [*_troubles(outcome), _failure(outcome)]))[:2000] or None,
     )
+
+
+def _timed(outcome: WorkerOutcome, what: str) -> Timed | None:
+    return next((one.timed for one in _figures(outcome, what, _Bare)), None)
 
 
 class LimitsOrder:
@@ -190,8 +201,20 @@ class LimitsOrder:
             raise ReportError(f"the figure of {figure.what}: {error}") from error
 
 
+def _circumstances(watch: LoadWatch) -> dict[str, Any]:
+    """What the machine had to run on, and what it shared."""
+    return {
+        "foreign_cpus": watch.foreign_cpus(),
+        "power_source": power_source(),
+        "cpu_quota": cpu_quota(),
+    }
+
+
 def _launch(
-    job: LimitsJob, on_progress: OnProgress, interpreter: Interpreter | None = None
+    job: LimitsJob,
+    on_progress: OnProgress,
+    watch: LoadWatch,
+    interpreter: Interpreter | None = None,
 ) -> WorkerOutcome:
     def tell(report: Report) -> None:
         if isinstance(report, Phase):
@@ -204,7 +227,7 @@ def _launch(
             lambda spawned_ns: job,
             interpreter.python,
             interpreter.environment,
-            Recipients(order, Watch(None), tell),
+            Recipients(order, watch, tell),
         )
     except OSError as error:
         return WorkerOutcome(detail=f"its interpreter cannot be started: {error.strerror or error}")

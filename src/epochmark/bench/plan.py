@@ -154,7 +154,8 @@ def _on_devices(request: RunRequest, interpreter: Interpreter) -> list[PlannedRu
     if not any(request.device in (one, one.partition(":")[0]) for one in status.device_ids):
         raise EpochmarkError(
             f"{request.engine} finds no device {request.device!r} here; it finds: "
-            f"{', '.join(status.device_ids)}{_other_builds(info, interpreter)}",
+            f"{', '.join(status.device_ids)}{_other_builds(info, interpreter)}\n"
+            "'epochmark doctor' says what is in the way.",
             exit_code=2,
         )
     return [PlannedRun(request, interpreter)]

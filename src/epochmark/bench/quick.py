@@ -5,7 +5,6 @@ The rule is in docs/measurement/timing.md, its simulated coverage in experiments
 
 from __future__ import annotations
 
-from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES
 from epochmark.analysis.timing.steady_epoch import (
     NANOSECONDS,
     QUICK_BUDGET_S,
@@ -58,9 +57,9 @@ class QuickStop:
         if steady is None:
             return False
         if self._steps >= QUICK_EPOCHS * self._steps_per_epoch and elapsed_s >= MIN_S:
-            return not is_unsteady(steady)
+            return steady.knows_its_spread and not is_unsteady(steady)
         return (
-            steady.interval.count >= MIN_INTERVAL_VALUES
+            steady.knows_its_spread
             and steady.epoch_end_seen
             and steady.half_width <= QUICK_PRECISION
         )

@@ -13,7 +13,6 @@ from epochmark.cli.commands import (
     engines,
     explain,
     limits,
-    machine,
     plot,
     report,
     results,
@@ -21,6 +20,7 @@ from epochmark.cli.commands import (
     table,
     workloads,
 )
+from epochmark.cli.commands.this_machine import doctor, machine
 
 app = typer.Typer(
     name="epochmark",
@@ -50,6 +50,7 @@ def _options(
 
 app.command("run")(guarded(run.run))
 app.command("machine")(guarded(machine.machine))
+app.command("doctor")(guarded(doctor.doctor))
 app.command("limits")(guarded(limits.limits))
 app.add_typer(engines.app, name="engines")
 app.add_typer(results.app, name="results")

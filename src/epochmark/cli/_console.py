@@ -121,8 +121,8 @@ def _lines(lines: tuple[str, ...], stream: TextIO) -> str:
 
 
 _COMMAND = re.compile(
-    r"(^\s*|['`(]|: )epochmark (?=(?:"
-    r"run|engines|results|limits|check|compare|explain|table|report|plot|data|machine|workloads)\b)"
+    r"(^\s*|['`(]|: |&& )epochmark (?=(?:run|engines|results|limits|check|compare|explain|table|"
+    r"report|plot|data|machine|doctor|workloads)\b)"
 )
 
 

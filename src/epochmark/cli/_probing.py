@@ -9,23 +9,38 @@ from typing import TYPE_CHECKING
 from epochmark.cli._console import console, printable, remark
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from epochmark.bench.interpreters.probe import EngineStatus
 
 
-def probe_engines(names: Sequence[str] | None = None) -> list[EngineStatus]:
-    """The status of these engines, one after the other; all that users choose from by default."""
-    from epochmark.bench.interpreters.probe import status_of
+def probe_engines(refresh: bool = False) -> list[EngineStatus]:
+    """The status of every engine that users choose from. Answers of earlier that still hold are
+    taken, unless ``refresh`` asks for new ones; the others are asked, one after the other."""
+    from epochmark.bench.interpreters.answers import ask, asked_before
+    from epochmark.bench.interpreters.interpreter import look_for
+    from epochmark.bench.interpreters.probe import not_installed
     from epochmark.bench.request import public_engines
     from epochmark.engines import get_engine
 
-    statuses = []
-    with activity("asking the engines", terminal_only=True) as tell:
-        for name in public_engines() if names is None else names:
-            tell(name)
-            statuses.append(status_of(get_engine(name).info))
-    return statuses
+    infos = [get_engine(name).info for name in public_engines()]
+    found = look_for(infos)
+    statuses: dict[str, EngineStatus] = {}
+    left = []
+    for info in infos:
+        where = found[info.name]
+        if where.interpreter is None:
+            statuses[info.name] = not_installed(info, where.missing)
+            continue
+        before = None if refresh else asked_before(info, where.interpreter)
+        if before is None:
+            left.append((info, where.interpreter))
+        else:
+            statuses[info.name] = before
+    if left:
+        with activity("asking the engines", terminal_only=True) as tell:
+            for info, interpreter in left:
+                tell(info.name)
+                statuses[info.name] = ask(info, interpreter)
+    return [statuses[info.name] for info in infos]
 
 
 @contextlib.contextmanager

@@ -12,11 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
-
 from epochmark.datasets.mnist import Contents, SourceError, verify_folder
 from epochmark.errors import EpochmarkError
-from epochmark.folders import in_home
+from epochmark.folders import user_cache
 
 _INCOMING = "incoming-mnist-"
 _LOCK_WAIT_S = 60.0
@@ -24,11 +22,7 @@ _LOCK_WAIT_S = 60.0
 
 def cache_folder() -> Path:
     """Where the four files are, or will be."""
-    cache = in_home(
-        lambda: Path(platformdirs.user_cache_dir("epochmark", appauthor=False)),
-        "XDG_CACHE_HOME to a folder for copies, or EPOCHMARK_DATA to a folder with MNIST",
-    )
-    return cache / "mnist"
+    return user_cache(", or EPOCHMARK_DATA to a folder with MNIST") / "mnist"
 
 
 def store(contents: Contents, folder: Path) -> Path:

@@ -15,6 +15,7 @@ import numpy as np
 from epochmark.engines._jax import GPUS
 from epochmark.engines._jax.threads import limit_threads
 from epochmark.engines._shared.batches import Calls, evaluated, gathered_by_numpy, timed_batches
+from epochmark.engines._shared.builds import JAX_BUILDS
 from epochmark.engines._shared.contract import (
     ALL_WORDS,
     Batch,
@@ -61,6 +62,7 @@ class JaxEngine(Engine):
         modules=("jax", "optax"),
         distributions=("jax", "jaxlib", "jax-metal", "optax", "numpy"),
         requirements=JAX,
+        builds=JAX_BUILDS,
         precisions=("stock", "float32", "tf32", "bfloat16"),
         variables=Variables(
             places=(

@@ -7,6 +7,7 @@ from typing import Any, Dict, List
 from epochmark.engines._jax import GPUS
 from epochmark.engines._jax.threads import limit_threads
 from epochmark.engines._keras.engine import ARRAYS, KerasEngine, layout_on
+from epochmark.engines._shared.builds import JAX_BUILDS
 from epochmark.engines._shared.contract import (
     ALL_WORDS,
     Device,
@@ -35,6 +36,7 @@ class KerasJaxEngine(KerasEngine):
         modules=("keras", "jax"),
         distributions=("keras", "jax", "jaxlib", "jax-metal", "numpy"),
         requirements=JAX,
+        builds=JAX_BUILDS,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
         tunables=(ARRAYS, layout_on("cpu", "gpu")),
     )

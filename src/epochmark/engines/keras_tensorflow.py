@@ -11,7 +11,8 @@ from typing import Any, ContextManager, Dict, List, Optional
 
 import numpy.typing as npt
 
-from epochmark.engines._keras.engine import ARRAYS, KerasEngine, layout_on
+from epochmark.engines._keras.engine import ARRAYS, Data, KerasEngine, layout_on
+from epochmark.engines._shared.builds import Build
 from epochmark.engines._shared.contract import (
     ALL_WORDS,
     Device,
@@ -95,6 +96,18 @@ REQUIREMENTS = (
     ),
 )
 
+BUILDS = (
+    Build("directml", "tensorflow-directml-plugin", title="a build for DirectML"),
+    Build("cpu", "tensorflow-cpu", title="the build for the CPU"),
+    Build("rocm", "tensorflow-rocm", title="a build for ROCm"),
+    Build("metal", "tensorflow-metal", title="a build for Metal"),
+    Build("tpu", "tensorflow-tpu", title="the build for TPUs"),
+    # on Linux it is made for CUDA, and finds nothing without the packages of its extra `and-cuda`
+    Build("cuda", "nvidia-cudnn*", title="a build for CUDA"),
+    Build("cuda", "tensorflow", library="libcudnn.so", title="a build for CUDA"),
+    Build("cpu", "tensorflow", title="TensorFlow without NVIDIA's packages"),
+)
+
 
 class KerasTensorFlowEngine(KerasEngine):
     info = EngineInfo(
@@ -136,6 +149,7 @@ class KerasTensorFlowEngine(KerasEngine):
             "numpy",
         ),
         requirements=REQUIREMENTS,
+        builds=BUILDS,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
         variables=Variables(
             places=(
@@ -153,6 +167,15 @@ class KerasTensorFlowEngine(KerasEngine):
         tunables=(
             ARRAYS,
             layout_on("gpu"),
+            Tunable(
+                "input",
+                ("arrays", "dataset"),
+                "batches by a `tf.data` pipeline that is not tuned as it runs, so that `fit` never "
+                "waits for its tuner; kept unless steps are slower, which do not show those waits",
+                ("cpu", "gpu"),
+                word="Images",
+                beyond_steps=True,
+            ),
             Tunable("jit_compile", ("auto", "on"), "the train step compiled by XLA", ("gpu",)),
             Tunable(
                 "inter_op_threads",
@@ -182,6 +205,13 @@ class KerasTensorFlowEngine(KerasEngine):
         from epochmark.engines._tensorflow.devices import make_tpu_strategy
 
         return make_tpu_strategy(int(device.id.split(":")[1])) if device.kind == "tpu" else None
+
+    def _fed(self, data: Data) -> Dict[str, Any]:
+        if self._tuned.get("input") != "dataset":
+            return super()._fed(data)
+        from epochmark.engines._tensorflow.pipeline import make_dataset
+
+        return {"x": make_dataset(*data, self._settings.batch_size)}
 
     def _scope(self) -> ContextManager[Any]:
         scope: ContextManager[Any] = self._strategy.scope() if self._strategy else super()._scope()
@@ -214,9 +244,16 @@ class KerasTensorFlowEngine(KerasEngine):
 
         return {
             **super().effective_settings(),
+            **self._input_setting(),
             "strategy": type(self._strategy).__name__ if self._strategy else "none",
             **threads(),
         }
+
+    def _input_setting(self) -> Dict[str, str]:
+        if self._tuned.get("input") != "dataset":
+            return {}
+        arrays = self._tuned.get("arrays", "float64")
+        return {"data": f"tf.data pipeline of {arrays} arrays, not tuned as it runs"}
 
     def operations(self) -> Optional[Operations]:
         """None on a TPU, where only compiled functions run."""

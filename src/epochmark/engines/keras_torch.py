@@ -6,6 +6,7 @@ import os
 from typing import Any, Dict, List
 
 from epochmark.engines._keras.engine import ARRAYS, KerasEngine, layout_on
+from epochmark.engines._shared.builds import TORCH_BUILDS
 from epochmark.engines._shared.contract import (
     ALL_WORDS,
     Device,
@@ -41,6 +42,7 @@ class KerasTorchEngine(KerasEngine):
         modules=("keras", "torch"),
         distributions=("keras", "torch", "numpy"),
         requirements=TORCH,
+        builds=TORCH_BUILDS,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
         tunables=(
             layout_on("cpu", "gpu"),

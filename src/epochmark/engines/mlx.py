@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from epochmark.engines._shared.batches import evaluated, timed_batches
+from epochmark.engines._shared.builds import Build
 from epochmark.engines._shared.contract import (
     ALL_WORDS,
     Batch,
@@ -63,6 +64,12 @@ REQUIREMENTS = (
     ),
 )
 
+BUILDS = (
+    Build("cuda", "mlx-cuda*", title="a build for CUDA"),
+    Build("cpu", "mlx-cpu", title="the build for the CPU"),
+    Build("metal", "mlx-metal", title="a build for Metal"),
+)
+
 
 class MlxEngine(Engine):
     info = EngineInfo(
@@ -83,6 +90,7 @@ class MlxEngine(Engine):
         cuda_packages=("mlx-cuda",),
         sets_threads=False,
         requirements=REQUIREMENTS,
+        builds=BUILDS,
         tunables=(
             Tunable(
                 "compile",

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from epochmark.engines._shared.batches import evaluated, timed_batches
+from epochmark.engines._shared.builds import TORCH_BUILDS
 from epochmark.engines._shared.contract import (
     ALL_WORDS,
     Batch,
@@ -61,6 +62,7 @@ class TorchEngine(Engine):
         modules=("torch",),
         distributions=("torch", "torch-xla", "numpy"),
         requirements=TORCH,
+        builds=TORCH_BUILDS,
         precisions=("stock", "float32", "tf32", "bfloat16", "float16"),
         variables=Variables(
             places=("PJRT_DEVICE",),

@@ -9,6 +9,7 @@ import subprocess
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -32,6 +33,7 @@ def describe_machine(machine_id: str | None, root: Path = Path("/")) -> Machine:
     """
     microarchitecture, features = _microarchitecture()
     os_name, os_version = _operating_system()
+    power = power_of(root)
     return Machine(
         machine_id=machine_id,
         model=_model(root),
@@ -47,11 +49,32 @@ def describe_machine(machine_id: str | None, root: Path = Path("/")) -> Machine:
         kernel=_short(platform.release()) or "unknown",
         architecture=_short(platform.machine()) or "unknown",
         virtualized=_is_virtualized(root),
-        power_source=_power_source(),
-        cpu_governor=_read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        power_mode=_power_mode(root),
+        power_source=power.source,
+        cpu_governor=power.governor,
+        power_mode=power.mode,
         core_kinds=core_kinds(root),
         cpu_quota=cpu_quota(root),
+    )
+
+
+class Power(NamedTuple):
+    """What decides how fast the processor may be. ``source`` is ``mains`` or ``battery``, ``mode``
+    a power profile, ``driver`` what carries out the ``governor``. None: not known here."""
+
+    source: str | None
+    mode: str | None
+    governor: str | None
+    driver: str | None
+
+
+def power_of(root: Path = Path("/")) -> Power:
+    """How this machine is powered now. ``root`` is where ``sys`` lies."""
+    scaling = root / "sys/devices/system/cpu/cpu0/cpufreq"
+    return Power(
+        source=power_source(),
+        mode=_power_mode(root),
+        governor=_read(scaling / "scaling_governor"),
+        driver=_read(scaling / "scaling_driver"),
     )
 
 
@@ -230,7 +253,8 @@ def _is_virtualized(root: Path) -> bool | None:
     return " hypervisor" in flags[1] if flags else None
 
 
-def _power_source() -> str | None:
+def power_source() -> str | None:
+    """``mains`` or ``battery`` now; None where there is no battery, or the system does not tell."""
     try:
         battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     except Exception:  # as above

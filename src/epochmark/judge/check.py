@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 
-from epochmark._version import __version__
 from epochmark.analysis.machine.calm import foreign_is_impossible
 from epochmark.analysis.timing.headline import (
     headline_of,
@@ -27,13 +26,13 @@ from epochmark.analysis.timing.headline import (
 from epochmark.engines import engine_names, get_engine
 from epochmark.judge.consistency import TICKS_S, contradictions, unprintable_text
 from epochmark.judge.departures import departures, threads_named
-from epochmark.judge.reading import decode_record
+from epochmark.judge.reading import decode_as_written
 from epochmark.judge.validity import judge
 from epochmark.records.dates import is_credible, moment
 from epochmark.records.digest import is_intact
 from epochmark.records.findings import FindingCode, worst_validity
 from epochmark.records.json_text import RecordError, parsed, retyped
-from epochmark.records.record import SCHEMA_VERSION, Finding, Headline, Record
+from epochmark.records.record import Finding, Headline, Record
 
 SAME = 1e-9
 """Two derivations of one figure differ by rounding only."""
@@ -63,15 +62,16 @@ class Checked:
 def check_record(document: bytes) -> Checked:
     """Derive everything in a record's JSON anew and compare."""
     try:
-        record = decode_record(document)
+        written = decode_as_written(document)
     except RecordError as error:
         return Checked(_name_of(document), None, (f"it cannot be read: {error}",))
+    record, rules = written.record, written.other_rules
     stored: dict[str, Any] = parsed(document)
     if not is_known(record.workload):
         return Checked(record.id, record, (*_digest(stored), _unknown(record)))
     problems = [*_digest(stored), *contradictions(record), *unprintable_text(record)]
     differences: tuple[str, ...] = ()
-    derived, rules = judge(record), _other_rules(stored)
+    derived = judge(record)
     if rules is None or problems:
         problems += [*_headline(stored, record, derived), *_findings(record, derived)]
         problems += _precision(record)
@@ -84,7 +84,7 @@ def check_record(document: bytes) -> Checked:
             differences = (f"judged by the rules of {rules}: today's rules {said}",)
     for check in (_labels, _engine, _machine, _foreign, _counted, _dates):
         problems += check(record)
-    return Checked(record.id, record, tuple(problems), differences)
+    return Checked(record.id, written.judged_today(), tuple(problems), differences)
 
 
 def _unknown(record: Record) -> str:
@@ -109,14 +109,6 @@ def _digest(stored: dict[str, Any]) -> Iterator[str]:
         yield "it carries no digest of its content"
     elif not is_intact(stored):
         yield "its content was changed after it was written: the digest is another one"
-
-
-def _other_rules(stored: dict[str, Any]) -> str | None:
-    """By which rules a record says that it was judged, if not by today's."""
-    version, schema = stored["epochmark_version"], stored["schema"]
-    if version != __version__:
-        return f"version {version}"
-    return None if schema == SCHEMA_VERSION else f"schema {schema}"
 
 
 def _differences(record: Record, derived: list[Finding]) -> str:

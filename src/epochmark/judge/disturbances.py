@@ -12,26 +12,19 @@ from itertools import pairwise
 from epochmark.analysis.machine.calm import Calmness, calmness
 from epochmark.analysis.machine.heat import signs_of_heat
 from epochmark.analysis.machine.sensed import series_of
+from epochmark.analysis.timing.beside import SWAP_IN_BYTES_PER_S, foreign_limit
 from epochmark.analysis.timing.headline import steady_of, steps_per_epoch
 from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES
 from epochmark.analysis.timing.settling import TEMPERATURE_CHANGE_C, WINDOW_S, is_steady
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS, SteadyEpoch
-from epochmark.records.findings import FindingCode, make_finding
+from epochmark.records.findings import MEANING, FindingCode, make_finding
 from epochmark.records.record import Finding, Record
 
-FOREIGN_CPUS = 0.1
-"""Foreign work of a tenth of one CPU: an engine that waits for its slowest thread at every layer
-may be slowed by as much."""
-FOREIGN_CPUS_BESIDE = 0.5
-"""The limit where at least half of the CPUs idle, hyper-threads included: the system then has CPUs
-to put foreign work on that no thread of ours needs."""
 FOREIGN_CPU_S = 0.1
 """And at least so much in all: CPU time is counted in ticks of 10 ms on each CPU."""
 
 LOST_SHARE = 0.02
 """Of wanted CPU time stolen or throttled, or of the fit stalled on memory."""
-SWAP_IN_BYTES_PER_S = 1 << 20
-"""256 pages a second at about 0.1 ms each (a fast SSD) stall 2 to 3 % of the time."""
 SUSPENDED_S = 0.5
 """Sleeping takes longer; the two clocks compared differ by microseconds."""
 
@@ -46,6 +39,13 @@ MIN_WARM_S = 2.0
 LAPS_AFTER_STOP = 4
 """Laps of a run that may end after it was asked to stop."""
 
+DISTURBANCES = frozenset(
+    code
+    for code, meaning in MEANING.items()
+    if meaning.validity == "disturbed" and code != FindingCode.LAPS_UNSYNCHRONISED
+)
+"""What is found here."""
+
 
 def disturbances(record: Record) -> Iterator[Finding]:
     """All findings that make the time of a run untrustworthy though its work is right."""
@@ -57,8 +57,9 @@ def disturbances(record: Record) -> Iterator[Finding]:
 
 
 def is_unsteady(steady: SteadyEpoch) -> bool:
-    """Whether the interval is known, and too wide for a figure."""
-    tells = steady.unit == "epoch" or steady.interval.count >= MIN_INTERVAL_VALUES
+    """Whether the interval is too wide for a figure, as far as it is known: of laps inside epochs
+    that is no spread, of whole epochs it is at least their range."""
+    tells = steady.unit == "epoch" or steady.knows_its_spread
     return tells and steady.half_width > UNSTEADY_SHARE
 
 
@@ -98,19 +99,12 @@ def _foreign_load(seen: Calmness) -> Iterator[Finding]:
             "the system does not count processor time, or less of it than the run itself used",
         )
         return
-    limit = FOREIGN_CPUS
-    if has_room(seen.idle_cpus or 0.0, seen.own_cpus or 0.0, seen.foreign_cpus):
-        limit = FOREIGN_CPUS_BESIDE
+    limit = foreign_limit(seen.idle_cpus or 0.0, seen.own_cpus or 0.0, seen.foreign_cpus)
     if seen.foreign_cpus > limit and seen.foreign_cpus * seen.lasted_s > FOREIGN_CPU_S:
         yield make_finding(
             FindingCode.FOREIGN_LOAD,
             f"they used {seen.foreign_cpus:.2f} CPUs on average, the limit is {limit}",
         )
-
-
-def has_room(idle_cpus: float, own_cpus: float, foreign_cpus: float) -> bool:
-    """Whether at least half of the CPUs idle."""
-    return idle_cpus >= own_cpus + foreign_cpus
 
 
 def _power(record: Record) -> Iterator[Finding]:
@@ -157,6 +151,13 @@ def _steadiness(record: Record) -> Iterator[Finding]:
             yield make_finding(FindingCode.THROTTLED, "; ".join([detail, *signs]))
         else:
             yield make_finding(FindingCode.DRIFTING, detail)
+    if not steady.knows_its_spread:
+        count = steady.interval.count
+        yield make_finding(
+            FindingCode.FEW_LAPS,
+            f"{count} steady {steady.unit}{'s' if count != 1 else ''}, an interval takes "
+            f"{MIN_INTERVAL_VALUES}",
+        )
     if is_unsteady(steady):
         yield make_finding(
             FindingCode.UNSTEADY,

@@ -6,17 +6,27 @@ Whatever is kept can be read again: a record is decoded before it is believed to
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from epochmark._version import __version__
 from epochmark.analysis.timing.headline import headline_of, is_known, workload_of
 from epochmark.errors import EpochmarkError
 from epochmark.judge.consistency import contradictions, shape_problems
+from epochmark.judge.disturbances import DISTURBANCES, disturbances
 from epochmark.records.digest import sealed
 from epochmark.records.findings import FindingCode, make_finding
 from epochmark.records.json_text import RecordError
-from epochmark.records.record import DeviceRun, Failure, Learning, Record, Timing
+from epochmark.records.record import (
+    SCHEMA_VERSION,
+    DeviceRun,
+    Failure,
+    Learning,
+    Record,
+    Timing,
+)
 from epochmark.records.upgrades import encode_record, upgraded_record
 from epochmark.workloads.parity import replay_versions
 
@@ -24,17 +34,55 @@ _NAME = re.compile(r"[a-z0-9-]{1,60}")
 """Of a workload, known here or not: it is shown, and becomes part of sentences."""
 
 
+@dataclass(frozen=True)
+class Written:
+    """A record as it was written, its figures derived again; ``other_rules`` names by which rules
+    it was judged, if not by today's."""
+
+    record: Record
+    other_rules: str | None
+
+    def judged_today(self) -> Record:
+        """The record without what older rules found about its time and today's do not, which
+        follow from its raw data alone. What they would add is for ``check`` to say."""
+        return self.record if self.other_rules is None else _without_outdated(self.record)
+
+
 def decode_record(document: bytes) -> Record:
     """A record from JSON of any schema we know. Raises ``RecordError``.
 
     The document is not trusted: it is bounded, every field is checked, and the headline is
-    derived again from the raw laps.
+    derived again from the raw laps. Findings about time of older rules must be found by today's.
     """
-    record = upgraded_record(document)
+    return decode_as_written(document).judged_today()
+
+
+def decode_as_written(document: bytes) -> Written:
+    """The same with the findings that it was written with."""
+    record, schema = upgraded_record(document)
     _check_meaning(record)
     if not is_known(record.workload):
         record = _with_unknown_workload(record)
-    return msgspec.structs.replace(record, headline=headline_of(record))
+    rules = None
+    if record.epochmark_version != __version__:
+        rules = f"version {record.epochmark_version}"
+    elif schema != SCHEMA_VERSION:
+        rules = f"schema {schema}"
+    return Written(msgspec.structs.replace(record, headline=headline_of(record)), rules)
+
+
+def _without_outdated(record: Record) -> Record:
+    outdated = DISTURBANCES & {FindingCode(finding.code) for finding in record.findings}
+    if not outdated:
+        return record
+    outdated -= {FindingCode(finding.code) for finding in disturbances(record)}
+    findings = [one for one in record.findings if FindingCode(one.code) not in outdated]
+    if len(findings) == len(record.findings):
+        return record
+    intact = record.digest is not None and sealed(record).digest == record.digest
+    record = msgspec.structs.replace(record, findings=findings)
+    record = msgspec.structs.replace(record, headline=headline_of(record))
+    return sealed(record) if intact else record
 
 
 def _with_unknown_workload(record: Record) -> Record:

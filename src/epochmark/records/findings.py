@@ -54,6 +54,7 @@ class FindingCode(Enum):
     DRIFTING = "drifting"
     UNSETTLED = "unsettled"
     UNSTEADY = "unsteady"
+    FEW_LAPS = "few-laps"
     STEPS_LIMITED = "steps-limited"
 
 
@@ -253,6 +254,11 @@ MEANING: dict[FindingCode, _Meaning] = {
         "partial",
         "this version of epochmark does not know the workload",
         "upgrade epochmark to have it judged",
+    ),
+    FindingCode.FEW_LAPS: _Meaning(
+        "disturbed",
+        "too few laps to know how much the speed varied",
+        "train for longer: without --quick, or with more --epochs or --steps",
     ),
     FindingCode.STEPS_LIMITED: _Meaning(
         "partial",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MAX_EPOCHS = 1000
 """Longer runs measure nothing more."""
 MAX_LAPS = 200_000
@@ -279,7 +279,9 @@ class RunLimits(_Part, frozen=True, kw_only=True):
 
     Peaks in GFLOP/s, over all instruction sets and thread counts; ``float32_source`` says what
     reached it. ``triad_gb_per_s``: memory bandwidth in GB/s as STREAM counts it. None: unknown.
-    ``steady``: the peaks repeated; else the machine was busy, and may do more than they say.
+    ``steady``: the peaks repeated, and nothing else used the processor; else the machine was busy,
+    and may do more than they say. ``foreign_cpus`` are the CPUs that other programs used meanwhile,
+    ``power_source`` and ``cpu_quota`` what it had to run on then.
     """
 
     measured: Date
@@ -288,6 +290,9 @@ class RunLimits(_Part, frozen=True, kw_only=True):
     bfloat16_gflop_per_s: Rate | None = None
     triad_gb_per_s: Rate | None = None
     steady: bool = True
+    foreign_cpus: Annotated[float, Meta(ge=0.0, lt=1e6)] | None = None
+    power_source: ShortText | None = None
+    cpu_quota: Annotated[float, Meta(gt=0.0, lt=1e6)] | None = None
 
 
 class SensorColumn(_Part, frozen=True, kw_only=True):

@@ -30,12 +30,19 @@ def _from_2(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, "before_continuation": True}
 
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}
+def _from_3(fields: dict[str, Any]) -> dict[str, Any]:
+    """Schema 4 adds fields to the limits that may be absent; its time is judged by other rules."""
+    return {**fields}
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _from_1, 2: _from_2, 3: _from_3,
+}  # fmt: skip
 """From schema N to N + 1, by N."""
 
 
-def upgraded_record(document: bytes) -> Record:
-    """A record from JSON of any schema we know. Raises ``RecordError``.
+def upgraded_record(document: bytes) -> tuple[Record, int]:
+    """A record from JSON of any schema we know, and which that was. Raises ``RecordError``.
 
     The document is not trusted: it is bounded, and every field is held to its type. What it means
     is not looked at: ``judge.reading`` does that.
@@ -46,7 +53,7 @@ def upgraded_record(document: bytes) -> Record:
     if not isinstance(fields, dict):
         raise RecordError("it is no JSON object, so it is no record of a run")
     try:
-        return msgspec.convert(_in_newest_form(fields), Record)
+        return msgspec.convert(_in_newest_form(fields), Record), int(fields["schema"])
     except RecursionError as error:
         raise RecordError("it is nested too deeply") from error
     except msgspec.ValidationError as error:

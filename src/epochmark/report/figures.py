@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from epochmark.analysis.machine.arithmetic import ceiling_of, direct_gflop_per_s, share_of_peak
+from epochmark.analysis.machine.arithmetic import (
+    ceiling_of,
+    direct_gflop_per_s,
+    has_known_bound,
+    share_of_peak,
+)
 from epochmark.analysis.machine.sensed import Energy
 from epochmark.analysis.timing.headline import learning_is_judged, replay_verdict, workload_of
 from epochmark.records.record import Record
@@ -138,6 +143,8 @@ def proof_text(record: Record) -> str:
             "loss and accuracy were not judged: they are known of whole epochs in float32 "
             "at the workload's batch only"
         )
+    if not has_known_bound(record):
+        parts.append(f"how fast {device_id(record)} can be at most is not known here")
     return "; ".join(parts)
 
 

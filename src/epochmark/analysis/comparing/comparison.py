@@ -14,7 +14,7 @@ from typing import Literal
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.timing.headline import steady_of
-from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES, Interval
+from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.machine.identity import look_alike, same_machine
 from epochmark.records.record import Machine, Record
 
@@ -22,13 +22,16 @@ SMALLEST_RATIO = 1.01
 """A convention: less is not told apart, since two runs of one machine differ for reasons that
 neither run's laps show (where memory came to lie, which core ran what), often by more."""
 
-Verdict = Literal["faster", "alike", "not comparable"]
+FEWEST_VALUES = 2
+"""With a single one there are no limits to compare."""
+
+Verdict = Literal["faster", "alike", "not ranked", "not comparable"]
 
 
 @dataclass(frozen=True)
 class Side:
     """One of the two. ``exact_bounds``: its interval are limits of rounding rather than a 95 %
-    interval. ``unfit`` says why it cannot be compared at all.
+    interval. ``unfit`` says why it cannot be compared at all, ``doubt`` why it cannot be ranked.
 
     ``machine`` of a published figure is its name. ``context`` holds what else may explain a
     difference.
@@ -42,6 +45,7 @@ class Side:
     device: str
     context: Mapping[str, str]
     unfit: str | None
+    doubt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Comparison:
     """``ratio`` is how many times as fast the ``faster`` side is as the ``slower``.
 
     ``reasons`` say why the two are not comparable, ``differences`` what else differs between them.
+    ``not ranked``: one of them is doubtful (``Side.doubt``); ``ratio`` then holds the extremes.
     """
 
     verdict: Verdict
@@ -60,20 +65,21 @@ class Comparison:
 
 
 def side_of_record(record: Record, name: str) -> Side:
-    """A measured run."""
+    """A measured run. A disturbed one can be compared, but not ranked."""
     steady = steady_of(record)
+    validity = record.headline.validity
     codes = ", ".join(finding.code for finding in record.findings)
-    unfit = None
-    if record.headline.validity != "valid":
-        unfit = f"it is {record.headline.validity} ({codes})"
+    unfit = doubt = None
+    if validity in ("partial", "invalid"):
+        unfit = f"it is {validity} ({codes})"
     elif steady is None:
         unfit = "it has no steady epoch"
-    elif steady.interval.count < MIN_INTERVAL_VALUES:
-        unit = f"{steady.unit}{'s' if steady.interval.count != 1 else ''}"
-        unfit = (
-            f"it has {steady.interval.count} steady {unit} only, too few for an interval; measure "
-            "anew with all ten epochs, or with --quick"
-        )
+    elif steady.interval.count < FEWEST_VALUES:
+        unfit = f"it has one steady {steady.unit} only, so nobody knows how much its speed varied"
+    elif validity == "disturbed":
+        doubt = f"disturbed ({codes})"
+    elif not steady.knows_its_spread:
+        doubt = f"known from {steady.interval.count} {steady.unit}s only"
     return Side(
         name=name,
         steady_epoch=steady.interval if steady else None,
@@ -83,6 +89,7 @@ def side_of_record(record: Record, name: str) -> Side:
         device=record.device.resolved or record.device.requested,
         context=_context(record),
         unfit=unfit,
+        doubt=doubt,
     )
 
 
@@ -113,9 +120,12 @@ def compare(a: Side, b: Side) -> Comparison:
     one, other = faster.steady_epoch, slower.steady_epoch
     if reasons or one is None or other is None:
         return Comparison("not comparable", a, b, None, reasons, differences)
-    exact = faster.exact_bounds or slower.exact_bounds
-    ratio = ratio_interval(other, one, exact)
+    doubtful = any(side.doubt is not None for side in (a, b))
+    # an interval knows nothing of what disturbed a run: its ends are taken as limits
+    extremes = doubtful or faster.exact_bounds or slower.exact_bounds
+    ratio = ratio_interval(other, one, extremes)
     verdict: Verdict = "faster" if tells_apart(ratio) else "alike"
+    verdict = "not ranked" if doubtful else verdict
     return Comparison(verdict, faster, slower, ratio, (), differences)
 
 

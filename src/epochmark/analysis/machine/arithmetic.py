@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from epochmark.analysis.timing.headline import headline_of, images_of_each, workload_of
 from epochmark.records.quantities import GIGA
-from epochmark.records.record import Record, RunLimits
+from epochmark.records.record import Machine, Record, RunLimits
 from epochmark.workloads.flops import Flops, count_flops
 
 MINIMAL_FILTERING = 5.1
@@ -70,12 +70,20 @@ def share_of_peak(record: Record) -> float | None:
 
 def most_images_per_s(record: Record) -> float | None:
     """Faster than this no right training can be: the machine's peak for all that is not in
-    convolutions, ``MINIMAL_FILTERING`` times the peak for those. None without a peak, or with one
-    that was measured on a busy machine."""
+    convolutions, ``MINIMAL_FILTERING`` times the peak for those. None without a peak, and with one
+    that bounds nothing: measured on a busy machine, or with another supply of power or time."""
     ceiling = ceiling_of(record)
-    if ceiling is None or record.limits is None or not record.limits.steady:
+    if ceiling is None or record.limits is None or not _bounds(record.limits, record.machine):
         return None
     return ceiling.gflop_per_s * GIGA / _least_flop(record)
+
+
+def _bounds(limits: RunLimits, machine: Machine) -> bool:
+    """Whether a peak was measured as the machine was during the run, as far as is known."""
+    supplies = (
+        (limits.power_source, machine.power_source), (limits.cpu_quota, machine.cpu_quota),
+    )  # fmt: skip
+    return limits.steady and all(then in (None, now) for then, now in supplies)
 
 
 def _least_flop(record: Record) -> float:
@@ -125,7 +133,7 @@ def most_per_core(record: Record) -> float:
 def beyond_processor(record: Record) -> str | None:
     """Why no processor of this kind can have done the work, whoever measured its peak; or None. Of
     the CPU only."""
-    if record.device.resolved != "cpu":
+    if not has_known_bound(record):
         return None
     core, least = most_per_core(record), _least_flop(record)
     cores = max(1, record.machine.usable_cores)
@@ -144,3 +152,8 @@ def beyond_processor(record: Record) -> str | None:
             f"{needed_s:.1f} s of a core at the very least"
         )
     return None
+
+
+def has_known_bound(record: Record) -> bool:
+    """Whether it is known how fast the device that trained can be at most: so far of CPUs only."""
+    return record.device.resolved == "cpu"

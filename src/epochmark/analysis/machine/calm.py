@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
 
 from epochmark.records.record import Calm
-
-STANDING_CPUS = 0.05
-"""Whose threads used less of one CPU was computing nothing."""
 
 MISSED_SHARE = 0.05
 """Of our own CPU time that counters of the whole machine may lack: they are of coarser grain."""
@@ -25,8 +19,6 @@ COUNTED = (0.25, 1.5)
 class Calmness:
     """Means over the fit. ``*_cpus`` are CPUs' worth of time; shares are of 1. None: not told.
 
-    ``standing_s``: seconds, to within one sample's length at either end, in which our processes
-    used almost no CPU time.
     ``memory_stall_share`` is the part of the fit in which everything waited for memory.
     ``steal_share`` is the part of the CPU time wanted by all processes, ``throttled_share`` of that
     wanted by ours.
@@ -37,7 +29,6 @@ class Calmness:
     foreign_cpus: float | None
     own_cpus: float | None
     idle_cpus: float | None
-    standing_s: float
     steal_share: float | None
     memory_stall_share: float | None
     swap_in_bytes_per_s: float | None
@@ -46,29 +37,6 @@ class Calmness:
     runnable: float | None
     switches_per_s: float | None
     watching_share: float | None
-
-
-class OwnSample(NamedTuple):
-    """Seconds on the clock of the fit, and the CPU seconds our processes used between them."""
-
-    start_s: float
-    end_s: float
-    used_s: float
-
-    @property
-    def lasted_s(self) -> float:
-        return self.end_s - self.start_s
-
-    @property
-    def stood_still(self) -> bool:
-        return self.used_s < STANDING_CPUS * self.lasted_s
-
-
-def own_samples(calm: Calm) -> Iterator[OwnSample]:
-    """What our processes used in each sample, in order."""
-    spans = pairwise([0.0, *calm.end_s])
-    for (start_s, end_s), used_s in zip(spans, calm.own_cpu_s or [], strict=False):
-        yield OwnSample(start_s, end_s, used_s)
 
 
 def calmness(calm: Calm) -> Calmness:
@@ -90,7 +58,6 @@ def calmness(calm: Calm) -> Calmness:
         foreign_cpus=None if foreign_s is None else foreign_s / lasted_s,
         own_cpus=None if own_s is None else own_s / lasted_s,
         idle_cpus=None if idle_s is None else idle_s / lasted_s,
-        standing_s=sum(one.lasted_s for one in own_samples(calm) if one.stood_still),
         steal_share=_share(steal_s, used_s),
         memory_stall_share=None if stall_s is None else stall_s / lasted_s,
         swap_in_bytes_per_s=None if swap_in is None else swap_in / lasted_s,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from epochmark.analysis.timing.beside import beside
 from epochmark.analysis.timing.settling import window
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS, SteadyEpoch, steady_epoch
 from epochmark.records.findings import FindingCode, worst_validity
-from epochmark.records.record import Finding, Headline, Lap, Learning, Record, Timing, WorkloadRun
+from epochmark.records.record import Headline, Lap, Record, WorkloadRun
 from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, Workload, parity
 from epochmark.workloads.learning_band import load_band
 from epochmark.workloads.spec import Flatten, Images, Proof
@@ -77,18 +78,17 @@ def images_of_each(laps: Sequence[Lap], run: WorkloadRun) -> list[int]:
     return images
 
 
-def derive_headline(
-    run: WorkloadRun, timing: Timing, learning: Learning, findings: Sequence[Finding]
-) -> Headline:
-    """All figures from the raw laps; None where the run did not come far enough.
+def headline_of(record: Record) -> Headline:
+    """All figures of a record from its raw laps; None where the run did not come far enough.
 
     Images per second are those of the steady epoch; of a run without a whole epoch, those of all
     laps but the first, which holds the compilation. Of a workload that is not known only what does
     not depend on it.
     """
+    run, timing = record.workload, record.timing
     if not is_known(run):
-        return _bare_headline(timing, learning, findings)
-    steady = _steady(run, timing.laps)
+        return _bare_headline(record)
+    steady = steady_of(record)
     images_per_s = None
     if steady is not None:
         images_per_s = workload_of(run).train_samples / steady.interval.median
@@ -108,48 +108,43 @@ def derive_headline(
         steady_epoch_low_s=steady.interval.low if steady else None,
         steady_epoch_high_s=steady.interval.high if steady else None,
         images_per_s=images_per_s,
-        test_accuracy=learning.test_accuracy,
-        validity=worst_validity([FindingCode(finding.code) for finding in findings]),
+        test_accuracy=record.learning.test_accuracy,
+        validity=worst_validity([FindingCode(finding.code) for finding in record.findings]),
     )
 
 
-def _bare_headline(timing: Timing, learning: Learning, findings: Sequence[Finding]) -> Headline:
+def _bare_headline(record: Record) -> Headline:
     """Never valid, so never ranked."""
-    validity = worst_validity([FindingCode(finding.code) for finding in findings])
+    validity = worst_validity([FindingCode(finding.code) for finding in record.findings])
+    fit_ns = record.timing.fit_ns
     return Headline(
-        elapsed_s=None if timing.fit_ns is None else timing.fit_ns / NANOSECONDS,
+        elapsed_s=None if fit_ns is None else fit_ns / NANOSECONDS,
         steady_epoch_s=None,
         steady_epoch_low_s=None,
         steady_epoch_high_s=None,
         images_per_s=None,
-        test_accuracy=learning.test_accuracy,
+        test_accuracy=record.learning.test_accuracy,
         validity="invalid" if validity == "invalid" else "partial",
     )
 
 
-def headline_of(record: Record) -> Headline:
-    """The headline of a record, derived anew."""
-    return derive_headline(record.workload, record.timing, record.learning, record.findings)
-
-
 def steady_of(record: Record) -> SteadyEpoch | None:
     """The record's steady epoch and how it was found; None where the run did not come so far, or
-    its workload is not known."""
-    return _steady(record.workload, record.timing.laps)
+    its workload is not known.
 
-
-def _steady(run: WorkloadRun, laps: Sequence[Lap]) -> SteadyEpoch | None:
-    """That of a run that was to settle is the one it settled at: all before it was warm-up."""
-    if not is_known(run):
+    That of a run that was to settle is the one it settled at: all before it was warm-up.
+    """
+    if not is_known(record.workload):
         return None
+    run, laps, seen = record.workload, record.timing.laps, beside(record)
     if not run.settle:
-        return steady_epoch(laps, steps_per_epoch(run))
+        return steady_epoch(laps, steps_per_epoch(run), seen)
     recent, start_ns = window(laps)
-    steady = steady_epoch(recent, steps_per_epoch(run))
+    start_s = start_ns / NANOSECONDS
+    steady = steady_epoch(recent, steps_per_epoch(run), seen.since(start_s))
     if steady is None:
         return None
-    warm_up_s = steady.warm_up_s + start_ns / NANOSECONDS
-    return replace(steady, warm_up_s=warm_up_s, warm_up_excess_s=0.0)
+    return replace(steady, warm_up_s=steady.warm_up_s + start_s, warm_up_excess_s=0.0)
 
 
 def replay_verdict(record: Record) -> parity.Verdict | None:

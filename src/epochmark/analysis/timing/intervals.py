@@ -20,8 +20,13 @@ CONFIDENCE = 0.95
 MAD_TO_SIGMA = 1.4826
 """Median absolute deviation to standard deviation, of a normal distribution."""
 
-OUTLIER_SIGMAS = 3.5
-"""Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993): modified z-score."""
+FAR_SIGMAS = 3.0
+"""Robust standard deviations, as for warm-up. (Iglewicz and Hoaglin, How to Detect and Handle
+Outliers, 1993, have 3.5; the interval holds as often with either.)"""
+
+FAR_SHARE = 0.1
+"""Of the values, but one at least, may be far from the rest without setting an end of a median's
+interval: of ten values one."""
 
 RESOLUTION = 0.005
 """Spread is never taken for less than half a percent of the median, so that a series steadier than
@@ -60,20 +65,39 @@ def median_interval(values: Sequence[float]) -> Interval:
     The interval ``[x(k), x(n+1-k)]`` covers the median of n independent draws with probability
     ``1 - 2 P(B < k)``, B binomial(n, 1/2) (Conover, Practical Nonparametric Statistics, 3.2). k is
     the largest that keeps 95 % for the *effective* number of independent draws, scaled back to n.
-    Where that is below six, see ``_slow_range``. Raises ``ValueError`` for no values.
+    Where that is below six, see ``_slow_range``. Few far values are no ends of it
+    (``_without_far``). Raises ``ValueError`` for no values.
     """
     if not values:
         raise ValueError("no values to take a median of")
-    ordered, count = sorted(values), len(values)
-    effective = int(effective_count(values))
+    median = statistics.median(values)
+    near = _without_far(values)
+    ordered, count = sorted(near), len(near)
+    effective = int(effective_count(near))
     if effective < MIN_INTERVAL_VALUES:
-        low, high = _slow_range(values, np.median)
+        low, high = _slow_range(near, np.median)
     else:
         rank = _largest_rank(effective, CONFIDENCE)
         # from the rank in that many effective values to that in all; rank 1 stays: it is the range
         rank = rank * count // effective if rank > 1 else 1
         low, high = ordered[rank - 1], ordered[count - rank]
-    return Interval(statistics.median(ordered), low, high, count)
+    return Interval(median, min(low, median), max(high, median), len(values))
+
+
+def _without_far(values: Sequence[float]) -> Sequence[float]:
+    """The values without the far ones: what happens once in ten times says nothing about the
+    median, and the range of so few values would end at it.
+
+    Of more far values only the farthest are left out: the others are a spread of its own. None
+    where too few values would remain.
+    """
+    median, limit = statistics.median(values), FAR_SIGMAS * robust_spread(values)
+    far = [n for n, value in enumerate(values) if abs(value - median) > limit]
+    far.sort(key=lambda n: abs(values[n] - median), reverse=True)
+    left_out = set(far[: max(1, int(FAR_SHARE * len(values)))])
+    if len(values) - len(left_out) < MIN_INTERVAL_VALUES:
+        return values
+    return [value for n, value in enumerate(values) if n not in left_out]
 
 
 def mean_interval(values: Sequence[float], weights: Sequence[float]) -> Interval:
@@ -168,8 +192,8 @@ def _lag_one(values: Floats) -> float:
 
 
 def count_outliers(values: Sequence[float]) -> int:
-    """Values further from the median than ``OUTLIER_SIGMAS`` robust standard deviations."""
-    level, limit = statistics.median(values), OUTLIER_SIGMAS * robust_spread(values)
+    """Values further from the median than ``FAR_SIGMAS`` robust standard deviations."""
+    level, limit = statistics.median(values), FAR_SIGMAS * robust_spread(values)
     return sum(abs(value - level) > limit for value in values)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from epochmark.analysis.timing.beside import Span, beside
 from epochmark.analysis.timing.headline import steady_of, steps_per_epoch
-from epochmark.analysis.timing.steady_epoch import NANOSECONDS
+from epochmark.analysis.timing.intervals import RESOLUTION
+from epochmark.analysis.timing.steady_epoch import NANOSECONDS, SteadyEpoch, epoch_seconds
 from epochmark.records.record import Lap, Record, Timing
 
 
@@ -17,6 +19,7 @@ class Clocks:
     the first step, compilation included. ``smaller_batch_s``: what the first smaller batch, the
     last of an epoch, took more than the second: it is compiled again in some engines.
     ``warm_up_excess_s``: what everything before the steady part took beyond steady speed.
+    ``first_epoch_excess_s``: what the first epoch alone did, the framework's waits left out.
     ``tidying_s``: from the end of the training until ``fit`` returned.
     """
 
@@ -24,6 +27,7 @@ class Clocks:
     first_step_s: float | None
     smaller_batch_s: float | None
     warm_up_excess_s: float | None
+    first_epoch_excess_s: float | None
     steady_epoch_s: float | None
     tidying_s: float | None
 
@@ -37,9 +41,24 @@ def clocks_of(record: Record) -> Clocks:
         first_step_s=_seconds(laps, 0) if laps and laps[0].steps == 1 else None,
         smaller_batch_s=_smaller_batch_s(laps, steps_per_epoch(record.workload)),
         warm_up_excess_s=steady.warm_up_excess_s if steady else None,
+        first_epoch_excess_s=_first_epoch_excess_s(record, steady) if steady else None,
         steady_epoch_s=record.headline.steady_epoch_s,
         tidying_s=_tidying_s(record.timing),
     )
+
+
+def _first_epoch_excess_s(record: Record, steady: SteadyEpoch) -> float | None:
+    """None where it took no longer than others, and of a run that settled, at another speed than it
+    began with. Of a run within its first epoch it is all that was warm-up."""
+    laps, per_epoch = record.timing.laps, steps_per_epoch(record.workload)
+    if record.workload.settle:
+        return None
+    if laps[-1].epoch == 1 and sum(lap.steps for lap in laps) < per_epoch:
+        return steady.warm_up_excess_s or None
+    first_s = next(iter(epoch_seconds(laps, per_epoch)), 0.0)
+    computed_s = first_s - beside(record).waited_s(Span(0.0, first_s))
+    excess_s = computed_s - steady.interval.median
+    return excess_s if excess_s > RESOLUTION * steady.interval.median else None
 
 
 def _tidying_s(timing: Timing) -> float | None:

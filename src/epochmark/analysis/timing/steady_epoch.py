@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
+from epochmark.analysis.timing.beside import NOTHING, Beside, Span
 from epochmark.analysis.timing.intervals import (
     MIN_INTERVAL_VALUES,
     Interval,
@@ -28,6 +29,12 @@ WARM_UP_SIGMAS = 3.0
 
 MIN_WHOLE_EPOCHS = MIN_INTERVAL_VALUES
 """With fewer whole epochs the laps inside them say more."""
+
+LONG_WAIT_SHARE = 0.1
+"""Of an epoch or a lap: shorter waits of the framework widen an interval by 5 % to either side at
+most, and alone make no run unsteady."""
+LEAST_COMPUTED_SHARE = 0.1
+"""Of an epoch or a lap, whatever is taken off for waits: their length is an estimate."""
 
 QUICK_PRECISION = 0.01
 """Half the interval over the steady epoch at which a quick run ends."""
@@ -48,13 +55,24 @@ MIN_COLD_UNITS = 2
 """So few laps may all be warm-up: no figure is taken from them."""
 
 
+class Waiting(NamedTuple):
+    """How the framework's waits are kept out of a figure: the ``units`` in which it waited for
+    long, for ``seconds`` in all, are left out; or their waits were ``taken_off``, where too few
+    units are without."""
+
+    units: int
+    seconds: float
+    taken_off: bool
+
+
 @dataclass(frozen=True)
 class SteadyEpoch:
     """Seconds an epoch takes once warm, and how they were found.
 
     ``unit`` says what was counted: whole epochs, or laps inside them. ``warm_up_s`` is when the
     warm part begins, ``warm_up_excess_s`` what the time before it took beyond steady speed. With
-    ``epoch_end_seen`` false, what happens between two epochs is not part of the figure.
+    ``epoch_end_seen`` false, what happens between two epochs is not part of the figure. ``waiting``
+    is None where the framework did not wait for long.
     """
 
     interval: Interval
@@ -66,11 +84,17 @@ class SteadyEpoch:
     outliers: int
     drift: Drift | None
     epoch_end_seen: bool
+    waiting: Waiting | None = None
 
     @property
     def half_width(self) -> float:
         """Half the interval, as a share of the figure."""
         return (self.interval.high - self.interval.low) / 2 / self.interval.median
+
+    @property
+    def knows_its_spread(self) -> bool:
+        """Whether there are enough values for an interval."""
+        return self.interval.count >= MIN_INTERVAL_VALUES
 
     def projected_s(self, epochs: int) -> Interval:
         """Seconds that a whole cold fit of so many epochs would take."""
@@ -81,13 +105,31 @@ class SteadyEpoch:
         return Interval(median, low, high, self.interval.count)
 
 
-@dataclass(frozen=True)
-class _Series:
-    """Seconds per epoch that each unit stands for; when it ended, and its steps."""
+class _Unit(NamedTuple):
+    """An epoch, or some laps of it: when, its steps, seconds in all and in which the framework
+    waited (of these some that may be no wait), and the seconds per epoch that it stands for, at
+    least and at most."""
 
-    values: list[float]
-    ends_s: list[float]
-    steps: list[int]
+    span: Span
+    steps: int
+    lasted_s: float
+    waited_s: float
+    unsure_s: float
+    value: float
+    most: float
+
+    @property
+    def waited_long(self) -> bool:
+        return self.waited_s > LONG_WAIT_SHARE * self.lasted_s
+
+    def computed(self) -> _Unit:
+        """The same without its waits."""
+        lasted_s = max(self.lasted_s - self.waited_s, LEAST_COMPUTED_SHARE * self.lasted_s)
+        scale = self.value / self.lasted_s
+        most_s = min(lasted_s + self.unsure_s, self.lasted_s)
+        return self._replace(
+            lasted_s=lasted_s, waited_s=0.0, value=scale * lasted_s, most=scale * most_s
+        )
 
 
 def epoch_seconds(laps: Sequence[Lap], steps_per_epoch: int) -> list[float]:
@@ -96,7 +138,7 @@ def epoch_seconds(laps: Sequence[Lap], steps_per_epoch: int) -> list[float]:
     An epoch lasts from the end of the one before it (the clock's start for the first) to the end
     of its own last lap.
     """
-    return _whole_epochs(laps, steps_per_epoch).values
+    return [epoch.value for epoch in _whole_epochs(laps, steps_per_epoch, NOTHING)]
 
 
 def warm_up_length(values: Sequence[float]) -> int:
@@ -117,72 +159,122 @@ def warm_up_length(values: Sequence[float]) -> int:
     return length
 
 
-def steady_epoch(laps: Sequence[Lap], steps_per_epoch: int) -> SteadyEpoch | None:
-    """Steady seconds per epoch, from the warm part.
+def steady_epoch(
+    laps: Sequence[Lap], steps_per_epoch: int, seen: Beside = NOTHING
+) -> SteadyEpoch | None:
+    """Steady seconds per epoch, from the warm part; ``seen`` is what was seen beside the laps.
 
     The median of whole epochs where there are ``MIN_WHOLE_EPOCHS`` of them, else the mean of the
     laps inside epochs, scaled to an epoch, plus what the change from one epoch to the next takes on
     top. (An epoch is a sum of laps: their median would leave out what only some of them have, but
     every epoch.) None when neither an epoch nor a warm lap was completed.
     """
-    epochs = _whole_epochs(laps, steps_per_epoch)
-    if len(epochs.values) >= MIN_WHOLE_EPOCHS:
-        return _summary(epochs, "epoch", steps_per_epoch, None)
-    interior, changes = _inside_epochs(laps, steps_per_epoch)
-    if len(interior.values) > max(len(epochs.values), MIN_COLD_UNITS):
-        return _summary(interior, "lap", steps_per_epoch, changes)
-    return _summary(epochs, "epoch", steps_per_epoch, None) if epochs.values else None
+    epochs = _whole_epochs(laps, steps_per_epoch, seen)
+    if len(epochs) >= MIN_WHOLE_EPOCHS:
+        return _summary(epochs, "epoch", steps_per_epoch, (), seen)
+    interior, changes = _inside_epochs(laps, steps_per_epoch, seen)
+    if len(interior) > max(len(epochs), MIN_COLD_UNITS):
+        return _summary(interior, "lap", steps_per_epoch, changes, seen)
+    return _summary(epochs, "epoch", steps_per_epoch, (), seen) if epochs else None
 
 
 def _summary(
-    series: _Series,
+    units: Sequence[_Unit],
     unit: Literal["epoch", "lap"],
     steps_per_epoch: int,
-    changes: list[tuple[float, int]] | None,
+    changes: Sequence[_Unit],
+    seen: Beside,
 ) -> SteadyEpoch:
-    """``changes``: seconds and steps of the laps around each change of epoch, for ``lap``.
+    """``changes``: the laps around each change of epoch, for ``lap``.
 
     The first change is part of the warm-up: some engines compile again for the smaller last batch.
     """
-    cold = warm_up_length(series.values)
-    values, ends_s = series.values[cold:], series.ends_s[cold:]
-    if unit == "epoch":
-        interval = median_interval(values)
-    else:
-        interval = mean_interval(values, series.steps[cold:])
+    cold = _cold_units(units, seen)
+    warm, waiting = _without_waits(units[cold:], MIN_INTERVAL_VALUES)
+    values = [one.value for one in warm]
+    steps = [one.steps for one in warm]
+    interval = median_interval(values) if unit == "epoch" else mean_interval(values, steps)
+    if waiting is not None and waiting.taken_off:
+        # each value below its upper end may be as much as ``most``
+        most = max((one.most for one in warm if one.value <= interval.high), default=0.0)
+        interval = replace(interval, high=max(interval.high, most))
     # of laps this is the step inside an epoch: what a change of epochs takes on top comes below
     step_s = interval.median / steps_per_epoch
-    cold_extra, *extras = [seconds - steps * step_s for seconds, steps in changes or []] or [0.0]
-    if extras:
-        # laps that happened to be slow must not make an epoch look shorter than nothing
-        extras = [max(extra, -interval.low / 2) for extra in extras]
-        # a single change has no spread of its own, so its interval is a guess
-        unsure = abs(extras[0]) * UNSURE_OF_ONE if len(extras) == 1 else 0.0
-        interval = Interval(
-            interval.median + statistics.median(extras),
-            interval.low + min(extras) - unsure,
-            interval.high + max(extras) + unsure,
-            interval.count,
-        )
-    warm_up_s = series.ends_s[cold - 1] if cold else 0.0
+    cold_extra_s = sum(one.computed().lasted_s - one.steps * step_s for one in changes[:1])
+    warm_changes, at_changes = _without_waits(changes[1:], 1)
+    if warm_changes:
+        extras = [one.lasted_s - one.steps * step_s for one in warm_changes]
+        interval = _with_changes(interval, extras)
+    warm_up_s = units[cold - 1].span.end_s if cold else 0.0
     # by their steps, since laps differ in length
-    excess_s = warm_up_s - sum(series.steps[:cold]) * step_s
+    excess_s = warm_up_s - sum(one.steps for one in units[:cold]) * step_s
+    excess_s -= seen.waited_s(Span(0.0, warm_up_s))
     return SteadyEpoch(
         interval=interval,
         unit=unit,
         warm_up_s=warm_up_s,
-        warm_up_excess_s=max(0.0, excess_s) + max(0.0, cold_extra),
+        warm_up_excess_s=max(0.0, excess_s) + max(0.0, cold_extra_s),
         warm_up_units=cold,
-        warm_s=series.ends_s[-1] - warm_up_s,
+        warm_s=units[-1].span.end_s - warm_up_s,
         outliers=count_outliers(values),
-        drift=drift(ends_s, values),
-        epoch_end_seen=unit == "epoch" or bool(extras),
+        drift=drift([one.span.end_s for one in warm], values),
+        epoch_end_seen=unit == "epoch" or bool(warm_changes),
+        waiting=_both(waiting, at_changes),
     )
 
 
-def _whole_epochs(laps: Sequence[Lap], steps_per_epoch: int) -> _Series:
+def _with_changes(inside: Interval, extras_s: Sequence[float]) -> Interval:
+    """An epoch's interval from that of its inside, and what changes of epochs take on top."""
+    # laps that happened to be slow must not make an epoch look shorter than nothing
+    extras = [max(extra, -inside.low / 2) for extra in extras_s]
+    # a single change has no spread of its own, so its interval is a guess
+    unsure = abs(extras[0]) * UNSURE_OF_ONE if len(extras) == 1 else 0.0
+    return Interval(
+        inside.median + statistics.median(extras),
+        inside.low + min(extras) - unsure,
+        inside.high + max(extras) + unsure,
+        inside.count,
+    )
+
+
+def _cold_units(units: Sequence[_Unit], seen: Beside) -> int:
+    """How many leading units are warm-up. Neither what the framework waited is, nor slowness that
+    other programs may be the reason of."""
+    values = [(one.computed() if one.waited_long else one).value for one in units]
+    level = statistics.median(values[len(values) // 2 :])
+    length = warm_up_length(values)
+    for place, (one, value) in enumerate(zip(units[:length], values, strict=False)):
+        if seen.may_explain(one.span, one.lasted_s * (1 - level / value)):
+            return place
+    return length
+
+
+def _without_waits(units: Sequence[_Unit], fewest: int) -> tuple[Sequence[_Unit], Waiting | None]:
+    """The units in which the framework did not wait for long, if there are so many; else all of
+    them, what they waited taken off."""
+    waited = [one for one in units if one.waited_long]
+    if not waited:
+        return units, None
+    seconds = sum(one.waited_s for one in waited)
+    others = [one for one in units if not one.waited_long]
+    if len(others) >= fewest:
+        return others, Waiting(len(waited), seconds, taken_off=False)
+    return [one.computed() for one in units], Waiting(len(waited), seconds, taken_off=True)
+
+
+def _both(inside: Waiting | None, at_changes: Waiting | None) -> Waiting | None:
+    if inside is None or at_changes is None:
+        return inside or at_changes
+    return Waiting(
+        inside.units + at_changes.units,
+        inside.seconds + at_changes.seconds,
+        inside.taken_off or at_changes.taken_off,
+    )
+
+
+def _whole_epochs(laps: Sequence[Lap], steps_per_epoch: int, seen: Beside) -> list[_Unit]:
     """One unit per whole epoch."""
-    series = _Series([], [], [])
+    epochs = []
     start_ns = steps = 0
     for index, lap in enumerate(laps):
         steps += lap.steps
@@ -190,39 +282,41 @@ def _whole_epochs(laps: Sequence[Lap], steps_per_epoch: int) -> _Series:
         if last_of_epoch:
             # one that was cut short (--steps, --quick) does not count
             if steps == steps_per_epoch:
-                series.values.append((lap.end_ns - start_ns) / NANOSECONDS)
-                series.ends_s.append(lap.end_ns / NANOSECONDS)
-                series.steps.append(steps)
+                lasted_s = (lap.end_ns - start_ns) / NANOSECONDS
+                span = Span(start_ns / NANOSECONDS, lap.end_ns / NANOSECONDS)
+                waits_s = seen.waited_s(span), seen.unsure_s(span)
+                epochs.append(_Unit(span, steps, lasted_s, *waits_s, lasted_s, lasted_s))
             start_ns, steps = lap.end_ns, 0
-    return series
+    return epochs
 
 
 def _inside_epochs(
-    laps: Sequence[Lap], steps_per_epoch: int
-) -> tuple[_Series, list[tuple[float, int]]]:
-    """Laps that lie inside an epoch as units, and seconds and steps of the pairs of laps between
-    which an epoch changes: summing up, reading the loss and shuffling happen in those."""
+    laps: Sequence[Lap], steps_per_epoch: int, seen: Beside
+) -> tuple[list[_Unit], list[_Unit]]:
+    """Laps that lie inside an epoch as units, and the pairs of laps between which an epoch changes:
+    summing up, reading the loss and shuffling happen in those."""
     starts_ns = [0, *(lap.end_ns for lap in laps)]
-    seconds = [
-        (lap.end_ns - start) / NANOSECONDS for start, lap in zip(starts_ns, laps, strict=False)
-    ]
     changing = [
         index for index in range(1, len(laps)) if laps[index].epoch != laps[index - 1].epoch
     ]
-    changes = [
-        (seconds[index - 1] + seconds[index], laps[index - 1].steps + laps[index].steps)
-        for index in changing
-    ]
+
+    def unit_of(members: Sequence[int]) -> _Unit:
+        steps = sum(laps[index].steps for index in members)
+        lasted_s = sum((laps[index].end_ns - starts_ns[index]) / NANOSECONDS for index in members)
+        spans = [
+            Span(starts_ns[index] / NANOSECONDS, laps[index].end_ns / NANOSECONDS)
+            for index in members
+        ]
+        whole, value = Span(spans[0].start_s, spans[-1].end_s), lasted_s / steps * steps_per_epoch
+        waited_s = unsure_s = 0.0
+        if seen.waits:
+            waited_s, unsure_s = sum(map(seen.waited_s, spans)), seen.unsure_s(whole)
+        return _Unit(whole, steps, lasted_s, waited_s, unsure_s, value, value)
+
     # both laps beside a change: it depends on the engine which of them pays for it
+    changes = [unit_of((index - 1, index)) for index in changing]
     around = {*changing, *(index - 1 for index in changing)}
     kept = [index for index in range(len(laps)) if index not in around]
     group = max(1, math.ceil(len(kept) / MAX_UNITS))
-    series = _Series([], [], [])
-    for start in range(0, len(kept), group):
-        members = kept[start : start + group]
-        steps = sum(laps[index].steps for index in members)
-        lasted_s = sum(seconds[index] for index in members)
-        series.values.append(lasted_s / steps * steps_per_epoch)
-        series.ends_s.append(laps[members[-1]].end_ns / NANOSECONDS)
-        series.steps.append(steps)
-    return series, changes
+    interior = [unit_of(kept[start : start + group]) for start in range(0, len(kept), group)]
+    return interior, changes

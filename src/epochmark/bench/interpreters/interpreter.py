@@ -167,17 +167,36 @@ def _executable(interpreter: Interpreter, folder: Path | None) -> Path | None:
     return path if path.is_absolute() and path.exists() else None
 
 
-def find_interpreter(info: EngineInfo) -> Interpreter | None:
-    """Ours if it has the engine's modules, else a managed environment made for the engine."""
-    if not missing_modules(info):
-        return Interpreter.own()
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where an engine is: ``interpreter`` is None for one that is not installed. ``missing`` are
+    its modules that our own interpreter lacks."""
+
+    interpreter: Interpreter | None
+    missing: tuple[str, ...]
+
+
+def look_for(infos: Sequence[EngineInfo]) -> dict[str, Whereabouts]:
+    """Where each engine is, by name: in our interpreter if that has its modules, else in a managed
+    environment made for it. Our own is looked at once for all of them."""
+    own = Interpreter.own()
+    modules = [*dict.fromkeys(module for info in infos for module in info.modules)]
+    lacking = set(inspect(own, modules).missing) if modules else set()
+    found = {}
+    for info in infos:
+        missing = tuple(module for module in info.modules if module in lacking)
+        found[info.name] = Whereabouts(_managed(info) if missing else own, missing)
+    return found
+
+
+def _managed(info: EngineInfo) -> Interpreter | None:
     environment = Environments.of_user().ready_for(info, Platform.here())
     return None if environment is None else Interpreter.of_environment(environment)
 
 
-def missing_modules(info: EngineInfo) -> tuple[str, ...]:
-    """Modules of the engine that our own interpreter lacks."""
-    return inspect(Interpreter.own(), info.modules).missing if info.modules else ()
+def find_interpreter(info: EngineInfo) -> Interpreter | None:
+    """Ours if it has the engine's modules, else a managed environment made for the engine."""
+    return look_for([info])[info.name].interpreter
 
 
 def choose_interpreter(info: EngineInfo, python: str | None) -> Interpreter:
@@ -187,10 +206,10 @@ def choose_interpreter(info: EngineInfo, python: str | None) -> Interpreter:
     """
     if python is not None:
         return _checked_foreign(info, python)
-    found = find_interpreter(info)
-    if found is not None:
-        return found
-    missing = missing_modules(info)
+    found = look_for([info])[info.name]
+    if found.interpreter is not None:
+        return found.interpreter
+    missing = found.missing
     several = "s" if len(missing) > 1 else ""
     raise EpochmarkError(
         f"{info.title} is not installed: this interpreter lacks the module{several} "

@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from epochmark.bench.interpreters.interpreter import Interpreter, find_interpreter, missing_modules
+from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.process.importable import with_our_package
 from epochmark.bench.process.temporary import temporary_folder
 from epochmark.engines import EngineInfo
@@ -50,6 +51,7 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     ``state``: ``ready``; ``broken``, its packages are there and do not work; ``missing``. ``where``
     says which interpreter has it. ``problem`` and ``remedy`` say what is wrong and what helps.
+    ``asked`` is the date of an answer of earlier; None: it was asked just now.
     """
 
     engine: str
@@ -61,22 +63,20 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     devices: list[SeenDevice] = []
     problem: str | None = None
     remedy: str | None = None
+    asked: str | None = None
 
     @property
     def device_ids(self) -> list[str]:
         return [device.id for device in self.devices]
 
 
-def status_of(info: EngineInfo) -> EngineStatus:
-    """Find the engine's interpreter and ask it there; never raises for what it finds."""
-    interpreter = find_interpreter(info)
-    if interpreter is not None:
-        return probe(info, interpreter)
+def not_installed(info: EngineInfo, missing: Sequence[str]) -> EngineStatus:
+    """Of an engine that no interpreter has; ``missing`` are the modules that ours lacks."""
     return EngineStatus(
         engine=info.name,
         title=info.title,
         state="missing",
-        problem=f"not installed: no module {', '.join(missing_modules(info))} here",
+        problem=f"not installed: no module {', '.join(missing)} here",
         remedy=_how_to_install(info),
     )
 

@@ -65,7 +65,7 @@ def search(
             if now_s() - began_s > BUDGET_S:
                 tried.append(_tried(tunable.name, value, "not tried"))
                 continue
-            one = trials.challenge(tunable.name, value, {**standing, tunable.name: value})
+            one = trials.challenge(tunable, value, {**standing, tunable.name: value})
             tried.append(one)
     return Found(trials.best, tried)
 
@@ -78,9 +78,10 @@ class _PairedTrials:
         self._fresh: float | None = None
         self.best: dict[str, str] = {}
 
-    def challenge(self, name: str, value: str, settings: dict[str, str]) -> Tried:
+    def challenge(self, tunable: Tunable, value: str, settings: dict[str, str]) -> Tried:
         """Run the best and the challenger in turns (A B, B A, A B) until it is clear which is
         faster; a challenger that loses its first pair is let go."""
+        name = tunable.name
         before_s: list[float] = []
         with_s: list[float] = []
         for pair in range(MAX_PAIRS):
@@ -97,10 +98,10 @@ class _PairedTrials:
             if pair % 2 == 1:
                 before_s.append(self._of_best())
             gains = [before / then for before, then in zip(before_s, with_s, strict=True)]
-            # one lost pair decides: most settings change nothing, and cost one run that way
-            if min(gains) <= 1.0:
+            has_won = _has_won(gains, tunable.beyond_steps)
+            if has_won is False:
                 break
-            if is_clearly_faster(gains):
+            if has_won:
                 self.best, self._fresh = settings, None
                 return _tried(name, value, "kept", before_s, with_s)
         return _tried(name, value, "not faster", before_s, with_s)
@@ -114,6 +115,17 @@ class _PairedTrials:
                 raise EpochmarkError(f"the engine could not be timed {named}: {reading.problem}")
             self._fresh = reading.step_s
         return self._fresh
+
+
+def _has_won(gains: Sequence[float], beyond_steps: bool) -> bool | None:
+    """Whether a challenger is kept after these pairs; None where it takes another pair to say."""
+    if beyond_steps:
+        enough = len(gains) >= MIN_PAIRS
+        return statistics.median(gains) * MIN_GAIN > 1 if enough else None
+    # one lost pair decides: most settings change nothing, and cost one run that way
+    if min(gains) <= 1.0:
+        return False
+    return True if is_clearly_faster(gains) else None
 
 
 def is_clearly_faster(gains: Sequence[float]) -> bool:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import psutil
 
 from epochmark.analysis.machine.calm import counts_all
+from epochmark.analysis.timing.beside import FOREIGN_CPUS_BESIDE, has_room
 from epochmark.bench.watching.watch import OpenCounters, foreign_cpu_s
 from epochmark.hardware.counters import Counters
 from epochmark.hardware.processes import descendants
-from epochmark.judge.disturbances import FOREIGN_CPUS_BESIDE, has_room
 
 LOOK_S = 1.0
 BUSY_CPUS = 0.3

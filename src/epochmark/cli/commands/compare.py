@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 SideArgument = Annotated[
     str,
     typer.Argument(
-        help="An engine (its newest valid run here), a record's id or file, or the id of a "
-        "published machine.",
+        help="An engine (its newest valid run here, else its newest disturbed one), a record's id "
+        "or file, or the id of a published machine.",
         autocompletion=complete_run,
     ),
 ]
@@ -29,8 +29,8 @@ SideArgument = Annotated[
 @described(
     """Tell how many times as fast A is as B, with an interval, or why that cannot be told.
 
-    Two engines are compared on one machine, two machines under one engine. Only valid runs are
-    compared.
+    Two engines are compared on one machine, two machines under one engine. Of disturbed runs it
+    says what can be said, without ranking them.
     """
 )
 def compare(
@@ -84,7 +84,7 @@ def _side(named: str, workload: str, bundles: Sequence[Path]) -> Side:
         file = Path(named)
         return side_of_record(record_of_file(file), file.stem)
     if named in engine_names():
-        record = _newest_valid(named, workload)
+        record = _newest_usable(named, workload)
         return side_of_record(record, f"{named} ({record.id[:8]})")
     for reference in load_references():
         if reference.id == named:
@@ -98,9 +98,9 @@ def _side(named: str, workload: str, bundles: Sequence[Path]) -> Side:
     return side_of_record(record, f"{record.engine.name} ({record.id[:8]})")
 
 
-def _newest_valid(engine: str, workload: str) -> Record:
-    """The newest valid run of a workload with an engine, this machine's before others. Raises
-    ``EpochmarkError`` when there is none."""
+def _newest_usable(engine: str, workload: str) -> Record:
+    """The newest valid run of a workload with an engine, else the newest disturbed one, this
+    machine's before others. Raises ``EpochmarkError`` when there is neither."""
     from epochmark.errors import EpochmarkError
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.judge.results import ResultFiles
@@ -113,12 +113,14 @@ def _newest_valid(engine: str, workload: str) -> Record:
         for one in stored
         if (one.record.engine.name, one.record.workload.name) == (engine, workload)
     ]
-    valid = [record for record in of_engine if record.headline.validity == "valid"]
-    if not valid:
-        raise EpochmarkError(
-            f"none of the {len(of_engine)} results of {engine} with {workload} in {files.folder} "
-            f"is valid; 'epochmark run {engine} -w {workload}' measures it, and "
-            "'epochmark results' shows what there is",
-            exit_code=2,
-        )
-    return measured_here(valid, describe_machine(machine_id(files.folder)))[-1]
+    for validity in ("valid", "disturbed"):
+        usable = [record for record in of_engine if record.headline.validity == validity]
+        if usable:
+            own = describe_machine(machine_id(files.folder))
+            return measured_here(usable, own)[-1]
+    raise EpochmarkError(
+        f"none of the {len(of_engine)} results of {engine} with {workload} in {files.folder} can "
+        f"be compared; 'epochmark run {engine} -w {workload}' measures it, and "
+        "'epochmark results' shows what there is",
+        exit_code=2,
+    )

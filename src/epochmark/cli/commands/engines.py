@@ -26,27 +26,38 @@ app = typer.Typer(
 )
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+RefreshOption = Annotated[
+    bool, typer.Option("--refresh", help="Ask every engine again, whatever it answered before.")
+]
 
 
 @app.callback()
-def _list_by_default(context: typer.Context, json: JsonOption = False) -> None:
+def _list_by_default(
+    context: typer.Context, json: JsonOption = False, refresh: RefreshOption = False
+) -> None:
     if context.invoked_subcommand is None:
-        guarded(list_engines)(json=json)
+        guarded(list_engines)(json=json, refresh=refresh)
 
 
 @described(
-    """Tell for every engine where it is ready, its versions and devices, or what is missing.
+    """Show for every engine where it is ready, its versions and devices, or what is missing.
 
-    Each framework is imported in a process of its own, which takes some seconds.
+    To ask an engine, its framework is imported in a process of its own, which takes seconds. So its
+    answer is kept, and shown until its environment or a driver changes.
     """
 )
-def list_engines(json: JsonOption = False) -> None:
+def list_engines(json: JsonOption = False, refresh: RefreshOption = False) -> None:
     from epochmark.cli._console import print_json, say
     from epochmark.cli._probing import probe_engines
     from epochmark.cli._tables import print_rows
-    from epochmark.report.tables.engines import ENGINE_COLUMNS, engine_notes, engine_rows
+    from epochmark.report.tables.engines import (
+        ENGINE_COLUMNS,
+        asked_note,
+        engine_notes,
+        engine_rows,
+    )
 
-    statuses = probe_engines()
+    statuses = probe_engines(refresh)
     if json:
         print_json(statuses)
         return
@@ -54,6 +65,8 @@ def list_engines(json: JsonOption = False) -> None:
     notes = engine_notes(statuses)
     if notes:
         say("", *notes)
+    if asked := asked_note(statuses):
+        say("", asked)
 
 
 @described(

@@ -113,16 +113,18 @@ class KerasEngine(Engine):
     def fit(self, data: Data, stopwatch: Stopwatch) -> None:
         from epochmark.engines._keras.training import Laps, passes
 
-        inputs, targets = data
         self._model.fit(
-            inputs,
-            targets,
-            batch_size=self._settings.batch_size,
+            **self._fed(data),
             epochs=self._settings.epochs,
             verbose=0,
             callbacks=[Laps(self._settings, stopwatch, self._synchronise)],
-            **passes(self._settings, len(targets)),
+            **passes(self._settings, len(data[1])),
         )
+
+    def _fed(self, data: Data) -> Dict[str, Any]:
+        """How ``fit`` gets its batches: arrays, of which Keras makes a pipeline of its own."""
+        inputs, targets = data
+        return {"x": inputs, "y": targets, "batch_size": self._settings.batch_size}
 
     def observed_devices(self) -> List[str]:
         """Where the weights, the optimizer's step counter and the outputs for one sample are."""

@@ -9,6 +9,7 @@ from typing import Any, Callable, ClassVar, Literal, Mapping, Optional, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from epochmark.engines._shared.builds import Build
 from epochmark.engines._shared.requirements import Requirements
 from epochmark.engines._shared.versions import versions_of
 from epochmark.workloads import Workload
@@ -51,7 +52,8 @@ class Tunable:
     ``values``: the first is what stock does; the search tries the others in this order.
     ``device_kinds`` are those it makes sense on, none for all; ``word``, if any, is the word of a
     workload (``workloads.spec.words_of``) without which it means nothing. ``summary`` is for
-    docs/engines.md.
+    docs/engines.md. What ``beyond_steps`` gains lies between steps or epochs, where a trial of some
+    steps does not see it: it is kept unless it makes steps slower.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Tunable:
     summary: str
     device_kinds: tuple[str, ...] = ()
     word: str = ""
+    beyond_steps: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,10 @@ class EngineInfo:
     ``variables`` are those of the environment that this framework brings (``_shared.variables`` has
     those that several share). ``memory_errors`` are words, in lower case, by which this framework
     says that memory ran out (``judge.validity`` has those of all). ``cuda_packages`` are beginnings
-    of names of packages that serve NVIDIA GPUs only (``environments.pip`` has NVIDIA's own). A
-    ``hidden`` engine tests the tool, and users cannot choose it.
+    of names of packages that serve NVIDIA GPUs only (``environments.pip`` has NVIDIA's own).
+    ``builds`` are those that its framework comes in; the first that fits what is installed is the
+    one. None: its only build finds devices by itself. A ``hidden`` engine tests the tool, and users
+    cannot choose it.
     """
 
     name: str
@@ -137,6 +142,7 @@ class EngineInfo:
     variables: Variables = Variables()
     memory_errors: tuple[str, ...] = ()
     cuda_packages: tuple[str, ...] = ()
+    builds: tuple[Build, ...] = ()
     hidden: bool = False
 
     @property

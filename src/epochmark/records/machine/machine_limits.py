@@ -44,6 +44,9 @@ REPLACED_NAME = "machine-limits-replaced"
 REPEATED = 0.8
 """A peak whose median repetition is below this share of the fastest was measured on a busy machine:
 one busy process beside it takes half of a core. Clocks of a calm one vary by a tenth."""
+LOADED_CPUS = 0.1
+"""CPUs that other programs may use while a peak is measured, which needs all: more, and it bounds
+nothing. As for runs (``analysis.timing.beside``)."""
 
 PositiveSeconds = Annotated[float, Meta(gt=0.0, lt=1e6)]
 Work = Annotated[float, Meta(gt=0.0, lt=1e18)]
@@ -133,14 +136,31 @@ class Triad(_Part, frozen=True, kw_only=True):
     timed: Timed
 
 
-class ProcessorLimits(_Part, frozen=True, kw_only=True):
+class _Measured(_Part, frozen=True, kw_only=True):
+    """When something was measured, by which version, and under which circumstances.
+
+    ``foreign_cpus`` are the CPUs that other programs used meanwhile, on average. None: not told by
+    this system, or measured by a version that did not ask.
+    """
+
+    measured: Date
+    epochmark_version: ShortText
+    foreign_cpus: Annotated[float, Meta(ge=0.0, lt=1e6)] | None = None
+    power_source: ShortText | None = None
+    cpu_quota: Annotated[float, Meta(gt=0.0, lt=1e6)] | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether other programs took a part of the processor."""
+        return self.foreign_cpus is not None and self.foreign_cpus > LOADED_CPUS
+
+
+class ProcessorLimits(_Measured, frozen=True, kw_only=True):
     """What the processor and its memory can do, measured by the native kernels.
 
     ``problems`` says in sentences what could not be measured, and why.
     """
 
-    measured: Date
-    epochmark_version: ShortText
     multiply_adds: Annotated[list[MultiplyAdds], Meta(max_length=100)] = []
     products: Annotated[list[NativeProduct], Meta(max_length=100)] = []
     triads: Annotated[list[Triad], Meta(max_length=10)] = []
@@ -152,7 +172,7 @@ class ProcessorLimits(_Part, frozen=True, kw_only=True):
         return bool(self.multiply_adds or self.products or self.triads)
 
 
-class EngineLimits(_Part, frozen=True, kw_only=True):
+class EngineLimits(_Measured, frozen=True, kw_only=True):
     """What one engine reaches on one device, by its framework's own operations, stock settings.
 
     ``convolution``: forward, of the shape of ``mnist-cnn``'s second convolution at batch 128;
@@ -163,8 +183,6 @@ class EngineLimits(_Part, frozen=True, kw_only=True):
     do that apart from the step. ``problem``: why some are None.
     """
 
-    measured: Date
-    epochmark_version: ShortText
     engine: EngineName
     device: ShortText
     device_description: ShortText | None = None
@@ -192,11 +210,12 @@ class Peak:
 
     gflop_per_s: Spread
     source: str
+    loaded: bool = False
 
     @property
     def is_steady(self) -> bool:
-        """Whether it repeated."""
-        return self.gflop_per_s.repeats
+        """Whether it repeated, and no other programs were busy."""
+        return self.gflop_per_s.repeats and not self.loaded
 
 
 class Limits(MachineFile, frozen=True, kw_only=True):
@@ -214,13 +233,31 @@ class Limits(MachineFile, frozen=True, kw_only=True):
         return max(self._peaks(precision), key=lambda peak: peak.gflop_per_s.high, default=None)
 
     def _peaks(self, precision: str) -> Iterator[Peak]:
-        for one in self.processor.multiply_adds if self.processor else []:
-            if one.precision == precision:
-                threads = f"{one.threads} thread{'s' if one.threads != 1 else ''}"
-                yield Peak(one.timed.per_s, f"{one.instruction_set} multiply-adds, {threads}")
+        processor = self.processor
+        if processor is not None:
+            for one in processor.multiply_adds:
+                if one.precision == precision:
+                    threads = f"{one.threads} thread{'s' if one.threads != 1 else ''}"
+                    source = f"{one.instruction_set} multiply-adds, {threads}"
+                    yield Peak(one.timed.per_s, source, processor.is_loaded)
         for engine in self.engines if precision == "float32" else []:
             if engine.device == "cpu" and engine.product is not None:
-                yield Peak(engine.product.timed.per_s, f"matrix product of {engine.engine}")
+                source = f"matrix product of {engine.engine}"
+                yield Peak(engine.product.timed.per_s, source, engine.is_loaded)
+
+    @property
+    def threads_slow_each_other(self) -> bool:
+        """Whether more threads, each on a core of its own, reached less than fewer did: then
+        something else had those cores."""
+        cores = self.machine.physical_cores or self.machine.usable_cores
+        found = self.processor.multiply_adds if self.processor else []
+        return any(
+            (few.instruction_set, few.precision) == (more.instruction_set, more.precision)
+            and few.threads < more.threads <= cores
+            and more.timed.per_s.high < few.timed.per_s.high
+            for few in found
+            for more in found
+        )
 
     def bandwidth(self) -> Spread | None:
         """The fastest triad, in GB/s; ``high`` counts, as for peaks and in STREAM itself."""
@@ -250,8 +287,12 @@ class Limits(MachineFile, frozen=True, kw_only=True):
             float32_gflop_per_s=peak.gflop_per_s.high,
             float32_source=peak.source,
             bfloat16_gflop_per_s=low_precision.gflop_per_s.high if low_precision else None,
-            steady=all(one.is_steady for one in (peak, low_precision) if one is not None),
+            steady=not self.threads_slow_each_other
+            and all(one.is_steady for one in (peak, low_precision) if one is not None),
             triad_gb_per_s=bandwidth.high if bandwidth else None,
+            foreign_cpus=self.processor.foreign_cpus,
+            power_source=self.processor.power_source,
+            cpu_quota=self.processor.cpu_quota,
         )
 
 

@@ -60,6 +60,8 @@ def explain(evidence: Evidence) -> list[Explanation]:
 def _may_speak(needs: Needs, evidence: Evidence) -> bool:
     if needs == "anything":
         return True
+    if evidence.worthless == "invalid":
+        return False
     if needs == "right work":
-        return evidence.record.headline.validity != "invalid"
-    return evidence.worthless is None and evidence.steady is not None
+        return True
+    return evidence.steady is not None and (needs == "figure" or evidence.worthless is None)

@@ -40,9 +40,11 @@ def _engine_limits(record: Record, limits: Limits | None) -> EngineLimits | None
     found = limits.of_engine(record.engine.name, device) if limits else None
     if found is None or found.versions != record.engine.versions:
         return None
-    product, convolution = found.product, found.convolution
+    product, convolution, loaded = found.product, found.convolution, found.is_loaded
     return msgspec.structs.replace(
         found,
-        product=product if product and product.timed.per_s.repeats else None,
-        convolution=convolution if convolution and convolution.per_s.repeats else None,
+        product=product if product and product.timed.per_s.repeats and not loaded else None,
+        convolution=convolution
+        if convolution and convolution.per_s.repeats and not loaded
+        else None,
     )

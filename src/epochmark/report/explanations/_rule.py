@@ -18,9 +18,9 @@ Question = Literal["trust", "time", "limit", "setting", "unknown"]
 """What a sentence is about, in the order of the answer: whether to believe the run, where its time
 goes, what holds it back, how it was set up, and what nobody has measured yet."""
 
-Needs = Literal["anything", "right work", "time"]
-"""Which runs a rule may speak about: all; those whose work is right; those whose time can be
-trusted as well and that came as far as a steady epoch."""
+Needs = Literal["anything", "right work", "figure", "time"]
+"""Which runs a rule may speak about: all; those whose work is right; of these those that came as
+far as a steady epoch, disturbed or not; those whose time can be trusted as well."""
 
 SAME_RATE = 1.05
 """Two rates this close are one: they repeat to a few percent."""

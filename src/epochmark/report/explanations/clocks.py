@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from epochmark.analysis.machine.calm import STANDING_CPUS, calmness
+from epochmark.analysis.timing.beside import STANDING_CPUS, waits_of
 from epochmark.records.findings import FindingCode
 from epochmark.report.explanations._rule import Evidence, Rule, Sentence
 from epochmark.report.figures import percent, seconds_text
@@ -114,19 +114,20 @@ def second_compilation(evidence: Evidence) -> Iterator[Sentence]:
 def standing_still(evidence: Evidence) -> Iterator[Sentence]:
     """A worker that computed nothing for a while."""
     calm, found = evidence.record.calm, {one.code for one in evidence.record.findings}
-    if calm is None or not evidence.on_cpu or found & HELD_UP:
+    if calm is None or not calm.end_s or not evidence.on_cpu or found & HELD_UP:
         return
-    seen = calmness(calm)
-    if seen.standing_s < LARGE_SHARE * seen.lasted_s:
+    waited_s, fit_s = sum(wait.span.lasted_s for wait in waits_of(calm)), calm.end_s[-1]
+    if waited_s < LARGE_SHARE * fit_s:
         return
     by_tuner = evidence.record.engine.name == TUNED_INPUT
     yield Sentence(
-        f"For {seconds_text(seen.standing_s)} of the {seconds_text(seen.lasted_s)} that the fit "
-        "took, its processes computed nothing, and nothing else kept the processor from them: the "
-        f"framework waited{' for the tuner of its input (tf.data)' if by_tuner else ''}.",
-        {"standing_s": seen.standing_s, "fit_s": seen.lasted_s},
+        f"For {seconds_text(waited_s)} of the {seconds_text(fit_s)} that the fit took, its "
+        "processes computed nothing, and nothing else kept the processor from them: the framework "
+        f"waited{' for the tuner of its input (tf.data)' if by_tuner else ''}.",
+        {"standing_s": waited_s, "fit_s": fit_s},
         "docs/engines.md, 'What fit of Keras on TensorFlow waits for': scripts that call fit wait "
-        "as well; keras-jax and keras-torch train the same model without it"
+        "as well; --tuning tuned trains without that tuner where it is faster, and so do keras-jax "
+        "and keras-torch"
         if by_tuner
         else None,
     )
@@ -151,7 +152,7 @@ def _rest_text(parts: _Parts) -> str:
         return ""
     if parts.rest_s < 0:
         return f"; faster epochs took {part} less"
-    return f"; slower epochs and tidying up took {part} more"
+    return f"; slower epochs, waiting and tidying up took {part} more"
 
 
 def _part(seconds: float, total_s: float) -> str:
@@ -162,7 +163,7 @@ RULES = (
     Rule(
         name="whole-time",
         question="time",
-        needs="time",
+        needs="figure",
         says_when=(
             "start-up is known and neither --steps nor --settle set the run's length; what the fit "
             f"took beyond beginning and steady epochs is told from {percent(LARGE_SHARE)} on"
@@ -175,7 +176,7 @@ RULES = (
     Rule(
         name="start-up",
         question="time",
-        needs="time",
+        needs="figure",
         says_when=f"start-up is at least {percent(LARGE_SHARE)} of the whole run",
         reason="what is less is lost in the spread of most runs",
         apply=start_up,
@@ -183,7 +184,7 @@ RULES = (
     Rule(
         name="compilation",
         question="time",
-        needs="time",
+        needs="figure",
         says_when=(
             f"what the beginning takes beyond steady speed is at least {percent(LARGE_SHARE)} of "
             "the whole run; the first step is named if at least "
@@ -195,7 +196,7 @@ RULES = (
     Rule(
         name="second-compilation",
         question="time",
-        needs="time",
+        needs="figure",
         says_when=(
             "the first smaller last batch takes a tenth of the first step (and 20 ms) longer than "
             "the second one; not for eager engines"

@@ -219,7 +219,7 @@ RULES = (
     Rule(
         name="near-peak",
         question="limit",
-        needs="time",
+        needs="figure",
         says_when=(
             f"the training reaches at least {percent(NEAR_PEAK)} of the measured peak (on devices "
             "other "
@@ -242,7 +242,7 @@ RULES = (
     Rule(
         name="slow-product",
         question="limit",
-        needs="time",
+        needs="figure",
         says_when=(
             "on the CPU in float32, the engine's own matrix product reaches less than "
             f"{percent(SLOW_PRODUCT)} of the peak; not near the peak. An instruction set is "
@@ -256,7 +256,7 @@ RULES = (
     Rule(
         name="slow-convolution",
         question="limit",
-        needs="time",
+        needs="figure",
         says_when=(
             f"the engine's own convolution reaches less than {percent(SLOW_CONVOLUTION)} of its "
             "matrix product; not near the peak"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from epochmark.analysis.comparing.batch_sizes import CPU, crossovers
-from epochmark.analysis.machine.calm import own_samples
+from epochmark.analysis.timing.beside import own_samples
 from epochmark.records.record import Calm
 from epochmark.report.explanations._rule import Evidence, Rule, Sentence
 from epochmark.report.figures import rate
@@ -124,13 +124,11 @@ def governor(evidence: Evidence) -> Iterator[Sentence]:
 def _busy_cpus(calm: Calm, warm_s: float) -> float | None:
     """CPUs kept busy in the samples after the warm-up in which it computed; None of too few."""
     samples = [
-        one
-        for one in own_samples(calm)
-        if one.end_s > one.start_s >= warm_s and not one.stood_still
+        one for one in own_samples(calm) if one.span.start_s >= warm_s and not one.stood_still
     ]
     if len(samples) < FEWEST_SAMPLES:
         return None
-    return sum(one.used_s for one in samples) / sum(one.lasted_s for one in samples)
+    return sum(one.used_s for one in samples) / sum(one.span.lasted_s for one in samples)
 
 
 def _threads(evidence: Evidence) -> int | None:

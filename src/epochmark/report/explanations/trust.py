@@ -21,20 +21,25 @@ def findings(evidence: Evidence) -> Iterator[Sentence]:
         )
 
 
-def time_unexplained(evidence: Evidence) -> Iterator[Sentence]:
-    """That a worthless time is not explained."""
+def time_doubtful(evidence: Evidence) -> Iterator[Sentence]:
+    """What is left unsaid of a time that was disturbed, is wrong, or is not known."""
     validity = evidence.worthless
-    if validity is not None:
-        article = "an" if validity == "invalid" else "a"
+    if validity == "invalid":
         yield Sentence(
-            f"Where its time went is left unsaid: the time of {article} {validity} run explains "
-            "nothing about this machine.",
+            "Where its time went is left unsaid: the time of an invalid run explains nothing about "
+            "this machine.",
             {"validity": validity},
         )
     elif evidence.steady is None:
         yield Sentence(
             "Where its time went is left unsaid: it ended before a steady speed was known.",
             {"laps": len(evidence.record.timing.laps)},
+        )
+    elif validity is not None:
+        yield Sentence(
+            "Its times are those of a disturbed run, and this machine may be faster. What held its "
+            "steps back besides is left unsaid.",
+            {"validity": validity},
         )
 
 
@@ -52,7 +57,10 @@ RULES = (
         question="trust",
         needs="anything",
         says_when="the run is disturbed or invalid, or has no steady epoch",
-        reason="rules about time keep silent then: a worthless number needs no explanation",
-        apply=time_unexplained,
+        reason=(
+            "of an invalid run no rule about time speaks; of a disturbed one those that rest on "
+            "its own clocks, and on what was measured apart from it"
+        ),
+        apply=time_doubtful,
     ),
 )

@@ -61,7 +61,7 @@ RULES = (
     Rule(
         name="no-limits",
         question="unknown",
-        needs="time",
+        needs="figure",
         says_when="a run on the CPU, and no limits of its machine are known, or its peaks did not "
         "repeat when they were measured",
         reason="without the peak no share of it can be told",
@@ -70,7 +70,7 @@ RULES = (
     Rule(
         name="no-engine-limits",
         question="unknown",
-        needs="time",
+        needs="figure",
         says_when="no limits of this engine on this device are known, or only with other versions, "
         f"or their median repetition was below {percent(REPEATED)} of the best",
         reason="another version may have another matrix library; limits of a busy machine are none",
@@ -79,7 +79,7 @@ RULES = (
     Rule(
         name="no-sweep",
         question="unknown",
-        needs="time",
+        needs="figure",
         says_when="a run on another device than the CPU, without a batch sweep",
         reason="GPUs and TPUs are easily too large for batch 128 of small images",
         apply=no_sweep,

@@ -36,6 +36,8 @@ class Status(Protocol):
     def problem(self) -> str | None: ...
     @property
     def remedy(self) -> str | None: ...
+    @property
+    def asked(self) -> str | None: ...
 
 
 def engine_rows(statuses: Sequence[Status]) -> list[tuple[str, ...]]:
@@ -79,3 +81,11 @@ def device_lines(statuses: Sequence[Status]) -> list[str]:
         for status in ready
         for device in status.devices
     ]
+
+
+def asked_note(statuses: Sequence[Status]) -> str | None:
+    """How old the oldest of these answers is; None where all engines were asked just now."""
+    dates = sorted(status.asked for status in statuses if status.asked is not None)
+    if not dates:
+        return None
+    return f"Devices as the engines listed them on {dates[0][:10]}; --refresh asks them again."

@@ -75,8 +75,8 @@ def first_step_text(clocks: Clocks) -> str:
     them took beyond steady speed, marked with a plus sign."""
     if clocks.first_step_s is not None:
         return seconds_text(clocks.first_step_s)
-    if clocks.warm_up_excess_s:
-        return f"+{seconds_text(clocks.warm_up_excess_s)}"
+    if clocks.first_epoch_excess_s:
+        return f"+{seconds_text(clocks.first_epoch_excess_s)}"
     return NONE
 
 
@@ -86,7 +86,7 @@ def run_notes(records: Sequence[Record]) -> list[str]:
         "Each engine is a comparability key of its own: ratios stand inside one key only.",
     ]
     clocks = [clocks_of(record) for record in records]
-    if any(one.first_step_s is None and one.warm_up_excess_s for one in clocks):
+    if any(one.first_step_s is None and one.first_epoch_excess_s for one in clocks):
         lines.append("first step with a +: what the first epoch took more than a steady one.")
     for record, one in zip(records, clocks, strict=True):
         if compiles_again(one):

@@ -18,7 +18,6 @@ from epochmark.analysis.timing.headline import (
     steps_in,
     steps_per_epoch,
 )
-from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES
 from epochmark.analysis.timing.settling import BURST_S, WINDOW_S, settled
 from epochmark.analysis.timing.start_up import Clocks, clocks_of
 from epochmark.analysis.timing.steady_epoch import (
@@ -26,6 +25,8 @@ from epochmark.analysis.timing.steady_epoch import (
     QUICK_BUDGET_S,
     QUICK_EPOCHS,
     QUICK_PRECISION,
+    SteadyEpoch,
+    Waiting,
 )
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.tuned_settings import settings_text
@@ -92,7 +93,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     headline = record.headline
     facts: list[tuple[str, str]] = []
     if headline.steady_epoch_s is not None:
-        facts.append(("steady epoch", _steady_text(record)))
+        facts += _steady_facts(record)
     facts += [("settling", text) for text in _settling_text(record)]
     if headline.elapsed_s is not None:
         work = (
@@ -197,8 +198,8 @@ def _clock_facts(clocks: Clocks) -> list[tuple[str, str]]:
         if compiles_again(clocks):
             text += f"; first smaller batch {seconds_text(clocks.smaller_batch_s)} more"
         facts.append(("first step", text))
-    elif clocks.warm_up_excess_s:
-        text = f"{seconds_text(clocks.warm_up_excess_s)} more than at steady speed"
+    elif clocks.first_epoch_excess_s:
+        text = f"{seconds_text(clocks.first_epoch_excess_s)} more than at steady speed"
         facts.append(("first epoch", text))
     if clocks.tidying_s is not None and clocks.tidying_s >= TOLD_TIDYING_S:
         text = f"{seconds_text(clocks.tidying_s)} after the last epoch until fit returned"
@@ -206,24 +207,42 @@ def _clock_facts(clocks: Clocks) -> list[tuple[str, str]]:
     return facts
 
 
-def _steady_text(record: Record) -> str:
+def _steady_facts(record: Record) -> Iterator[tuple[str, str]]:
     steady = steady_of(record)
     if steady is None:
-        return "-"
+        return
+    yield "steady epoch", _steady_text(steady)
+    if steady.waiting is not None:
+        yield "waiting", _waiting_text(steady.waiting, steady.unit)
+
+
+def _steady_text(steady: SteadyEpoch) -> str:
     interval, units = steady.interval, f"{steady.unit}s"
     text = f"{seconds_text(interval.median)} per epoch"
     if interval.count == 1:
         return f"{text} (one {steady.unit} only: no spread)"
-    meaning = "95 % interval" if interval.count >= MIN_INTERVAL_VALUES else "all"
+    meaning = "95 % interval" if steady.knows_its_spread else "all"
     notes = [
         f"{meaning}: {seconds_text(interval.low)} to {seconds_text(interval.high)}",
         f"{'median' if steady.unit == 'epoch' else 'mean'} of {interval.count} {units}",
     ]
+    if steady.outliers and steady.unit == "epoch":
+        notes.append(f"{steady.outliers} far from the rest")
     if steady.warm_up_units:
         notes.append(f"{steady.warm_up_s:.1f} s of warm-up left out")
     if not steady.epoch_end_seen:
         notes.append("epoch end not seen")
     return f"{text} ({', '.join(notes)})"
+
+
+def _waiting_text(waiting: Waiting, unit: str) -> str:
+    """How long the framework waited, and how that is kept out of the steady epoch."""
+    units = f"{waiting.units} {unit}{'s' if waiting.units != 1 else ''}"
+    how = "taken off there" if waiting.taken_off else "left out"
+    return (
+        f"{seconds_text(waiting.seconds)} in {units}, {how}: the framework computed nothing "
+        "(part of elapsed)"
+    )
 
 
 def _versions_text(record: Record) -> str:

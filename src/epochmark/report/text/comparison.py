@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from epochmark.analysis.comparing.comparison import Comparison, Side
+from epochmark.analysis.comparing.comparison import Comparison, Side, tells_apart
 from epochmark.analysis.timing.intervals import Interval
 
 MAX_DECIMALS = 2
@@ -16,7 +16,11 @@ SECONDS_DIGITS = 4
 def comparison_lines(comparison: Comparison) -> list[str]:
     """The verdict in one sentence, then both figures, reasons and differences."""
     lines = [verdict_text(comparison), ""]
-    lines += [_side_text(side) for side in (comparison.faster, comparison.slower)]
+    sides = (comparison.faster, comparison.slower)
+    lines += [_side_text(side) for side in sides]
+    doubts = [f"{side.name}: {side.doubt}" for side in sides if side.doubt is not None]
+    if doubts:
+        lines += ["", "Not ranked:", *(f"  - {doubt}" for doubt in doubts)]
     if comparison.reasons:
         lines += ["", "Not comparable:", *(f"  - {reason}" for reason in comparison.reasons)]
     if comparison.differences:
@@ -27,17 +31,39 @@ def comparison_lines(comparison: Comparison) -> list[str]:
 
 def verdict_text(comparison: Comparison) -> str:
     """``A is 1.83 times as fast as B (95 % interval 1.79 to 1.88)``, or why not."""
-    faster, slower = comparison.faster, comparison.slower
-    if comparison.verdict == "not comparable" or comparison.ratio is None:
+    faster, slower, ratio = comparison.faster, comparison.slower, comparison.ratio
+    if comparison.verdict == "not comparable" or ratio is None:
         return f"{faster.name} and {slower.name} are not comparable"
-    decimals = decimals_of(comparison.ratio, MAX_DECIMALS)
-    exact = comparison.faster.exact_bounds or comparison.slower.exact_bounds
-    meaning = "anything from" if exact else "95 % interval"
-    interval = f"{meaning} {_bounds_text(comparison.ratio, decimals)}"
+    decimals = decimals_of(ratio, MAX_DECIMALS)
+    bounds = _bounds_text(ratio, decimals)
+    if comparison.verdict == "not ranked":
+        return f"{_graded_text(comparison, ratio, bounds)}; {_doubt_text(comparison)}, not ranked"
+    exact = faster.exact_bounds or slower.exact_bounds
+    interval = f"{'anything from' if exact else '95 % interval'} {bounds}"
     if comparison.verdict == "alike":
         return f"{faster.name} and {slower.name} cannot be told apart ({interval})"
-    ratio = _rounded(comparison.ratio.median, decimals)
-    return f"{faster.name} is {ratio} times as fast as {slower.name} ({interval})"
+    middle = _rounded(ratio.median, decimals)
+    return f"{faster.name} is {middle} times as fast as {slower.name} ({interval})"
+
+
+def _graded_text(comparison: Comparison, ratio: Interval, bounds: str) -> str:
+    """What can be said of doubtful figures: something where their intervals are apart."""
+    faster, slower = comparison.faster.name, comparison.slower.name
+    if tells_apart(ratio):
+        return f"{faster} is about {bounds} times as fast as {slower}"
+    return f"{faster} and {slower} cannot be told apart (anything from {bounds})"
+
+
+def _doubt_text(comparison: Comparison) -> str:
+    """In short; the findings behind it follow the sides."""
+    doubtful = {
+        side.name: side.doubt.partition(" (")[0]
+        for side in (comparison.faster, comparison.slower)
+        if side.doubt is not None
+    }
+    if list(doubtful.values()) == ["disturbed", "disturbed"]:
+        return "both runs were disturbed"
+    return " and ".join(f"{name} is {doubt}" for name, doubt in doubtful.items())
 
 
 def decimals_of(interval: Interval, most: int) -> int:

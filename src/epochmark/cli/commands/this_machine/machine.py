@@ -12,27 +12,33 @@ from epochmark.cli._guard import described
 @described(
     """Describe this machine as records name it, and list the devices each ready engine sees.
 
-    Each framework is imported in a process of its own, which takes some seconds.
+    To ask an engine, its framework is imported in a process of its own, which takes seconds. So its
+    answer is kept, and shown until its environment or a driver changes.
     """
 )
 def machine(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask every engine again, whatever it answered before.")
+    ] = False,
 ) -> None:
     import msgspec
 
     from epochmark.cli._console import print_json, say
     from epochmark.cli._probing import probe_engines
     from epochmark.hardware.machine import describe_machine
-    from epochmark.report.tables.engines import device_lines
+    from epochmark.report.tables.engines import asked_note, device_lines
     from epochmark.report.text.machine import machine_lines
 
     described = describe_machine(None)
     if json:
-        print_json({**msgspec.to_builtins(described), "engines": probe_engines()})
+        print_json({**msgspec.to_builtins(described), "engines": probe_engines(refresh)})
         return
     say(*machine_lines(described), "")
-    statuses = probe_engines()
+    statuses = probe_engines(refresh)
     say("devices the engines can train on:", *(f"  {line}" for line in device_lines(statuses)))
     absent = [status.engine for status in statuses if status.state != "ready"]
     if absent:
         say(f"not ready: {', '.join(absent)}; 'epochmark engines' says why")
+    if asked := asked_note(statuses):
+        say(asked)

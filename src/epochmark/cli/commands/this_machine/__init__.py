@@ -1,0 +1,1 @@
+"""Commands about this machine itself: what it is, and what is wrong with it."""

@@ -1,0 +1,1 @@
+"""What keeps this machine from training well, each with the command that mends it."""

@@ -1,0 +1,40 @@
+"""All checks at the same time, their lines in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from epochmark.doctor.checks import all_checks
+from epochmark.doctor.contract import Check, Line, note
+from epochmark.doctor.facts import Facts
+from epochmark.errors import EpochmarkError
+
+
+def check_up(facts: Facts, checks: Sequence[Check] | None = None) -> list[Line]:
+    """What all checks, or these, have to say."""
+    chosen = all_checks() if checks is None else checks
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        beside = {
+            check.name: pool.submit(_lines_of, check, facts)
+            for check in chosen
+            if not check.asks_frameworks
+        }
+        # in this thread, which Ctrl-C interrupts
+        here = {check.name: _lines_of(check, facts) for check in chosen if check.asks_frameworks}
+    lines = {**here, **{name: written.result() for name, written in beside.items()}}
+    return [line for check in chosen for line in lines[check.name]]
+
+
+def _lines_of(check: Check, facts: Facts) -> list[Line]:
+    """A check that fails itself says so: it must not keep the others from being read."""
+    try:
+        lines = list(check.examine(facts))
+    except EpochmarkError as error:
+        text, _, remedy = str(error).partition("\n")
+        lines = [note(f"could not be checked: {text}", remedy or None)]
+    except Exception as error:
+        lines = [note(f"could not be checked ({type(error).__name__}: {error}); please report it")]
+    return [msgspec.structs.replace(line, check=check.name) for line in lines]
