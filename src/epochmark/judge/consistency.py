@@ -228,7 +228,7 @@ def _losses(record: Record) -> Iterator[str]:
         yield "it has a negative loss, which no cross entropy is"
         return
     if any(one.accuracy is not None and not 0 <= one.accuracy <= 1 for one in learning.epochs):
-        yield "it has a training accuracy that is no share"
+        yield f"it has a training accuracy that is no share of the {workload_of(record.workload).samples}"
     yield from _running_losses(record)
     loss, accuracy = learning.test_loss, learning.test_accuracy
     if loss is None or accuracy is None:
