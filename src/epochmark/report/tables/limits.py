@@ -13,7 +13,7 @@ from epochmark.records.machine.machine_limits import (
 )
 from epochmark.report.figures import NONE, rate, shortened
 from epochmark.report.plain_text import plain
-from epochmark.report.tables.sections import Section
+from epochmark.report.tables.section import Section
 
 ARITHMETIC_HEADER = ("arithmetic", "precision", "threads", "GFLOP/s peak", "GFLOP/s product")
 MEMORY_HEADER = ("memory", "threads", "GB/s")
