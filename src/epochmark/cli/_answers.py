@@ -94,9 +94,9 @@ def place_lines(own: Sequence[Record], record: Record | None) -> list[str]:
     if now is not None:
         return [now]
     earlier = newest_comparable(own, references)
-    before = None if earlier is None else standing_text(earlier, references)
-    if earlier is not None and before is not None:
-        return [f"{before} (record {earlier.id[:8]})"]
+    before = None if earlier is None else standing_text(earlier, references, earlier=True)
+    if before is not None:
+        return [before]
     if (
         record is not None
         and record.engine.name == PUBLISHED_ENGINE

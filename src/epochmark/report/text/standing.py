@@ -12,11 +12,14 @@ from epochmark.report.digits import printed
 from epochmark.report.figures import findings_text, steady_interval, steady_text
 
 
-def standing_text(record: Record, references: Sequence[Reference]) -> str | None:
+def standing_text(
+    record: Record, references: Sequence[Reference], *, earlier: bool = False
+) -> str | None:
     """The place of a run among the published machines that did the same, in one sentence, and which
     are next to it; None where none did the same, or the run has no figure.
 
-    A disturbed run has no rank; it is said where it would stand.
+    A disturbed run has no rank; it is said where it would stand. ``earlier``: it was made before,
+    and is named.
     """
     comparable = comparable_with(key_of(record), references)
     steady = steady_interval(record)
@@ -24,7 +27,7 @@ def standing_text(record: Record, references: Sequence[Reference]) -> str | None
         return None
     standing = standing_of(steady, comparable)
     place = f"{_place(standing)} of {standing.of} with {record.engine.name}"
-    figure = f"{steady_text(record)} s per epoch"
+    figure = f"{steady_text(record)} s per epoch{f', record {record.id[:8]}' if earlier else ''}"
     if record.headline.validity == "disturbed":
         return (
             f"Among the published machines this one would be {place} ({figure}), but it is not "
