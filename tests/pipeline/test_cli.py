@@ -351,24 +351,18 @@ def test_the_table_is_the_newest_run_of_each_engine_in_forty_lines(program: Prog
     newest = {tuple(record["workload"]["variant"]): record["id"][:8] for record in records}
     assert all(text.count(short_id) == 1 for short_id in newest.values())
     assert "only a part of the work, so not ranked:" in text
-    assert "4 more runs and what is published: 'epochmark table --all'" in text
+    assert "4 more runs and all that is published: 'epochmark table --all'" in text
     assert all(record["id"][:8] in program.run("table", "--all").stdout for record in records)
 
 
 def test_columns_for_who_hunts_regressions(program: Program) -> None:
-    assert program.run("run", "fake", "--label", "before", "--threads", "1").returncode == 0
+    program.script(versions={"torch": "2.13"})
+    assert program.run("run", "fake", "--label", "before").returncode == 0
     wanted = "label,threads,startup_s,first_step_s,peak_memory_bytes,framework_version"
     header, rule, row, *_ = program.run("table", "--columns", wanted).stdout.splitlines()[2:]
-    assert header.split() == [
-        "label",
-        "threads",
-        "start-up",
-        "first",
-        "step",
-        "memory",
-        "framework",
-    ]
-    assert row.split()[:2] == ["before", "1"]
+    assert header.split(maxsplit=2)[:2] == ["label", "threads"]
+    assert row.split()[0] == "before"
+    assert row.rstrip().endswith("torch 2.13")
     assert set(rule) == {"─"}
     added = program.run("table", "--columns", "+label").stdout
     assert "before" in added

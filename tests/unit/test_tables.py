@@ -269,7 +269,7 @@ def test_disturbed_runs_stand_below_a_line_fastest_first_without_a_ratio() -> No
     rows = rows_of(section)
     assert [row["engine"] for row in rows] == ["torch", "torch", "mlx", "jax"]
     assert [row["ratio"] for row in rows] == ["1", "1.50", "-", "-"]
-    assert section.lines == ((2, "disturbed, so not ranked:"),)
+    assert section.lines == ((2, "disturbed, so not ranked (unsteady):"),)
     assert section.title == "mnist-cnn v1, on cpu: 4 runs, fastest first"
     assert "device" not in section.header, "what is the same for all stands in the title"
 
@@ -307,3 +307,14 @@ def test_people_read_local_time_and_programs_utc(monkeypatch: pytest.MonkeyPatch
 def test_pasted_text_calls_no_person_and_no_issue() -> None:
     assert "@someone" not in escape("thanks @someone, see #12")
     assert "#12" not in escape("thanks @someone, see #12")
+
+
+def test_rows_have_what_hunters_of_regressions_ask_for() -> None:
+    run = record("native-20-steps", label="before")
+    (row,) = long_rows([run], [])
+    assert (row["threads"], row["framework_version"]) == (2, "kernels 1")
+    assert row["startup_s"] == run.timing.startup_s
+    assert row["peak_memory_bytes"] == run.peak_memory_bytes
+    framed = run_of(12.0, engine__versions={"tensorflow": "2.21.0", "keras": "3.15.0"})
+    assert long_rows([framed], [])[0]["framework_version"] == "tensorflow 2.21.0, keras 3.15.0"
+    assert set(long_rows([], load_references())[0]) == set(COLUMNS)

@@ -138,10 +138,10 @@ def _more(subject: Subject, here: Machine | None, sections: Sequence[Section]) -
 
     shown = len(sections[0].rows) if subject.records else 0
     more = max(0, len(subject.records) - shown)
-    runs = f"{more:,} more run{'s' if more != 1 else ''} and " if more else ""
+    runs = f"{more:,} more run{'s' if more != 1 else ''} and all" if more else "All"
     asks = len(sections) == 1 and (not subject.records or is_about(subject, here))
     return [
         "",
         *(place_lines(subject.own, None) if asks else []),
-        f"{runs}what is published: 'epochmark table --all'",
+        f"{runs} that is published: 'epochmark table --all'",
     ]

@@ -81,6 +81,15 @@ def asked_columns(text: str, usual: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*(usual if text.startswith("+") else ()), *names]))
 
 
+def optional_of(text: str, usual: Sequence[str]) -> list[str] | None:
+    """Which columns may be left out of those that a user named: of the ``usual`` ones those that
+    were not named; None where all were."""
+    if not text.startswith("+"):
+        return None
+    named = asked_columns(text.removeprefix("+"), ())
+    return [name for name in usual if name not in named]
+
+
 def data_columns(names: Sequence[str]) -> list[str]:
     """The same for data, which have the ends of an interval in columns of their own."""
     ends = ("steady_epoch_low_s", "steady_epoch_high_s")
@@ -194,6 +203,10 @@ LONG_COLUMNS = (
     INTERVAL, "images_per_s", "gflop_per_s", "percent_of_peak", "test_accuracy",
     "validity (findings)", "measured",
 )  # fmt: skip
+LONG_OPTIONAL = (
+    "gflop_per_s", "percent_of_peak", "precision", "images_per_s", "test_accuracy", "tuning",
+    "measured", INTERVAL, "device",
+)  # fmt: skip
 
 
 def long_section(rows: Sequence[Row], columns: str | None = None) -> Section:
@@ -201,5 +214,6 @@ def long_section(rows: Sequence[Row], columns: str | None = None) -> Section:
     user names."""
     title = "All runs and published figures"
     if columns is None:
-        return section_of(title, LONG_COLUMNS, rows)
-    return section_of(title, asked_columns(columns, LONG_COLUMNS), rows, None)
+        return section_of(title, LONG_COLUMNS, rows, LONG_OPTIONAL)
+    asked = asked_columns(columns, LONG_COLUMNS)
+    return section_of(title, asked, rows, optional_of(columns, LONG_OPTIONAL))

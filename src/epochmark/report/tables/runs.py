@@ -8,7 +8,7 @@ from epochmark.analysis.timing.start_up import Clocks, clocks_of
 from epochmark.records.dates import age_order
 from epochmark.records.record import Record, Validity
 from epochmark.report.figures import device_id, engine_text, seconds_text, shortened
-from epochmark.report.tables.columns import asked_columns, section_of
+from epochmark.report.tables.columns import asked_columns, optional_of, section_of
 from epochmark.report.tables.long import long_rows
 from epochmark.report.tables.ranking import Row, ranked_section
 from epochmark.report.tables.section import Section
@@ -59,7 +59,8 @@ def newest_section(machine: str, records: Sequence[Record], columns: str | None 
     title = f"{machine}: {_in_common(rows)}, the newest run of each engine, fastest first"
     if columns is None:
         return ranked_section(title, rows, names, NEWEST_OPTIONAL)
-    return ranked_section(title, rows, asked_columns(columns, names), None)
+    asked = asked_columns(columns, names)
+    return ranked_section(title, rows, asked, optional_of(columns, NEWEST_OPTIONAL))
 
 
 def results_section(records: Sequence[Record]) -> Section:
