@@ -146,7 +146,8 @@ def load_results(source: str | Path | None = None) -> list[Record]:
 def to_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     """One flat dictionary per record, ready for ``pandas.DataFrame`` or ``polars.DataFrame``.
 
-    Columns: ``epochmark.report.tables.long.COLUMNS``; seconds end in ``_s``, missing is None.
+    Columns: ``epochmark.report.tables.long.COLUMNS``; seconds end in ``_s``, dates are UTC, missing
+    is None.
     """
     return long_rows(records, ())
 

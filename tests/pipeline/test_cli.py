@@ -22,16 +22,38 @@ from tests.pipeline.program import Program
 def test_a_run_prints_the_answer_and_saves_the_record(program: Program) -> None:
     done = program.run("run", "fake", "--label", "my [red]machine")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("mnist-cnn v1: fake on cpu (")
+    beside, answer = done.stdout.split("mnist-cnn v1: fake on cpu (")
     for fact in ("steady epoch", "elapsed", "images/s", "test accuracy  99.00%", "validity"):
-        assert fact in done.stdout
-    assert "valid: all work was done, on cpu" in done.stdout
-    assert "measured with other engines: not ranked" in done.stdout
-    assert "310? [b]" in done.stdout
+        assert fact in answer
+    assert "valid: all work was done, on cpu" in answer
+    assert "measured with other engines: not ranked" in beside
+    assert "310? [b]" in beside
     (record,) = program.records()
     assert record["label"] == "my [red]machine"
     assert f"record {record['id'][:8]} saved: {program.results}" in done.stdout
     assert "training" in done.stderr
+
+
+def test_the_last_screen_is_the_answer_its_verdict_and_next_steps(program: Program) -> None:
+    for options in ((), ("--quick",)):
+        out = program.run("run", "fake", *options).stdout
+        beside, answer = out.split("mnist-cnn v1", 1) if options else out.rsplit("mnist-cnn v1", 1)
+        assert ("MacBook" in beside) == (options == ())
+        assert "MacBook" not in answer
+        assert len(answer.splitlines()) <= 24
+        assert "How does this machine stand beside the published ones? This finds out (" in answer
+        steps = [line for line in answer.splitlines() if line.startswith("  epochmark ")]
+        assert len(steps) == 3
+        assert "epochmark run keras-tensorflow" in steps[0]
+
+
+def test_a_run_that_failed_names_no_more_than_where_to_read_on(program: Program) -> None:
+    program.script(fail_in="build")
+    out = program.run("run", "fake").stdout
+    (record,) = program.records()
+    steps = [line.split() for line in out.splitlines() if line.startswith("  epochmark ")]
+    assert ["epochmark", "results", "show", record["id"][:8]] in [step[:4] for step in steps]
+    assert program.run("results", "show", record["id"][:8]).returncode == 0
 
 
 def test_json_is_one_document_and_nothing_else(program: Program) -> None:
@@ -193,9 +215,9 @@ def test_the_table_in_every_format(filled: Program) -> None:
     ]
     (filled.results / "slower.json").write_text(json.dumps(slower))
 
-    text = filled.run("table").stdout
+    text = filled.run("table", "--all").stdout
     assert text.count("Measured here: ") == 4
-    assert "Only valid runs are ranked." in text
+    assert "failed, or wrong work, so not ranked:" in text
     assert "MacBook Air 2020 (M1)" in text
     ranks = [line.split()[0] for line in text.splitlines() if document["id"][:8] in line]
     assert ranks == ["1"]
@@ -203,7 +225,7 @@ def test_the_table_in_every_format(filled: Program) -> None:
     assert second[0] == "2"
     assert "2.00" in second
 
-    markdown = filled.run("table", "--format", "markdown").stdout
+    markdown = filled.run("table", "--all", "--format", "markdown").stdout
     assert r"(box \| 2) |" in markdown
     assert "### Published elsewhere, not ranked" in markdown
 
@@ -316,3 +338,45 @@ def test_nothing_is_imported_from_the_current_folder(
         (folder / f"{name}.py").write_text(f"raise SystemExit('{name} of the folder')\n")
     done = program.run(*arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_table_is_the_newest_run_of_each_engine_in_forty_lines(program: Program) -> None:
+    for _ in range(2):
+        for options in ((), ("--quick",), ("--epochs", "2"), ("--steps", "30")):
+            assert program.run("run", "fake", *options).returncode == 0
+    records = sorted(program.records(), key=lambda record: record["created"])
+    text = program.run("table").stdout
+    assert len(text.splitlines()) <= 40
+    assert text.startswith("This machine (")
+    newest = {tuple(record["workload"]["variant"]): record["id"][:8] for record in records}
+    assert all(text.count(short_id) == 1 for short_id in newest.values())
+    assert "only a part of the work, so not ranked:" in text
+    assert "4 more runs and all that is published: 'epochmark table --all'" in text
+    assert all(record["id"][:8] in program.run("table", "--all").stdout for record in records)
+
+
+def test_columns_for_who_hunts_regressions(program: Program) -> None:
+    program.script(versions={"torch": "2.13"})
+    assert program.run("run", "fake", "--label", "before").returncode == 0
+    wanted = "label,threads,startup_s,first_step_s,peak_memory_bytes,framework_version"
+    header, rule, row, *_ = program.run("table", "--columns", wanted).stdout.splitlines()[2:]
+    assert header.split(maxsplit=2)[:2] == ["label", "threads"]
+    assert row.split()[0] == "before"
+    assert row.rstrip().endswith("torch 2.13")
+    assert set(rule) == {"─"}
+    added = program.run("table", "--columns", "+label").stdout
+    assert "before" in added
+    assert "s/epoch" in added
+    (measured,) = [
+        row
+        for row in csv.DictReader(
+            io.StringIO(program.run("table", "--format", "csv", "--columns", wanted).stdout)
+        )
+        if row["label"]
+    ]
+    assert list(measured) == wanted.split(",")
+    assert float(measured["startup_s"]) > 0
+    assert int(measured["peak_memory_bytes"]) > 1 << 20
+    refused = program.run("table", "--columns", "labels")
+    assert refused.returncode == 2
+    assert "did you mean label?" in refused.stderr

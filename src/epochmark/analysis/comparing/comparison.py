@@ -34,7 +34,7 @@ class Side:
     interval. ``unfit`` says why it cannot be compared at all, ``doubt`` why it cannot be ranked.
 
     ``machine`` of a published figure is its name. ``context`` holds what else may explain a
-    difference.
+    difference, ``variables`` those of its environment, all of them; None where they are unknown.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Side:
     context: Mapping[str, str]
     unfit: str | None
     doubt: str | None = None
+    variables: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def side_of_record(record: Record, name: str) -> Side:
         context=_context(record),
         unfit=unfit,
         doubt=doubt,
+        variables=record.environment,
     )
 
 
@@ -107,9 +109,15 @@ def side_of_reference(reference: Reference) -> Side:
         key=reference.key,
         machine=reference.machine,
         device=f"{reference.device_kind} ({reference.device})",
-        context={reference.framework: reference.framework_version or "version unknown"},
+        context=_context_of_reference(reference),
         unfit=unfit,
     )
+
+
+def _context_of_reference(reference: Reference) -> dict[str, str]:
+    """Its framework's version, under the name that records have for it."""
+    version = reference.framework_version
+    return {} if version is None else {reference.framework.lower(): version}
 
 
 def compare(a: Side, b: Side) -> Comparison:
@@ -202,7 +210,15 @@ def _differences(a: Side, b: Side) -> Iterator[str]:
         yield "machine: alike, but not known to be one (exported records have no machine id)"
     names = [*a.context, *(name for name in b.context if name not in a.context)]
     for name in names:
-        ours, theirs = a.context.get(name, "unknown"), b.context.get(name, "unknown")
+        ours, theirs = a.context.get(name), b.context.get(name)
+        # what only one of them says is no difference: the other may be the same
+        if None not in (ours, theirs) and ours != theirs:
+            yield f"{name}: {ours} and {theirs}"
+    one, other = a.variables, b.variables
+    if one is None or other is None:
+        return
+    for name in sorted({*one, *other}):
+        ours, theirs = one.get(name, "not set"), other.get(name, "not set")
         if ours != theirs:
             yield f"{name}: {ours} and {theirs}"
 
@@ -221,15 +237,14 @@ def _context(record: Record) -> dict[str, str]:
         "memory": f"{machine.memory_bytes / 2**30:.0f} GiB" if machine.memory_bytes else None,
         "memory allowed": f"{machine.memory_limit_bytes / 2**30:.1f} GiB"
         if machine.memory_limit_bytes
-        else None,
+        else "all",
         "power": machine.power_source,
         "power mode": machine.power_mode,
         "CPU governor": machine.cpu_governor,
         "usable cores": str(machine.usable_cores),
-        "CPU quota": f"{machine.cpu_quota:g} CPUs" if machine.cpu_quota else None,
+        "CPU quota": f"{machine.cpu_quota:g} CPUs" if machine.cpu_quota else "none",
         "kinds of cores": machine.core_kinds,
         "system": f"{machine.os} {machine.os_version}".strip(),
         "kernel": machine.kernel,
-        **record.environment,
     }
     return {name: value for name, value in known.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from epochmark.cli._completion import complete_run
-from epochmark.cli._guard import described
+from epochmark.cli._guard import EXIT_FAILED, described
 from epochmark.cli._records import WithOption
 
 if TYPE_CHECKING:
     from epochmark.analysis.comparing.comparison import Side
     from epochmark.records.record import Record
+
+EXIT_UNDECIDED = 3
+MOST_PERCENT = 1000
 
 SideArgument = Annotated[
     str,
@@ -30,20 +34,39 @@ SideArgument = Annotated[
     """Tell how many times as fast A is as B, with an interval, or why that cannot be told.
 
     Two engines are compared on one machine, two machines under one engine. Of disturbed runs it
-    says what can be said, without ranking them.
+    says what can be said, without ranking them. With --fail-slower, for scripts: exit code 1: B is
+    slower than A by more than that; 0: it is not; 3: undecided, the interval holds the limit, a run
+    was disturbed, or the two are not comparable.
     """
 )
 def compare(
     a: SideArgument,
     b: SideArgument,
     bundles: WithOption = None,
+    fail_slower: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-slower",
+            metavar="PERCENT",
+            help="Exit with 1 if B takes longer than A by more than this, such as 3%.",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     from epochmark.analysis.comparing.comparison import compare as compare_sides
+    from epochmark.analysis.comparing.regression import regression
     from epochmark.cli._console import print_json, say
-    from epochmark.report.text.comparison import comparison_lines, verdict_text
+    from epochmark.report.text.comparison import (
+        comparison_lines,
+        regression_text,
+        verdict_text,
+    )
 
-    comparison = compare_sides(*(_side(named, bundles or []) for named in (a, b)))
+    allowed = None if fail_slower is None else _share(fail_slower)
+    earlier, later = (_side(named, bundles or []) for named in (a, b))
+    comparison = compare_sides(earlier, later)
+    found = None if allowed is None else regression(comparison, earlier, allowed)
     if json:
         print_json(
             {
@@ -54,10 +77,29 @@ def compare(
                 "ratio": comparison.ratio,
                 "reasons": comparison.reasons,
                 "differences": comparison.differences,
+                **({} if found is None else {"fail_slower": found}),
             }
         )
-        return
-    say(*comparison_lines(comparison))
+    else:
+        say(*comparison_lines(comparison))
+        if found is not None:
+            say("", regression_text(found, earlier.name, later.name))
+    if found is not None and found.verdict != "within":
+        raise typer.Exit(EXIT_FAILED if found.verdict == "slower" else EXIT_UNDECIDED)
+
+
+def _share(text: str) -> float:
+    """A percentage as a share. Raises ``EpochmarkError`` (exit code 2) for what is none."""
+    from epochmark.errors import EpochmarkError
+
+    with contextlib.suppress(ValueError):
+        percent = float(text.strip().removesuffix("%"))
+        if 0 <= percent <= MOST_PERCENT:
+            return percent / 100
+    raise EpochmarkError(
+        f"--fail-slower wants a percentage from 0% to {MOST_PERCENT}%, such as 3%; not {text!r}",
+        exit_code=2,
+    )
 
 
 def _side(named: str, bundles: Sequence[Path]) -> Side:

@@ -40,16 +40,16 @@ def _list_by_default(context: typer.Context, json: JsonOption = False) -> None:
 @described("""List all records, oldest first.""")
 def list_results(json: JsonOption = False) -> None:
     from epochmark.cli._console import print_json, say
-    from epochmark.cli._tables import print_rows, warn_unreadable
+    from epochmark.cli._tables import print_table, warn_unreadable
     from epochmark.judge.results import ResultFiles
-    from epochmark.report.tables.results import RESULT_COLUMNS, result_rows
+    from epochmark.report.tables.runs import results_section
 
     files = ResultFiles.of_user()
     stored, unreadable = files.load()
     if json:
         print_json([one.record for one in stored])
     elif stored:
-        print_rows(RESULT_COLUMNS, result_rows([one.record for one in stored]))
+        print_table(results_section([one.record for one in stored]))
     else:
         say(f"no results yet in {files.folder}: 'epochmark run' makes the first")
     warn_unreadable(unreadable)
@@ -58,6 +58,7 @@ def list_results(json: JsonOption = False) -> None:
 @described("""Show one record: its figures, its findings, its file.""")
 def show(record_id: IdArgument, json: JsonOption = False) -> None:
     from epochmark.cli._console import print_json, say
+    from epochmark.records.dates import local_time
     from epochmark.report.text.answer import answer_lines
 
     stored = _find(record_id)
@@ -65,7 +66,7 @@ def show(record_id: IdArgument, json: JsonOption = False) -> None:
         print_json(stored.record)
         return
     say(*answer_lines(stored.record), "")
-    say(f"measured {stored.record.created}, saved in {stored.file}")
+    say(f"measured {local_time(stored.record.created)}, saved in {stored.file}")
 
 
 @described("""Remove one record and its stderr file.""")

@@ -197,7 +197,7 @@ def run(
     elif json:
         print_json(records[0] if len(plan.runs) == 1 else records)
     elif len(plan.runs) > 1:
-        print_table(records)
+        print_table(records, job.files)
     for one in left_out:
         remark(f"{one.engine} on {one.device} left out: {one.reason}")
     if any(one.interrupted for one in measured):

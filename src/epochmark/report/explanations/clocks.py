@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from epochmark.analysis.timing.beside import STANDING_CPUS, waits_of
+from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.findings import FindingCode
+from epochmark.report.digits import range_text, value_text
 from epochmark.report.explanations._rule import Evidence, Rule, Sentence
 from epochmark.report.figures import percent, seconds_text
 from epochmark.report.tables.runs import compiles_again
@@ -53,8 +55,9 @@ def whole_time(evidence: Evidence) -> Iterator[Sentence]:
     start = f"The whole run took {seconds_text(total_s)}"
     if evidence.record.headline.elapsed_s is None:
         fit = steady.projected_s(epochs)
-        low, high = (seconds_text(parts.startup_s + fit_s) for fit_s in (fit.low, fit.high))
-        start = f"A whole run takes {seconds_text(total_s)} (projected, {low} to {high})"
+        ends = (parts.startup_s + fit.low, parts.startup_s + fit.high)
+        whole = Interval(total_s, *ends, fit.count)
+        start = f"A whole run takes {value_text(whole)} s (projected, {range_text(whole)} s)"
     yield Sentence(
         f"{start}: start-up {_part(parts.startup_s, total_s)}, what the beginning takes beyond "
         f"steady speed {_part(parts.beginning_s, total_s)}, and {epochs} epochs at steady speed "

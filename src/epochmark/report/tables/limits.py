@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from epochmark.records.dates import local_time
 from epochmark.records.machine.machine_limits import (
     EngineLimits,
     Limits,
@@ -13,7 +14,7 @@ from epochmark.records.machine.machine_limits import (
 )
 from epochmark.report.figures import NONE, rate, shortened
 from epochmark.report.plain_text import plain
-from epochmark.report.tables.sections import Section
+from epochmark.report.tables.section import Section
 
 ARITHMETIC_HEADER = ("arithmetic", "precision", "threads", "GFLOP/s peak", "GFLOP/s product")
 MEMORY_HEADER = ("memory", "threads", "GB/s")
@@ -57,7 +58,7 @@ def _processor(limits: Limits) -> Iterator[Section]:
     assert processor is not None
     machine = limits.machine
     cores = f"{machine.usable_cores} core{'s' if machine.usable_cores != 1 else ''}"
-    title = f"{plain(machine.cpu)}, {cores}, measured {processor.measured}"
+    title = f"{plain(machine.cpu)}, {cores}, measured {local_time(processor.measured)}"
     peak, low_precision = limits.peak(), limits.peak("bfloat16")
     best = [
         f"Highest {name} peak: {rate(found.gflop_per_s.high)} GFLOP/s ({plain(found.source)})."
@@ -96,7 +97,7 @@ def _engine_row(one: EngineLimits) -> tuple[str, ...]:
         _rate(one.convolution.per_s if one.convolution else None),
         _microseconds(one.dispatch),
         _microseconds(one.input),
-        one.measured[:10],
+        local_time(one.measured)[: len("2026-11-29")],
     )
 
 
