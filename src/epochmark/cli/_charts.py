@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def print_beside(record: Record, files: ResultFiles | None) -> None:
     """The published machines, where the whole workload was trained, and the run beside comparable
     ones; plain where the output is no terminal, or cannot show blocks."""
+    from epochmark.analysis.comparing.comparability import key_of
     from epochmark.analysis.comparing.references import load_references
     from epochmark.cli._console import say
     from epochmark.cli._tables import print_sections
@@ -20,8 +21,11 @@ def print_beside(record: Record, files: ResultFiles | None) -> None:
     from epochmark.report.tables.sections import beside_references
     from epochmark.report.text.charts import comparison_lines
 
-    if record.outcome == "completed" and not record.workload.variant:
-        print_sections(beside_references(record, load_references()))
+    references = load_references()
+    published = {one.comparability.workload for one in references}
+    whole = record.outcome == "completed" and not record.workload.variant
+    if whole and key_of(record).workload in published:
+        print_sections(beside_references(record, references))
         say("")
     if files is None:
         return

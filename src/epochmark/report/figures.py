@@ -23,7 +23,7 @@ LONGEST_NAME = 40
 _FIGURES = (
     "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU",
     "batch", "ms/step", "GFLOP/s", "GB/s", "of peak", "threads", "dispatch",
-    "input", "start-up", "first step", "memory", "measured",
+    "input", "start-up", "first", "memory", "measured",
 )  # fmt: skip
 
 

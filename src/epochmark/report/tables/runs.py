@@ -36,7 +36,7 @@ RESULT_OPTIONAL = (
 
 SAID_ONCE = ("device_id", "variant")
 """Columns that stand in the title where they are the same for all rows."""
-MOST_ROWS = 14
+MOST_ROWS = 12
 """Of the newest runs; with what is published beside them they fit 40 lines."""
 SIDE_BY_SIDE = "Engines are different programs: a ratio compares runs of equal settings only."
 _BELIEF: tuple[Validity, ...] = ("invalid", "partial", "disturbed", "valid")

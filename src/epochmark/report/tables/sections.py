@@ -33,8 +33,8 @@ MEASURED_COLUMNS = (
     "test_accuracy", "ratio", "validity (findings)", "id (of a run)",
 )  # fmt: skip
 MEASURED_OPTIONAL = ("test_accuracy", "elapsed_s", "images_per_s", "interval")
-AMONG_COLUMNS = ("rank", "machine", "device_id", "steady_epoch_s", "interval", "ratio", "findings")
-AMONG_OPTIONAL = ("findings", "interval")
+AMONG_COLUMNS = ("rank", "machine", "device_id", "steady_epoch_s", "interval", "ratio")
+AMONG_OPTIONAL = ("interval",)
 FURTHER_HEADER = ("machine", "device", "framework", "s/epoch", "notes")
 THIS_MACHINE = "this machine"
 PRECISION_NOTE = (

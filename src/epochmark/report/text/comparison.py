@@ -67,7 +67,8 @@ def regression_text(found: Regression, earlier: str, later: str) -> str:
     """Whether the later one is slower than is allowed, in one sentence."""
     allowed = f"the {100 * found.allowed:g}% allowed"
     if found.times_as_long is None:
-        return f"Undecided whether {later} is slower by more than {allowed}: not comparable."
+        start = f"Undecided whether {later} is slower by more than {allowed}"
+        return f"{start}: the two cannot be ranked."
     takes = range_text(found.times_as_long, TIMES_DECIMALS)
     start = f"{later} takes {takes} times as long as {earlier}"
     if found.verdict == "undecided":
