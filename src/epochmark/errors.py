@@ -18,6 +18,10 @@ class EpochmarkError(Exception):
         self.exit_code = exit_code
 
 
+class EpochmarkWarning(UserWarning):
+    """Something of the user's that is passed over, in words for the user."""
+
+
 def unknown(kind: str, word: str, known: Iterable[str]) -> EpochmarkError:
     """That there is no such ``kind`` of thing, with those there are and the one most like it; exit
     code 2."""
