@@ -70,6 +70,53 @@ def test_json_of_several_engines_is_one_list(program: Program) -> None:
     assert len(program.records()) == 2
 
 
+@pytest.mark.parametrize(
+    "several", [("--repeat", "1"), ("--repeat", "2"), ("--device", "all")], ids=" ".join
+)
+def test_json_is_a_list_where_several_may_come_and_is_read_again(
+    program: Program, several: tuple[str, ...]
+) -> None:
+    printed = program.run("run", "fake", *several, "--json", "--epochs", "1").stdout
+    records = program.records()
+    assert {one["id"] for one in json.loads(printed)} == {one["id"] for one in records}
+    checked = program.run("check", "-", "--json", input=printed)
+    assert checked.returncode == 0, checked.stderr
+    assert len(json.loads(checked.stdout)["records"]) == len(records)
+    for file in program.results.glob("*.json"):
+        file.unlink()
+    imported = program.run("results", "import", "-", "--json", input=printed)
+    assert imported.returncode == 0, imported.stderr
+    assert sorted(program.records(), key=str) == sorted(records, key=str)
+
+
+def test_a_single_record_is_read_from_standard_input(program: Program) -> None:
+    printed = program.run("run", "fake", "--json", "--no-save").stdout
+    checked = program.run("check", "-", input=printed)
+    assert "1 record: whole, consistent and plausible." in checked.stdout
+    assert "1 record imported" in program.run("results", "import", "-", input=printed).stdout
+    file = program.folder / "printed.json"
+    file.write_text(printed)
+    assert program.run("check", str(file)).stdout == checked.stdout
+
+
+def test_what_a_sweep_printed_is_read_again(program: Program) -> None:
+    swept = program.run("run", "fake", "--batches", "256,512", "--json").stdout
+    checked = program.run("check", "-", "--json", input=swept)
+    assert len(json.loads(checked.stdout)["records"]) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[1, {}]", "null", "[" * 100_000, '{"records": 3}', '{"records": [], "x": 1}'],
+)
+def test_nonsense_on_standard_input_is_refused(program: Program, text: str) -> None:
+    for command in (("check", "-"), ("results", "import", "-")):
+        done = program.run(*command, input=text)
+        assert done.returncode in (1, 2)
+        assert "Traceback" not in done.stderr
+    assert program.records() == []
+
+
 def test_without_saving_nothing_is_left(program: Program) -> None:
     done = program.run("run", "fake", "--no-save", "--json")
     assert done.returncode == 0, done.stderr
@@ -175,6 +222,28 @@ def test_results_are_listed_shown_and_removed(filled: Program) -> None:
     assert filled.run("results", "show", first).returncode == 2
 
 
+def test_where_an_id_is_taken_so_is_an_engine(filled: Program) -> None:
+    """Its newest run here."""
+    newest = max(
+        (one for one in filled.records() if one["engine"]["name"] == "fake"),
+        key=lambda one: one["created"],
+    )["id"]
+    folder = filled.folder
+    shown = filled.run("results", "show", "fake", "--json")
+    assert json.loads(shown.stdout)["id"] == newest
+    assert json.loads(filled.run("explain", "fake", "--json").stdout)["id"] == newest
+    assert json.loads(filled.run("check", "fake", "--json").stdout)["records"][0]["id"] == newest
+    filled.run("results", "export", str(folder / "one.json"), "fake")
+    exported = json.loads((folder / "one.json").read_text("utf-8"))
+    assert [one["id"] for one in exported["records"]] == [newest]
+    page, picture = folder / "page.html", folder / "speed.svg"
+    assert "1 record" in filled.run("report", "fake", "-o", str(page)).stdout
+    assert filled.run("plot", "speed", "fake", "-o", str(picture)).returncode == 0
+    removed = filled.run("results", "rm", "fake", "--json")
+    assert json.loads(removed.stdout) == {"removed": newest}
+    assert "there is no run of jax" in filled.run("results", "show", "jax").stderr
+
+
 def test_without_results_the_next_step_is_told(program: Program) -> None:
     assert "'epochmark run' makes the first" in program.run("results").stdout
 
@@ -251,7 +320,7 @@ def test_the_machine_is_described(program: Program) -> None:
 
 def test_data_are_fetched_and_their_state_is_told(program: Program, mnist_folder: Path) -> None:
     cache = {"XDG_CACHE_HOME": str(program.folder / "cache"), "EPOCHMARK_DATA": None}
-    absent = json.loads(program.run("data", "status", "--json", environment=cache).stdout)
+    absent = json.loads(program.run("data", "--json", environment=cache).stdout)
     assert absent["state"] == "absent"
     assert (
         "'epochmark data fetch' gets it" in program.run("data", "status", environment=cache).stdout
@@ -260,7 +329,8 @@ def test_data_are_fetched_and_their_state_is_told(program: Program, mnist_folder
     fetched = program.run("data", "fetch", "--data", str(mnist_folder), environment=cache)
     assert fetched.returncode == 0
     assert f"MNIST is verified in {mnist_folder}" in fetched.stdout
-    named = program.run("data", "status")
+    named = program.run("data")
+    assert named.stdout == program.run("data", "status").stdout
     assert f"named      {mnist_folder}" in named.stdout
 
 
@@ -314,7 +384,7 @@ def test_help_is_the_same_where_python_leaves_docstrings_out(program: Program) -
         for optimize in (None, "2")
     ]
     assert said[0].count("Usage: epochmark ") > 20
-    assert "Train mnist-cnn on this machine" in said[0]
+    assert "Train on this machine" in said[0]
     assert said[1] == said[0]
     done = program.run("run", "fake", environment={"PYTHONOPTIMIZE": "2"})
     assert done.returncode == 0, done.stderr

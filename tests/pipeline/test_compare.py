@@ -86,7 +86,7 @@ def test_what_cannot_be_compared_says_why(program: Program) -> None:
 def test_what_is_not_there_is_a_usage_error(program: Program) -> None:
     (program.folder / "broken.json").write_text("{}")
     for name, message in (
-        ("native", "none of the 0 results of native"),
+        ("native", "there is no run of native"),
         ("123456", "no result has an id that begins with '123456'"),
         (str(program.folder / "missing.json"), "cannot be read"),
         (str(program.folder / "broken.json"), "neither a bundle nor a record"),

@@ -136,7 +136,7 @@ def test_valid_runs_are_ranked_inside_their_key_and_the_others_stand_below() -> 
         run_of(5.0, id="0" * 12, findings=[{"code": "loss-flat", "detail": ""}]),
         run_of(10.0, id="1" * 12),
         run_of(15.0, id="2" * 12),
-        run_of(1.0, id="4" * 12, workload__variant=["1 epochs"]),
+        run_of(1.0, id="4" * 12, workload__variant=["1 epoch"]),
     ]
     first, second = measured_sections(records)
     assert [(row["rank"], row["id"][0], row["ratio"]) for row in rows_of(first)] == [
@@ -144,7 +144,7 @@ def test_valid_runs_are_ranked_inside_their_key_and_the_others_stand_below() -> 
     ]  # fmt: skip
     assert first.lines == ((3, "failed, or wrong work, so not ranked:"),)
     assert [row["id"][0] for row in rows_of(second)] == ["4"]
-    assert "(1 epochs)" in second.title
+    assert "(1 epoch)" in second.title
 
 
 def test_published_figures_of_the_same_key_are_ranked_and_marked() -> None:

@@ -14,7 +14,7 @@ from epochmark.analysis.timing.beside import Beside, Span, Wait, beside, waits_o
 from epochmark.analysis.timing.headline import steady_of
 from epochmark.analysis.timing.start_up import clocks_of
 from epochmark.analysis.timing.steady_epoch import SteadyEpoch, steady_epoch
-from epochmark.api import check, readable_records
+from epochmark.api import check, load_results
 from epochmark.judge.disturbances import disturbances
 from epochmark.records.record import Calm, Lap, Record
 from epochmark.report.text.answer import answer_lines
@@ -28,8 +28,7 @@ AT_WORK, ASLEEP = 1.8, 0.0
 
 @pytest.fixture
 def slept() -> Record:
-    (record,), troubles = readable_records(SLEPT)
-    assert troubles == []
+    (record,) = load_results(SLEPT)
     return record
 
 

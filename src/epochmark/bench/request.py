@@ -11,7 +11,7 @@ from epochmark.errors import EpochmarkError, unknown
 from epochmark.judge.consistency import PLACE
 from epochmark.records.record import MAX_EPOCHS
 from epochmark.system import usable_cores
-from epochmark.workloads import MNIST_CNN, Workload
+from epochmark.workloads import MNIST_CNN, WORKLOADS, Workload
 
 DEFAULT_SEED = 1
 
@@ -119,14 +119,14 @@ class RunRequest:
         images = self.workload.train_images
         _check_range("--batch", self.batch_size, images, f"the workload has {images} images")
         _check_range("--epochs", self.epochs, MAX_EPOCHS, "longer runs measure nothing more")
-        _check_range("--threads", self.threads, usable_cores(), "so many cores are usable here")
+        _check_range("--threads", self.threads, usable_cores(), "the cores that are usable here")
         steps = self.steps_per_epoch * (self.epochs or MAX_EPOCHS)
         _check_range("--steps", self.max_steps, steps, "the epochs asked for have no more")
         if self.quick and self.max_steps is not None:
-            _refuse("--quick decides by itself when to stop: leave --steps away")
+            _refuse("--quick decides by itself when to stop; leave --steps out")
         if self.settle and (self.quick or self.max_steps is not None or self.epochs is not None):
             _refuse(
-                "--settle decides by itself when to stop: leave --quick, --steps and --epochs away"
+                "--settle decides by itself when to stop; leave --quick, --steps and --epochs out"
             )
         if not 0 <= self.seed < 2**32:
             _refuse(f"--seed {self.seed} is out of range: 0 to {2**32 - 1}")
@@ -151,7 +151,7 @@ class RunRequest:
         if self.tuning == "tuned":
             self._check_tunable(info)
         if self.threads is not None and not info.sets_threads:
-            _refuse(f"{self.engine} lets nobody set its threads; leave --threads out")
+            _refuse(f"{self.engine} has no setting for threads; leave --threads out")
 
     def _check_tunable(self, info: EngineInfo) -> None:
         if not info.tunables_on(self.device):
@@ -160,6 +160,13 @@ class RunRequest:
             _refuse(f"tuned is float32 with its fastest settings; not {self.precision}")
         if self.threads is not None:
             _refuse("--tuning tuned finds the best number of threads itself; leave --threads out")
+
+
+def find_workload(name: str) -> Workload:
+    """The workload called so. Raises ``EpochmarkError`` (exit code 2), with those there are."""
+    if name not in WORKLOADS:
+        raise unknown("workload", name, WORKLOADS)
+    return WORKLOADS[name]
 
 
 def public_engines() -> list[str]:

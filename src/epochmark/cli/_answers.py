@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from epochmark.cli._console import say
+from epochmark.cli._console import print_json, say
 from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
@@ -174,3 +174,25 @@ def _steps(steps: Sequence[tuple[str, str]], place: Sequence[str]) -> list[str]:
     width = max(len(command) for command, _ in steps)
     heading = "Then:" if taken else "Next:"
     return [heading, *(f"  epochmark {command:<{width}}  {what}" for command, what in steps)]
+
+
+def print_sweep(records: Sequence[Record], as_json: bool) -> None:
+    """All runs of a sweep, by engine, device and batch size."""
+    from epochmark.analysis.comparing.batch_sizes import batch_sweeps
+    from epochmark.cli._tables import print_rows
+    from epochmark.report.tables.batch_sweep import (
+        SWEEP_COLUMNS,
+        VARIANTS_NOTE,
+        crossover_lines,
+        crossovers_document,
+        sweep_rows,
+    )
+    from epochmark.report.text.spread import spread_lines
+
+    sweeps = batch_sweeps(records)
+    if as_json:
+        print_json({"records": records, "crossovers": crossovers_document(sweeps)})
+    elif records:
+        say("")
+        print_rows(SWEEP_COLUMNS, sweep_rows(records))
+        say("", VARIANTS_NOTE, *crossover_lines(sweeps), *spread_lines(records))

@@ -19,6 +19,7 @@ from epochmark.analysis.timing.headline import expected_steps, steps_per_epoch
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.quantities import QUANTITIES, implausible
 from epochmark.records.record import Calm, Lap, Record, SensorLog
+from epochmark.records.wording import counted
 from epochmark.workloads import WORKLOADS
 
 SAME_LOSS = 2e-5
@@ -136,7 +137,10 @@ def _workload(record: Record) -> Iterator[str]:
         return
     most = steps_per_epoch(run) * run.epochs
     if run.max_steps is not None and not 1 <= run.max_steps <= most:
-        yield f"{run.max_steps} steps were asked for, its {run.epochs} epochs have {most}"
+        yield (
+            f"{counted(run.max_steps, 'step')} asked for, of the {most} that "
+            f"{counted(run.epochs, 'epoch')} have"
+        )
     if run.seed >= 2**32:
         yield f"its seed {run.seed} is larger than any that can be asked for"
     if (run.quick + run.settle + (run.max_steps is not None)) > 1:

@@ -17,6 +17,7 @@ from epochmark.analysis.timing.headline import steady_of
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.machine.identity import look_alike, same_machine
 from epochmark.records.record import Machine, Record
+from epochmark.records.wording import counted
 
 SMALLEST_RATIO = 1.01
 """A convention: less is not told apart, since two runs of one machine differ for reasons that
@@ -242,7 +243,7 @@ def _context(record: Record) -> dict[str, str]:
         "power mode": machine.power_mode,
         "CPU governor": machine.cpu_governor,
         "usable cores": str(machine.usable_cores),
-        "CPU quota": f"{machine.cpu_quota:g} CPUs" if machine.cpu_quota else "none",
+        "CPU quota": counted(machine.cpu_quota, "CPU") if machine.cpu_quota else "none",
         "kinds of cores": machine.core_kinds,
         "system": f"{machine.os} {machine.os_version}".strip(),
         "kernel": machine.kernel,

@@ -7,19 +7,17 @@ from typing import Annotated
 
 import typer
 
-from epochmark.cli._guard import described, guarded
+from epochmark.cli._guard import described
+from epochmark.cli._program import JsonOption, add_commands, group
 
-app = typer.Typer(
-    help="Show or fetch the training data (MNIST, verified by its published sums).",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+
+@described(
+    """Show where MNIST is, and whether it is whole.
+
+    Other copies on this machine are listed as well.
+    """
 )
-
-
-@described("""Tell where MNIST is cached, whether it is whole, and which other copies are here.""")
-def status(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
+def status(json: JsonOption = False) -> None:
     from epochmark.cli._console import print_json, say
     from epochmark.datasets import mnist_status
 
@@ -38,11 +36,16 @@ def status(
         say("'epochmark data fetch' gets it; 'epochmark run' does so by itself.")
 
 
-@described("""Get MNIST, verify it and cache it, so that a later run needs no network.""")
+@described("""Fetch and verify MNIST now, so that runs need no network.""")
 def fetch(
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Take MNIST from this file or folder.", show_default=False),
+        typer.Option(
+            "--data",
+            metavar="PATH",
+            help="Take MNIST from this file or folder.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     from epochmark.cli._console import say
@@ -54,5 +57,5 @@ def fetch(
     say(f"MNIST is verified in {folder}")
 
 
-app.command("status")(guarded(status))
-app.command("fetch")(guarded(fetch))
+app = group("Show or fetch the training data (MNIST, verified by checksums).", status)
+add_commands(app, {"status": status, "fetch": fetch})

@@ -36,7 +36,10 @@ class TableFormat(StrEnum):
 )
 def table(
     table_format: Annotated[
-        TableFormat, typer.Option("--format", help="text, markdown, html, csv or json.")
+        TableFormat,
+        typer.Option(
+            "--format", metavar="text|markdown|html|csv|json", help="How the table is printed."
+        ),
     ] = TableFormat.TEXT,
     everything: Annotated[
         bool,

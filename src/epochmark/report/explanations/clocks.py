@@ -9,6 +9,7 @@ from typing import NamedTuple
 from epochmark.analysis.timing.beside import STANDING_CPUS, waits_of
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.findings import FindingCode
+from epochmark.records.wording import counted
 from epochmark.report.digits import range_text, value_text
 from epochmark.report.explanations._rule import Evidence, Rule, Sentence
 from epochmark.report.figures import percent, seconds_text
@@ -60,8 +61,8 @@ def whole_time(evidence: Evidence) -> Iterator[Sentence]:
         start = f"A whole run takes {value_text(whole)} s (projected, {range_text(whole)} s)"
     yield Sentence(
         f"{start}: start-up {_part(parts.startup_s, total_s)}, what the beginning takes beyond "
-        f"steady speed {_part(parts.beginning_s, total_s)}, and {epochs} epochs at steady speed "
-        f"{_part(parts.steady_s, total_s)}{_rest_text(parts)}.",
+        f"steady speed {_part(parts.beginning_s, total_s)}, and {counted(epochs, 'epoch')} "
+        f"at steady speed {_part(parts.steady_s, total_s)}{_rest_text(parts)}.",
         {**parts._asdict(), "epochs": epochs},
     )
 

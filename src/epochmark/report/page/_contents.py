@@ -13,6 +13,7 @@ from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.tuned_settings import settings_text
 from epochmark.records.record import Record
+from epochmark.records.wording import counted
 from epochmark.report.explanations import explain, gather
 from epochmark.report.figures import (
     NONE,
@@ -216,7 +217,7 @@ def method_of(subject: Subject) -> list[tuple[str, str]]:
     settings = ", ".join(f"{name} {value}" for name, value in sorted(engine.settings.items()))
     tuned = "" if engine.tuned_settings is None else settings_text(engine.tuned_settings)
     environment = ", ".join(f"{name}={v}" for name, v in sorted(record.environment.items()))
-    work = f"{run.max_steps} steps" if run.max_steps else f"{run.epochs} epochs"
+    work = counted(run.max_steps, "step") if run.max_steps else counted(run.epochs, "epoch")
     if run.settle:
         work = "until thermally steady"
     virtual = ", virtual machine" if machine.virtualized else ""

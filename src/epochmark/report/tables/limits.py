@@ -12,6 +12,7 @@ from epochmark.records.machine.machine_limits import (
     Spread,
     Timed,
 )
+from epochmark.records.wording import counted
 from epochmark.report.figures import NONE, rate, shortened
 from epochmark.report.plain_text import plain
 from epochmark.report.tables.section import Section
@@ -57,7 +58,7 @@ def _processor(limits: Limits) -> Iterator[Section]:
     processor = limits.processor
     assert processor is not None
     machine = limits.machine
-    cores = f"{machine.usable_cores} core{'s' if machine.usable_cores != 1 else ''}"
+    cores = counted(machine.usable_cores, "core")
     title = f"{plain(machine.cpu)}, {cores}, measured {local_time(processor.measured)}"
     peak, low_precision = limits.peak(), limits.peak("bfloat16")
     best = [

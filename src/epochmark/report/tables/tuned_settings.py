@@ -9,6 +9,7 @@ from epochmark.analysis.comparing.comparison import ratio_interval
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.machine.tuned_settings import Tried, Tuned, settings_text
 from epochmark.records.record import Record
+from epochmark.records.wording import counted
 from epochmark.report.digits import MAX_DECIMALS, range_text, ratio_text, value_text
 from epochmark.report.figures import NONE, device_id, steady_interval
 
@@ -56,8 +57,9 @@ def tuning_lines(tuned: Tuned) -> list[str]:
     lines = [f"{where}, tuned {tuned.measured[:10]}: {settings_text(tuned.settings)}"]
     if tuned.disturbed:
         lines.append(
-            f"other programs were busy during {tuned.disturbed} of its {tuned.runs} runs; "
-            "--retune searches anew"
+            f"other programs were busy during {tuned.disturbed} of its "
+            f"{counted(tuned.runs, 'run')}; "
+            "--retune searches again"
         )
     return lines
 

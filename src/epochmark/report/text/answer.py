@@ -32,6 +32,7 @@ from epochmark.analysis.timing.steady_epoch import (
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.tuned_settings import settings_text
 from epochmark.records.record import Record
+from epochmark.records.wording import counted
 from epochmark.report.digits import range_text, value_text
 from epochmark.report.figures import (
     accuracy_text,
@@ -104,9 +105,9 @@ def _facts(record: Record, brief: bool) -> list[tuple[str, str]]:
     facts += [("settling", text) for text in _settling_text(record)]
     if headline.elapsed_s is not None:
         work = (
-            f"{record.workload.max_steps:,} steps"
+            counted(record.workload.max_steps, "step")
             if record.workload.max_steps is not None
-            else f"{record.workload.epochs:,} epoch{'s' if record.workload.epochs != 1 else ''}"
+            else counted(record.workload.epochs, "epoch")
         )
         facts.append(("elapsed", f"{seconds_text(headline.elapsed_s)} for {work}"))
     if headline.projected_elapsed_s is not None:
@@ -180,8 +181,8 @@ def _projected_text(record: Record) -> str:
         notes.append(f"its time ended with the steady epoch known to {steady.half_width:.1%}")
     if steady is not None and not steady.epoch_end_seen:
         notes.append("epoch end not seen")
-    epochs = f"{value_text(projected)} s for {record.workload.epochs:,} epochs"
-    return f"{epochs}, projected ({', '.join(notes)})"
+    whole = counted(record.workload.epochs, "epoch")
+    return f"{value_text(projected)} s for {whole}, projected ({', '.join(notes)})"
 
 
 def _projected(record: Record) -> Interval:
