@@ -20,7 +20,7 @@ from epochmark.cli.commands import (
     run,
     table,
 )
-from epochmark.cli.commands.this_machine import doctor, machine
+from epochmark.cli.commands.this_machine import doctor, history, machine
 
 app = typer.Typer(
     name="epochmark",
@@ -60,6 +60,7 @@ app.command("plot")(guarded(plot.plot))
 app.command("check")(guarded(check.check))
 app.command("compare")(guarded(compare.compare))
 app.command("explain")(guarded(explain.explain))
+app.command("history")(guarded(history.history))
 app.add_typer(data.app, name="data")
 
 

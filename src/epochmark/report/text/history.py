@@ -49,7 +49,10 @@ def entry_line(entry: Entry) -> str:
 def change_text(change: Change) -> str:
     """``torch 2.12.1 -> 2.13.0: 1.06 times as fast (1.03 to 1.09)``."""
     ratio = change.times_as_fast
-    causes = "; ".join(str(one) for one in change.differences[:MOST_DIFFERENCES])
+    causes = "; ".join(
+        f"{name} {earlier} -> {later}"
+        for name, earlier, later in change.differences[:MOST_DIFFERENCES]
+    )
     more = len(change.differences) - MOST_DIFFERENCES
     causes += f"; {more} more differences" if more > 0 else ""
     before = f"{causes}: " if causes else ""

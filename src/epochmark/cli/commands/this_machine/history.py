@@ -77,6 +77,9 @@ def _run(entry: Entry) -> dict[str, Any]:
             "since": change.before.id,
             "verdict": change.verdict,
             "times_as_fast": change.times_as_fast,
-            "differences": [one._asdict() for one in change.differences],
+            "differences": [
+                {"name": name, "before": before, "after": after}
+                for name, before, after in change.differences
+            ],
         },
     }
