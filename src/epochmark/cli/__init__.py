@@ -21,7 +21,7 @@ from epochmark.cli.commands import (
     run,
     table,
 )
-from epochmark.cli.commands.this_machine import doctor, machine
+from epochmark.cli.commands.this_machine import doctor, history, machine
 
 app = typer.Typer(
     name="epochmark",
@@ -70,6 +70,7 @@ add_commands(
         "check": check.check,
         "compare": compare.compare,
         "explain": explain.explain,
+        "history": history.history,
     },
 )
 app.add_typer(data.app, name="data")

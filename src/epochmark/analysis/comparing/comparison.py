@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
@@ -209,19 +209,34 @@ def _differences(a: Side, b: Side) -> Iterator[str]:
     """What else differs and may be the cause, in both sides' words."""
     if _machines(a.machine, b.machine) == "alike":
         yield "machine: alike, but not known to be one (exported records have no machine id)"
+    for name, ours, theirs in differences_between(a, b):
+        yield f"{name}: {ours} and {theirs}"
+
+
+class Difference(NamedTuple):
+    """What two runs say differently: ``name`` is a package, a setting, a part of the machine or a
+    variable of the environment."""
+
+    name: str
+    one: str
+    other: str
+
+
+def differences_between(a: Side, b: Side) -> Iterator[Difference]:
+    """All that both sides say, and say differently, besides what makes them comparable."""
     names = [*a.context, *(name for name in b.context if name not in a.context)]
     for name in names:
         ours, theirs = a.context.get(name), b.context.get(name)
         # what only one of them says is no difference: the other may be the same
-        if None not in (ours, theirs) and ours != theirs:
-            yield f"{name}: {ours} and {theirs}"
+        if ours is not None and theirs is not None and ours != theirs:
+            yield Difference(name, ours, theirs)
     one, other = a.variables, b.variables
     if one is None or other is None:
         return
     for name in sorted({*one, *other}):
         ours, theirs = one.get(name, "not set"), other.get(name, "not set")
         if ours != theirs:
-            yield f"{name}: {ours} and {theirs}"
+            yield Difference(name, ours, theirs)
 
 
 def _context(record: Record) -> dict[str, str]:
