@@ -35,7 +35,7 @@ def history(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     from epochmark.analysis.comparing.history import history as history_of
-    from epochmark.api import subject
+    from epochmark.api.reporting import subject
     from epochmark.cli._console import print_json, say
     from epochmark.engines import get_engine
     from epochmark.errors import EpochmarkError
