@@ -28,10 +28,11 @@ class TableFormat(StrEnum):
 
 
 @described(
-    """Show this machine's newest run of each engine, and its place among the published machines.
+    """Show this machine's newest runs beside the published machines.
 
-    Only runs with the same workload, variant, engine, tuning and precision are ranked, fastest
-    first; --all shows every run and published figure. csv and json always hold one row for each.
+    Of each engine the newest run, then the place among the published machines. Only runs with the
+    same workload, variant, engine, tuning and precision are ranked, fastest first. --all shows
+    every run and published figure; csv and json always hold one row for each.
     """
 )
 def table(
