@@ -128,7 +128,8 @@ def _shown(line: str, stream: TextIO) -> str:
 
 _PROGRAM = (
     r"epochmark (?=(?:"
-    r"run|engines|results|limits|check|compare|explain|table|report|plot|data|machine|doctor|history)\b)"
+    r"run|engines|results|limits|check|compare|explain|table|report|plot|data|machine|doctor"
+    r"|history)\b)"
 )
 _COMMAND = re.compile(rf"(^\s*|['`(]|: |&& ){_PROGRAM}")
 

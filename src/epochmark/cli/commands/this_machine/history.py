@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @described(
-    """Show how the speed of this machine changed from run to run, and what changed with it.
+    """Show how this machine's speed changed, and what changed with it.
 
     Runs of the same workload, engine, device, tuning and precision form a series. Each valid run is
     compared with the valid run before it. Disturbed runs are shown and decide nothing.
