@@ -53,7 +53,7 @@ $(VENV)/created:
 	  echo "Name another one: make run PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 	  echo "$(PYTHON) has no venv module (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 $(VENV)/installed: $(VENV)/created $(SOURCES)
@@ -63,7 +63,7 @@ $(VENV)/installed: $(VENV)/created $(SOURCES)
 	  exit 1; }
 	@echo "installing epochmark into $(VENV) and compiling its kernels (about a minute)"
 	@# --no-compile: Python compiles what is really imported, pip every file of every package
-	$(BIN)/python -m pip install --quiet --no-compile --only-binary vl-convert-python '.[report]' || { \
+	@$(BIN)/python -m pip install --quiet --no-compile --only-binary vl-convert-python '.[report]' || { \
 	  echo "trying again without the charts, whose package may not exist for this system" >&2; \
 	  $(BIN)/python -m pip install --quiet --no-compile .; }
 	@touch $@

@@ -56,8 +56,7 @@ def main() -> None:
             done = subprocess.run(
                 [str(interpreter.python), str(Path(__file__).absolute()), "--here", *job],
                 env=with_our_package(Path(folder), interpreter.environment),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                capture_output=True,
                 check=False,
                 cwd=folder,
             )

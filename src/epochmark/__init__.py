@@ -1,8 +1,8 @@
 """epochmark: how fast does this machine train a neural network, and can the number be believed?
 
-From Python: ``run``, ``load_results``, ``to_rows``, ``write_report``, ``export_results``,
-``import_results`` and ``check`` of ``epochmark.api`` are names of this module too, loaded when they
-are first used.
+From Python: ``run``, ``compare``, ``explain``, ``load_results``, ``to_rows``, ``write_report``,
+``export_results``, ``import_results`` and ``check`` of ``epochmark.api`` are names of this module
+too, loaded when they are first used.
 
 This module, ``worker``, ``engines``, ``workloads`` and ``native`` also run inside foreign
 interpreters: Python 3.9 syntax, standard library, numpy and the engine's own framework only.
@@ -14,9 +14,13 @@ TYPE_CHECKING = False  # typing's own is not asked: see __main__.py
 if TYPE_CHECKING:
     from epochmark.api import (
         Checked,
+        Compared,
         EpochmarkError,
+        Explained,
         Record,
         check,
+        compare,
+        explain,
         export_results,
         import_results,
         load_results,
@@ -27,9 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Checked",
+    "Compared",
     "EpochmarkError",
+    "Explained",
     "Record",
     "check",
+    "compare",
+    "explain",
     "export_results",
     "import_results",
     "load_results",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Iterable
+from typing import Iterable, Optional
 
 
 class EpochmarkError(Exception):
@@ -18,13 +18,24 @@ class EpochmarkError(Exception):
         self.exit_code = exit_code
 
 
+class EpochmarkWarning(UserWarning):
+    """Something of the user's that is passed over, in words for the user."""
+
+
+def likeliest(word: str, names: Iterable[str]) -> Optional[str]:
+    """The name that was probably meant by a word; None where none is like it."""
+    names = list(names)
+    parts = [name for name in names if name in word or (len(word) > 2 and word in name)]
+    close = difflib.get_close_matches(word.lower(), names, n=1) or parts[:1]
+    return close[0] if close else None
+
+
 def unknown(kind: str, word: str, known: Iterable[str]) -> EpochmarkError:
     """That there is no such ``kind`` of thing, with those there are and the one most like it; exit
     code 2."""
     names = list(known)
-    parts = [name for name in names if name in word or (len(word) > 2 and word in name)]
-    close = difflib.get_close_matches(word.lower(), names, n=1) or parts[:1]
-    meant = f" (did you mean {close[0]}?)" if close else ""
+    close = likeliest(word, names)
+    meant = "" if close is None else f" (did you mean {close}?)"
     return EpochmarkError(
         f"there is no {kind} {word!r}{meant}; there are: {', '.join(names)}", exit_code=2
     )

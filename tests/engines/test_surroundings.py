@@ -138,7 +138,7 @@ def test_jax_without_compiling_is_a_variant(
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
     record = run_engine("jax", named("jax"), max_steps=1).record
     assert record.workload.variant == [
-        "1 steps", "JAX_COMPILATION_CACHE_DIR=set", "JAX_DISABLE_JIT=1"
+        "1 step", "JAX_COMPILATION_CACHE_DIR=set", "JAX_DISABLE_JIT=1"
     ]  # fmt: skip
     assert record.engine.settings["execution"] == "operation by operation, nothing jitted"
 

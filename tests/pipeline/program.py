@@ -48,8 +48,11 @@ class Program:
     def run(
         self, *arguments: str, environment: Mapping[str, str | None] | None = None, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Run to the end; stdout and stderr are caught unless ``options`` say otherwise."""
+        """Run to the end; stdout and stderr are caught unless ``options`` say otherwise. ``input``
+        is its standard input, else there is none."""
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        if "input" not in options:
+            options["stdin"] = subprocess.DEVNULL
         return subprocess.run(
             self.command(*arguments),
             env=self.variables(environment or {}),
@@ -57,7 +60,6 @@ class Program:
             encoding="utf-8",
             timeout=TIMEOUT_S,
             check=False,
-            stdin=subprocess.DEVNULL,
             **options,
         )
 

@@ -22,16 +22,38 @@ from tests.pipeline.program import Program
 def test_a_run_prints_the_answer_and_saves_the_record(program: Program) -> None:
     done = program.run("run", "fake", "--label", "my [red]machine")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("mnist-cnn v1: fake on cpu (")
+    beside, answer = done.stdout.split("mnist-cnn v1: fake on cpu (")
     for fact in ("steady epoch", "elapsed", "images/s", "test accuracy  99.00%", "validity"):
-        assert fact in done.stdout
-    assert "valid: all work was done, on cpu" in done.stdout
-    assert "measured with other engines: not ranked" in done.stdout
-    assert "310? [b]" in done.stdout
+        assert fact in answer
+    assert "valid: all work was done, on cpu" in answer
+    assert "measured with other engines: not ranked" in beside
+    assert "310? [b]" in beside
     (record,) = program.records()
     assert record["label"] == "my [red]machine"
     assert f"record {record['id'][:8]} saved: {program.results}" in done.stdout
     assert "training" in done.stderr
+
+
+def test_the_last_screen_is_the_answer_its_verdict_and_next_steps(program: Program) -> None:
+    for options in ((), ("--quick",)):
+        out = program.run("run", "fake", *options).stdout
+        beside, answer = out.split("mnist-cnn v1", 1) if options else out.rsplit("mnist-cnn v1", 1)
+        assert ("MacBook" in beside) == (options == ())
+        assert "MacBook" not in answer
+        assert len(answer.splitlines()) <= 24
+        assert "How does this machine stand beside the published ones? This finds out (" in answer
+        steps = [line for line in answer.splitlines() if line.startswith("  epochmark ")]
+        assert len(steps) == 3
+        assert "epochmark run keras-tensorflow" in steps[0]
+
+
+def test_a_run_that_failed_names_no_more_than_where_to_read_on(program: Program) -> None:
+    program.script(fail_in="build")
+    out = program.run("run", "fake").stdout
+    (record,) = program.records()
+    steps = [line.split() for line in out.splitlines() if line.startswith("  epochmark ")]
+    assert ["epochmark", "results", "show", record["id"][:8]] in [step[:4] for step in steps]
+    assert program.run("results", "show", record["id"][:8]).returncode == 0
 
 
 def test_json_is_one_document_and_nothing_else(program: Program) -> None:
@@ -46,6 +68,53 @@ def test_json_of_several_engines_is_one_list(program: Program) -> None:
     done = program.run("run", "fake", "fake", "--json", "--epochs", "1")
     assert [record["engine"]["name"] for record in json.loads(done.stdout)] == ["fake", "fake"]
     assert len(program.records()) == 2
+
+
+@pytest.mark.parametrize(
+    "several", [("--repeat", "1"), ("--repeat", "2"), ("--device", "all")], ids=" ".join
+)
+def test_json_is_a_list_where_several_may_come_and_is_read_again(
+    program: Program, several: tuple[str, ...]
+) -> None:
+    printed = program.run("run", "fake", *several, "--json", "--epochs", "1").stdout
+    records = program.records()
+    assert {one["id"] for one in json.loads(printed)} == {one["id"] for one in records}
+    checked = program.run("check", "-", "--json", input=printed)
+    assert checked.returncode == 0, checked.stderr
+    assert len(json.loads(checked.stdout)["records"]) == len(records)
+    for file in program.results.glob("*.json"):
+        file.unlink()
+    imported = program.run("results", "import", "-", "--json", input=printed)
+    assert imported.returncode == 0, imported.stderr
+    assert sorted(program.records(), key=str) == sorted(records, key=str)
+
+
+def test_a_single_record_is_read_from_standard_input(program: Program) -> None:
+    printed = program.run("run", "fake", "--json", "--no-save").stdout
+    checked = program.run("check", "-", input=printed)
+    assert "1 record: whole, consistent and plausible." in checked.stdout
+    assert "1 record imported" in program.run("results", "import", "-", input=printed).stdout
+    file = program.folder / "printed.json"
+    file.write_text(printed)
+    assert program.run("check", str(file)).stdout == checked.stdout
+
+
+def test_what_a_sweep_printed_is_read_again(program: Program) -> None:
+    swept = program.run("run", "fake", "--batches", "256,512", "--json").stdout
+    checked = program.run("check", "-", "--json", input=swept)
+    assert len(json.loads(checked.stdout)["records"]) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[1, {}]", "null", "[" * 100_000, '{"records": 3}', '{"records": [], "x": 1}'],
+)
+def test_nonsense_on_standard_input_is_refused(program: Program, text: str) -> None:
+    for command in (("check", "-"), ("results", "import", "-")):
+        done = program.run(*command, input=text)
+        assert done.returncode in (1, 2)
+        assert "Traceback" not in done.stderr
+    assert program.records() == []
 
 
 def test_without_saving_nothing_is_left(program: Program) -> None:
@@ -153,6 +222,28 @@ def test_results_are_listed_shown_and_removed(filled: Program) -> None:
     assert filled.run("results", "show", first).returncode == 2
 
 
+def test_where_an_id_is_taken_so_is_an_engine(filled: Program) -> None:
+    """Its newest run here."""
+    newest = max(
+        (one for one in filled.records() if one["engine"]["name"] == "fake"),
+        key=lambda one: one["created"],
+    )["id"]
+    folder = filled.folder
+    shown = filled.run("results", "show", "fake", "--json")
+    assert json.loads(shown.stdout)["id"] == newest
+    assert json.loads(filled.run("explain", "fake", "--json").stdout)["id"] == newest
+    assert json.loads(filled.run("check", "fake", "--json").stdout)["records"][0]["id"] == newest
+    filled.run("results", "export", str(folder / "one.json"), "fake")
+    exported = json.loads((folder / "one.json").read_text("utf-8"))
+    assert [one["id"] for one in exported["records"]] == [newest]
+    page, picture = folder / "page.html", folder / "speed.svg"
+    assert "1 record" in filled.run("report", "fake", "-o", str(page)).stdout
+    assert filled.run("plot", "speed", "fake", "-o", str(picture)).returncode == 0
+    removed = filled.run("results", "rm", "fake", "--json")
+    assert json.loads(removed.stdout) == {"removed": newest}
+    assert "there is no run of jax" in filled.run("results", "show", "jax").stderr
+
+
 def test_without_results_the_next_step_is_told(program: Program) -> None:
     assert "'epochmark run' makes the first" in program.run("results").stdout
 
@@ -193,9 +284,9 @@ def test_the_table_in_every_format(filled: Program) -> None:
     ]
     (filled.results / "slower.json").write_text(json.dumps(slower))
 
-    text = filled.run("table").stdout
+    text = filled.run("table", "--all").stdout
     assert text.count("Measured here: ") == 4
-    assert "Only valid runs are ranked." in text
+    assert "failed, or wrong work, so not ranked:" in text
     assert "MacBook Air 2020 (M1)" in text
     ranks = [line.split()[0] for line in text.splitlines() if document["id"][:8] in line]
     assert ranks == ["1"]
@@ -203,7 +294,7 @@ def test_the_table_in_every_format(filled: Program) -> None:
     assert second[0] == "2"
     assert "2.00" in second
 
-    markdown = filled.run("table", "--format", "markdown").stdout
+    markdown = filled.run("table", "--all", "--format", "markdown").stdout
     assert r"(box \| 2) |" in markdown
     assert "### Published elsewhere, not ranked" in markdown
 
@@ -229,7 +320,7 @@ def test_the_machine_is_described(program: Program) -> None:
 
 def test_data_are_fetched_and_their_state_is_told(program: Program, mnist_folder: Path) -> None:
     cache = {"XDG_CACHE_HOME": str(program.folder / "cache"), "EPOCHMARK_DATA": None}
-    absent = json.loads(program.run("data", "status", "--json", environment=cache).stdout)
+    absent = json.loads(program.run("data", "--json", environment=cache).stdout)
     assert absent["state"] == "absent"
     assert (
         "'epochmark data fetch' gets it" in program.run("data", "status", environment=cache).stdout
@@ -238,7 +329,8 @@ def test_data_are_fetched_and_their_state_is_told(program: Program, mnist_folder
     fetched = program.run("data", "fetch", "--data", str(mnist_folder), environment=cache)
     assert fetched.returncode == 0
     assert f"MNIST is verified in {mnist_folder}" in fetched.stdout
-    named = program.run("data", "status")
+    named = program.run("data")
+    assert named.stdout == program.run("data", "status").stdout
     assert f"named      {mnist_folder}" in named.stdout
 
 
@@ -292,7 +384,7 @@ def test_help_is_the_same_where_python_leaves_docstrings_out(program: Program) -
         for optimize in (None, "2")
     ]
     assert said[0].count("Usage: epochmark ") > 20
-    assert "Train mnist-cnn on this machine" in said[0]
+    assert "Train on this machine" in said[0]
     assert said[1] == said[0]
     done = program.run("run", "fake", environment={"PYTHONOPTIMIZE": "2"})
     assert done.returncode == 0, done.stderr
@@ -316,3 +408,45 @@ def test_nothing_is_imported_from_the_current_folder(
         (folder / f"{name}.py").write_text(f"raise SystemExit('{name} of the folder')\n")
     done = program.run(*arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_table_is_the_newest_run_of_each_engine_in_forty_lines(program: Program) -> None:
+    for _ in range(2):
+        for options in ((), ("--quick",), ("--epochs", "2"), ("--steps", "30")):
+            assert program.run("run", "fake", *options).returncode == 0
+    records = sorted(program.records(), key=lambda record: record["created"])
+    text = program.run("table").stdout
+    assert len(text.splitlines()) <= 40
+    assert text.startswith("This machine (")
+    newest = {tuple(record["workload"]["variant"]): record["id"][:8] for record in records}
+    assert all(text.count(short_id) == 1 for short_id in newest.values())
+    assert "only a part of the work, so not ranked:" in text
+    assert "4 more runs and all that is published: 'epochmark table --all'" in text
+    assert all(record["id"][:8] in program.run("table", "--all").stdout for record in records)
+
+
+def test_columns_for_who_hunts_regressions(program: Program) -> None:
+    program.script(versions={"torch": "2.13"})
+    assert program.run("run", "fake", "--label", "before").returncode == 0
+    wanted = "label,threads,startup_s,first_step_s,peak_memory_bytes,framework_version"
+    header, rule, row, *_ = program.run("table", "--columns", wanted).stdout.splitlines()[2:]
+    assert header.split(maxsplit=2)[:2] == ["label", "threads"]
+    assert row.split()[0] == "before"
+    assert row.rstrip().endswith("torch 2.13")
+    assert set(rule) == {"─"}
+    added = program.run("table", "--columns", "+label").stdout
+    assert "before" in added
+    assert "s/epoch" in added
+    (measured,) = [
+        row
+        for row in csv.DictReader(
+            io.StringIO(program.run("table", "--format", "csv", "--columns", wanted).stdout)
+        )
+        if row["label"]
+    ]
+    assert list(measured) == wanted.split(",")
+    assert float(measured["startup_s"]) > 0
+    assert int(measured["peak_memory_bytes"]) > 1 << 20
+    refused = program.run("table", "--columns", "labels")
+    assert refused.returncode == 2
+    assert "did you mean label?" in refused.stderr

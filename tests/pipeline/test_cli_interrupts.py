@@ -57,32 +57,81 @@ def interrupt(
         ("training", signal.SIGINT),
         ("training", signal.SIGTERM),
         ("training", signal.SIGHUP),
-        ("checking", signal.SIGINT),
     ],
 )
-def test_an_interrupted_run_leaves_a_record_and_no_process(
+def test_a_run_that_is_interrupted_too_soon_leaves_nothing_and_no_process(
     program: Program, phase: str, number: signal.Signals
 ) -> None:
     method, message = HANGS_IN[phase]
     program.script(fail_in=method, fail_how="hang")
-    process = program.start("run", "fake")
+    process = program.start("run", "fake", "--json")
     read_until(process, message)
+    out, err = interrupt(process, number)
+    assert process.returncode == 130
+    assert out == ""
+    assert WORDS[number] in err
+    assert "No record is kept: neither an epoch nor six laps were done." in err
+    assert "Traceback" not in err
+    assert program.records() == []
+    assert list(program.results.glob("*.stderr.txt")) == []
+
+
+@pytest.mark.parametrize("number", WORDS)
+def test_a_run_that_is_interrupted_later_is_kept_as_partial(
+    program: Program, number: signal.Signals
+) -> None:
+    program.script(fail_in="replay", fail_how="hang")
+    process = program.start("run", "fake")
+    read_until(process, "checking the work")
     out, err = interrupt(process, number)
     assert process.returncode == 130
     assert "Traceback" not in out + err
     (record,) = program.records()
     assert record["failure"]["kind"] == "interrupted"
-    assert record["failure"]["phase"] == phase
+    assert record["failure"]["phase"] == "checking"
+    assert record["headline"]["validity"] == "partial"
+    assert "cut-short" in [finding["code"] for finding in record["findings"]]
     assert WORDS[number] in record["failure"]["message"]
-    assert WORDS[number] in out
+    assert f"while checking: {record['failure']['message']}; 4,690 of 4,690 steps were done" in out
     assert "saved: " in out
+
+
+def test_a_partial_run_that_was_interrupted_is_shown_by_every_command(program: Program) -> None:
+    program.script(fail_in="replay", fail_how="hang")
+    process = program.start("run", "fake")
+    read_until(process, "checking the work")
+    interrupt(process)
+    for arguments, code in (
+        (("results",), 0),
+        (("results", "show", "fake"), 0),
+        (("table",), 0),
+        (("explain", "fake"), 0),
+        (("check", "fake"), 0),
+        (("compare", "fake", "gtx-1080-ti"), 0),
+        (("report", "-o", str(program.folder / "report.html")), 0),
+        (("plot", "speed", "-o", str(program.folder / "speed.svg")), 0),
+    ):
+        done = program.run(*arguments)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_wrong_work_is_invalid_also_when_it_was_interrupted(program: Program) -> None:
+    program.script(fail_in="replay", fail_how="hang", loss="nan")
+    process = program.start("run", "fake")
+    read_until(process, "checking the work")
+    interrupt(process)
+    (record,) = program.records()
+    assert record["headline"]["validity"] == "invalid"
+    codes = [finding["code"] for finding in record["findings"]]
+    assert codes == ["cut-short", "loss-diverged"]
 
 
 def test_a_second_ctrl_c_still_leaves_a_record(program: Program) -> None:
     """The worker ignores the polite signal, and the user does not want to wait for its end."""
-    program.script(fail_in="fit", fail_how="hang", ignore_sigterm=True)
+    program.script(fail_in="replay", fail_how="hang", ignore_sigterm=True)
     process = program.start("run", "fake", "fake")
-    read_until(process, "training")
+    read_until(process, "checking the work")
     process.send_signal(signal.SIGINT)
     out, err = interrupt(process)
     assert process.returncode == 130
@@ -91,12 +140,21 @@ def test_a_second_ctrl_c_still_leaves_a_record(program: Program) -> None:
 
 
 def test_interrupted_json_is_still_the_record(program: Program) -> None:
-    program.script(fail_in="fit", fail_how="hang")
+    program.script(fail_in="replay", fail_how="hang")
     process = program.start("run", "fake", "--json")
+    read_until(process, "checking the work")
+    out, _ = interrupt(process)
+    assert process.returncode == 130
+    assert json.loads(out)["failure"]["kind"] == "interrupted"
+
+
+def test_json_of_several_is_a_list_of_those_that_are_kept(program: Program) -> None:
+    program.script(fail_in="fit", fail_how="hang")
+    process = program.start("run", "fake", "--repeat", "2", "--json")
     read_until(process, "training")
     out, _ = interrupt(process)
     assert process.returncode == 130
-    assert '"kind": "interrupted"' in out
+    assert json.loads(out) == []
 
 
 def test_a_run_under_nohup_survives_the_terminal(program: Program) -> None:
@@ -178,7 +236,7 @@ def test_two_runs_at_once_take_turns(program: Program) -> None:
     out, err = second.communicate(timeout=TIMEOUT_S)
     assert second.returncode == 0, err
     assert '"valid"' in out
-    assert len(program.records()) == 2
+    assert len(program.records()) == 1
 
 
 def test_a_command_called_from_a_program_leaves_its_signal_handlers_alone(
@@ -230,23 +288,31 @@ def python(program: Program, source: str) -> subprocess.Popen[str]:
     )
 
 
-def read_until_training(process: subprocess.Popen[str]) -> None:
+def read_until_said(process: subprocess.Popen[str], text: str) -> None:
     assert process.stdout is not None
     for line in process.stdout:
-        if "training" in line:
+        if text in line:
             return
-    raise AssertionError("it never trained")
+    raise AssertionError(f"it never said {text}")
 
 
-def test_ctrl_c_ends_a_loop_over_runs_and_keeps_the_one_it_stopped(program: Program) -> None:
-    program.script(fail_in="fit", fail_how="hang")
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(("laps", "kept"), [(5, []), (6, ["partial"])])
+def test_ctrl_c_ends_a_loop_over_runs_and_keeps_the_one_it_stopped_from_six_laps_on(
+    program: Program, laps: int, kept: list[str], times: int
+) -> None:
+    """Each step is a lap. Whoever asks again does not lose it."""
+    program.script(step_s=0.3, fail_in="fit", fail_how="hang", fail_at_step=laps + 1)
     process = python(program, LOOP)
-    read_until_training(process)
+    for _ in range(laps):
+        read_until_said(process, "Lap(")
+    for _ in range(times - 1):
+        process.send_signal(signal.SIGINT)
     out, err = interrupt(process)
     assert process.returncode == -signal.SIGINT
     assert err.strip().endswith("KeyboardInterrupt")
     assert "run 2" not in out
-    assert [record["failure"]["kind"] for record in program.records()] == ["interrupted"]
+    assert [record["headline"]["validity"] for record in program.records()] == kept
 
 
 @pytest.mark.parametrize(
@@ -257,7 +323,7 @@ def test_sigterm_means_to_a_python_program_what_it_says_itself(
 ) -> None:
     program.script(fail_in="fit", fail_how="hang")
     process = python(program, handler + LOOP)
-    read_until_training(process)
+    read_until_said(process, "training")
     out, _ = interrupt(process, signal.SIGTERM)
     assert process.returncode == status
     assert "run 2" not in out
@@ -280,15 +346,15 @@ def test_runs_in_a_thread_leave_signals_alone(program: Program) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message", "runs"),
     [
-        (("run", "fake", "--repeat", "3"), "training", 1),
-        (("run", "fake", "--sweep-batch"), "training", 1),
+        (("run", "fake", "--repeat", "3"), "checking the work", 1),
+        (("run", "fake", "--sweep-batch"), "checking the work", 1),
         (("limits", "native", "fake"), "the processor: ", 0),
     ],
 )
 def test_ctrl_c_ends_the_whole_command(
     program: Program, arguments: tuple[str, ...], message: str, runs: int
 ) -> None:
-    program.script(fail_in="fit", fail_how="hang")
+    program.script(fail_in="replay", fail_how="hang")
     process = program.start(*arguments)
     read_until(process, message)
     _, err = interrupt(process)
@@ -398,3 +464,53 @@ def test_the_signal_is_told_where_there_is_no_run_yet(
     assert waiting.returncode == 130
     assert f"epochmark: ended by {number.name}" in err
     interrupt(first)
+
+
+REPEATED = """
+import epochmark
+
+epochmark.run("fake", repeat=3, max_steps=40, on_report=lambda report: print(report, flush=True))
+"""
+
+
+def test_ctrl_c_keeps_the_repetitions_before_it(program: Program) -> None:
+    program.script(step_s=0.05)
+    process = python(program, REPEATED)
+    read_until_said(process, "Finished(")
+    read_until_said(process, "training")
+    _, err = interrupt(process)
+    assert process.returncode == -signal.SIGINT
+    assert err.strip().endswith("KeyboardInterrupt")
+    failures = [record["failure"] for record in program.records()]
+    assert None in failures
+    assert len(failures) < 3
+
+
+KILLED_WHILE_SAVING = """
+import os
+import signal
+
+from epochmark.judge.results import ResultFiles
+
+save = ResultFiles.save
+
+def killed_save(*arguments):
+    os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+    return save(*arguments)
+
+ResultFiles.save = killed_save
+"""
+
+
+def test_a_kill_while_a_run_is_saved_leaves_nothing_half_written(
+    program: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(KILLED_WHILE_SAVING, encoding="utf-8")
+    found = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    killed = program.run("run", "fake", environment={"PYTHONPATH": found})
+    assert killed.returncode == -signal.SIGKILL
+    assert program.records() == []
+    listed = program.run("results")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert program.run("run", "fake").returncode == 0
+    assert [record["headline"]["validity"] for record in program.records()] == ["valid"]

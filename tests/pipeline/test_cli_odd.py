@@ -78,6 +78,8 @@ def test_an_odd_value_is_answered_by_a_sentence(
             code, out, err = call(*command.split(), *named)
             assert code in (0, 1, 2), (named, code, err)
             assert "Traceback" not in err
+            assert "Input should" not in err
+            assert not err.startswith("Usage:")
             assert (out + err).strip(), named
             assert not any(c in err for c in "\x1b\u202e"), named
 

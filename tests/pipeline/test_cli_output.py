@@ -22,6 +22,7 @@ import pytest
 
 from epochmark.cli._progress import PLAIN_INTERVAL_S
 from epochmark.judge.reading import decode_record
+from epochmark.report.figures import steady_text
 from tests.pipeline.program import SAMPLES, TIMEOUT_S, Program, read_until
 
 CAPABLE = {"TERM": "xterm-256color", "COLUMNS": None, "CI": None, "NO_COLOR": None}
@@ -58,18 +59,31 @@ def final_text(written: str) -> str:
     return ESCAPE.sub("", written).replace("\r", "")
 
 
-@pytest.mark.parametrize("columns", [60, 100, 200])
-@pytest.mark.parametrize("command", ["results", "table"])
+@pytest.mark.parametrize("columns", [60, 80, 100, 200])
+@pytest.mark.parametrize("command", ["results", "table --all"])
 def test_no_figure_is_cut_on_any_width(filled: Program, columns: int, command: str) -> None:
-    records = json.loads(filled.run("results", "--json").stdout)
-    text = final_text(on_terminal(filled, columns, command))
+    records = [decode_record(file.read_bytes()) for file in sorted(filled.results.glob("*.json"))]
+    text = final_text(on_terminal(filled, columns, *command.split()))
     assert "…" not in text
     for record in records:
-        assert record["id"][:8] in text
-        assert re.search(rf"(?<![\d,.]){record['headline']['images_per_s']:,.0f}(?![\d,.])", text)
-    cells = text.split("Published")[0] if command == "table" else text
+        assert record.id[:8] in text
+        assert re.search(rf"(?<![\d,.]){re.escape(steady_text(record))}(?![\d,.])", text)
+    cells = text.split("Published")[0] if command != "results" else text
     assert max(map(len, cells.splitlines())) <= columns
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("command", ["results", "table --all"])
+def test_a_row_is_one_line_where_the_output_is_no_terminal(filled: Program, command: str) -> None:
+    """However long its words are, so that grep and awk find it."""
+    document = json.loads((filled.results / "fake-valid.json").read_text())
+    document["label"] = "a label of many words " * 9
+    (filled.results / "fake-valid.json").write_text(json.dumps(document))
+    out = filled.run(*command.split(), environment={"COLUMNS": "40"}).stdout
+    (row,) = [line for line in out.splitlines() if document["id"][:8] in line]
+    assert "valid" in row
+    assert "a label" in row
+    assert re.search(r"\d%", row)
 
 
 def test_a_run_on_a_narrow_terminal(program: Program) -> None:
@@ -79,7 +93,7 @@ def test_a_run_on_a_narrow_terminal(program: Program) -> None:
     assert "…" not in text
     assert "Traceback" not in text
     assert re.search(r"epoch 1/1, loss 0\.\d{4}, accuracy 90\.00%, \d[\d,]+ images/s", text)
-    assert "MacBook Air" in text
+    assert "validity       partial" in text
 
 
 INCAPABLE: list[dict[str, str | None]] = [{"TERM": "dumb"}, {"TERM": None}, {"CI": "true"}]

@@ -32,6 +32,13 @@ def test_records_by_engine_id_and_file(program: Program) -> None:
     assert document["verdict"] == "faster"
     assert document["ratio"]["low"] <= document["ratio"]["median"] <= document["ratio"]["high"]
     assert document["ratio"]["median"] == pytest.approx(2.0)
+    for earlier, later, code in ((first, second, 1), (second, first, 0)):
+        done = program.run("compare", earlier["id"], later["id"], "--fail-slower", "3%")
+        assert done.returncode == code
+        assert "the 3% allowed" in done.stdout.splitlines()[-1]
+    done = program.run("compare", first["id"], second["id"], "--fail-slower", "3", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["fail_slower"]["verdict"] == "slower"
 
 
 def test_an_engine_means_this_machines_run_though_another_ones_is_newer(program: Program) -> None:
@@ -65,6 +72,13 @@ def test_what_cannot_be_compared_says_why(program: Program) -> None:
     assert done.returncode == 0
     assert "are not comparable" in done.stdout
     assert "variant differs: none and 2 epochs" in done.stdout
+    undecided = program.run("compare", whole["id"], short["id"], "--fail-slower", "3%")
+    assert undecided.returncode == 3
+    assert "Undecided" in undecided.stdout
+    for nonsense in ("much", "-1%", "nan", "1e9"):
+        done = program.run("compare", whole["id"], short["id"], "--fail-slower", nonsense)
+        assert done.returncode == 2
+        assert "such as 3%" in done.stderr
     published = program.run("compare", "gtx-1080-ti", whole["id"])
     assert "engine and machine both differ" in published.stdout
 
@@ -72,7 +86,7 @@ def test_what_cannot_be_compared_says_why(program: Program) -> None:
 def test_what_is_not_there_is_a_usage_error(program: Program) -> None:
     (program.folder / "broken.json").write_text("{}")
     for name, message in (
-        ("native", "none of the 0 results of native with mnist-cnn"),
+        ("native", "there is no run of native"),
         ("123456", "no result has an id that begins with '123456'"),
         (str(program.folder / "missing.json"), "cannot be read"),
         (str(program.folder / "broken.json"), "neither a bundle nor a record"),

@@ -61,6 +61,7 @@ def test_a_run_is_named_by_file(stored: ResultFiles, tmp_path: Path) -> None:
         ("ffff", "no result has an id that begins with 'ffff'"),
         ("00", "4 results have an id that begins with '00'"),
         ("tinygrad", "there is no run of tinygrad"),
+        ("tinigrad", "did you mean tinygrad?"),
         ("missing.json", "cannot be read"),
         ("", "no result has an id"),
     ],

@@ -122,7 +122,7 @@ class Tags(HTMLParser):
         self.text += data
 
 
-@pytest.mark.parametrize("layout", [(), ("--long",)])
+@pytest.mark.parametrize("layout", [(), ("--all",), ("--long",)])
 def test_html_is_escaped_and_plain(layout: tuple[str, ...]) -> None:
     parsed = Tags()
     parsed.feed(table("--format", "html", *layout))
@@ -141,5 +141,21 @@ def test_a_remark_stands_beside_the_machine_and_not_in_its_place() -> None:
     rows = {row["id"][2:4]: row for row in json.loads(table("--format", "json"))}
     assert (rows["04"]["machine"], rows["04"]["label"]) == ("Apple M1", HOSTILE)
     assert rows["02"]["label"] == ""
-    assert f"Apple M1 ({HOSTILE})"[:20] in table()
+    assert f"Apple M1 ({HOSTILE})"[:20] in table("--all")
+    assert HOSTILE in table()
     assert ids("--filter", "chip=alert") == ["04"]
+
+
+def test_the_default_table_fits_forty_lines_however_many_runs_there_are(
+    results: ResultFiles,
+) -> None:
+    number = 10
+    for engine in ("torch", "jax", "keras-jax", "keras-torch", "tinygrad", "native"):
+        for device in ("cpu", "gpu:0", "gpu:1"):
+            number += 1
+            results.save(sample(number, engine=engine, device=device, step_s=0.01 * number))
+    results.save(sample(99, engine="keras-tensorflow", findings=[FindingCode.UNSTEADY]))
+    text = table()
+    assert len(text.splitlines()) <= 40
+    assert "more runs and all that is published: 'epochmark table --all'" in text
+    assert "Among the published machines: mnist-cnn v1, keras-tensorflow" in text

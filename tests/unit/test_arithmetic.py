@@ -19,7 +19,8 @@ from epochmark.records.record import Record, RunLimits
 from epochmark.records.upgrades import encode_record
 from epochmark.report.page import report_page
 from epochmark.report.subject import subject_of
-from epochmark.report.tables.long import long_rows, long_section
+from epochmark.report.tables.columns import long_section
+from epochmark.report.tables.long import long_rows
 from epochmark.report.text.answer import answer_lines
 from tests.report.samples import failed, finished, sample
 
@@ -183,7 +184,7 @@ def test_tables_and_report_hold_it() -> None:
     places = [section.header.index(name) for name in ("GFLOP/s", "of peak")]
     assert [[row[place] for place in places] for row in section.rows] == [
         ["142", "84%"],
-        ["100", "-"],
+        ["100.0", "-"],
     ]
     page = report_page(subject_of(records[:1], (), None))
     assert "84% of the peak, 169 GFLOP/s" in page

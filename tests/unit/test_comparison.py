@@ -19,12 +19,14 @@ from epochmark.analysis.comparing.comparison import (
     side_of_reference,
 )
 from epochmark.analysis.comparing.references import load_references
+from epochmark.analysis.comparing.regression import regression
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.findings import FindingCode
 from epochmark.records.machine.identity import same_machine
 from epochmark.records.record import Lap
+from epochmark.report.digits import decimals_of
 from epochmark.report.subject import measured_here
-from epochmark.report.text.comparison import comparison_lines, decimals_of, verdict_text
+from epochmark.report.text.comparison import comparison_lines, regression_text, verdict_text
 from tests.report.samples import machine, sample
 
 KEY = ComparabilityKey("mnist-cnn v1", (), "float32", "stock", "torch")
@@ -139,7 +141,7 @@ def test_disturbed_runs_whose_intervals_overlap_cannot_be_told_apart() -> None:
     near = replace(DISTURBED, steady_epoch=Interval(9.0, 7.0, 10.5, 9))
     text = verdict_text(compare(DOUBTFUL, near))
     assert text == (
-        "native and torch cannot be told apart (anything from 0.9 to 1.5); both runs were "
+        "native and torch cannot be told apart (anything from 0.94 to 1.45); both runs were "
         "disturbed, not ranked"
     )
 
@@ -179,9 +181,11 @@ def test_a_doubtful_reference_is_not_compared() -> None:
         (1.79, 1.88, 2),
         (1.2, 2.1, 1),
         (1.0, 9.0, 0),
-        (50.0, 90.0, -1),
+        (50.0, 90.0, 0),
+        (40.0, 100.0, -1),
         (1.8300, 1.8301, 2),
-        (1335.0, 1672.0, -2),
+        (1335.0, 1672.0, -1),
+        (1200.0, 1900.0, -2),
         (1.1, 60.0, 0),  # "0 to 60" would be no interval of a ratio
     ],
 )
@@ -192,10 +196,10 @@ def test_digits_follow_the_interval(low: float, high: float, decimals: int) -> N
 @pytest.mark.parametrize(
     ("slow", "told"),
     [
-        (Interval(44.0, 31.1, 65.3, 9), "40 times as fast as slow (95 % interval 30 to 70)"),
+        (Interval(44.0, 31.1, 65.3, 9), "44 times as fast as slow (95 % interval 31 to 66)"),
         (
-            Interval(1500, 1335, 1672, 9),
-            "1,500 times as fast as slow (95 % interval 1,300 to 1,700)",
+            Interval(1520, 1235, 1872, 9),
+            "1,500 times as fast as slow (95 % interval 1,200 to 1,900)",
         ),
     ],
 )
@@ -208,10 +212,13 @@ def test_a_large_ratio_is_rounded_to_tens_and_hundreds(slow: Interval, told: str
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [
-        (Interval(10.043, 9.91, 10.18, 9), "10.0 s per epoch (9.9 to 10.2 s)"),
-        (Interval(44.123, 31.1, 65.3, 9), "40 s per epoch (30 to 70 s)"),
+        (Interval(10.043, 9.91, 10.18, 9), "10.04 s per epoch (9.91 to 10.18 s)"),
+        (Interval(44.123, 31.1, 65.3, 9), "44 s per epoch (31 to 66 s)"),
         (Interval(10.0432, 10.0432, 10.0432, 9), "10.04 s per epoch (10.04 to 10.05 s)"),
-        (Interval(0.00073612, 0.00071, 0.00076, 9), "0.00074 s per epoch (0.00071 to 0.00076 s)"),
+        (
+            Interval(0.00073612, 0.00071, 0.00076, 9),
+            "0.000736 s per epoch (0.000710 to 0.000760 s)",
+        ),
         (Interval(1234.5, 1234.2, 1234.9, 9), "1,234 s per epoch (1,234 to 1,235 s)"),
     ],
 )
@@ -276,7 +283,7 @@ def test_a_machine_confined_to_fewer_cores_is_another_one() -> None:
         ({"microarchitecture": "zen5"}, "microarchitecture: "),
         ({"architecture": "aarch64"}, "architecture: x86_64 and aarch64"),
         ({"memory_bytes": 64 << 30}, "memory: "),
-        ({"cpu_quota": 0.5}, "CPU quota: unknown and 0.5 CPUs"),
+        ({"cpu_quota": 0.5}, "CPU quota: none and 0.5 CPUs"),
     ],
 )
 def test_machines_that_share_a_home_folder_are_two_in_spite_of_one_id(
@@ -316,3 +323,47 @@ def test_this_machine_is_the_one_with_this_processor() -> None:
     fewer = msgspec.structs.replace(mine.machine, usable_cores=1)
     assert list(measured_here([mine, theirs], fewer)) == [mine]
     assert len(measured_here([mine, theirs], msgspec.structs.replace(twin, cpu="third"))) == 2
+
+
+def test_what_only_one_side_tells_is_no_cause() -> None:
+    other = replace(TORCH, name="other", context={"power": "battery", "kernel": "6.1"})
+    assert compare(TORCH, other).differences == ("power: mains and battery",)
+
+
+def test_a_variable_that_only_one_run_had_is_a_cause() -> None:
+    plain, set_ = sample(1), sample(2)
+    set_ = msgspec.structs.replace(set_, environment={"OMP_NUM_THREADS": "1"})
+    told = compare(side_of_record(plain, "plain"), side_of_record(set_, "set")).differences
+    assert told == ("OMP_NUM_THREADS: not set and 1",)
+
+
+def took(name: str, low: float, high: float) -> Side:
+    return replace(TORCH, name=name, steady_epoch=Interval((low + high) / 2, low, high, 9))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict", "told"),
+    [
+        (10.5, 10.7, "slower", "new takes 1.050 to 1.070 times as long as old: slower by more"),
+        (10.2, 10.4, "undecided", "undecided whether that is more than the 3% allowed"),
+        (10.1, 10.2, "within", "within the 3% allowed"),
+        (8.0, 8.1, "within", "new takes 0.800 to 0.810 times as long as old"),
+    ],
+)
+def test_the_whole_interval_decides_whether_a_run_became_slower(
+    low: float, high: float, verdict: str, told: str
+) -> None:
+    old, new = took("old", 10.0, 10.0), took("new", low, high)
+    found = regression(compare(old, new), old, 0.03)
+    assert found.verdict == verdict
+    assert told in regression_text(found, "old", "new")
+
+
+def test_what_is_not_comparable_or_not_valid_decides_nothing() -> None:
+    old, new = took("old", 10.0, 10.0), took("new", 20.0, 20.0)
+    disturbed = replace(new, doubt="disturbed (foreign-load)")
+    assert regression(compare(old, disturbed), old, 0.03).verdict == "undecided"
+    elsewhere = replace(new, key=KEY._replace(tuning="tuned"))
+    found = regression(compare(old, elsewhere), old, 0.03)
+    assert found.verdict == "undecided"
+    assert "cannot be ranked" in regression_text(found, "old", "new")

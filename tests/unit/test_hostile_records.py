@@ -17,8 +17,8 @@ from epochmark.records.json_text import RecordError
 from epochmark.records.record import MAX_EPOCHS, SCHEMA_VERSION
 from epochmark.records.upgrades import MAX_RECORD_BYTES, UPGRADES, encode_record
 from epochmark.report.tables.long import long_rows, to_csv
-from epochmark.report.tables.markdown import to_markdown
-from epochmark.report.tables.results import result_rows
+from epochmark.report.tables.markup.markdown import to_markdown
+from epochmark.report.tables.runs import results_section
 from epochmark.report.tables.sections import measured_sections
 from epochmark.report.text.answer import answer_lines
 from tests.unit import traces
@@ -65,7 +65,7 @@ def use_everywhere(content: bytes) -> None:
     assert decode_record(encode_record(read)) == read
     judge(read)
     answer_lines(read)
-    result_rows([read])
+    results_section([read])
     to_markdown(measured_sections([read]))
     to_csv(long_rows([read], []))
     for figure in (read.headline.steady_epoch_s, read.headline.images_per_s):

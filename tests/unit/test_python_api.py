@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import doctest
+import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +84,100 @@ def test_help_loads_no_drawing_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert done.stdout.strip().endswith(b"[]")
+
+
+SAVED = Path(__file__).parents[1] / "records"
+
+
+@pytest.fixture
+def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The saved records as the user's results."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for file in SAVED.glob("*.json"):
+        shutil.copy(file, folder)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    return folder
+
+
+def test_repeated_runs_are_a_list_and_each_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "results"))
+    records = epochmark.run("native", repeat=2, max_steps=20)
+    assert len({record.id for record in records}) == 2
+    assert {record.id for record in epochmark.load_results()} == {one.id for one in records}
+    assert {record.workload.name for record in records} == {"mnist-cnn"}
+    alone = epochmark.run("fake", repeat=1, workload="mnist-cnn", save=False)
+    assert [record.headline.validity for record in alone] == ["valid"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workload": "mnist-cnm"}, r"no workload 'mnist-cnm' \(did you mean mnist-cnn\?\)"),
+        ({"repeat": 0}, "repeat 0 is out of range: 1 to 100"),
+        ({"repeat": 101}, "repeat 101 is out of range: 1 to 100"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(EpochmarkError, match=message) as refused:
+        epochmark.run("fake", save=False, **options)
+    assert refused.value.exit_code == 2
+
+
+def test_two_runs_are_compared_however_they_are_named(saved: Path) -> None:
+    records = {record.id: record for record in epochmark.load_results()}
+    fakes = [record for record in records.values() if record.engine.name == "fake"]
+    valid = [record for record in fakes if record.headline.validity == "valid"]
+    one, other = valid[0], valid[1]
+    file = next(file for file in saved.glob("*.json") if one.id in file.read_text("utf-8"))
+    bundle = saved.parent / "bundle.json"
+    epochmark.export_results([one], bundle)
+    found = epochmark.compare(one, other)
+    assert str(found).splitlines()[0] == found.sentence
+    assert {found.faster, found.slower} == {f"fake ({r.id[:8]})" for r in (one, other)}
+    assert epochmark.compare(one.id[:6], other.id) == found
+    assert epochmark.compare(file, other).verdict == found.verdict
+    assert epochmark.compare(one.id, other, bundles=[bundle]) == found
+    newest = max(valid, key=lambda record: record.created)
+    assert f"fake ({newest.id[:8]})" in str(epochmark.compare("fake", "gtx-1080-ti"))
+
+
+def test_published_machines_are_compared_with_their_ratio() -> None:
+    found = epochmark.compare("titan-x-pascal", "gtx-1080-ti")
+    assert found.ratio is not None
+    assert found.ratio.low <= found.ratio.median <= found.ratio.high
+    assert found.reasons == ()
+
+
+def test_a_run_is_explained_by_sentences_with_figures(saved: Path) -> None:
+    found = epochmark.explain("native")
+    assert found.record.engine.name == "native"
+    assert all(reason.sentence in str(found) for reason in found.reasons)
+    by_rule = {reason.rule: reason for reason in found.reasons}
+    assert by_rule["findings"].question == "trust"
+    assert all(
+        isinstance(figure, float | int | str)
+        for reason in found.reasons
+        for figure in reason.figures.values()
+    )
+    assert str(epochmark.explain(found.record)) == str(found)
+    assert all(f"- {advice}" in str(found) for advice in found.advice)
+
+
+def test_what_names_no_run_is_an_error(saved: Path) -> None:
+    with pytest.raises(EpochmarkError, match="there is no run of tinygrad"):
+        epochmark.explain("tinygrad")
+    with pytest.raises(EpochmarkError, match="no result has an id that begins with 'ffff'"):
+        epochmark.compare("ffff", "fake")
+
+
+def test_the_check_reads_a_stream_and_lists_of_records(saved: Path) -> None:
+    one, other = (saved / name for name in ("fake-valid.json", "fake-valid-2.json"))
+    listed = b"[" + one.read_bytes() + b"," + other.read_bytes() + b"]"
+    checked = epochmark.check(io.BytesIO(listed))
+    assert len(checked) == 2
+    assert checked == [*epochmark.check(one), *epochmark.check(other)]
+    (saved / "list.json").write_bytes(listed)
+    assert len(epochmark.load_results(saved / "list.json")) == 2

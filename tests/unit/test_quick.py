@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from epochmark.bench.quick import QuickStop
+from epochmark.bench.quick import QuickStop, seconds_left
 from epochmark.worker.protocol import EpochEnd, Lap
 
 STEPS = 400
@@ -81,3 +81,18 @@ def test_it_asks_only_once() -> None:
 def test_a_run_of_few_long_laps_goes_on_until_it_has_six() -> None:
     epochs, _ = stopped_after(laps(2.0, NOISE, per_epoch=2))
     assert epochs > 4
+
+
+def test_the_time_left_is_that_of_a_quarter_of_the_work() -> None:
+    assert seconds_left(STEPS, STEPS // 2, elapsed_s=5.0, step_s=0.025) == 20.0
+    assert seconds_left(STEPS, 2 * STEPS, elapsed_s=20.0, step_s=0.025) == 5.0
+
+
+def test_a_fast_device_trains_three_seconds_and_a_slow_one_ends_with_its_budget() -> None:
+    assert seconds_left(STEPS, 40 * STEPS, elapsed_s=1.0, step_s=0.0001) == 2.0
+    assert seconds_left(STEPS, 10, elapsed_s=10.0, step_s=1.0) == 50.0
+
+
+def test_one_that_goes_on_without_a_figure_has_its_budget() -> None:
+    assert seconds_left(STEPS, 3 * STEPS, elapsed_s=30.0, step_s=0.025) == 30.0
+    assert seconds_left(STEPS, 6 * STEPS, elapsed_s=61.0, step_s=0.025) == 0.0

@@ -34,7 +34,7 @@ def test_threads_are_refused_where_nobody_can_set_them(monkeypatch: pytest.Monke
     fake = get_engine("fake")
     monkeypatch.setattr(fake, "info", replace(fake.info, sets_threads=False), raising=False)
     RunRequest(engine="fake").check()
-    with pytest.raises(EpochmarkError, match="fake lets nobody set its threads"):
+    with pytest.raises(EpochmarkError, match="fake has no setting for threads"):
         RunRequest(engine="fake", threads=1).check()
 
 

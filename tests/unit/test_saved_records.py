@@ -12,7 +12,7 @@ import pytest
 from epochmark.analysis.timing.headline import replay_verdict
 from epochmark.judge.reading import decode_record
 from epochmark.judge.validity import judge
-from epochmark.records.digest import digest_of
+from epochmark.records.digest import digest_of, is_intact
 from epochmark.records.record import SCHEMA_VERSION
 from epochmark.records.upgrades import encode_record
 from tools import write_docs
@@ -110,3 +110,13 @@ def test_the_newest_schema_reads_back_what_it_writes(file: Path) -> None:
     record = decode_record(file.read_bytes())
     assert decode_record(encode_record(record)) == record
     jsonschema.validate(json.loads(encode_record(record)), write_docs.record_schema())
+
+
+def test_one_epoch_in_the_plural_is_read_as_one_epoch() -> None:
+    """As records had it until November 2026; the digest goes along."""
+    document = document_of(FOLDER / "fake-valid-3.json")
+    document["workload"].update(epochs=1, variant=["1 epochs"])
+    document["digest"] = digest_of(document)
+    record = decode_record(json.dumps(document).encode())
+    assert record.workload.variant == ["1 epoch"]
+    assert is_intact(json.loads(encode_record(record)))

@@ -110,7 +110,7 @@ def test_from_which_batch_and_epoch_the_other_device_is_faster() -> None:
     assert epochs == [None, None, 10, 4]
     text = "\n".join(crossover_lines(batch_sweeps(two_devices())))
     assert "gpu:0 has the shorter steady epoch from batch 128 on" in text
-    assert "batch 32: cpu is faster (gpu:0 8.00 s, cpu 4.00 s an epoch)" in text
+    assert "batch 32: cpu is faster (gpu:0 8.000 s, cpu 4.000 s an epoch)" in text
     assert "batch 64: cannot be told apart" in text
     assert "batch 128: gpu:0 is faster" in text
     assert "ahead from 10 epochs on" in text
@@ -219,7 +219,7 @@ def test_no_size_in_common_says_so() -> None:
 def test_the_table_is_in_order_and_shows_runs_that_failed() -> None:
     rows = sweep_rows([at(256, 2.0), at(64, 3.0), failed(3, batch_size=128)])
     assert [row[SWEEP_COLUMNS.index("batch")] for row in rows] == ["64", "128", "256"]
-    assert rows[0][SWEEP_COLUMNS.index("ms/step")] == "3.2"
+    assert rows[0][SWEEP_COLUMNS.index("ms/step")] == "3.198"
     assert rows[1][SWEEP_COLUMNS.index("validity")] == "invalid (worker-killed)"
 
 

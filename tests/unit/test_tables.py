@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import re
+import time
 
+import msgspec
 import pytest
 
 from epochmark.analysis.comparing.comparability import key_of
@@ -15,7 +19,10 @@ from epochmark.analysis.timing.headline import (
     images_of_each,
     steps_per_epoch,
 )
+from epochmark.analysis.timing.intervals import Interval
+from epochmark.records.dates import local_time
 from epochmark.records.record import Record
+from epochmark.report.digits import range_text, value_text
 from epochmark.report.figures import (
     accuracy_text,
     device_name,
@@ -27,9 +34,10 @@ from epochmark.report.figures import (
     validity_text,
 )
 from epochmark.report.tables.long import COLUMNS, long_rows, to_csv
-from epochmark.report.tables.markdown import escape, to_markdown
-from epochmark.report.tables.results import RESULT_COLUMNS, result_rows
-from epochmark.report.tables.sections import MEASURED_HEADER, Section, measured_sections
+from epochmark.report.tables.markup.markdown import escape, to_markdown
+from epochmark.report.tables.runs import newest_of_each, results_section, runs_section
+from epochmark.report.tables.section import Section
+from epochmark.report.tables.sections import measured_sections
 from epochmark.report.text.answer import answer_lines
 from epochmark.report.text.machine import machine_lines
 from tests.unit.samples import record
@@ -128,16 +136,15 @@ def test_valid_runs_are_ranked_inside_their_key_and_the_others_stand_below() -> 
         run_of(5.0, id="0" * 12, findings=[{"code": "loss-flat", "detail": ""}]),
         run_of(10.0, id="1" * 12),
         run_of(15.0, id="2" * 12),
-        run_of(1.0, id="4" * 12, workload__variant=["1 epochs"]),
+        run_of(1.0, id="4" * 12, workload__variant=["1 epoch"]),
     ]
     first, second = measured_sections(records)
-    assert first.header == MEASURED_HEADER
     assert [(row["rank"], row["id"][0], row["ratio"]) for row in rows_of(first)] == [
-        ("1", "1", "1.00"), ("2", "2", "1.50"), ("3", "3", "3.00"), ("-", "0", "-"),
+        ("1", "1", "1"), ("2", "2", "1.50"), ("3", "3", "3.00"), ("-", "0", "-"),
     ]  # fmt: skip
-    assert first.notes == ("Only valid runs are ranked.",)
+    assert first.lines == ((3, "failed, or wrong work, so not ranked:"),)
     assert [row["id"][0] for row in rows_of(second)] == ["4"]
-    assert "(1 epochs)" in second.title
+    assert "(1 epoch)" in second.title
 
 
 def test_published_figures_of_the_same_key_are_ranked_and_marked() -> None:
@@ -153,9 +160,9 @@ def test_published_figures_of_the_same_key_are_ranked_and_marked() -> None:
 
 
 def test_a_listed_record_has_a_cell_for_every_column() -> None:
-    (row,) = result_rows([record("fake-killed", label="a | b")])
-    cells = dict(zip(RESULT_COLUMNS, row, strict=True))
-    assert cells["validity"] == "invalid (worker-killed)"
+    section = results_section([record("fake-killed", label="a | b"), run_of(12.0)])
+    cells = rows_of(section)[0]
+    assert (cells["validity"], cells["findings"]) == ("invalid", "worker-killed")
     assert cells["label"] == "a | b"
     assert cells["elapsed"] == "-"
 
@@ -178,12 +185,14 @@ def test_no_cell_of_a_csv_is_a_formula(label: str) -> None:
 
 def test_markdown_shows_hostile_text_as_text() -> None:
     hostile = "<script>alert(1)</script> | **b** [x](javascript:1) `c`\x1b[31m\nnew # ~ line"
-    text = to_markdown([Section(hostile, ("machine", "s/epoch"), ((hostile, "1"),), (hostile,))])
+    text = to_markdown(
+        [Section(hostile, ("machine", "s/epoch"), ((hostile, "1"),), (hostile,), ((0, hostile),))]
+    )
     assert "<" not in text
     assert "\x1b" not in text
     lines = text.splitlines()
     assert lines[3] == "| :-- | --: |"
-    assert lines[4].replace(r"\|", "").count("|") == 3
+    assert all(line.replace(r"\|", "").count("|") == 3 for line in lines[4:6])
     assert r"\*\*b\*\* \[x\]" in escape(hostile)
 
 
@@ -191,7 +200,7 @@ def test_the_answer_to_a_valid_run() -> None:
     lines = answer_lines(run_of(12.0))
     assert lines[0].startswith("mnist-cnn v1: fake on cpu (")
     text = "\n".join(lines)
-    assert "steady epoch   12.00 s per epoch (95 % interval: 12.00 s to 12.00 s" in text
+    assert "steady epoch   12.00 s per epoch (95 % interval: 12.00 to 12.00 s" in text
     assert "elapsed        120.0 s for 10 epochs" in text
     assert "images/s       5,000" in text
     assert "validity       valid: all work was done, on cpu" in text
@@ -208,3 +217,120 @@ def test_a_machine_in_lines() -> None:
     lines = machine_lines(record(machine__memory_bytes=8 << 30, machine__model=None).machine)
     assert any(line.split() == ["memory", "8.0", "GiB"] for line in lines)
     assert not any(line.startswith("model") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("median", "low", "high", "figure", "bounds"),
+    [
+        (119.5, 103.5, 311.3, "120", "100 to 320"),
+        (19.79, 12.6, 23.8, "20", "12 to 24"),
+        (8.15, 8.06, 8.79, "8.2", "8.0 to 8.8"),
+        (8.1502, 8.1496, 8.1511, "8.150", "8.149 to 8.152"),
+        (6432.1, 6301.0, 6590.0, "6,430", "6,300 to 6,590"),
+        (12.0, 12.0, 12.0, "12.00", "12.00 to 12.00"),
+        (0.0123, 0.0121, 0.0126, "0.01230", "0.01210 to 0.01260"),
+        (0.0, 0.0, 0.0, "0.00", "0.00 to 0.00"),
+    ],
+)
+def test_the_interval_decides_how_many_digits_a_figure_shows(
+    median: float, low: float, high: float, figure: str, bounds: str
+) -> None:
+    interval = Interval(median, low, high, 9)
+    assert (value_text(interval), range_text(interval)) == (figure, bounds)
+
+
+def test_a_speed_is_known_as_well_as_its_time() -> None:
+    laps = [
+        {"epoch": n, "steps": 469, "end_ns": round(n * 8.15 * SECOND + (n % 2) * 0.6 * SECOND)}
+        for n in range(1, 11)
+    ]
+    run = record(
+        "fake-valid", timing={"startup_s": 1.0, "fit_ns": laps[-1]["end_ns"], "laps": laps}
+    )
+    assert re.fullmatch(r"\d,\d00", images_text(run)), images_text(run)
+
+
+def of_engine(name: str, epoch_s: float, number: int, **values: object) -> Record:
+    made = f"2026-11-{number:02d}T10:00:00Z"
+    return run_of(epoch_s, engine__name=name, engine__family=name, id=f"{number:012d}",
+                  created=made, **values)  # fmt: skip
+
+
+def disturbed(name: str, epoch_s: float, number: int) -> Record:
+    """A run that is `unsteady`: every third epoch takes half as long, every third half as much
+    again."""
+    steady = of_engine(name, epoch_s, number)
+    ends_s = itertools.accumulate(epoch_s * (0.5, 1.0, 1.5)[n % 3] for n in range(10))
+    laps = [
+        msgspec.structs.replace(lap, end_ns=round(end_s * SECOND))
+        for lap, end_s in zip(steady.timing.laps, ends_s, strict=True)
+    ]
+    timing = {"startup_s": 1.0, "fit_ns": laps[-1].end_ns, "laps": msgspec.to_builtins(laps)}
+    findings = [{"code": "unsteady", "detail": "it was"}]
+    return record(
+        "fake-valid", timing=timing, findings=findings, engine__name=name, engine__family=name,
+        id=steady.id, created=steady.created,
+    )  # fmt: skip
+
+
+def test_disturbed_runs_stand_below_a_line_fastest_first_without_a_ratio() -> None:
+    section = runs_section(
+        [
+            of_engine("torch", 30.0, 1),
+            disturbed("jax", 9.0, 2),
+            disturbed("mlx", 7.0, 3),
+            of_engine("torch", 20.0, 4),
+        ]
+    )
+    rows = rows_of(section)
+    assert [row["engine"] for row in rows] == ["torch", "torch", "mlx", "jax"]
+    assert [row["ratio"] for row in rows] == ["1", "1.50", "-", "-"]
+    assert section.lines == ((2, "disturbed, so not ranked (unsteady):"),)
+    assert section.title == "mnist-cnn v1, on cpu: 4 runs, fastest first"
+    assert "device" not in section.header, "what is the same for all stands in the title"
+
+
+def test_the_newest_believable_run_of_each_engine_is_taken() -> None:
+    records = [
+        of_engine("torch", 30.0, 1),
+        of_engine("torch", 31.0, 2),
+        disturbed("torch", 32.0, 3),
+        disturbed("jax", 9.0, 4),
+        of_engine("jax", 8.0, 5, workload__variant=["batch 64"], workload__batch_size=64),
+    ]
+    found = {(r.engine.name, *r.workload.variant): r.id for r in newest_of_each(records)}
+    assert {name: int(record_id) for name, record_id in found.items()} == {
+        ("torch",): 2,
+        ("jax",): 4,
+        ("jax", "batch 64"): 5,
+    }
+
+
+def test_people_read_local_time_and_programs_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        run = run_of(12.0, created="2026-11-28T22:46:12Z")
+        (row,) = rows_of(results_section([run]))
+        assert row["measured"] == "2026-11-29 04:16 IST"
+        assert long_rows([run], [])[0]["measured"] == "2026-11-28T22:46:12Z"
+        assert local_time("9999-99-99T00:00:00Z") == "9999-99-99T00:00:00Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_pasted_text_calls_no_person_and_no_issue() -> None:
+    assert "@someone" not in escape("thanks @someone, see #12")
+    assert "#12" not in escape("thanks @someone, see #12")
+
+
+def test_rows_have_what_hunters_of_regressions_ask_for() -> None:
+    run = record("native-20-steps", label="before")
+    (row,) = long_rows([run], [])
+    assert (row["threads"], row["framework_version"]) == (2, "kernels 1")
+    assert row["startup_s"] == run.timing.startup_s
+    assert row["peak_memory_bytes"] == run.peak_memory_bytes
+    framed = run_of(12.0, engine__versions={"tensorflow": "2.21.0", "keras": "3.15.0"})
+    assert long_rows([framed], [])[0]["framework_version"] == "tensorflow 2.21.0, keras 3.15.0"
+    assert set(long_rows([], load_references())[0]) == set(COLUMNS)

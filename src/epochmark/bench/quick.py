@@ -63,3 +63,12 @@ class QuickStop:
             and steady.epoch_end_seen
             and steady.half_width <= QUICK_PRECISION
         )
+
+
+def seconds_left(steps_per_epoch: int, steps: int, elapsed_s: float, step_s: float) -> float:
+    """How long a quick run still takes after ``steps`` of so many seconds each, if its figure can
+    be used then; one that ran past that goes on to the end of its budget at most."""
+    due_s = max(MIN_S, elapsed_s + (QUICK_EPOCHS * steps_per_epoch - steps) * step_s)
+    if due_s <= elapsed_s:
+        due_s = QUICK_BUDGET_S
+    return max(0.0, min(due_s, QUICK_BUDGET_S) - elapsed_s)

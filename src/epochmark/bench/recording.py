@@ -17,8 +17,9 @@ from epochmark.engines import get_engine
 from epochmark.engines._shared.variables import known_variables, recorded_environment
 from epochmark.judge.crashes import CRASHES, signal_name
 from epochmark.judge.departures import departures
+from epochmark.judge.failures import tells_of_lacking_memory
 from epochmark.judge.reading import readable
-from epochmark.judge.validity import judge, tells_of_lacking_memory
+from epochmark.judge.validity import judge
 from epochmark.records import dates
 from epochmark.records import record as parts
 from epochmark.records.digest import sealed

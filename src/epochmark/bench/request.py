@@ -125,14 +125,14 @@ class RunRequest:
         self._check_offered(kind)
         self._check_batch()
         _check_range("--epochs", self.epochs, MAX_EPOCHS, "longer runs measure nothing more")
-        _check_range("--threads", self.threads, usable_cores(), "so many cores are usable here")
+        _check_range("--threads", self.threads, usable_cores(), "the cores that are usable here")
         steps = self.steps_per_epoch * (self.epochs or MAX_EPOCHS)
         _check_range("--steps", self.max_steps, steps, "the epochs asked for have no more")
         if self.quick and self.max_steps is not None:
-            _refuse("--quick decides by itself when to stop: leave --steps away")
+            _refuse("--quick decides by itself when to stop; leave --steps out")
         if self.settle and (self.quick or self.max_steps is not None or self.epochs is not None):
             _refuse(
-                "--settle decides by itself when to stop: leave --quick, --steps and --epochs away"
+                "--settle decides by itself when to stop; leave --quick, --steps and --epochs out"
             )
         if not 0 <= self.seed < 2**32:
             _refuse(f"--seed {self.seed} is out of range: 0 to {2**32 - 1}")
@@ -176,7 +176,7 @@ class RunRequest:
         if self.tuning == "tuned":
             self._check_tunable(info)
         if self.threads is not None and not info.sets_threads:
-            _refuse(f"{self.engine} lets nobody set its threads; leave --threads out")
+            _refuse(f"{self.engine} has no setting for threads; leave --threads out")
 
     def _check_tunable(self, info: EngineInfo) -> None:
         if not info.tunables_on(self.device, self.workload):

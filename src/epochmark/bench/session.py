@@ -24,6 +24,7 @@ from epochmark.engines._shared.variables import known_variables
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.counters import open_counters
 from epochmark.hardware.sensors import OpenSensor, all_sensors
+from epochmark.judge.failures import shows_something
 from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import Continuation, Machine, Record
 from epochmark.worker import protocol
@@ -43,6 +44,11 @@ class Measured:
     def interrupted(self) -> bool:
         """Whether the user stopped it."""
         return self.record.failure is not None and self.record.failure.kind == "interrupted"
+
+    @property
+    def is_worth_keeping(self) -> bool:
+        """All are but one that was interrupted before an epoch or six laps were done."""
+        return not self.interrupted or shows_something(self.record)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ import typer
 
 from epochmark._version import __version__
 from epochmark.cli._console import abandon_stdout
-from epochmark.cli._guard import EXIT_FAILED, complain, guarded
+from epochmark.cli._guard import EXIT_FAILED, complain
+from epochmark.cli._program import Group, add_commands
 from epochmark.cli.commands import (
     check,
     compare,
+    data,
     engines,
     explain,
     limits,
@@ -20,10 +22,11 @@ from epochmark.cli.commands import (
     table,
     workloads,
 )
-from epochmark.cli.commands.this_machine import doctor, machine
+from epochmark.cli.commands.this_machine import doctor, history, machine
 
 app = typer.Typer(
     name="epochmark",
+    cls=Group,
     help="How fast does this machine train a neural network, and can the number be believed?\n\n"
     "Start with: epochmark run",
     no_args_is_help=True,
@@ -48,20 +51,31 @@ def _options(
     """Options of the program itself."""
 
 
-app.command("run")(guarded(run.run))
-app.command("machine")(guarded(machine.machine))
-app.command("doctor")(guarded(doctor.doctor))
-app.command("limits")(guarded(limits.limits))
+add_commands(
+    app,
+    {
+        "run": run.run,
+        "machine": machine.machine,
+        "doctor": doctor.doctor,
+        "limits": limits.limits,
+    },
+)
 app.add_typer(engines.app, name="engines")
 app.add_typer(results.app, name="results")
-app.command("table")(guarded(table.table))
-app.command("report")(guarded(report.report))
-app.command("plot")(guarded(plot.plot))
-app.command("check")(guarded(check.check))
-app.command("compare")(guarded(compare.compare))
-app.command("explain")(guarded(explain.explain))
+add_commands(
+    app,
+    {
+        "table": table.table,
+        "report": report.report,
+        "plot": plot.plot,
+        "check": check.check,
+        "compare": compare.compare,
+        "explain": explain.explain,
+        "history": history.history,
+    },
+)
+app.add_typer(data.app, name="data")
 app.add_typer(workloads.app, name="workloads")
-app.add_typer(workloads.data_app, name="data")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The small charts in text after a run."""
+"""What stands beside a run in the terminal: published machines, and small charts in text."""
 
 from __future__ import annotations
 
@@ -10,26 +10,32 @@ if TYPE_CHECKING:
     from epochmark.records.record import Record
 
 
-def print_charts(record: Record, files: ResultFiles | None) -> None:
-    """The speed of the run's laps, and the run beside comparable ones; plain where the output is no
-    terminal, or cannot show blocks."""
+def print_beside(record: Record, files: ResultFiles | None) -> None:
+    """The published machines, where the whole workload was trained, and the run beside comparable
+    ones; plain where the output is no terminal, or cannot show blocks."""
+    from epochmark.analysis.comparing.comparability import key_of
+    from epochmark.analysis.comparing.references import load_references
     from epochmark.cli._console import say
+    from epochmark.cli._tables import print_sections
     from epochmark.report.subject import Subject
-    from epochmark.report.text.charts import comparison_lines, lap_line
+    from epochmark.report.tables.sections import beside_references
+    from epochmark.report.text.charts import comparison_lines
 
-    width = _bar_width()
-    laps = lap_line(record, width)
-    if laps is not None:
-        say("", f"  laps           {laps}")
+    references = load_references()
+    published = {one.comparability.workload for one in references}
+    whole = record.outcome == "completed" and not record.workload.variant
+    if whole and key_of(record).workload in published:
+        print_sections(beside_references(record, references))
+        say("")
     if files is None:
         return
     records = tuple(one.record for one in files.load()[0])
-    lines = comparison_lines(Subject(records, (), record), width)
+    lines = comparison_lines(Subject(records, (), record), bar_width())
     if lines:
-        say("", *lines)
+        say(*lines, "")
 
 
-def _bar_width() -> int | None:
+def bar_width() -> int | None:
     """Columns of the terminal; None where bars cannot be shown."""
     from epochmark.cli._console import columns
 

@@ -117,13 +117,21 @@ def printable(text: str) -> str:
 
 
 def _lines(lines: tuple[str, ...], stream: TextIO) -> str:
-    return "".join(_folded(_as_typed(printable(line)), stream) + "\n" for line in lines)
+    return "".join(_shown(printable(line), stream) + "\n" for line in lines)
 
 
-_COMMAND = re.compile(
-    r"(^\s*|['`(]|: |&& )epochmark (?=(?:run|engines|results|limits|check|compare|explain|table|"
-    r"report|plot|data|machine|doctor|workloads)\b)"
+def _shown(line: str, stream: TextIO) -> str:
+    """As it is typed and as it fits; a line that is a command is never broken, to be copied."""
+    typed = _as_typed(line)
+    return typed if re.match(rf"\s+{_PROGRAM}", line) else _folded(typed, stream)
+
+
+_PROGRAM = (
+    r"epochmark (?=(?:"
+    r"run|engines|results|limits|check|compare|explain|table|report|plot|data|machine|doctor"
+    r"|history|workloads)\b)"
 )
+_COMMAND = re.compile(rf"(^\s*|['`(]|: |&& ){_PROGRAM}")
 
 
 def _as_typed(line: str) -> str:

@@ -16,7 +16,7 @@ import typer
 
 from epochmark.bench.process.interrupts import INTERRUPTIONS, Handling, interrupted_by, interruption
 from epochmark.cli._console import remark
-from epochmark.errors import EpochmarkError
+from epochmark.errors import EpochmarkError, EpochmarkWarning
 
 P = ParamSpec("P")
 
@@ -44,12 +44,13 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def run_guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        _prepare_streams()
+        prepare_streams()
         handling = Handling(_interrupt)
         handling.begin()
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _tell_warning
+                warnings.simplefilter("always", EpochmarkWarning)
                 command(*args, **kwargs)
         except EpochmarkError as error:
             complain(error)
@@ -88,7 +89,7 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:
     raise interruption(signal_number)
 
 
-def _prepare_streams() -> None:
+def prepare_streams() -> None:
     """Closed streams go nowhere; characters that an encoding lacks are escaped, not an error."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from epochmark.bench.quick import seconds_left
 from epochmark.cli._console import console, printable, remark
 from epochmark.worker import protocol
 from epochmark.workloads import DEFAULT_WORKLOAD
@@ -70,13 +71,17 @@ class RunProgress:
     """Shows one run: epoch, loss, accuracy, images per second, time left.
 
     ``position`` is (number, of how many): with several runs, a second bar tells how far all are.
-    A run that is to settle has no number of steps, but a time after which it ends at the latest.
+    A run that ends by itself has no number of steps: one that is to settle has a time after which
+    it ends at the latest, a quick one a time at which it will probably know enough.
     """
 
     def __init__(self, request: RunRequest, position: tuple[int, int]) -> None:
         from epochmark.analysis.timing.settling import LIMIT_S
 
         self._limit_s = LIMIT_S if request.settle else None
+        self._quick = request.quick
+        self._steps_per_epoch = request.steps_per_epoch
+        self._left_s: float | None = None
         self._elapsed_s = 0.0
         self._number, self._runs = position
         title = _title_of(request)
@@ -105,7 +110,7 @@ class RunProgress:
             if self._runs > 1:
                 all_runs = f"run {self._number} of {self._runs}"
                 self._bars.add_task(all_runs, total=self._runs, completed=self._number - 1)
-            self._task = self._bars.add_task(self._title, total=self._limit_s or self._steps)
+            self._task = self._bars.add_task(self._title, total=1.0)
             self._bars.refresh()
         return self
 
@@ -124,7 +129,7 @@ class RunProgress:
 
     def _line(self, lap: protocol.Lap) -> str:
         prefix = f"{self._title}: " if self._runs > 1 else ""
-        epochs = "" if self._limit_s else f"/{self._epochs}"
+        epochs = "" if self._ends_by_itself else f"/{self._epochs}"
         parts = [f"{prefix}epoch {lap.epoch}{epochs}"]
         if lap.loss is not None:
             parts.append(f"loss {lap.loss:.4f}")
@@ -136,12 +141,30 @@ class RunProgress:
         seconds = (lap.end_ns - self._first_lap[1]) / 1e9
         if steps and seconds > 0:
             parts.append(f"{steps * self._per_step / seconds:,.0f} {self._unit}/s")
-            if self._limit_s:
-                left_s = max(0.0, self._limit_s - self._elapsed_s)
-                parts.append(f"settling, at most {_duration(left_s)} left")
-            else:
-                parts.append(f"{_duration((self._steps - self._done) * seconds / steps)} left")
+            parts.append(self._left(seconds / steps))
         return ", ".join(parts)
+
+    @property
+    def _ends_by_itself(self) -> bool:
+        return self._quick or self._limit_s is not None
+
+    def _left(self, step_s: float) -> str:
+        """How long it still takes, at this rate."""
+        if self._limit_s is not None:
+            self._left_s = max(0.0, self._limit_s - self._elapsed_s)
+            return f"settling, at most {_duration(self._left_s)} left"
+        self._left_s = (self._steps - self._done) * step_s
+        if not self._quick:
+            return f"{_duration(self._left_s)} left"
+        needed_s = seconds_left(self._steps_per_epoch, self._done, self._elapsed_s, step_s)
+        self._left_s = min(self._left_s, needed_s)
+        return f"about {_duration(self._left_s)} left"
+
+    def _share(self) -> float:
+        """How much of the run is over."""
+        if not self._ends_by_itself:
+            return self._done / self._steps
+        return 0.0 if self._left_s is None else self._elapsed_s / (self._elapsed_s + self._left_s)
 
     def _show(self, line: str, at_once: bool) -> None:
         """Show it if it is time, or once when all steps are done: however fast reports come."""
@@ -153,8 +176,7 @@ class RunProgress:
         self._over = self._over or ends
         self._shown_at = now
         if self._bars is not None and self._task is not None:
-            done = self._elapsed_s if self._limit_s else self._done
-            self._bars.update(self._task, completed=done, description=line)
+            self._bars.update(self._task, completed=self._share(), description=line)
             self._bars.refresh()
         else:
             remark(line)

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from epochmark.cli._console import console, printable, remark, say, write
-from epochmark.report.figures import is_figure
+from epochmark.cli._console import columns, console, printable, remark, say, write
+from epochmark.report.figures import NONE, is_figure
 
 GAP = 2
 """Columns of the terminal between two columns of a table."""
@@ -18,29 +18,62 @@ RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 
 if TYPE_CHECKING:
     from epochmark.judge.results import UnreadableFile
-    from epochmark.report.tables.sections import Section
+    from epochmark.report.tables.section import Section
+
+Cells = list[list[str]]
+"""Rows of cells that are safe for a terminal."""
 
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Rows of text under headings; where they cannot stand side by side without breaking a figure
-    or a word, each row as a block of lines."""
+    """Rows of text under headings, all columns of them."""
+    from epochmark.report.tables.section import Section
+
+    print_table(Section("", tuple(header), tuple(map(tuple, rows))))
+
+
+def print_table(section: Section) -> None:
+    """The rows of a section under their headings, one line a row where the output is no terminal.
+
+    On a terminal that is too narrow, the columns that are optional are left out, then words of a
+    cell go on below each other; where that breaks a figure or a word, each row becomes a block.
+    """
+    room = columns(sys.stdout)
+    header, cells = list(section.header), [[printable(c) for c in row] for row in section.rows]
+    if room is not None:
+        header, cells = _without_optional(header, cells, section.optional, room)
+    widths = _column_widths(header, cells, room)
+    above = {number: printable(text) for number, text in section.lines}
+    if widths is None:
+        _print_blocks(header, cells, above)
+    else:
+        _print_lines(header, cells, above, widths)
+
+
+def _print_lines(
+    header: Sequence[str], cells: Cells, above: dict[int, str], widths: Sequence[int]
+) -> None:
+    """Each part of the table as rich draws it, with the sentences between them."""
     from rich import box
     from rich.table import Table
 
-    cells = [[printable(cell) for cell in row] for row in rows]
     drawn = io.StringIO()
     out = console(file=drawn)
-    gaps = (len(header) - 1) * GAP + 1
-    widths = _column_widths(header, cells, out.width - gaps)
-    if widths is None:
-        _print_blocks(header, cells)
-        return
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, GAP - 1, 0, 0))
-    for column, width in zip(header, widths, strict=True):
-        table.add_column(column, width=width, justify="right" if is_figure(column) else "left")
-    for row in cells:
-        table.add_row(*row)
-    out.print(table)
+    out.width = sum(widths) + GAP * len(widths)
+    starts = [0, *sorted(above)]
+    for part, (start, end) in enumerate(zip(starts, [*starts[1:], len(cells)], strict=True)):
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            show_header=part == 0,
+            padding=(0, GAP - 1, 0, 0),
+        )
+        for column, width in zip(header, widths, strict=True):
+            table.add_column(column, width=width, justify="right" if is_figure(column) else "left")
+        for row in cells[start:end]:
+            table.add_row(*row)
+        if part:
+            drawn.write(f"  {above[start]}\n")
+        out.print(table)
     write(_encodable(drawn.getvalue()))
 
 
@@ -53,23 +86,41 @@ def _encodable(drawn: str) -> str:
     return drawn
 
 
-def _column_widths(
-    header: Sequence[str], rows: Sequence[Sequence[str]], available: int
-) -> list[int] | None:
+def _without_optional(
+    header: list[str], cells: Cells, optional: Sequence[str], room: int
+) -> tuple[list[str], Cells]:
+    """The table without as many optional columns as it takes to fit."""
+    kept = list(range(len(header)))
+    for column in optional:
+        if sum(_natural_widths(header, cells, kept)) + GAP * len(kept) <= room + 1:
+            break
+        kept = [place for place in kept if header[place] != column]
+    return [header[place] for place in kept], [[row[place] for place in kept] for row in cells]
+
+
+def _natural_widths(header: Sequence[str], cells: Cells, kept: Sequence[int]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [max(cell_len(row[place]) for row in [header, *cells]) for place in kept]
+
+
+def _column_widths(header: Sequence[str], cells: Cells, room: int | None) -> list[int] | None:
     """Characters for each column: the widest columns are narrowed, as far as words allow.
 
-    Figures keep their width. None where that does not fit.
+    Figures keep their width. None where that does not fit. Without a ``room`` all fits.
     """
     from rich.cells import cell_len
 
-    columns = list(zip(header, *rows, strict=True))
-    widths = [max(map(cell_len, column)) for column in columns]
+    widths = _natural_widths(header, cells, range(len(header)))
+    if room is None:
+        return widths
     least = [
         width
-        if is_figure(column[0])
-        else max(cell_len(word) for cell in column for word in cell.split() or [""])
-        for column, width in zip(columns, widths, strict=True)
+        if is_figure(header[place])
+        else max(cell_len(word) for row in [header, *cells] for word in row[place].split() or [""])
+        for place, width in enumerate(widths)
     ]
+    available = room - (len(header) - 1) * GAP - 1
     for _ in range(max(0, sum(widths) - available)):
         narrowable = [n for n in range(len(widths)) if widths[n] > least[n]]
         if not narrowable:
@@ -78,13 +129,15 @@ def _column_widths(
     return widths
 
 
-def _print_blocks(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _print_blocks(header: Sequence[str], cells: Cells, above: dict[int, str]) -> None:
     width = max(len(column) for column in header)
-    for number, row in enumerate(rows):
+    for number, row in enumerate(cells):
         if number:
             say("")
+        if number in above:
+            say(above[number], "")
         for column, cell in zip(header, row, strict=True):
-            if cell not in ("", "-"):
+            if cell not in ("", NONE):
                 say(f"{column:<{width}}  {cell}")
 
 
@@ -94,7 +147,7 @@ def print_sections(sections: Iterable[Section]) -> None:
         if number:
             say("")
         say(section.title, "")
-        print_rows(section.header, section.rows)
+        print_table(section)
         if section.notes:
             say("", *section.notes)
 

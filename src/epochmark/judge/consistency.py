@@ -24,6 +24,7 @@ from epochmark.analysis.timing.headline import (
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.quantities import QUANTITIES, implausible
 from epochmark.records.record import Calm, Lap, Record, SensorLog
+from epochmark.records.wording import counted
 
 SAME_LOSS = 2e-5
 """Running losses are kept to six digits."""
@@ -142,7 +143,10 @@ def _workload(record: Record) -> Iterator[str]:
         return
     most = steps_per_epoch(run) * run.epochs
     if run.max_steps is not None and not 1 <= run.max_steps <= most:
-        yield f"{run.max_steps} steps were asked for, its {run.epochs} epochs have {most}"
+        yield (
+            f"{counted(run.max_steps, 'step')} asked for, of the {most} that "
+            f"{counted(run.epochs, 'epoch')} have"
+        )
     if run.seed >= 2**32:
         yield f"its seed {run.seed} is larger than any that can be asked for"
     if (run.quick + run.settle + (run.max_steps is not None)) > 1:
@@ -228,7 +232,8 @@ def _losses(record: Record) -> Iterator[str]:
         yield "it has a negative loss, which no cross entropy is"
         return
     if any(one.accuracy is not None and not 0 <= one.accuracy <= 1 for one in learning.epochs):
-        yield f"it has a training accuracy that is no share of the {workload_of(record.workload).samples}"
+        samples = workload_of(record.workload).samples
+        yield f"it has a training accuracy that is no share of the {samples}"
     yield from _running_losses(record)
     loss, accuracy = learning.test_loss, learning.test_accuracy
     if loss is None or accuracy is None:

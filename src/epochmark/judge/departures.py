@@ -54,9 +54,9 @@ def _work(run: WorkloadRun) -> Iterator[str]:
     if run.batch_size != workload.batch_size:
         yield f"batch {run.batch_size}"
     if run.max_steps is not None:
-        yield f"{run.max_steps} steps"
+        yield f"{run.max_steps} step{'' if run.max_steps == 1 else 's'}"
     elif run.epochs != workload.epochs and not run.settle:
-        yield f"{run.epochs} epochs"
+        yield f"{run.epochs} epoch{'' if run.epochs == 1 else 's'}"
     if run.quick:
         yield "quick"
     if run.settle:

@@ -11,6 +11,7 @@ from epochmark.records.dates import age_order
 from epochmark.records.json_text import RecordError
 from epochmark.records.record import Record
 from epochmark.records.store import RecordFolder
+from epochmark.records.wording import counted
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ class ResultFiles(RecordFolder):
         records, unreadable = self.load()
         matches = [stored for stored in records if stored.record.id.startswith(id_start)]
         if not id_start or not matches:
-            skipped = f" ({len(unreadable)} files could not be read)" if unreadable else ""
+            skipped = (
+                f" ({counted(len(unreadable), 'file')} could not be read)" if unreadable else ""
+            )
             raise EpochmarkError(
                 f"no result has an id that begins with {id_start!r} in {self.folder}{skipped}; "
                 "'epochmark results list' shows all",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 
@@ -26,13 +25,14 @@ from epochmark.analysis.timing.headline import (
     workload_of,
 )
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
-from epochmark.engines import all_infos, is_hidden
+from epochmark.engines import is_hidden
 from epochmark.judge.consistency import contradictions
-from epochmark.judge.crashes import CRASHES
 from epochmark.judge.departures import influences_text
 from epochmark.judge.disturbances import disturbances
+from epochmark.judge.failures import failure_finding
 from epochmark.records.findings import MEANING, FindingCode, make_finding
-from epochmark.records.record import Failure, FailureKind, Finding, Record
+from epochmark.records.record import Failure, Finding, Record
+from epochmark.records.wording import counted
 from epochmark.workloads import WORKLOADS, continuation, learning_band, parity
 
 FLAT_SHARE = 0.95
@@ -50,21 +50,6 @@ UNACCOUNTED_SHARE = 0.05
 UNACCOUNTED_S = 0.25
 """Time between the last lap and the end of the fit above both of these is work outside the laps."""
 
-_FAILURES: dict[FailureKind, FindingCode] = {
-    "failed": FindingCode.ENGINE_FAILED,
-    "crashed": FindingCode.WORKER_CRASHED,
-    "killed": FindingCode.WORKER_KILLED,
-    "hung": FindingCode.WORKER_HUNG,
-    "interrupted": FindingCode.INTERRUPTED,
-    "protocol-broken": FindingCode.PROTOCOL_BROKEN,
-}
-
-_NO_MEMORY = (
-    "memoryerror", "out of memory", "failed to allocate", "can't allocate memory",
-    "cannot allocate memory", "bad_alloc", "bad allocation",
-)  # fmt: skip
-"""Python and NumPy; drivers; allocators; C++. In lower case; frameworks have words of their own."""
-
 CLOCK_TOLERANCE_S = 0.5
 """Between an honest worker's reading of the clock and its report of it. Everything else that delays
 a report is in the two limits that the launcher gives."""
@@ -73,12 +58,7 @@ a report is in the two limits that the launcher gives."""
 def judge(record: Record) -> list[Finding]:
     """All findings of a record, worst things first; those it already carries are ignored."""
     if record.failure is not None:
-        failure = record.failure
-        code = FindingCode.OUT_OF_MEMORY if _lacked_memory(failure) else _code_of(failure)
-        detail = f"while {failure.phase}: {failure.message}{influences_text(record)}"
-        if code in (FindingCode.OUT_OF_MEMORY, FindingCode.WORKER_KILLED):
-            detail += _memory_allowed(record)
-        return [make_finding(code, detail), *_contradictions(record), *_unknown(record)]
+        return _judge_failed(record, record.failure)
     if not is_known(record.workload):
         return [*_contradictions(record), *_unknown(record)]
     checks = (
@@ -99,41 +79,24 @@ def _unknown(record: Record) -> Iterator[Finding]:
         )
 
 
+def _judge_failed(record: Record, failure: Failure) -> list[Finding]:
+    """How it failed. What an interrupted run did before that is judged as far as it can be."""
+    found = [failure_finding(record, failure), *_contradictions(record)]
+    if not is_known(record.workload):
+        return [*found, *_unknown(record)]
+    if FindingCode(found[0].code) is not FindingCode.CUT_SHORT:
+        return found
+    checks = (_device, _loss, _plausible, disturbances)
+    judged = [finding for check in checks for finding in check(record)]
+    return [*found, *(_with_influences(finding, record) for finding in judged)]
+
+
 def _with_influences(finding: Finding, record: Record) -> Finding:
     """Wrong work may be that of a variable or a file of the user's: name those that are there."""
     code = FindingCode(finding.code)
     if MEANING[code].validity != "invalid":
         return finding
     return make_finding(code, finding.detail + influences_text(record))
-
-
-def _memory_allowed(record: Record) -> str:
-    """What a container leaves of the machine's memory, where it does not leave all."""
-    allowed = record.machine.memory_limit_bytes
-    if allowed is None or (record.device.resolved or record.device.requested) != "cpu":
-        return ""
-    return f" (the container may use {allowed / 2**20:,.0f} MiB of memory, page cache included)"
-
-
-def _code_of(failure: Failure) -> FindingCode:
-    """Killed is who was killed by somebody; a signal of its own mistakes is a crash, although
-    earlier versions called that killed."""
-    if failure.kind == "killed" and failure.signal in CRASHES:
-        return FindingCode.WORKER_CRASHED
-    return _FAILURES[failure.kind]
-
-
-def _lacked_memory(failure: Failure) -> bool:
-    """Whether what an engine raised, or a crashed worker printed, says that memory ran out."""
-    told = f"{failure.exception} {failure.message}"
-    return failure.kind in ("failed", "crashed") and tells_of_lacking_memory(told)
-
-
-def tells_of_lacking_memory(text: str) -> bool:
-    """Whether this is some framework's way to say that memory ran out."""
-    told = text.lower()
-    signs = itertools.chain(_NO_MEMORY, *(info.memory_errors for info in all_infos()))
-    return any(sign in told for sign in signs)
 
 
 def _contradictions(record: Record) -> Iterator[Finding]:
@@ -152,7 +115,7 @@ def _device(record: Record) -> Iterator[Finding]:
             FindingCode.DEVICE_MISMATCH,
             f"{device.requested} was asked for, the engine opened {device.resolved}",
         )
-    elif set(device.observed) != {device.resolved}:
+    elif _was_observed(record) and set(device.observed) != {device.resolved}:
         seen = ", ".join(sorted(set(device.observed))) or "nowhere"
         yield make_finding(
             FindingCode.DEVICE_MISMATCH,
@@ -164,6 +127,11 @@ def _device(record: Record) -> Iterator[Finding]:
             f"the engine says that {device.resolved_description} trained, its driver saw it idle "
             "all the time",
         )
+
+
+def _was_observed(record: Record) -> bool:
+    """Where its tensors are is looked at after the fit, which an interrupted run may not reach."""
+    return record.failure is None or bool(record.device.observed)
 
 
 def _stood_idle(record: Record) -> bool:
@@ -196,13 +164,15 @@ def _work(record: Record) -> Iterator[Finding]:
     if reported != wanted:
         yield make_finding(
             FindingCode.WORK_INCOMPLETE,
-            f"{sum(reported.values())} steps in {len(reported)} epochs were reported, "
+            f"{counted(sum(reported.values()), 'step')} in "
+            f"{counted(len(reported), 'epoch')} were reported, "
             f"{expected} in {len(wanted)} are the work",
         )
     elif [epoch.epoch for epoch in record.learning.epochs] != list(range(1, whole_epochs + 1)):
         yield make_finding(
             FindingCode.WORK_INCOMPLETE,
-            f"the ends of {len(record.learning.epochs)} epochs were reported, not {whole_epochs}",
+            f"the ends of {counted(len(record.learning.epochs), 'epoch')} were reported, "
+            f"not {whole_epochs}",
         )
     else:
         yield from _counted_steps(record)
@@ -216,7 +186,7 @@ def _counted_steps(record: Record) -> Iterator[Finding]:
     if _miscounted(found.steps, made, record):
         yield make_finding(
             FindingCode.WORK_INCOMPLETE,
-            f"{made} steps were reported, the optimizer counted {found.steps}",
+            f"{counted(made, 'step')} reported, the optimizer counted {found.steps}",
         )
 
 
@@ -422,5 +392,5 @@ def _limited(record: Record) -> Iterator[Finding]:
     if record.workload.max_steps is not None:
         yield make_finding(
             FindingCode.STEPS_LIMITED,
-            f"{expected_steps(record.workload)} steps were asked for with --steps",
+            f"{counted(expected_steps(record.workload), 'step')} asked for with --steps",
         )

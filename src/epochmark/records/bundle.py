@@ -17,6 +17,8 @@ BUNDLE_VERSION = 1
 MAX_BUNDLE_BYTES = 256 << 20
 MAX_RECORDS = 10_000
 
+RawRecords = Annotated[list[msgspec.Raw], Meta(max_length=MAX_RECORDS)]
+
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The document. ``sha256`` is that of all records (see ``sum_of_records``)."""
@@ -24,7 +26,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     epochmark_bundle: Annotated[int, Meta(ge=1)]
     epochmark_version: ShortText
     sha256: Digest
-    records: Annotated[list[msgspec.Raw], Meta(max_length=MAX_RECORDS)]
+    records: RawRecords
 
     def is_whole(self) -> bool:
         """Whether the records are those the sum was taken of: none changed, added or left out."""
@@ -33,6 +35,14 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             return self.sha256 in (sum_of_records(records), _sum_as_written(records))
         except (RecordError, RecursionError):
             return False
+
+
+class _Printed(msgspec.Struct, forbid_unknown_fields=True):
+    """What ``run --json`` prints of a batch sweep, and of ``--tuning both``."""
+
+    records: RawRecords
+    crossovers: Any = None
+    tuned: Any = None
 
 
 class _Version(msgspec.Struct):
@@ -77,15 +87,30 @@ def decode_bundle(document: bytes) -> Bundle:
 
 
 def documents_in(document: bytes) -> tuple[list[bytes], bool]:
-    """The record documents in a file that is a bundle or a single record, and whether they are
-    all there. Raises ``RecordError`` when it is neither."""
+    """The record documents in a file that is a bundle, a single record, or what ``run --json``
+    printed of several, and whether they are all there. Raises ``RecordError`` when it is none."""
     try:
         bundle = decode_bundle(document)
     except RecordError:
         if is_record(document):
             return [document], True
-        raise
+        printed = _printed(document)
+        if printed is None:
+            raise
+        return printed, True
     return [bytes(raw) for raw in bundle.records], bundle.is_whole()
+
+
+def _printed(document: bytes) -> list[bytes] | None:
+    """The record documents in what ``run --json`` printed; None where there are none."""
+    if len(document) > MAX_BUNDLE_BYTES:
+        return None
+    try:
+        found = msgspec.json.decode(document, type=RawRecords | _Printed)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    raws = found.records if isinstance(found, _Printed) else found
+    return [bytes(raw) for raw in raws] or None
 
 
 def is_record(document: bytes) -> bool:

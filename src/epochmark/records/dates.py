@@ -30,3 +30,12 @@ def age_order(record: Record) -> tuple[bool, str, str]:
     """Sorts records from the oldest to the newest; what has a date that cannot be is never the
     newest."""
     return (is_credible(record.created), record.created, record.id)
+
+
+def local_time(date: str) -> str:
+    """A record's date for people, in the time zone of whoever reads it: ``2026-11-29 17:14 CET``.
+    What no clock can have shown stays as it is."""
+    try:
+        return moment(date).astimezone().strftime("%Y-%m-%d %H:%M %Z").strip()
+    except (ValueError, OverflowError, OSError):
+        return date

@@ -22,6 +22,7 @@ class FindingCode(Enum):
     WORKER_KILLED = "worker-killed"
     WORKER_HUNG = "worker-hung"
     INTERRUPTED = "interrupted"
+    CUT_SHORT = "cut-short"
     ENGINE_FAILED = "engine-failed"
     OUT_OF_MEMORY = "out-of-memory"
     PROTOCOL_BROKEN = "protocol-broken"
@@ -79,7 +80,14 @@ MEANING: dict[FindingCode, _Meaning] = {
         "the engine's maintainers",
     ),
     FindingCode.INTERRUPTED: _Meaning(
-        "invalid", "the run was interrupted", "run it again and let it finish"
+        "invalid",
+        "the run was interrupted before an epoch or six laps were done",
+        "run it again and let it finish",
+    ),
+    FindingCode.CUT_SHORT: _Meaning(
+        "partial",
+        "the run was interrupted: its speed holds for what was done, its arithmetic is not proven",
+        "run it again and let it finish",
     ),
     FindingCode.ENGINE_FAILED: _Meaning(
         "invalid",
@@ -263,7 +271,7 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.STEPS_LIMITED: _Meaning(
         "partial",
         "only a fraction of the work was asked for",
-        "leave --steps away for a figure that can be ranked",
+        "leave --steps out for a figure that can be ranked",
     ),
 }
 

@@ -65,11 +65,24 @@ def encode_record(record: Record) -> bytes:
     return to_json(record, indent=1) + b"\n"
 
 
+_REWORDED = {"1 epochs": "1 epoch", "1 steps": "1 step"}
+"""Variants as they were called until November 2026."""
+
+
+def _reworded(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, with variants as they are called now."""
+    run = fields.get("workload")
+    if not isinstance(run, dict) or not isinstance(run.get("variant"), list):
+        return fields
+    variant = [_REWORDED.get(one, one) if isinstance(one, str) else one for one in run["variant"]]
+    return {**fields, "workload": {**run, "variant": variant}}
+
+
 def _in_newest_form(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields in the newest schema; the digest of what was intact is that of its new form, so
     that an export of an old record is still seen to be whole."""
     intact = is_intact(fields)
-    fields = _upgraded(retyped(fields, Record))
+    fields = _reworded(_upgraded(retyped(fields, Record)))
     return {**fields, "digest": digest_of(fields)} if intact else fields
 
 

@@ -10,7 +10,9 @@ from epochmark.analysis.machine.arithmetic import (
 )
 from epochmark.analysis.machine.sensed import Energy
 from epochmark.analysis.timing.headline import learning_is_judged, replay_verdict, workload_of
+from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.record import Record
+from epochmark.report.digits import range_text, scaled, significant, value_text
 from epochmark.workloads import DEFAULT_WORKLOAD, learning_band
 
 NONE = "-"
@@ -22,7 +24,7 @@ LONGEST_NAME = 40
 _FIGURES = (
     "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU",
     "batch", "ms/step", "GFLOP/s", "TFLOP", "MFLOP", "parameters", "GB/s", "of peak", "threads",
-    "dispatch", "input",
+    "dispatch", "input", "start-up", "first", "memory", "measured",
 )  # fmt: skip
 
 
@@ -43,21 +45,45 @@ def bare_seconds(seconds: float | None) -> str:
     if seconds >= 1000:
         return f"{seconds:,.0f}"
     if seconds < 0.01:
-        return f"{seconds:.3g}" if seconds > 1e-6 else "0"
+        return significant(seconds) if seconds > 1e-6 else "0"
     decimals = 1 if seconds >= 100 else 2 if seconds >= 1 else 3
     return f"{seconds:.{decimals}f}"
 
 
+def steady_interval(record: Record) -> Interval | None:
+    """The steady epoch in seconds with its interval; None where the run did not come so far."""
+    headline = record.headline
+    steady, low, high = (
+        headline.steady_epoch_s,
+        headline.steady_epoch_low_s,
+        headline.steady_epoch_high_s,
+    )
+    if steady is None:
+        return None
+    return Interval(steady, steady if low is None else low, steady if high is None else high, 1)
+
+
+def steady_text(record: Record) -> str:
+    """The steady epoch in seconds, with the digits its interval leaves it (``8.2``)."""
+    interval = steady_interval(record)
+    return NONE if interval is None else value_text(interval)
+
+
 def interval_text(record: Record) -> str:
     """The steady epoch's interval in seconds (``11.8 to 12.3``)."""
-    low, high = record.headline.steady_epoch_low_s, record.headline.steady_epoch_high_s
-    return NONE if low is None else f"{bare_seconds(low)} to {bare_seconds(high)}"
+    interval = steady_interval(record)
+    return NONE if interval is None else range_text(interval)
 
 
 def images_text(record: Record) -> str:
-    """Images per second (``12,345``)."""
+    """Images per second (``12,300``), known as well as the steady epoch is."""
     images = record.headline.images_per_s
-    return NONE if images is None else f"{images:,.0f}"
+    return NONE if images is None else speed_text(images, steady_interval(record))
+
+
+def speed_text(speed: float, steady: Interval | None) -> str:
+    """What a run does in a second, known as well as its steady epoch is."""
+    return significant(speed) if steady is None else value_text(scaled(speed, steady))
 
 
 def energy_text(energy: Energy) -> str:
@@ -77,7 +103,7 @@ def percent(share: float) -> str:
 
 def rate(gflop_per_s: float) -> str:
     """GFLOP/s with two or three digits, without the unit."""
-    return f"{gflop_per_s:,.0f}" if gflop_per_s >= 10 else f"{gflop_per_s:.2g}"
+    return f"{gflop_per_s:,.0f}" if gflop_per_s >= 10 else significant(gflop_per_s, 2)
 
 
 def arithmetic_text(record: Record) -> str:
@@ -86,7 +112,8 @@ def arithmetic_text(record: Record) -> str:
     reached = direct_gflop_per_s(record, record.headline.images_per_s)
     if reached is None:
         return ""
-    text = f"{rate(reached)} GFLOP/s, counted as direct arithmetic"
+    speed = speed_text(reached, steady_interval(record))
+    text = f"{speed} GFLOP/s, counted as direct arithmetic"
     ceiling, share = ceiling_of(record), share_of_peak(record)
     if ceiling is None or share is None:
         return text
@@ -148,6 +175,20 @@ def proof_text(record: Record) -> str:
     return "; ".join(parts)
 
 
+def short_proof(record: Record) -> str:
+    """The same in half a line, for a reader who can look the rest up."""
+    found = record.continuation
+    steps = 0 if record.replay is None else len(record.replay.losses)
+    if found is not None and found.single is not None:
+        steps += len(found.single.losses) + (found.repeated_steps or 0)
+    learning = (
+        "loss and accuracy are right"
+        if learning_is_judged(record)
+        else "loss and accuracy were not judged"
+    )
+    return f"{steps} steps agree with float64 ({record.precision.observed}); {learning}"
+
+
 def machine_name(record: Record) -> str:
     """The machine's model, else its processor."""
     return record.machine.model or record.machine.cpu
@@ -167,7 +208,7 @@ def run_in_words(record: Record) -> str:
     other = [] if run.name == DEFAULT_WORKLOAD else [run.name]
     parts = [f"{record.engine.name} on {device_id(record)}", *other, *tuning, *run.variant]
     doubt = [validity_text(record)] if record.headline.validity != "valid" else []
-    return ", ".join([*parts, shortened(device_name(record)), *doubt])
+    return ", ".join([*parts, device_name(record), *doubt])
 
 
 def device_name(record: Record) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
@@ -17,6 +17,7 @@ from epochmark.analysis.timing.headline import steady_of
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.machine.identity import look_alike, same_machine
 from epochmark.records.record import Machine, Record
+from epochmark.records.wording import counted
 
 SMALLEST_RATIO = 1.01
 """A convention: less is not told apart, since two runs of one machine differ for reasons that
@@ -34,7 +35,7 @@ class Side:
     interval. ``unfit`` says why it cannot be compared at all, ``doubt`` why it cannot be ranked.
 
     ``machine`` of a published figure is its name. ``context`` holds what else may explain a
-    difference.
+    difference, ``variables`` those of its environment, all of them; None where they are unknown.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Side:
     context: Mapping[str, str]
     unfit: str | None
     doubt: str | None = None
+    variables: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def side_of_record(record: Record, name: str) -> Side:
         context=_context(record),
         unfit=unfit,
         doubt=doubt,
+        variables=record.environment,
     )
 
 
@@ -107,9 +110,15 @@ def side_of_reference(reference: Reference) -> Side:
         key=reference.key,
         machine=reference.machine,
         device=f"{reference.device_kind} ({reference.device})",
-        context={reference.framework: reference.framework_version or "version unknown"},
+        context=_context_of_reference(reference),
         unfit=unfit,
     )
+
+
+def _context_of_reference(reference: Reference) -> dict[str, str]:
+    """Its framework's version, under the name that records have for it."""
+    version = reference.framework_version
+    return {} if version is None else {reference.framework.lower(): version}
 
 
 def compare(a: Side, b: Side) -> Comparison:
@@ -200,11 +209,34 @@ def _differences(a: Side, b: Side) -> Iterator[str]:
     """What else differs and may be the cause, in both sides' words."""
     if _machines(a.machine, b.machine) == "alike":
         yield "machine: alike, but not known to be one (exported records have no machine id)"
+    for name, ours, theirs in differences_between(a, b):
+        yield f"{name}: {ours} and {theirs}"
+
+
+class Difference(NamedTuple):
+    """What two runs say differently: ``name`` is a package, a setting, a part of the machine or a
+    variable of the environment."""
+
+    name: str
+    one: str
+    other: str
+
+
+def differences_between(a: Side, b: Side) -> Iterator[Difference]:
+    """All that both sides say, and say differently, besides what makes them comparable."""
     names = [*a.context, *(name for name in b.context if name not in a.context)]
     for name in names:
-        ours, theirs = a.context.get(name, "unknown"), b.context.get(name, "unknown")
+        ours, theirs = a.context.get(name), b.context.get(name)
+        # what only one of them says is no difference: the other may be the same
+        if ours is not None and theirs is not None and ours != theirs:
+            yield Difference(name, ours, theirs)
+    one, other = a.variables, b.variables
+    if one is None or other is None:
+        return
+    for name in sorted({*one, *other}):
+        ours, theirs = one.get(name, "not set"), other.get(name, "not set")
         if ours != theirs:
-            yield f"{name}: {ours} and {theirs}"
+            yield Difference(name, ours, theirs)
 
 
 def _context(record: Record) -> dict[str, str]:
@@ -221,15 +253,14 @@ def _context(record: Record) -> dict[str, str]:
         "memory": f"{machine.memory_bytes / 2**30:.0f} GiB" if machine.memory_bytes else None,
         "memory allowed": f"{machine.memory_limit_bytes / 2**30:.1f} GiB"
         if machine.memory_limit_bytes
-        else None,
+        else "all",
         "power": machine.power_source,
         "power mode": machine.power_mode,
         "CPU governor": machine.cpu_governor,
         "usable cores": str(machine.usable_cores),
-        "CPU quota": f"{machine.cpu_quota:g} CPUs" if machine.cpu_quota else None,
+        "CPU quota": counted(machine.cpu_quota, "CPU") if machine.cpu_quota else "none",
         "kinds of cores": machine.core_kinds,
         "system": f"{machine.os} {machine.os_version}".strip(),
         "kernel": machine.kernel,
-        **record.environment,
     }
     return {name: value for name, value in known.items() if value is not None}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from epochmark.analysis.timing.headline import headline_of, images_of_each, workload_of
 from epochmark.records.quantities import GIGA
 from epochmark.records.record import Machine, Record, RunLimits
+from epochmark.records.wording import counted
 from epochmark.workloads.flops import Flops, count_flops
 
 MINIMAL_FILTERING = 5.1
@@ -140,9 +141,9 @@ def beyond_processor(record: Record) -> str | None:
     most, reached = cores * core / least, headline_of(record).images_per_s
     if reached is not None and reached > most:
         return (
-            f"{reached:,.0f} images/s: {cores} cores of this kind reach {most:,.0f} at the very "
-            f"most, at {HIGHEST_CLOCK_HZ / GIGA} GHz and with convolutions {MINIMAL_FILTERING} "
-            "times as fast"
+            f"{reached:,.0f} images/s: {counted(cores, 'core')} of this kind reach "
+            f"{most:,.0f} at the very most, at {HIGHEST_CLOCK_HZ / GIGA} GHz and with "
+            f"convolutions {MINIMAL_FILTERING} times as fast"
         )
     cpu_s = record.calm.worker_cpu_s if record.calm is not None else None
     needed_s = sum(images_of_each(record.timing.laps, record.workload)) * least / core

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from epochmark.cli._completion import complete_run
 from epochmark.cli._guard import EXIT_FAILED, described
+
+if TYPE_CHECKING:
+    from epochmark.judge.check import Checked
 
 DISCLAIMER = (
     "This proves consistency, not authenticity: who makes up a record with care is not found out."
@@ -15,20 +19,28 @@ DISCLAIMER = (
 
 
 @described(
-    """Derive every figure and finding in a file anew and say what does not fit.
+    """Recompute every figure and finding, and say what does not fit.
 
     Exit code 0: whole, consistent and plausible; 1: it is not, or today's rules trust it less than
     those it was judged by; 2: it is no file of ours.
     """
 )
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle or a record.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="A bundle, a record, or what 'run --json' printed; - reads it from standard "
+            "input. Also an engine (its newest run here) or a record's id.",
+            autocompletion=complete_run,
+        ),
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     from epochmark.api import check as check_file
-    from epochmark.cli._console import print_json, say
+    from epochmark.cli._console import print_json
 
-    results = check_file(file)
+    results = check_file(_source(file))
     wrong = [one for one in results if one.problems]
     if json:
         print_json(
@@ -45,14 +57,32 @@ def check(
             }
         )
     else:
-        for one in results:
-            told = [*one.problems, *one.differences]
-            if told:
-                say(f"{one.name}:", *(f"  - {sentence}" for sentence in told))
-        count = sum(one.record is not None for one in results)
-        records = f"{count} record{'' if count == 1 else 's'}"
-        if not wrong:
-            say(f"{records}: whole, consistent and plausible.")
-        say(DISCLAIMER)
+        _print(results, consistent=not wrong)
     if wrong:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _source(named: str) -> Path | BinaryIO:
+    """The file of that name, else that of the record which is called so."""
+    from epochmark.api.naming import is_file, stored_run
+    from epochmark.cli._records import STANDARD_INPUT, opened
+    from epochmark.engines import engine_names
+
+    is_path = named == STANDARD_INPUT or is_file(named) or "/" in named or Path(named).exists()
+    if is_path and named not in engine_names():
+        return opened(named)
+    return stored_run(named).file
+
+
+def _print(results: list[Checked], consistent: bool) -> None:
+    from epochmark.cli._console import say
+    from epochmark.records.wording import counted
+
+    for one in results:
+        told = [*one.problems, *one.differences]
+        if told:
+            say(f"{one.name}:", *(f"  - {sentence}" for sentence in told))
+    if consistent:
+        count = sum(one.record is not None for one in results)
+        say(f"{counted(count, 'record')}: whole, consistent and plausible.")
+    say(DISCLAIMER)

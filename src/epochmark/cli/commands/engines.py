@@ -10,6 +10,7 @@ import typer
 
 from epochmark.cli._completion import complete_engine
 from epochmark.cli._guard import described, guarded
+from epochmark.cli._program import JsonOption, add_commands, group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,31 +20,17 @@ if TYPE_CHECKING:
     from epochmark.environments.managed import Environments
     from epochmark.errors import EpochmarkError
 
-app = typer.Typer(
-    help="List the engines and their devices here, install or remove them.",
-    invoke_without_command=True,
-    rich_markup_mode=None,
-)
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RefreshOption = Annotated[
     bool, typer.Option("--refresh", help="Ask every engine again, whatever it answered before.")
 ]
 
 
-@app.callback()
-def _list_by_default(
-    context: typer.Context, json: JsonOption = False, refresh: RefreshOption = False
-) -> None:
-    if context.invoked_subcommand is None:
-        guarded(list_engines)(json=json, refresh=refresh)
-
-
 @described(
-    """Show for every engine where it is ready, its versions and devices, or what is missing.
+    """Show where each engine is ready, or what it lacks.
 
-    To ask an engine, its framework is imported in a process of its own, which takes seconds. So its
-    answer is kept, and shown until its environment or a driver changes.
+    Its versions and devices are listed. To ask an engine, its framework is imported in a process of
+    its own, which takes seconds. So its answer is kept, and shown until its environment or a driver
+    changes.
     """
 )
 def list_engines(json: JsonOption = False, refresh: RefreshOption = False) -> None:
@@ -70,11 +57,12 @@ def list_engines(json: JsonOption = False, refresh: RefreshOption = False) -> No
 
 
 @described(
-    """Install engines into environments of their own; engines with equal requirements share one.
+    """Install engines into environments of their own.
 
-    pip does the work, from the sources that it is configured for. On a machine without an NVIDIA
-    GPU the builds for CPUs are taken. An install that is interrupted leaves nothing; one that works
-    is not repeated. With --all, an engine that cannot be installed does not keep others from it.
+    Engines with equal requirements share one. pip does the work, from the sources that it is
+    configured for. On a machine without an NVIDIA GPU the builds for CPUs are taken. An install
+    that is interrupted leaves nothing; one that works is not repeated. With --all, an engine that
+    cannot be installed does not keep others from it.
     """
 )
 def install(
@@ -226,9 +214,9 @@ def _infos(names: list[str], all_engines: bool) -> list[EngineInfo]:
 
 
 @described(
-    """Remove environments that 'engines install' made; nothing else is ever deleted.
+    """Remove environments that 'engines install' made.
 
-    Engines that share the environment lose it, too.
+    Nothing else is ever deleted. Engines that share the environment lose it, too.
     """
 )
 def remove(
@@ -280,6 +268,15 @@ def _environments_of(names: list[str], environments: Environments) -> list[str]:
     return list(doomed)
 
 
-app.command("list")(guarded(list_engines))
-app.command("install")(guarded(install))
-app.command("remove")(guarded(remove))
+app = group("List the engines and their devices here, install or remove them.")
+
+
+@app.callback()
+def _list_by_default(
+    context: typer.Context, json: JsonOption = False, refresh: RefreshOption = False
+) -> None:
+    if context.invoked_subcommand is None:
+        guarded(list_engines)(json=json, refresh=refresh)
+
+
+add_commands(app, {"list": list_engines, "install": install, "remove": remove})

@@ -12,7 +12,7 @@ from epochmark.cli._records import WorkloadOption
 
 
 @described(
-    """Say where the time of a run went, what held it back, and what to try.
+    """Say where a run's time went, what held it back, what to try.
 
     Every sentence comes from a rule, and rests on the run, on what 'epochmark limits' measured on
     this machine, and on batch sweeps; what is not known is left unsaid.
@@ -23,7 +23,7 @@ def explain(
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="A record's id or file, or an engine (its newest run here). "
+            help="An engine (its newest run here), or a record's id or file. "
             "Default: the newest run.",
             show_default=False,
             autocompletion=complete_run,
@@ -34,22 +34,19 @@ def explain(
         bool, typer.Option("--json", help="Print each sentence with its rule and figures.")
     ] = False,
 ) -> None:
+    from epochmark.api import explain as explain_run
     from epochmark.cli._console import print_json, say
-    from epochmark.cli._records import known_limits, newest_run, of_workload, recorded_run
-    from epochmark.cli._tables import warn_unreadable
-    from epochmark.judge.results import ResultFiles
-    from epochmark.report.explanations import explain as explain_run
-    from epochmark.report.explanations import gather
-    from epochmark.report.text.explanation import explanation_document, explanation_lines
 
-    stored, unreadable = ResultFiles.of_user().load()
-    records = [one.record for one in stored]
-    theirs = of_workload(records, workload)
-    record = newest_run(theirs) if run is None else recorded_run(run, theirs)
-    explanations = explain_run(gather(record, [*records, record], known_limits()))
-    if json:
-        print_json(explanation_document(record, explanations))
-    else:
-        say(*explanation_lines(record, explanations))
-    if run is None:
-        warn_unreadable(unreadable)
+    explained = explain_run(run, workload=workload)
+    if not json:
+        say(*str(explained).split("\n"))
+        return
+    record = explained.record
+    print_json(
+        {
+            "id": record.id,
+            "engine": record.engine.name,
+            "validity": record.headline.validity,
+            "explanations": explained.reasons,
+        }
+    )

@@ -21,7 +21,7 @@ STILL_BUSY = "What is measured now may be too low; close other programs and meas
 
 
 @described(
-    """Measure what this machine can do at most, and what each engine reaches of it.
+    """Measure the most that this machine and each engine can do.
 
     Arithmetic peaks, matrix product and memory bandwidth of the processor; each engine's own matrix
     product, convolution, dispatch and input. Kept beside the results, where runs and 'explain'

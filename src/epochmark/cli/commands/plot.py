@@ -9,7 +9,7 @@ import typer
 
 from epochmark.cli._completion import complete_chart
 from epochmark.cli._guard import described
-from epochmark.cli._records import IdsArgument, WithOption, WorkloadOption
+from epochmark.cli._records import RunsArgument, WithOption, WorkloadOption
 
 WIDTH = 720
 """Of the plotting area, in pixels."""
@@ -26,7 +26,7 @@ def plot(
             autocompletion=complete_chart,
         ),
     ] = None,
-    ids: IdsArgument = None,
+    runs: RunsArgument = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -42,7 +42,7 @@ def plot(
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark paper.")] = False,
     list_charts: Annotated[bool, typer.Option("--list", help="List the charts.")] = False,
 ) -> None:
-    from epochmark.api import subject, write_file
+    from epochmark.api.reporting import subject, write_file
     from epochmark.cli._console import say
     from epochmark.cli._records import chosen_records
     from epochmark.cli._tables import print_rows
@@ -63,7 +63,7 @@ def plot(
         raise EpochmarkError("say where to: -o FILE.svg or -o FILE.png", exit_code=2)
     require_drawing()
     chart, theme = charts[name], themes.dark(WIDTH) if dark else themes.light(WIDTH)
-    drawing = chart.draw(subject(chosen_records(ids, bundles, workload)), theme)
+    drawing = chart.draw(subject(chosen_records(runs, bundles, workload)), theme)
     if drawing is None:
         needs = f": {chart.needs}" if chart.needs else ""
         raise EpochmarkError(f"these records have nothing to show in the chart {name!r}{needs}")

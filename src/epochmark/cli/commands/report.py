@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 
 from epochmark.cli._guard import described
-from epochmark.cli._records import IdsArgument, WithOption, WorkloadOption
+from epochmark.cli._records import RunsArgument, WithOption, WorkloadOption
 
 
 @described(
-    """Write one HTML file with charts, table, findings and the records themselves.
+    """Write one HTML page: answer, charts, findings, table, records.
 
     It loads nothing from anywhere, so it can be opened, mailed and posted as it is.
     """
 )
 def report(
-    ids: IdsArgument = None,
+    runs: RunsArgument = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -37,14 +37,15 @@ def report(
     from epochmark.cli._records import chosen_records
     from epochmark.errors import EpochmarkError
     from epochmark.judge.results import ResultFiles
+    from epochmark.records.wording import counted
 
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
         raise EpochmarkError(
             f"a report is an HTML page: name a file that ends in .html, not {output}", exit_code=2
         )
-    records = chosen_records(ids, bundles, workload)
+    records = chosen_records(runs, bundles, workload)
     file = output or ResultFiles.of_user().folder / "report.html"
     if output is None:
         file.parent.mkdir(parents=True, exist_ok=True)
     write_report(records, file)
-    say(f"report of {len(records)} record{'' if len(records) == 1 else 's'}: {file}")
+    say(f"report of {counted(len(records), 'record')}: {file}")

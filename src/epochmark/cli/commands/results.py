@@ -3,77 +3,55 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from epochmark.cli._completion import complete_id
-from epochmark.cli._guard import EXIT_FAILED, described, guarded
-from epochmark.cli._records import IdsArgument
-
-if TYPE_CHECKING:
-    from epochmark.judge.results import StoredRecord
-
-app = typer.Typer(
-    help="List, show, remove, export or import the records of runs.",
-    invoke_without_command=True,
-    rich_markup_mode=None,
-)
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-IdArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="ID",
-        help="The record's id, or the beginning of it.",
-        autocompletion=complete_id,
-    ),
-]
-
-
-@app.callback()
-def _list_by_default(context: typer.Context, json: JsonOption = False) -> None:
-    if context.invoked_subcommand is None:
-        guarded(list_results)(json=json)
+from epochmark.cli._guard import EXIT_FAILED, described
+from epochmark.cli._program import JsonOption, add_commands, group
+from epochmark.cli._records import RunArgument, RunsArgument
 
 
 @described("""List all records, oldest first.""")
 def list_results(json: JsonOption = False) -> None:
     from epochmark.cli._console import print_json, say
-    from epochmark.cli._tables import print_rows, warn_unreadable
+    from epochmark.cli._tables import print_table, warn_unreadable
     from epochmark.judge.results import ResultFiles
-    from epochmark.report.tables.results import RESULT_COLUMNS, result_rows
+    from epochmark.report.tables.runs import results_section
 
     files = ResultFiles.of_user()
     stored, unreadable = files.load()
     if json:
         print_json([one.record for one in stored])
     elif stored:
-        print_rows(RESULT_COLUMNS, result_rows([one.record for one in stored]))
+        print_table(results_section([one.record for one in stored]))
     else:
         say(f"no results yet in {files.folder}: 'epochmark run' makes the first")
     warn_unreadable(unreadable)
 
 
 @described("""Show one record: its figures, its findings, its file.""")
-def show(record_id: IdArgument, json: JsonOption = False) -> None:
+def show(run: RunArgument, json: JsonOption = False) -> None:
+    from epochmark.api.naming import stored_run
     from epochmark.cli._console import print_json, say
+    from epochmark.records.dates import local_time
     from epochmark.report.text.answer import answer_lines
 
-    stored = _find(record_id)
+    stored = stored_run(run)
     if json:
         print_json(stored.record)
         return
     say(*answer_lines(stored.record), "")
-    say(f"measured {stored.record.created}, saved in {stored.file}")
+    say(f"measured {local_time(stored.record.created)}, saved in {stored.file}")
 
 
 @described("""Remove one record and its stderr file.""")
-def remove(record_id: IdArgument, json: JsonOption = False) -> None:
+def remove(run: RunArgument, json: JsonOption = False) -> None:
+    from epochmark.api.naming import stored_run
     from epochmark.cli._console import print_json, say
     from epochmark.judge.results import ResultFiles
 
-    stored = _find(record_id)
+    stored = stored_run(run)
     ResultFiles.of_user().remove(stored)
     if json:
         print_json({"removed": stored.record.id})
@@ -81,10 +59,15 @@ def remove(record_id: IdArgument, json: JsonOption = False) -> None:
         say(f"removed {stored.file}")
 
 
-@described("""Write records into one file that another machine can import, check and compare.""")
+@described(
+    """Write records into one file, to be read on another machine.
+
+    'epochmark results import' takes them there; check, compare, report and plot read the file too.
+    """
+)
 def export_records(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle to write.")],
-    ids: IdsArgument = None,
+    runs: RunsArgument = None,
     machine_id: Annotated[
         bool, typer.Option("--machine-id", help="Keep the random id of this machine in it.")
     ] = False,
@@ -93,31 +76,42 @@ def export_records(
     from epochmark.cli._console import say
     from epochmark.cli._records import chosen_records
     from epochmark.errors import EpochmarkError
+    from epochmark.records.wording import counted
 
-    records = chosen_records(ids)
+    records = chosen_records(runs)
     if not records:
         raise EpochmarkError(
             "there are no results to export yet: 'epochmark run' makes the first", exit_code=2
         )
     export_results(records, file, keep_machine_ids=machine_id)
-    say(f"{len(records)} record{'' if len(records) == 1 else 's'} exported: {file}")
+    say(f"{counted(len(records), 'record')} exported: {file}")
 
 
 @described(
-    """Take the records of a bundle among this machine's, after checking each.
+    """Check the records of a file and add them to this machine's.
 
     Each record is judged by itself. Exit code 1 when some were refused or the bundle is not whole;
     those that fit are imported all the same.
     """
 )
 def import_records(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle or a record.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="A bundle, a record, or what 'run --json' printed; - reads it from standard "
+            "input.",
+        ),
+    ],
     json: JsonOption = False,
 ) -> None:
-    from epochmark.api import THE_BUNDLE, import_results
+    from epochmark.api import import_results
+    from epochmark.api.sharing import THE_BUNDLE
     from epochmark.cli._console import print_json, remark, say
+    from epochmark.cli._records import opened
+    from epochmark.records.wording import counted
 
-    added, refused = import_results(file)
+    added, refused = import_results(opened(file))
     for one in refused:
         what = f"{file} is not whole:" if one.name == THE_BUNDLE else f"refused {one.name}:"
         remark(what, *(f"  - {problem}" for problem in one.problems))
@@ -130,19 +124,19 @@ def import_records(
         )
     else:
         all_here = "" if added or refused else ": all of them are here already"
-        say(f"{len(added)} record{'' if len(added) == 1 else 's'} imported{all_here}")
+        say(f"{counted(len(added), 'record')} imported{all_here}")
     if refused:
         raise typer.Exit(EXIT_FAILED)
 
 
-app.command("list")(guarded(list_results))
-app.command("show")(guarded(show))
-app.command("rm")(guarded(remove))
-app.command("export")(guarded(export_records))
-app.command("import")(guarded(import_records))
-
-
-def _find(record_id: str) -> StoredRecord:
-    from epochmark.judge.results import ResultFiles
-
-    return ResultFiles.of_user().find(record_id)
+app = group("List, show, remove, export or import the records of runs.", list_results)
+add_commands(
+    app,
+    {
+        "list": list_results,
+        "show": show,
+        "rm": remove,
+        "export": export_records,
+        "import": import_records,
+    },
+)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from epochmark.cli._answers import print_answer, print_table
+from epochmark.cli._answers import print_answer, print_sweep, print_table
 from epochmark.cli._completion import complete_engine, complete_workload
 from epochmark.cli._console import print_json, remark
 from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain, described
-from epochmark.cli._sweep import print_sweep
 from epochmark.cli._tuning import check_tuning, find_settings
 from epochmark.errors import EpochmarkError
 
@@ -23,12 +22,13 @@ if TYPE_CHECKING:
     from epochmark.bench.tuned.search import TunedSearch
     from epochmark.judge.results import ResultFiles
     from epochmark.records.machine.tuned_settings import Tuned
+    from epochmark.records.record import Record
 
-MAX_REPEATS = 100
+NOTHING_KEPT = "No record is kept: neither an epoch nor six laps were done."
 
 
 @described(
-    """Train a network on this machine and say how fast it was and whether to believe it.
+    """Train on this machine; say how fast, and whether to believe it.
 
     A full run of mnist-cnn, the default, is 10 epochs over MNIST at batch 128, as in the original
     script; -w trains another workload. Exit code 0: the run is sound; 1: it failed or is invalid;
@@ -80,7 +80,7 @@ def run(
         ),
     ] = "stock",
     retune: Annotated[
-        bool, typer.Option("--retune", help="Search for those settings anew.")
+        bool, typer.Option("--retune", help="Search for those settings again.")
     ] = False,
     python: Annotated[
         str | None,
@@ -90,10 +90,11 @@ def run(
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Train so many epochs instead of the workload's.")
+        int | None, typer.Option(metavar="N", help="Train N epochs instead of the workload's.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Stop after so many steps: a partial run, never ranked.")
+        int | None,
+        typer.Option(metavar="N", help="Stop after N steps: a partial run, never ranked."),
     ] = None,
     quick: Annotated[
         bool,
@@ -109,13 +110,11 @@ def run(
         ),
     ] = False,
     repeat: Annotated[
-        int,
-        typer.Option(
-            help="Run each so many times, several engines turn about.", min=1, max=MAX_REPEATS
-        ),
-    ] = 1,
+        int | None,
+        typer.Option(metavar="N", help="Run each N times, several engines in turn."),
+    ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Another batch size: a variant, ranked apart.")
+        int | None, typer.Option(metavar="N", help="Another batch size: a variant, ranked apart.")
     ] = None,
     sweep_batch: Annotated[
         bool,
@@ -132,41 +131,50 @@ def run(
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads. Default: what the engine does by itself.")
+        int | None,
+        typer.Option(metavar="N", help="CPU threads. Default: what the engine does by itself."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of initial weights and shuffling.")] = 1,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Seed of initial weights and shuffling.")
+    ] = 1,
     label: Annotated[
-        str | None, typer.Option(help="A remark of yours, kept in the record.")
+        str | None, typer.Option(metavar="TEXT", help="A remark of yours, kept in the record.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Take MNIST from this file or folder.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Take MNIST from this file or folder.")
+    ] = None,
     patience: Annotated[
         float | None,
         typer.Option(
-            help="Seconds without progress after which a worker counts as hung. "
-            "Default: derived from its progress.",
-            min=1.0,
+            metavar="SECONDS",
+            help="Silence after which a worker counts as hung. Default: derived from its progress.",
         ),
     ] = None,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Do not wait for other busy programs to end.")
     ] = False,
     json: Annotated[
-        bool, typer.Option("--json", help="Print the record as one JSON document.")
+        bool,
+        typer.Option(
+            "--json", help="Print the record as one JSON document; where several may come, a list."
+        ),
     ] = False,
     no_save: Annotated[bool, typer.Option("--no-save", help="Keep no record.")] = False,
 ) -> None:
+    from epochmark.api.reading import known_limits
     from epochmark.bench.plan import ALL, beside_stock, over_workloads
-    from epochmark.bench.repeats import balanced
+    from epochmark.bench.repeats import balanced, check_repeats
     from epochmark.bench.request import RunRequest, named_workloads
     from epochmark.bench.session import Bench
     from epochmark.bench.tuned.search import TunedSearch
     from epochmark.cli._progress import transfer_progress
-    from epochmark.cli._records import known_limits
     from epochmark.datasets import get_data
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.judge.results import ResultFiles
 
     check_tuning(tuning, retune)
+    check_repeats("--repeat", repeat)
+    _check_patience(patience)
     asked = RunRequest(
         engine="native",
         device=device,
@@ -191,45 +199,74 @@ def run(
         plan = beside_stock(plan)
     if sweeping:
         plan = _swept(plan, batches)
-    plan = replace(plan, runs=balanced(plan.runs, repeat))
+    plan = replace(plan, runs=balanced(plan.runs, repeat or 1))
     files = ResultFiles.of_user()
     if not no_save:
         files.check_writable()
     with transfer_progress() as progress:
         folder = get_data((one.request.workload for one in plan.runs), data, progress)
     machine = describe_machine(None if no_save else machine_id(files.folder))
-    bench = Bench(folder, machine, known_limits(machine), patience_s=patience)
+    bench = Bench(folder, machine, known_limits(files.folder, machine), patience_s=patience)
     if any(one.request.is_real for one in plan.runs):
         bench = bench.watching()
     search = TunedSearch(bench, files.folder, saves=not no_save, retune=retune)
-    job = _Job(search, None if no_save else files, quiet=json, anyway=anyway)
-    measured, left_out, tuned = _measure(plan, job)
-    records = [one.record for one in measured]
+    alone = len(plan.runs) == 1
+    job = _Job(search, None if no_save else files, quiet=json, anyway=anyway, alone=alone)
+    done = _measure(plan, job)
+    several = all_engines or device == "all" or repeat is not None or len(engines or ()) > 1
     if sweeping:
-        print_sweep(records, json)
-    elif json and tuning == "both":
-        print_json({"records": records, "tuned": tuned})
+        print_sweep(done.records, json)
     elif json:
-        print_json(records[0] if len(plan.runs) == 1 else records)
-    elif len(plan.runs) > 1:
-        print_table(records)
-    for one in left_out:
+        _print_json(done, with_tuned=tuning == "both", as_list=several)
+    elif not alone:
+        print_table(done.records, job.files)
+    for one in done.left_out:
         remark(f"{one.engine} on {one.device} left out: {one.reason}")
-    if any(one.interrupted for one in measured):
+    if done.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-    failed = len(measured) < len(plan.runs) and not (plan.everything and measured)
-    if failed or any(one.record.headline.validity == "invalid" for one in measured):
+    failed = len(done.records) < len(plan.runs) and not (plan.everything and done.records)
+    if failed or any(record.headline.validity == "invalid" for record in done.records):
         raise typer.Exit(EXIT_FAILED)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What all runs of a command have in common; no ``files``: nothing is saved."""
+    """What all runs of a command have in common; no ``files``: nothing is saved;
+    ``alone``: there is one run only."""
 
     search: TunedSearch
     files: ResultFiles | None
     quiet: bool
     anyway: bool
+    alone: bool
+
+
+@dataclass
+class _Done:
+    """What came of a command's runs; one that was interrupted too soon to say anything has no
+    record."""
+
+    tuned: list[Tuned]
+    left_out: list[LeftOut]
+    records: list[Record] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def _print_json(done: _Done, with_tuned: bool, as_list: bool) -> None:
+    """The records as one document; of a single run that left none there is nothing to print."""
+    if with_tuned:
+        print_json({"records": done.records, "tuned": done.tuned})
+    elif as_list:
+        print_json(done.records)
+    elif done.records:
+        print_json(done.records[0])
+
+
+def _check_patience(patience_s: float | None) -> None:
+    if patience_s is not None and not patience_s >= 1:  # nor NaN
+        raise EpochmarkError(
+            f"--patience {patience_s:g} is out of range: 1 second or more", exit_code=2
+        )
 
 
 def _plan(
@@ -260,38 +297,48 @@ def _swept(plan: Plan, batches: str | None) -> Plan:
     return swept(plan, DEFAULT_BATCH_SIZES if batches is None else parse_batch_sizes(batches))
 
 
-def _measure(plan: Plan, job: _Job) -> tuple[list[Measured], list[LeftOut], list[Tuned]]:
+def _measure(plan: Plan, job: _Job) -> _Done:
     """Carry out the runs, one at a time; one that cannot be run does not stop the others. Before
     the first, the settings of tuned ones are found."""
-    from epochmark.bench.plan import LeftOut
     from epochmark.bench.process.interrupts import interrupts_later
     from epochmark.bench.process.lock import measuring_alone
     from epochmark.cli._calm import await_calm, tell_waiting
 
-    measured: list[Measured] = []
     with measuring_alone(tell_waiting):
         needed = [one.request.run_cpus for one in plan.runs if one.request.is_real]
         if needed and not job.anyway:
             await_calm(max(needed))
         runs, unsearched, tuned = find_settings(plan, job.search, not job.quiet)
-        left_out = [*plan.left_out, *unsearched]
+        done = _Done(tuned, [*plan.left_out, *unsearched])
         for number, planned in enumerate(runs, start=1):
             with interrupts_later():
-                try:
-                    one = _run_one(planned, job, (number, len(runs)))
-                except EpochmarkError as error:
-                    if len(plan.runs) == 1:
-                        raise
-                    request = planned.request
-                    left_out.append(LeftOut(request.engine, request.device, str(error)))
-                    continue
-                measured.append(one)
-                saved = None if job.files is None else _save(one, job.files)
-                if not job.quiet:
-                    print_answer(one, saved, job.files, short=len(plan.runs) > 1)
-            if one.interrupted:
+                _take_turn(planned, job, (number, len(runs)), done)
+            if done.interrupted:
                 break
-    return measured, left_out, tuned
+    return done
+
+
+def _take_turn(planned: PlannedRun, job: _Job, position: tuple[int, int], done: _Done) -> None:
+    """Carry out one of the runs, save and print it, and add it to what is ``done``."""
+    from epochmark.bench.plan import LeftOut
+
+    try:
+        one = _run_one(planned, job, position)
+    except EpochmarkError as error:
+        if job.alone:
+            raise
+        request = planned.request
+        done.left_out.append(LeftOut(request.engine, request.device, str(error)))
+        return
+    done.interrupted = one.interrupted
+    if not one.is_worth_keeping:
+        assert one.record.failure is not None
+        complain(f"{one.record.failure.message}\n{NOTHING_KEPT}")
+        return
+    done.records.append(one.record)
+    saved = None if job.files is None else _save(one, job.files)
+    if not job.quiet:
+        print_answer(one, saved, job.files, short=not job.alone)
 
 
 def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measured:

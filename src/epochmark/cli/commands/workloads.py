@@ -1,36 +1,17 @@
-"""``epochmark workloads`` and ``epochmark data``: what is trained, and what it is trained on."""
+"""``epochmark workloads``: what can be trained."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from epochmark.cli._completion import complete_workload
-from epochmark.cli._guard import described, guarded
+from epochmark.cli._guard import described
+from epochmark.cli._program import JsonOption, add_commands, group
 
 if TYPE_CHECKING:
     from epochmark.records.record import Record
-
-app = typer.Typer(
-    help="List the workloads: what can be trained, how much work it is, and who offers it.",
-    invoke_without_command=True,
-    rich_markup_mode=None,
-)
-data_app = typer.Typer(
-    help="Show or fetch the training data (MNIST, verified by its published sums).",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
-
-@app.callback()
-def _list_by_default(context: typer.Context, json: JsonOption = False) -> None:
-    if context.invoked_subcommand is None:
-        guarded(list_workloads)(json=json)
 
 
 @described(
@@ -95,45 +76,5 @@ def _own_records() -> list[Record]:
     return list(measured_here([one.record for one in stored], machine))
 
 
-@described("""Tell where MNIST is cached, whether it is whole, and which other copies are here.""")
-def status(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
-    from epochmark.cli._console import print_json, say
-    from epochmark.datasets import mnist_status
-
-    found = mnist_status()
-    if json:
-        print_json(found)
-        return
-    damage = f": {found.detail}" if found.detail else ""
-    say(f"cache      {found.folder}", f"state      {found.state}{damage}")
-    if found.size_bytes:
-        say(f"size       {found.size_bytes / 2**20:.1f} MiB")
-    if found.named:
-        say(f"named      {found.named} (EPOCHMARK_DATA: the only source used)")
-    say(*(f"also here  {source}" for source in found.local_sources))
-    if found.state != "verified" and not found.named:
-        say("'epochmark data fetch' gets it; 'epochmark run' does so by itself.")
-
-
-@described("""Get MNIST, verify it and cache it, so that a later run needs no network.""")
-def fetch(
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Take MNIST from this file or folder.", show_default=False),
-    ] = None,
-) -> None:
-    from epochmark.cli._console import say
-    from epochmark.cli._progress import transfer_progress
-    from epochmark.datasets import get_mnist
-
-    with transfer_progress() as progress:
-        folder = get_mnist(data, progress)
-    say(f"MNIST is verified in {folder}")
-
-
-app.command("list")(guarded(list_workloads))
-app.command("show")(guarded(show))
-data_app.command("status")(guarded(status))
-data_app.command("fetch")(guarded(fetch))
+app = group("List the workloads: what can be trained, how much work it is.", list_workloads)
+add_commands(app, {"list": list_workloads, "show": show})

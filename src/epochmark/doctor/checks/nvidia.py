@@ -50,8 +50,11 @@ _TROUBLE: dict[DriverState, tuple[str, str]] = {
         "the NVIDIA driver runs, but offers no CUDA: libcuda is missing, or the driver is too old",
         "install NVIDIA's newest driver whole, with libcuda (Ubuntu, Debian: libcuda1)",
     ),
-    "silent": ("the NVIDIA driver did not answer within 2 seconds", "nvidia-smi"),
-    "failed": ("the NVIDIA driver could not be asked", "nvidia-smi"),
+    "silent": (
+        "the NVIDIA driver did not answer within 2 seconds",
+        "sudo reboot    (if nvidia-smi hangs as well)",
+    ),
+    "failed": ("the NVIDIA driver could not be asked", "nvidia-smi    says more"),
 }
 """What is wrong, and what mends it, where the driver does not work outside of a container."""
 

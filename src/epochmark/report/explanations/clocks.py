@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from epochmark.analysis.timing.beside import STANDING_CPUS, waits_of
+from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.findings import FindingCode
+from epochmark.records.wording import counted
+from epochmark.report.digits import range_text, value_text
 from epochmark.report.explanations._rule import Evidence, Rule, Sentence
 from epochmark.report.figures import percent, seconds_text
 from epochmark.report.tables.runs import compiles_again
@@ -53,12 +56,13 @@ def whole_time(evidence: Evidence) -> Iterator[Sentence]:
     start = f"The whole run took {seconds_text(total_s)}"
     if evidence.record.headline.elapsed_s is None:
         fit = steady.projected_s(epochs)
-        low, high = (seconds_text(parts.startup_s + fit_s) for fit_s in (fit.low, fit.high))
-        start = f"A whole run takes {seconds_text(total_s)} (projected, {low} to {high})"
+        ends = (parts.startup_s + fit.low, parts.startup_s + fit.high)
+        whole = Interval(total_s, *ends, fit.count)
+        start = f"A whole run takes {value_text(whole)} s (projected, {range_text(whole)} s)"
     yield Sentence(
         f"{start}: start-up {_part(parts.startup_s, total_s)}, what the beginning takes beyond "
-        f"steady speed {_part(parts.beginning_s, total_s)}, and {epochs} epochs at steady speed "
-        f"{_part(parts.steady_s, total_s)}{_rest_text(parts)}.",
+        f"steady speed {_part(parts.beginning_s, total_s)}, and {counted(epochs, 'epoch')} "
+        f"at steady speed {_part(parts.steady_s, total_s)}{_rest_text(parts)}.",
         {**parts._asdict(), "epochs": epochs},
     )
 
@@ -126,8 +130,7 @@ def standing_still(evidence: Evidence) -> Iterator[Sentence]:
         f"waited{' for the tuner of its input (tf.data)' if by_tuner else ''}.",
         {"standing_s": waited_s, "fit_s": fit_s},
         "docs/engines.md, 'What fit of Keras on TensorFlow waits for': scripts that call fit wait "
-        "as well; --tuning tuned trains without that tuner where it is faster, and so do keras-jax "
-        "and keras-torch"
+        "as well; --tuning tuned trains without that tuner, and so do keras-jax and keras-torch"
         if by_tuner
         else None,
     )

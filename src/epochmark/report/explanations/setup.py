@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from epochmark.analysis.comparing.batch_sizes import CPU, crossovers
 from epochmark.analysis.timing.beside import own_samples
 from epochmark.records.record import Calm
+from epochmark.records.wording import counted
 from epochmark.report.explanations._rule import Evidence, Rule, Sentence
 from epochmark.report.figures import rate
 from epochmark.report.tables.batch_sweep import crossover_lines
@@ -25,7 +26,7 @@ def few_threads(evidence: Evidence) -> Iterator[Sentence]:
     if not evidence.on_cpu or threads is None or threads >= cores:
         return
     yield Sentence(
-        f"It used {threads} thread{'' if threads == 1 else 's'} of {cores} cores.",
+        f"It used {counted(threads, 'thread')} of {cores} cores.",
         {"threads": threads, "cores": cores},
         f"run it with --threads {cores}, or without --threads and OMP_NUM_THREADS",
     )

@@ -14,17 +14,21 @@ from epochmark.analysis.comparing.batch_sizes import (
 )
 from epochmark.analysis.timing.headline import steps_per_epoch
 from epochmark.records.record import Record
+from epochmark.report.digits import scaled, value_text
 from epochmark.report.figures import (
     NONE,
     device_id,
     engine_text,
     images_text,
-    seconds_text,
+    interval_text,
+    steady_interval,
+    steady_text,
     validity_text,
 )
-from epochmark.report.tables.runs import steady_text
 
-SWEEP_COLUMNS = ("engine", "device", "batch", "s/epoch", "images/s", "ms/step", "validity")
+SWEEP_COLUMNS = (
+    "engine", "device", "batch", "s/epoch", "interval", "images/s", "ms/step", "validity",
+)  # fmt: skip
 VARIANTS_NOTE = (
     "Batch sizes are variants: each learns something else, so they stand side by side, unranked."
 )
@@ -42,6 +46,7 @@ def sweep_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
             device_id(record),
             str(record.workload.batch_size),
             steady_text(record),
+            interval_text(record),
             images_text(record),
             _step_text(record),
             validity_text(record),
@@ -51,11 +56,11 @@ def sweep_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
 
 
 def _step_text(record: Record) -> str:
-    """Milliseconds a step, three significant digits."""
-    steady = record.headline.steady_epoch_s
+    """Milliseconds a step, known as well as the epoch is."""
+    steady = steady_interval(record)
     if steady is None:
         return NONE
-    return f"{1e3 * steady / steps_per_epoch(record.workload):.3g}"
+    return value_text(scaled(1e3 * steady.median / steps_per_epoch(record.workload), steady))
 
 
 def crossover_lines(sweeps: Sequence[BatchSweep]) -> list[str]:
@@ -96,8 +101,8 @@ def _summary(crossover: Crossover) -> str:
 
 def _at_batch(crossover: Crossover, verdict: BatchVerdict) -> str:
     """What one batch size says."""
-    cpu_s, other_s = verdict.cpu.steady_epoch.median, verdict.other.steady_epoch.median
-    figures = f"{crossover.device} {seconds_text(other_s)}, cpu {seconds_text(cpu_s)} an epoch"
+    cpu_s, other_s = (value_text(point.steady_epoch) for point in (verdict.cpu, verdict.other))
+    figures = f"{crossover.device} {other_s} s, cpu {cpu_s} s an epoch"
     start = f"batch {verdict.batch_size}: "
     if verdict.faster == "unknown":
         return f"{start}not compared, since one of the runs is not valid or too short"

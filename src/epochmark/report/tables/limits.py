@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from epochmark.records.dates import local_time
 from epochmark.records.machine.machine_limits import (
     EngineLimits,
     Limits,
@@ -11,9 +12,10 @@ from epochmark.records.machine.machine_limits import (
     Spread,
     Timed,
 )
+from epochmark.records.wording import counted
 from epochmark.report.figures import NONE, rate, shortened
 from epochmark.report.plain_text import plain
-from epochmark.report.tables.sections import Section
+from epochmark.report.tables.section import Section
 
 ARITHMETIC_HEADER = ("arithmetic", "precision", "threads", "GFLOP/s peak", "GFLOP/s product")
 MEMORY_HEADER = ("memory", "threads", "GB/s")
@@ -56,8 +58,8 @@ def _processor(limits: Limits) -> Iterator[Section]:
     processor = limits.processor
     assert processor is not None
     machine = limits.machine
-    cores = f"{machine.usable_cores} core{'s' if machine.usable_cores != 1 else ''}"
-    title = f"{plain(machine.cpu)}, {cores}, measured {processor.measured}"
+    cores = counted(machine.usable_cores, "core")
+    title = f"{plain(machine.cpu)}, {cores}, measured {local_time(processor.measured)}"
     peak, low_precision = limits.peak(), limits.peak("bfloat16")
     best = [
         f"Highest {name} peak: {rate(found.gflop_per_s.high)} GFLOP/s ({plain(found.source)})."
@@ -66,13 +68,26 @@ def _processor(limits: Limits) -> Iterator[Section]:
     ]
     rows = tuple(_arithmetic_rows(processor))
     if rows:
-        yield Section(title, ARITHMETIC_HEADER, rows, (ARITHMETIC_NOTE, *best))
+        yield Section(title, ARITHMETIC_HEADER, rows, (ARITHMETIC_NOTE, *best, *_doubts(limits)))
     triads = tuple(
         (f"3 x {one.array_bytes >> 20} MiB", str(one.threads), rate(one.timed.per_s.high))
         for one in processor.triads
     )
     problems = tuple(plain(problem) for problem in processor.problems)
     yield Section("Memory bandwidth", MEMORY_HEADER, triads, (MEMORY_NOTE, *problems))
+
+
+def _doubts(limits: Limits) -> Iterator[str]:
+    """Why the peak bounds no run, where it was measured on a busy machine."""
+    processor, kept = limits.processor, limits.for_run()
+    if processor is None or kept is None or kept.steady:
+        return
+    why = "the machine was busy when it was measured"
+    if processor.is_loaded:
+        why = f"other programs used {processor.foreign_cpus:.1f} CPUs when it was measured"
+    elif limits.threads_slow_each_other:
+        why = "more threads reached less than fewer, so something else used those cores"
+    yield f"The real peak may be higher: {why}. It bounds no run; measure it again when it is calm."
 
 
 def _arithmetic_rows(processor: ProcessorLimits) -> Iterator[tuple[str, ...]]:
@@ -96,7 +111,7 @@ def _engine_row(one: EngineLimits) -> tuple[str, ...]:
         _rate(one.convolution.per_s if one.convolution else None),
         _microseconds(one.dispatch),
         _microseconds(one.input),
-        one.measured[:10],
+        local_time(one.measured)[: len("2026-11-29")],
     )
 
 

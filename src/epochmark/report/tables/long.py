@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from epochmark.analysis.comparing.comparability import key_of
 from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.machine.arithmetic import direct_gflop_per_s, share_of_peak
+from epochmark.analysis.timing.intervals import Interval
+from epochmark.analysis.timing.start_up import clocks_of
 from epochmark.records.record import Record
+from epochmark.report.digits import printed, range_text, value_text
 from epochmark.report.figures import (
     NONE,
-    bare_seconds,
     device_id,
     device_name,
     findings_text,
     machine_name,
     percent,
-    rate,
+    speed_text,
 )
 from epochmark.report.plain_text import plain
 from epochmark.report.tables.references import footnotes
-from epochmark.report.tables.sections import Section
 
 COLUMNS = (
     "origin", "id", "machine", "label", "device", "device_kind", "engine", "engine_family",
     "workload", "variant", "precision", "tuning", "validity", "findings", "steady_epoch_s",
     "steady_epoch_low_s", "steady_epoch_high_s", "elapsed_s", "images_per_s", "gflop_per_s",
     "percent_of_peak", "test_accuracy",
-    "measured", "notes", "source",
+    "measured", "notes", "source", "device_id", "framework_version", "threads", "startup_s",
+    "first_step_s", "first_epoch_excess_s", "peak_memory_bytes", "usable_cores",
 )  # fmt: skip
 
 
@@ -39,62 +41,46 @@ def long_rows(records: Sequence[Record], references: Sequence[Reference]) -> lis
     return [_of_record(record) for record in records] + [_of_reference(r) for r in references]
 
 
-LONG_HEADER = (
-    "machine", "device", "engine", "tuning", "precision", "variant", "s/epoch", "interval",
-    "images/s", "GFLOP/s", "of peak", "accuracy", "validity", "measured",
-)  # fmt: skip
+def steady_of_row(row: Mapping[str, Any]) -> Interval | None:
+    """The steady epoch of a row with its interval."""
+    steady, low, high = (row[f"steady_epoch{part}_s"] for part in ("", "_low", "_high"))
+    if steady is None:
+        return None
+    return Interval(steady, steady if low is None else low, steady if high is None else high, 1)
 
 
-def long_section(rows: Sequence[dict[str, Any]]) -> Section:
-    """The rows as a table of text for people, in the order given."""
-    return Section("All runs and published figures", LONG_HEADER, tuple(map(_text_row, rows)))
+def is_published(row: Mapping[str, Any]) -> bool:
+    """Whether the row is a published figure, which keeps the digits it was printed with."""
+    return bool(row["origin"] == "published")
 
 
-def seconds_of(row: dict[str, Any]) -> tuple[str, str]:
-    """Steady epoch and its interval as text; a published figure with the digits it has."""
-    figures = [row[f"steady_epoch{part}_s"] for part in ("", "_low", "_high")]
-    write = bare_seconds if row["origin"] == "measured" else "{:g}".format
-    value, low, high = (NONE if one is None else write(one) for one in figures)
-    return value, NONE if low == NONE else f"{low} to {high}"
+def seconds_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Steady epoch and its interval as text."""
+    interval = steady_of_row(row)
+    if interval is None:
+        return NONE, NONE
+    if is_published(row):
+        return printed(interval.median), f"{printed(interval.low)} to {printed(interval.high)}"
+    return value_text(interval), range_text(interval)
 
 
-def arithmetic_of(row: dict[str, Any]) -> tuple[str, str]:
+def arithmetic_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """GFLOP/s of direct arithmetic, and their share of the processor's peak, as text."""
     reached, share = row["gflop_per_s"], row["percent_of_peak"]
     return (
-        NONE if reached is None else rate(reached),
+        NONE if reached is None else speed_text(reached, steady_of_row(row)),
         NONE if share is None else percent(share / 100),
     )
 
 
-def _text_row(row: dict[str, Any]) -> tuple[str, ...]:
-    seconds, interval = seconds_of(row)
-    images, accuracy = row["images_per_s"], row["test_accuracy"]
-    return (
-        f"{row['machine']} ({row['label']})" if row["label"] else row["machine"],
-        row["device"],
-        row["engine"],
-        row["tuning"],
-        row["precision"],
-        row["variant"] or NONE,
-        seconds,
-        interval,
-        NONE if images is None else f"{images:,.0f}",
-        *arithmetic_of(row),
-        NONE if accuracy is None else f"{accuracy:.2%}",
-        f"{row['validity']} ({row['findings']})" if row["findings"] else row["validity"],
-        row["measured"][:10] or NONE,
-    )
-
-
-def to_csv(rows: Sequence[dict[str, Any]]) -> str:
+def to_csv(rows: Sequence[dict[str, Any]], columns: Sequence[str] = COLUMNS) -> str:
     """The rows as CSV (RFC 4180) with a header line.
 
     Control characters become spaces; a cell that a spreadsheet would take for a formula gets an
     apostrophe in front.
     """
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, COLUMNS)
+    writer = csv.DictWriter(stream, columns, extrasaction="ignore")
     writer.writeheader()
     writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     return stream.getvalue()
@@ -109,6 +95,7 @@ def _csv_cell(value: object) -> object:
 
 def _of_record(record: Record) -> dict[str, Any]:
     key, headline, share = key_of(record), record.headline, share_of_peak(record)
+    clocks = clocks_of(record)
     return {
         "origin": "measured",
         "id": record.id,
@@ -135,12 +122,36 @@ def _of_record(record: Record) -> dict[str, Any]:
         "measured": record.created,
         "notes": "",
         "source": f"epochmark {record.epochmark_version}",
+        "device_id": device_id(record),
+        "framework_version": _framework_version(record),
+        "threads": _threads(record),
+        "startup_s": clocks.startup_s,
+        "first_step_s": clocks.first_step_s,
+        "first_epoch_excess_s": clocks.first_epoch_excess_s,
+        "peak_memory_bytes": record.peak_memory_bytes,
+        "usable_cores": record.machine.usable_cores,
     }
+
+
+def _framework_version(record: Record) -> str:
+    """Versions of the framework's packages; of the native engine, that of its kernels."""
+    versions = ", ".join(f"{name} {version}" for name, version in record.engine.versions.items())
+    kernels = record.engine.settings.get("kernel_version")
+    return versions or (f"kernels {kernels}" if kernels else "")
+
+
+def _threads(record: Record) -> int | None:
+    """Threads that the engine was set to, else those that were seen to work."""
+    named = record.engine.settings.get("threads", "")
+    if named.isascii() and named.isdigit() and len(named) < 7:
+        return int(named)
+    return record.placement.threads if record.placement else None
 
 
 def _of_reference(reference: Reference) -> dict[str, Any]:
     key = reference.key
     return {
+        **dict.fromkeys(COLUMNS),
         "origin": "published",
         "id": reference.id,
         "machine": reference.machine,
@@ -158,12 +169,9 @@ def _of_reference(reference: Reference) -> dict[str, Any]:
         "steady_epoch_s": reference.seconds_per_epoch,
         "steady_epoch_low_s": reference.low_s,
         "steady_epoch_high_s": reference.high_s,
-        "elapsed_s": None,
-        "images_per_s": None,
-        "gflop_per_s": None,
-        "percent_of_peak": None,
-        "test_accuracy": None,
         "measured": "",
         "notes": "; ".join(footnotes(reference)),
         "source": reference.source.url or reference.source.title,
+        "device_id": reference.device_kind,
+        "framework_version": reference.framework_version or "",
     }

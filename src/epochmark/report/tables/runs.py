@@ -1,90 +1,131 @@
-"""What ``epochmark run`` with several engines ends in: one row for each run."""
+"""Runs of one machine in one table: after ``run`` with several, in ``table`` and ``results``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
+from epochmark.analysis.timing.headline import workload_of
 from epochmark.analysis.timing.start_up import Clocks, clocks_of
-from epochmark.records.record import Record
-from epochmark.report.figures import (
-    NONE,
-    accuracy_text,
-    bare_seconds,
-    device_id,
-    engine_text,
-    images_text,
-    seconds_text,
-    validity_text,
-)
+from epochmark.records.dates import age_order
+from epochmark.records.record import Record, Validity
+from epochmark.report.figures import device_id, engine_text, seconds_text, shortened
+from epochmark.report.tables.columns import asked_columns, optional_of, section_of
+from epochmark.report.tables.long import long_rows
+from epochmark.report.tables.ranking import Row, ranked_section
+from epochmark.report.tables.section import Section
 
 RUN_COLUMNS = (
-    "engine", "device", "start-up", "first step", "s/epoch", "elapsed", "images/s", "accuracy",
-    "ratio", "validity",
+    "engine (tuning)", "workload", "device_id", "variant", "startup_s", "first_step_s",
+    "steady_epoch_s", "interval", "elapsed_s", "images_per_s", "test_accuracy", "ratio",
+)  # fmt: skip
+RUN_OPTIONAL = ("images_per_s", "startup_s", "elapsed_s", "test_accuracy", "first_step_s")
+NEWEST_COLUMNS = (
+    "engine (tuning)", "workload", "device_id", "variant", "steady_epoch_s", "interval",
+    "elapsed_s", "images_per_s", "test_accuracy", "ratio", "label", "measured (day)",
+    "id (of a run)",
+)  # fmt: skip
+NEWEST_OPTIONAL = (
+    "images_per_s", "elapsed_s", "test_accuracy", "label", "measured (day)", "interval",
+)  # fmt: skip
+RESULT_COLUMNS = (
+    "id", "measured", "engine (tuning)", "workload", "device_id", "variant", "steady_epoch_s",
+    "elapsed_s", "images_per_s", "test_accuracy", "validity", "findings", "label",
+)  # fmt: skip
+RESULT_OPTIONAL = (
+    "elapsed_s", "images_per_s", "test_accuracy", "findings", "label", "device_id",
 )  # fmt: skip
 
-
-def run_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """One row per run, in ``RUN_COLUMNS``. ``ratio`` is to the fastest valid run of the same
-    comparability key among these; there is none across keys."""
-    fastest: dict[ComparabilityKey, float] = {}
-    for record in records:
-        steady = _ranked_s(record)
-        if steady is not None:
-            key = key_of(record)
-            fastest[key] = min(steady, fastest.get(key, steady))
-    return [_row(record, fastest.get(key_of(record))) for record in records]
+SAID_ONCE = ("workload", "device_id", "variant")
+"""Columns that stand in the title where they are the same for all rows."""
+MOST_ROWS = 12
+"""Of the newest runs; with what is published beside them they fit 40 lines."""
+SIDE_BY_SIDE = "Engines are different programs: a ratio compares runs of equal settings only."
+_BELIEF: tuple[Validity, ...] = ("invalid", "partial", "disturbed", "valid")
 
 
-def _ranked_s(record: Record) -> float | None:
-    return record.headline.steady_epoch_s if record.headline.validity == "valid" else None
+def runs_section(records: Sequence[Record]) -> Section:
+    """What ``epochmark run`` with several runs ends in: fastest first, a row for each run, a ratio
+    to the fastest valid run of the same comparability key."""
+    rows = long_rows(records, ())
+    title = f"{_in_common(rows)}: {len(records)} runs, fastest first"
+    return ranked_section(title, rows, _columns(RUN_COLUMNS, rows), RUN_OPTIONAL)
 
 
-def _row(record: Record, fastest_s: float | None) -> tuple[str, ...]:
-    clocks, steady = clocks_of(record), _ranked_s(record)
-    ratio = NONE if steady is None or fastest_s is None else f"{steady / fastest_s:.2f}"
-    return (
-        engine_text(record),
-        device_id(record),
-        seconds_text(clocks.startup_s),
-        first_step_text(clocks),
-        steady_text(record),
-        seconds_text(record.headline.elapsed_s),
-        images_text(record),
-        accuracy_text(record),
-        ratio,
-        validity_text(record),
-    )
+def newest_section(machine: str, records: Sequence[Record], columns: str | None = None) -> Section:
+    """The newest run of each way to train on one machine, fastest first; of many the fullest and
+    newest ``MOST_ROWS``. ``columns`` are those that the user names, which shows all."""
+    newest = sorted(_at_usual_batch(newest_of_each(records)), key=_prominence, reverse=True)
+    rows = long_rows(newest[:MOST_ROWS] if columns is None else newest, ())
+    names = _columns(NEWEST_COLUMNS, rows)
+    title = f"{machine}: {_in_common(rows)}, the newest run of each engine, fastest first"
+    if columns is None:
+        return ranked_section(title, rows, names, NEWEST_OPTIONAL)
+    asked = asked_columns(columns, names)
+    return ranked_section(title, rows, asked, optional_of(columns, NEWEST_OPTIONAL))
 
 
-def steady_text(record: Record) -> str:
-    """Steady epoch in seconds with half the width of its interval: ``11.92 ± 0.24``."""
-    headline = record.headline
-    if headline.steady_epoch_s is None:
-        return NONE
-    text = bare_seconds(headline.steady_epoch_s)
-    low, high = headline.steady_epoch_low_s, headline.steady_epoch_high_s
-    if low is None or high is None or low == high:
-        return text
-    decimals = len(text.partition(".")[2])
-    return f"{text} ± {(high - low) / 2:.{decimals}f}"
+def results_section(records: Sequence[Record]) -> Section:
+    """All records, in the order given."""
+    rows = long_rows(records, ())
+    several = len({row["workload"] for row in rows}) > 1
+    names = [name for name in RESULT_COLUMNS if name != "workload" or several]
+    return section_of("", names, rows, RESULT_OPTIONAL)
 
 
-def first_step_text(clocks: Clocks) -> str:
-    """Seconds of the first step; where the engine reports whole epochs only, what the first of
-    them took beyond steady speed, marked with a plus sign."""
-    if clocks.first_step_s is not None:
-        return seconds_text(clocks.first_step_s)
-    if clocks.first_epoch_excess_s:
-        return f"+{seconds_text(clocks.first_epoch_excess_s)}"
-    return NONE
+def newest_of_each(records: Sequence[Record]) -> list[Record]:
+    """Of each engine, device, settings and amount of work the newest run of the best validity."""
+    kept: dict[tuple[object, ...], Record] = {}
+    for record in sorted(records, key=_belief):
+        run, engine = record.workload, record.engine
+        kept[
+            engine.name, device_id(record), engine.tuning, record.precision.requested,
+            run.name, run.version, tuple(run.variant),
+        ] = record  # fmt: skip
+    return list(kept.values())
 
 
-def run_notes(records: Sequence[Record]) -> list[str]:
+def _at_usual_batch(records: Sequence[Record]) -> list[Record]:
+    """Without other batch sizes than the workload's, for engines that have runs at that one: a
+    sweep of sizes has a table of its own."""
+    usual = {_who_and_what(record) for record in records if _has_usual_batch(record)}
+    return [r for r in records if _has_usual_batch(r) or _who_and_what(r) not in usual]
+
+
+def _who_and_what(record: Record) -> tuple[str, str]:
+    return record.engine.name, record.workload.name
+
+
+def _has_usual_batch(record: Record) -> bool:
+    return record.workload.batch_size == workload_of(record.workload).batch_size
+
+
+def _belief(record: Record) -> tuple[object, ...]:
+    return (_BELIEF.index(record.headline.validity), *age_order(record))
+
+
+def _prominence(record: Record) -> tuple[object, ...]:
+    return (not record.workload.variant, *_belief(record))
+
+
+def _columns(names: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """Without those that the title has, since they are the same for all."""
+    varying = [name for name in SAID_ONCE if len({row[name] for row in rows}) > 1]
+    return [name for name in names if name not in SAID_ONCE or name in varying]
+
+
+def _in_common(rows: Sequence[Row]) -> str:
+    """Workload, variant and device, as far as all runs share them."""
+    shared = [
+        {row[name] for row in rows} for name in ("workload", "variant", "device_id")
+    ]  # fmt: skip
+    workload, variant, device = (values.pop() if len(values) == 1 else "" for values in shared)
+    parts = (workload, shortened(variant), f"on {device}" if device else "")
+    return ", ".join(part for part in parts if part) or "several workloads"
+
+
+def run_notes(records: Sequence[Record], section: Section) -> list[str]:
     """What the table's figures mean, and why runs are not valid, in lines of text."""
-    lines = [
-        "Each engine is a comparability key of its own: ratios stand inside one key only.",
-    ]
+    lines = [SIDE_BY_SIDE] if "ratio" in section.header else []
     clocks = [clocks_of(record) for record in records]
     if any(one.first_step_s is None and one.first_epoch_excess_s for one in clocks):
         lines.append("first step with a +: what the first epoch took more than a steady one.")

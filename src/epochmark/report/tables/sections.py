@@ -1,53 +1,91 @@
-"""What ``epochmark table`` shows: measured runs by comparability key, then published machines."""
+"""What ``epochmark table`` shows: this machine's newest runs, or all by comparability key, and the
+published machines."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from epochmark.analysis.comparing.batch_sizes import BatchSweep, batch_sweeps
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
+from epochmark.analysis.comparing.standing import comparable_with, newest_comparable
 from epochmark.analysis.timing.headline import workload_of
-from epochmark.records.record import Record
-from epochmark.report.figures import (
-    NONE,
-    accuracy_text,
-    bare_seconds,
-    device_name,
-    images_text,
-    interval_text,
-    labelled_machine,
-    seconds_text,
-    shortened,
-    validity_text,
-)
+from epochmark.records.machine.identity import same_machine
+from epochmark.records.record import Machine, Record
+from epochmark.report.figures import shortened
+from epochmark.report.subject import Subject
 from epochmark.report.tables.batch_sweep import (
     SWEEP_COLUMNS,
     VARIANTS_NOTE,
     crossover_lines,
     sweep_rows,
 )
+from epochmark.report.tables.long import long_rows
+from epochmark.report.tables.ranking import ranked_section
 from epochmark.report.tables.references import further_rows, post_table
+from epochmark.report.tables.runs import SIDE_BY_SIDE, newest_section
+from epochmark.report.tables.section import Section
 
-MEASURED_HEADER = (
-    "rank", "machine", "device", "s/epoch", "interval", "elapsed", "images/s", "accuracy",
-    "ratio", "validity", "id",
+MEASURED_COLUMNS = (
+    "rank", "machine (label)", "device", "steady_epoch_s", "interval", "elapsed_s", "images_per_s",
+    "test_accuracy", "ratio", "validity (findings)", "id (of a run)",
 )  # fmt: skip
-COARSE_RATIO = 0.02
-"""A ratio that may be so much higher, relative to itself, has no two decimals."""
+MEASURED_OPTIONAL = ("test_accuracy", "elapsed_s", "images_per_s", "interval")
+AMONG_COLUMNS = ("rank", "machine", "device_id", "steady_epoch_s", "interval", "ratio")
+AMONG_OPTIONAL = ("interval",)
 FURTHER_HEADER = ("machine", "device", "framework", "s/epoch", "notes")
+THIS_MACHINE = "this machine"
+PRECISION_NOTE = (
+    "Published figures are ranked by what was printed; their precision was not observed, it is "
+    "what the framework does by default."
+)
 
 
-@dataclass(frozen=True)
-class Section:
-    """A titled table of text with notes below it."""
+def newest_sections(
+    subject: Subject, here: Machine | None, columns: str | None = None
+) -> list[Section]:
+    """The newest run of each way to train on the machine that the subject is about, and its place
+    among the published machines where one of them did what those did.
 
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
+    ``here`` is the machine that this is shown on; ``columns`` are those that the user names.
+    """
+    if subject.focus is None:
+        return [published_section(subject.references)]
+    about = subject.focus.machine
+    cores = f"{about.usable_cores} core{'s' if about.usable_cores != 1 else ''}"
+    name = f"{shortened(about.model or about.cpu)}, {cores}"
+    if is_about(subject, here):
+        name = f"This machine ({name})"
+    newest = newest_section(name, subject.own, columns)
+    if columns is not None:
+        return [newest]
+    notes = (SIDE_BY_SIDE,) if "ratio" in newest.header else ()
+    return [
+        replace(newest, notes=notes),
+        *among_published(subject.own, subject.references),
+    ]
+
+
+def is_about(subject: Subject, here: Machine | None) -> bool:
+    """Whether the subject is about the machine that this is shown on."""
+    if subject.focus is None or here is None or here.machine_id is None:
+        return False
+    return same_machine(subject.focus.machine, here)
+
+
+def among_published(records: Sequence[Record], references: Sequence[Reference]) -> list[Section]:
+    """The newest believable run of a machine that did what published machines did, among those;
+    nothing where there is none."""
+    found = newest_comparable(records, references)
+    if found is None:
+        return []
+    comparable = comparable_with(key_of(found), references)
+    own, *others = long_rows([found], comparable)
+    title = f"Among the published machines: {key_of(found)}"
+    rows = [{**own, "machine": THIS_MACHINE}, *others]
+    return [ranked_section(title, rows, AMONG_COLUMNS, AMONG_OPTIONAL)]
 
 
 def all_sections(records: Sequence[Record], references: Sequence[Reference]) -> list[Section]:
@@ -58,8 +96,9 @@ def all_sections(records: Sequence[Record], references: Sequence[Reference]) -> 
     """
     sweeps = batch_sweeps(records)
     in_sweeps = _alone_in(sweeps, records)
+    apart = [record for record in records if record.id not in in_sweeps]
     return [
-        *measured_sections([one for one in records if one.id not in in_sweeps], references),
+        *measured_sections(apart, references),
         *sweep_sections(sweeps),
         published_section(references),
         _further_section(references),
@@ -101,13 +140,10 @@ def _alone_in(sweeps: Sequence[BatchSweep], records: Sequence[Record]) -> set[st
 def beside_references(record: Record, references: Sequence[Reference]) -> list[Section]:
     """After a run: its rank among the references of its own key, if there are any; else the
     original post's machines, unranked. Of a workload that nobody has published, nothing."""
-    key = key_of(record)
-    references = [one for one in references if one.key.workload == key.workload]
-    if not references:
+    of_workload = [one for one in references if one.key.workload == key_of(record).workload]
+    if not of_workload:
         return []
-    if any(_is_comparable(reference, key) for reference in references):
-        return [_measured_section(key, [record], references)]
-    return [published_section(references)]
+    return among_published([record], of_workload) or [published_section(of_workload)]
 
 
 def published_section(references: Sequence[Reference]) -> Section:
@@ -135,81 +171,11 @@ def measured_sections(
 def _measured_section(
     key: ComparabilityKey, records: Sequence[Record], references: Sequence[Reference]
 ) -> Section:
-    published = [reference for reference in references if _is_comparable(reference, key)]
-    ranked: list[tuple[float, Record | Reference]] = [
-        *((_steady(record), record) for record in records if _is_ranked(record)),
-        *((reference.seconds_per_epoch, reference) for reference in published),
-    ]
-    ranked.sort(key=lambda pair: pair[0])
-    fastest = ranked[0][0] if ranked else None
-    rows = [_ranked_row(one, str(n), fastest) for n, (_, one) in enumerate(ranked, start=1)]
-    others = [record for record in records if not _is_ranked(record)]
-    rows += [_measured_row(record, NONE, None) for record in others]
-    notes = []
-    if others:
-        notes.append("Only valid runs are ranked.")
-    if published:
-        notes.append(
-            "Published figures are ranked by what was printed; their precision was not observed, "
-            "it is what the framework does by default."
-        )
-    title = "Measured here and published" if published else "Measured here"
-    return Section(f"{title}: {key}", MEASURED_HEADER, tuple(rows), tuple(notes))
-
-
-def _is_comparable(reference: Reference, key: ComparabilityKey) -> bool:
-    return reference.rankable and reference.key == key
-
-
-def _ranked_row(one: Record | Reference, rank: str, fastest_s: float | None) -> tuple[str, ...]:
-    if isinstance(one, Record):
-        return _measured_row(one, rank, fastest_s)
-    return (
-        rank,
-        one.machine,
-        one.device,
-        f"{one.seconds_per_epoch:g}",
-        f"{one.low_s:g} to {one.high_s:g}",
-        NONE,
-        NONE,
-        NONE,
-        NONE if fastest_s is None else _ratio_text(one, fastest_s),
-        f"published, {one.confidence}",
-        NONE,
-    )
-
-
-def _ratio_text(reference: Reference, fastest_s: float) -> str:
-    """A published figure over the fastest; a range where it was printed with few digits."""
-    low, high = reference.low_s / fastest_s, reference.high_s / fastest_s
-    if high - low <= COARSE_RATIO * low:
-        return f"{reference.seconds_per_epoch / fastest_s:.2f}"
-    return f"{low:.2g} to {high:.2g}"
-
-
-def _is_ranked(record: Record) -> bool:
-    return record.headline.validity == "valid" and record.headline.steady_epoch_s is not None
-
-
-def _steady(record: Record) -> float:
-    assert record.headline.steady_epoch_s is not None, "only ranked records are compared"
-    return record.headline.steady_epoch_s
-
-
-def _measured_row(record: Record, rank: str, fastest_s: float | None) -> tuple[str, ...]:
-    return (
-        rank,
-        shortened(labelled_machine(record)),
-        shortened(device_name(record)),
-        bare_seconds(record.headline.steady_epoch_s),
-        interval_text(record),
-        seconds_text(record.headline.elapsed_s),
-        images_text(record),
-        accuracy_text(record),
-        NONE if fastest_s is None else f"{_steady(record) / fastest_s:.2f}",
-        validity_text(record),
-        record.id[:8],
-    )
+    published = comparable_with(key, references)
+    title = f"{'Measured here and published' if published else 'Measured here'}: {key}"
+    rows = long_rows(records, published)
+    section = ranked_section(title, rows, MEASURED_COLUMNS, MEASURED_OPTIONAL)
+    return replace(section, notes=(PRECISION_NOTE,)) if published else section
 
 
 def _further_section(references: Sequence[Reference]) -> Section:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from epochmark.analysis.comparing.comparison import ratio_interval
+from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.machine.tuned_settings import Tried, Tuned, settings_text
 from epochmark.records.record import Record
-from epochmark.report.figures import NONE, device_id, seconds_text
+from epochmark.records.wording import counted
+from epochmark.report.digits import MAX_DECIMALS, range_text, ratio_text, value_text
+from epochmark.report.figures import NONE, device_id, steady_interval
 from epochmark.workloads import DEFAULT_WORKLOAD
 
 TUNING_COLUMNS = ("setting", "value", "gain", "pairs", "ms/step", "outcome")
@@ -25,10 +29,27 @@ def _row(one: Tried) -> tuple[str, ...]:
     outcome = f"{one.outcome}: {one.detail}" if one.detail else one.outcome
     if not one.gains:
         return (one.setting, one.value, NONE, NONE, NONE, outcome)
-    gain, low, high = statistics.median(one.gains), min(one.gains), max(one.gains)
-    spread = f" ({low:.2f} to {high:.2f})" if len(one.gains) > 1 else ""
-    step = f"{statistics.median(one.with_s) * 1e3:.1f}"
-    return (one.setting, one.value, f"{gain:.2f}{spread}", str(len(one.gains)), step, outcome)
+    gain = _range_of(one.gains)
+    spread = f" ({range_text(gain, MAX_DECIMALS)})" if len(one.gains) > 1 else ""
+    step = value_text(_range_of([seconds * 1e3 for seconds in one.with_s]))
+    return (
+        one.setting,
+        one.value,
+        f"{ratio_text(gain)}{spread}",
+        str(len(one.gains)),
+        step,
+        outcome,
+    )
+
+
+def _range_of(values: Sequence[float]) -> Interval:
+    """Their median, and how far they lie apart."""
+    return Interval(statistics.median(values), min(values), max(values), len(values))
+
+
+def _together(runs: Sequence[Interval]) -> Interval:
+    """The interval of a single run, else how far the medians of several lie apart."""
+    return runs[0] if len(runs) == 1 else _range_of([run.median for run in runs])
 
 
 def tuning_lines(tuned: Tuned) -> list[str]:
@@ -37,8 +58,9 @@ def tuning_lines(tuned: Tuned) -> list[str]:
     lines = [f"{where}, tuned {tuned.measured[:10]}: {settings_text(tuned.settings)}"]
     if tuned.disturbed:
         lines.append(
-            f"other programs were busy during {tuned.disturbed} of its {tuned.runs} runs; "
-            "--retune searches anew"
+            f"other programs were busy during {tuned.disturbed} of its "
+            f"{counted(tuned.runs, 'run')}; "
+            "--retune searches again"
         )
     return lines
 
@@ -63,21 +85,22 @@ def _shortened(reason: str) -> str:
 def gain_lines(records: Sequence[Record]) -> list[str]:
     """For each engine, device and workload that ran stock and tuned: how many times as fast tuned
     is, by the medians of the valid runs. A statement about settings, not a rank."""
-    steady: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    steady: dict[tuple[str, ...], dict[str, list[Interval]]] = {}
     for record in records:
         run = record.workload
         other = [] if run.name == DEFAULT_WORKLOAD else [run.name]
         way = (f"{record.engine.name} on {device_id(record)}", *other, *run.variant)
-        figure = record.headline.steady_epoch_s
+        figure = steady_interval(record)
         if record.headline.validity == "valid" and figure is not None:
             steady.setdefault(way, {}).setdefault(record.engine.tuning, []).append(figure)
     lines = []
     for way, by_tuning in steady.items():
         if by_tuning.keys() == {"stock", "tuned"}:
-            stock, tuned = (statistics.median(by_tuning[name]) for name in ("stock", "tuned"))
+            stock, tuned = (_together(by_tuning[name]) for name in ("stock", "tuned"))
+            gain = ratio_interval(stock, tuned, exact_bounds=False)
             lines.append(
                 f"{', '.join(way)}: tuned trains "
-                f"{stock / tuned:.2f} times as fast as stock "
-                f"({seconds_text(tuned)} over {seconds_text(stock)} per epoch)"
+                f"{ratio_text(gain)} times as fast as stock "
+                f"({value_text(tuned)} s over {value_text(stock)} s per epoch)"
             )
     return lines

@@ -18,6 +18,7 @@ from epochmark.analysis.timing.headline import (
     steps_in,
     steps_per_epoch,
 )
+from epochmark.analysis.timing.intervals import Interval
 from epochmark.analysis.timing.settling import BURST_S, WINDOW_S, settled
 from epochmark.analysis.timing.start_up import Clocks, clocks_of
 from epochmark.analysis.timing.steady_epoch import (
@@ -31,6 +32,8 @@ from epochmark.analysis.timing.steady_epoch import (
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.tuned_settings import settings_text
 from epochmark.records.record import Record
+from epochmark.records.wording import counted
+from epochmark.report.digits import range_text, value_text
 from epochmark.report.figures import (
     accuracy_text,
     arithmetic_text,
@@ -41,6 +44,8 @@ from epochmark.report.figures import (
     images_text,
     proof_text,
     seconds_text,
+    short_proof,
+    steady_text,
     validity_text,
 )
 from epochmark.report.tables.runs import compiles_again
@@ -51,10 +56,16 @@ TOLD_TIDYING_S = 0.25
 """Less than that after the training is no news."""
 
 
-def answer_lines(record: Record) -> list[str]:
-    """The answer to "how fast, and can it be believed", each fact on a line of its own."""
+def answer_lines(record: Record, laps: str | None = None, *, brief: bool = False) -> list[str]:
+    """The answer to "how fast, and can it be believed", each fact on a line of its own.
+
+    ``laps`` shows the speed of the laps. ``brief``: as after a run, without what a sound run has to
+    prove it and without what this machine cannot measure.
+    """
+    facts = [*_facts(record, brief), *([("laps", laps)] if laps else [])]
+    facts.append(("validity", _validity_text(record, brief)))
     lines = [_title(record), ""]
-    lines += [f"  {label:<{_LABEL_WIDTH}} {text}" for label, text in _facts(record)]
+    lines += [f"  {label:<{_LABEL_WIDTH}} {text}" for label, text in facts]
     for finding in record.findings:
         meaning = MEANING[FindingCode(finding.code)]
         lines += [
@@ -73,7 +84,7 @@ def short_answer(record: Record) -> str:
     other = "" if run.name == DEFAULT_WORKLOAD else f", {run.name}"
     name = f"{engine_text(record)} on {device_id(record)}{other}{variant}"
     steady = record.headline.steady_epoch_s
-    speed = "" if steady is None else f"{seconds_text(steady)} per epoch, "
+    speed = "" if steady is None else f"{steady_text(record)} s per epoch, "
     return f"{name}: {speed}{validity_text(record)}"
 
 
@@ -89,7 +100,7 @@ def _title(record: Record) -> str:
     return f"{run.name} v{run.version}{variant}: {engine_text(record)} on {where} ({detail})"
 
 
-def _facts(record: Record) -> list[tuple[str, str]]:
+def _facts(record: Record, brief: bool) -> list[tuple[str, str]]:
     headline = record.headline
     facts: list[tuple[str, str]] = []
     if headline.steady_epoch_s is not None:
@@ -97,9 +108,9 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     facts += [("settling", text) for text in _settling_text(record)]
     if headline.elapsed_s is not None:
         work = (
-            f"{record.workload.max_steps} steps"
+            counted(record.workload.max_steps, "step")
             if record.workload.max_steps is not None
-            else f"{record.workload.epochs} epochs"
+            else counted(record.workload.epochs, "epoch")
         )
         facts.append(("elapsed", f"{seconds_text(headline.elapsed_s)} for {work}"))
     if headline.projected_elapsed_s is not None:
@@ -112,7 +123,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         facts.append(("test accuracy", accuracy_text(record)))
     if record.peak_memory_bytes is not None:
         facts.append(("peak memory", f"{record.peak_memory_bytes / 2**20:,.0f} MiB"))
-    facts += _power_facts(record)
+    facts += _power_facts(record, brief)
     seen = record.timing.launcher
     if seen is not None and seen.absent_s:
         facts.append(
@@ -122,7 +133,6 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         facts.append(("tuned settings", settings_text(record.engine.tuned_settings)))
     if record.failure is not None:
         facts.append(("versions", _versions_text(record)))
-    facts.append(("validity", _validity_text(record)))
     return facts
 
 
@@ -136,18 +146,18 @@ def _settling_text(record: Record) -> Iterator[str]:
         return
     yield (
         f"after {found.after_s / 60:.0f} min at {found.ratio:.2f} of the burst speed "
-        f"({seconds_text(found.burst.interval.median)} per epoch in the first {BURST_S:.0f} s, "
-        f"{seconds_text(found.settled.interval.median)} in the last {WINDOW_S:.0f} s)"
+        f"({value_text(found.burst.interval)} s per epoch in the first {BURST_S:.0f} s, "
+        f"{value_text(found.settled.interval)} s in the last {WINDOW_S:.0f} s)"
     )
 
 
-def _power_facts(record: Record) -> list[tuple[str, str]]:
+def _power_facts(record: Record, brief: bool) -> list[tuple[str, str]]:
     """Energy, from what it was measured, and a battery; of a run whose sensors were asked."""
     if record.sensors is None or record.outcome == "failed":
         return []
     energies = energy_of(record)
     facts = [("energy", energy_text(energy)) for energy in energies]
-    if not energies:
+    if not energies and not brief:
         facts = [("energy", f"not measured: {why_no_energy(record)}")]
     facts += [("GPU use", text) for text in _gpu_use(record)]
     if on_battery(record):
@@ -165,18 +175,27 @@ def _gpu_use(record: Record) -> Iterator[str]:
 
 def _projected_text(record: Record) -> str:
     """What a whole run would take, from a quick one; and whether that ended before it knew."""
-    headline, steady = record.headline, steady_of(record)
-    low, high = headline.projected_elapsed_low_s, headline.projected_elapsed_high_s
+    steady, projected = steady_of(record), _projected(record)
     notes = [
-        f"95 % interval: {seconds_text(low)} to {seconds_text(high)}",
+        f"95 % interval: {range_text(projected)} s",
         f"from {steps_in(record.timing.laps):,} of {expected_steps(record.workload):,} steps",
     ]
     if steady is not None and steady.half_width > QUICK_PRECISION and _ran_out(record):
         notes.append(f"its time ended with the steady epoch known to {steady.half_width:.1%}")
     if steady is not None and not steady.epoch_end_seen:
         notes.append("epoch end not seen")
-    epochs = f"{seconds_text(headline.projected_elapsed_s)} for {record.workload.epochs} epochs"
-    return f"{epochs}, projected ({', '.join(notes)})"
+    whole = counted(record.workload.epochs, "epoch")
+    return f"{value_text(projected)} s for {whole}, projected ({', '.join(notes)})"
+
+
+def _projected(record: Record) -> Interval:
+    headline = record.headline
+    seconds, low, high = (
+        headline.projected_elapsed_s or 0.0,
+        headline.projected_elapsed_low_s or 0.0,
+        headline.projected_elapsed_high_s or 0.0,
+    )
+    return Interval(seconds, low, high, 1)
 
 
 def _ran_out(record: Record) -> bool:
@@ -218,12 +237,12 @@ def _steady_facts(record: Record) -> Iterator[tuple[str, str]]:
 
 def _steady_text(steady: SteadyEpoch) -> str:
     interval, units = steady.interval, f"{steady.unit}s"
-    text = f"{seconds_text(interval.median)} per epoch"
+    text = f"{value_text(interval)} s per epoch"
     if interval.count == 1:
         return f"{text} (one {steady.unit} only: no spread)"
     meaning = "95 % interval" if steady.knows_its_spread else "all"
     notes = [
-        f"{meaning}: {seconds_text(interval.low)} to {seconds_text(interval.high)}",
+        f"{meaning}: {range_text(interval)} s",
         f"{'median' if steady.unit == 'epoch' else 'mean'} of {interval.count} {units}",
     ]
     if steady.outliers and steady.unit == "epoch":
@@ -238,10 +257,10 @@ def _steady_text(steady: SteadyEpoch) -> str:
 def _waiting_text(waiting: Waiting, unit: str) -> str:
     """How long the framework waited, and how that is kept out of the steady epoch."""
     units = f"{waiting.units} {unit}{'s' if waiting.units != 1 else ''}"
-    how = "taken off there" if waiting.taken_off else "left out"
+    how = "taken off for" if waiting.taken_off else f"such {unit}s are left out of"
     return (
-        f"{seconds_text(waiting.seconds)} in {units}, {how}: the framework computed nothing "
-        "(part of elapsed)"
+        f"the framework slept {seconds_text(waiting.seconds)} in {units}: part of elapsed, {how} "
+        "the steady epoch"
     )
 
 
@@ -251,11 +270,12 @@ def _versions_text(record: Record) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-def _validity_text(record: Record) -> str:
+def _validity_text(record: Record, brief: bool) -> str:
     headline = record.headline
     if headline.validity != "valid":
         return f"{headline.validity}: {findings_text(record)}"
-    proven = f"all work was done, on {', '.join(record.device.observed)}; {proof_text(record)}"
+    proof = short_proof(record) if brief else proof_text(record)
+    proven = f"all work was done, on {', '.join(record.device.observed)}; {proof}"
     if record.findings:
         return f"{headline.validity} ({findings_text(record)}): {proven}"
     return f"{headline.validity}: {proven}"

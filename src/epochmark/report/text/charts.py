@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from epochmark.analysis.comparing.comparability import key_of
+from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.record import Record
 from epochmark.report.charts.speed import lap_speeds
-from epochmark.report.figures import bare_seconds, device_id, shortened
+from epochmark.report.digits import significant, value_text
+from epochmark.report.figures import device_id, shortened, steady_interval
 from epochmark.report.subject import Subject, figures_of
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -16,6 +19,10 @@ MOST_BARS = 10
 NARROWEST = 60
 """Columns below which bars say nothing."""
 SPARKS = 40
+LOGARITHMIC_FROM = 20.0
+"""From this ratio of the longest to the shortest bar on, the short ones would all look alike."""
+SHORTEST = 0.1
+"""Share of the room that the shortest of logarithmic bars has."""
 
 
 def comparison_lines(subject: Subject, width: int | None) -> list[str]:
@@ -28,20 +35,21 @@ def comparison_lines(subject: Subject, width: int | None) -> list[str]:
         title = "other engines on this machine (different programs: not ranked)"
     if len(rows) < 2:
         return []
-    return [f"steady epoch, {title}:", "", *bar_lines(rows[:MOST_BARS], width)]
+    shown = rows[:MOST_BARS]
+    return [f"steady epoch, {title}; {_reading(shown, width)}:", "", *bar_lines(shown, width)]
 
 
-Row = tuple[str, float]
+Row = tuple[str, Interval]
 """A name and seconds."""
 
 
 def _machines(subject: Subject) -> list[Row]:
     """Measured machines, fastest first, with this one among those shown. Published ones are not
-    repeated: the table that follows a run has them."""
+    repeated: the table that comes with a full run has them."""
     if subject.focus is None:
         return []
     rows = [
-        ("this machine" if figure.own else figure.machine, figure.steady_epoch.median)
+        ("this machine" if figure.own else figure.machine, figure.steady_epoch)
         for figure in figures_of(subject, key_of(subject.focus))
     ]
     own = [place for place, (name, _) in enumerate(rows) if name == "this machine"]
@@ -51,11 +59,10 @@ def _machines(subject: Subject) -> list[Row]:
 
 
 def _engines(subject: Subject) -> list[Row]:
-    return [
-        (_engine_name(record), record.headline.steady_epoch_s)
-        for record in subject.newest_own()
-        if record.headline.steady_epoch_s is not None
-    ]
+    """The newest run of each engine here, fastest first."""
+    found = [(record, steady_interval(record)) for record in subject.newest_own()]
+    rows = [(_engine_name(record), steady) for record, steady in found if steady is not None]
+    return sorted(rows, key=lambda row: row[1].median)
 
 
 def _engine_name(record: Record) -> str:
@@ -64,17 +71,52 @@ def _engine_name(record: Record) -> str:
 
 
 def bar_lines(rows: Sequence[Row], width: int | None) -> list[str]:
-    """A line for each name and its seconds, with a bar where there is room for one."""
-    figures = [f"{bare_seconds(seconds)} s" for _, seconds in rows]
+    """A line for each name and its seconds, with a bar where there is room for one; logarithmic
+    where the longest would be ``LOGARITHMIC_FROM`` times as long as the shortest."""
+    room = _room(rows, width)
     left = max(len(shortened(name)) for name, _ in rows)
-    right = max(map(len, figures))
-    room = 0 if width is None or width < NARROWEST else min(40, width - left - right - 6)
-    longest = max(seconds for _, seconds in rows)
+    right = max(len(_figure(seconds)) for _, seconds in rows)
     lines = []
-    for (name, seconds), figure in zip(rows, figures, strict=True):
-        bar = f"  {_bar(seconds / longest, room):<{room}}" if room > 4 and longest else ""
-        lines.append(f"  {shortened(name):<{left}}{bar}  {figure:>{right}}")
+    for (name, seconds), share in zip(rows, _shares(rows), strict=True):
+        bar = f"  {_bar(share, room):<{room}}" if room else ""
+        lines.append(f"  {shortened(name):<{left}}{bar}  {_figure(seconds):>{right}}")
     return lines
+
+
+def _figure(seconds: Interval) -> str:
+    return f"{value_text(seconds)} s"
+
+
+def _room(rows: Sequence[Row], width: int | None) -> int:
+    """Columns for the longest bar; 0 where there are too few."""
+    if width is None or width < NARROWEST:
+        return 0
+    names = max(len(shortened(name)) for name, _ in rows)
+    figures = max(len(_figure(seconds)) for _, seconds in rows)
+    room = min(40, width - names - figures - 6)
+    return room if room > 4 and max(seconds.median for _, seconds in rows) > 0 else 0
+
+
+def _reading(rows: Sequence[Row], width: int | None) -> str:
+    """How the bars are to be read."""
+    if not _room(rows, width):
+        return "fastest first"
+    return f"shorter is faster{', logarithmic' if _is_logarithmic(rows) else ''}"
+
+
+def _is_logarithmic(rows: Sequence[Row]) -> bool:
+    seconds = [interval.median for _, interval in rows]
+    return 0 < min(seconds) * LOGARITHMIC_FROM <= max(seconds)
+
+
+def _shares(rows: Sequence[Row]) -> list[float]:
+    """How long each bar is, of the longest."""
+    seconds = [interval.median for _, interval in rows]
+    shortest, longest = min(seconds), max(seconds)
+    if not _is_logarithmic(rows):
+        return [value / longest if longest else 0.0 for value in seconds]
+    decades = math.log(longest / shortest)
+    return [SHORTEST + (1 - SHORTEST) * math.log(value / shortest) / decades for value in seconds]
 
 
 def _bar(share: float, room: int) -> str:
@@ -87,7 +129,7 @@ def lap_line(record: Record, width: int | None) -> str | None:
     if len(record.timing.laps) < 3:
         return None
     speeds = [point["images_per_s"] for point in lap_speeds(record, SPARKS)]
-    span = f"{min(speeds):,.0f} to {max(speeds):,.0f} images/s"
+    span = f"{significant(min(speeds))} to {significant(max(speeds))} images/s"
     if width is None or width < NARROWEST:
         return span
     return f"{sparkline(speeds)}  {span}"

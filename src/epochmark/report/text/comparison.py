@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from epochmark.analysis.comparing.comparison import Comparison, Side, tells_apart
+from epochmark.analysis.comparing.regression import Regression
 from epochmark.analysis.timing.intervals import Interval
-
-MAX_DECIMALS = 2
-"""Of a ratio: the spread inside two runs does not know how far a third run would be from them."""
-SECONDS_DIGITS = 4
-"""Of an epoch's seconds, at most."""
+from epochmark.report.digits import MAX_DECIMALS, printed, range_text, ratio_text, value_text
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:
@@ -34,16 +29,14 @@ def verdict_text(comparison: Comparison) -> str:
     faster, slower, ratio = comparison.faster, comparison.slower, comparison.ratio
     if comparison.verdict == "not comparable" or ratio is None:
         return f"{faster.name} and {slower.name} are not comparable"
-    decimals = decimals_of(ratio, MAX_DECIMALS)
-    bounds = _bounds_text(ratio, decimals)
+    bounds = range_text(ratio, MAX_DECIMALS)
     if comparison.verdict == "not ranked":
         return f"{_graded_text(comparison, ratio, bounds)}; {_doubt_text(comparison)}, not ranked"
     exact = faster.exact_bounds or slower.exact_bounds
     interval = f"{'anything from' if exact else '95 % interval'} {bounds}"
     if comparison.verdict == "alike":
         return f"{faster.name} and {slower.name} cannot be told apart ({interval})"
-    middle = _rounded(ratio.median, decimals)
-    return f"{faster.name} is {middle} times as fast as {slower.name} ({interval})"
+    return f"{faster.name} is {ratio_text(ratio)} times as fast as {slower.name} ({interval})"
 
 
 def _graded_text(comparison: Comparison, ratio: Interval, bounds: str) -> str:
@@ -66,28 +59,22 @@ def _doubt_text(comparison: Comparison) -> str:
     return " and ".join(f"{name} is {doubt}" for name, doubt in doubtful.items())
 
 
-def decimals_of(interval: Interval, most: int) -> int:
-    """Decimals that an interval carries, below zero for tens and hundreds: down to the first digit
-    of half its width, but so that its lower bound does not become zero by that."""
-    half = (interval.high - interval.low) / 2
-    carried = most if half <= 0 else min(most, _decimals_to_first_digit(half))
-    coarsest = min(0, _decimals_to_first_digit(interval.low))
-    return max(carried, coarsest)
+TIMES_DECIMALS = 3
+"""Of how many times as long a run takes: limits are percents."""
 
 
-def _decimals_to_first_digit(value: float) -> int:
-    return -math.floor(math.log10(value))
-
-
-def _rounded(value: float, decimals: int) -> str:
-    return f"{round(value, decimals):,.{max(0, decimals)}f}"
-
-
-def _bounds_text(interval: Interval, decimals: int) -> str:
-    """The bounds, rounded outwards so that they still hold what they held."""
-    scale = 10.0**decimals
-    low, high = math.floor(interval.low * scale) / scale, math.ceil(interval.high * scale) / scale
-    return f"{_rounded(low, decimals)} to {_rounded(high, decimals)}"
+def regression_text(found: Regression, earlier: str, later: str) -> str:
+    """Whether the later one is slower than is allowed, in one sentence."""
+    allowed = f"the {100 * found.allowed:g}% allowed"
+    if found.times_as_long is None:
+        start = f"Undecided whether {later} is slower by more than {allowed}"
+        return f"{start}: the two cannot be ranked."
+    takes = range_text(found.times_as_long, TIMES_DECIMALS)
+    start = f"{later} takes {takes} times as long as {earlier}"
+    if found.verdict == "undecided":
+        return f"{start}: undecided whether that is more than {allowed}; measure again, or longer."
+    words = {"slower": "slower by more than", "within": "within"}
+    return f"{start}: {words[found.verdict]} {allowed}."
 
 
 def _side_text(side: Side) -> str:
@@ -95,11 +82,9 @@ def _side_text(side: Side) -> str:
     if interval is None:
         return f"{side.name}: no steady epoch; {side.key}, on {side.device}"
     if isinstance(side.machine, str):
-        figure = f"{interval.median:g} s"
-        bounds = f"published; stands for {interval.low:g} to {interval.high:g} s"
+        figure = f"{printed(interval.median)} s"
+        bounds = f"published; stands for {printed(interval.low)} to {printed(interval.high)} s"
     else:
-        most = _decimals_to_first_digit(interval.median) + SECONDS_DIGITS - 1
-        decimals = decimals_of(interval, most)
-        figure = f"{_rounded(interval.median, decimals)} s"
-        bounds = f"{_bounds_text(interval, decimals)} s"
+        figure = f"{value_text(interval)} s"
+        bounds = f"{range_text(interval)} s"
     return f"{side.name}: {figure} per epoch ({bounds}); {side.key}, on {side.device}"

@@ -1,10 +1,9 @@
-"""An explanation in lines of text, and as a document for programs."""
+"""An explanation in lines of text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 from epochmark.records.record import Record
 from epochmark.report.explanations import Explanation, Question
@@ -35,22 +34,3 @@ def advice_of(explanations: Sequence[Explanation]) -> list[str]:
     """Every advice once, in order."""
     given = (one.sentence.advice for one in explanations)
     return list(dict.fromkeys(advice for advice in given if advice is not None))
-
-
-def explanation_document(record: Record, explanations: Sequence[Explanation]) -> dict[str, Any]:
-    """The same with the rule and the figures behind every sentence."""
-    return {
-        "id": record.id,
-        "engine": record.engine.name,
-        "validity": record.headline.validity,
-        "explanations": [
-            {
-                "rule": one.rule.name,
-                "question": one.rule.question,
-                "sentence": one.sentence.sentence,
-                "figures": one.sentence.figures,
-                "advice": one.sentence.advice,
-            }
-            for one in explanations
-        ],
-    }

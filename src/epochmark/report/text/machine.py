@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from epochmark.records.record import Machine
+from epochmark.records.wording import counted
 
 
 def memory_text(machine: Machine) -> str | None:
@@ -29,7 +30,7 @@ def machine_lines(machine: Machine) -> list[str]:
         "instruction sets": ", ".join(machine.instruction_sets) or None,
         "cores": cores,
         "kinds of cores": machine.core_kinds,
-        "CPU quota": None if machine.cpu_quota is None else f"{machine.cpu_quota:g} CPUs",
+        "CPU quota": None if machine.cpu_quota is None else counted(machine.cpu_quota, "CPU"),
         "memory": memory_text(machine),
         "system": f"{machine.os} {machine.os_version}".strip(),
         "kernel": f"{machine.kernel} ({machine.architecture})",

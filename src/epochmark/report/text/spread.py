@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.timing.headline import steady_of
+from epochmark.analysis.timing.intervals import Interval
 from epochmark.analysis.timing.steady_epoch import SteadyEpoch
 from epochmark.records.record import Record
-from epochmark.report.figures import device_id, engine_text, seconds_text
+from epochmark.report.digits import value_text
+from epochmark.report.figures import device_id, engine_text
 
 Way = tuple[str, str, ComparabilityKey]
 
@@ -31,9 +33,10 @@ def _line(way: Way, records: Sequence[Record]) -> str:
     note = f"; {left_out} not valid and left out" if left_out else ""
     if len(known) < 2:
         return f"{name}: no spread between runs, since {len(known)} of {len(records)} are valid"
-    middle = statistics.median(one.interval.median for one in known)
+    figures = [one.interval.median for one in known]
+    middle = Interval(statistics.median(figures), min(figures), max(figures), len(figures))
     return (
-        f"{name}: {seconds_text(middle)} per epoch, median of {len(known)} runs "
+        f"{name}: {value_text(middle)} s per epoch, median of {len(known)} runs "
         f"(within a run ±{_within(known):.1%}, between runs ±{_between(known):.1%}{note})"
     )
 

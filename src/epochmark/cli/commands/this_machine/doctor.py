@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 
 @described(
-    """Check GPUs, drivers, engines, power, memory, disk and data, without importing a framework.
+    """Check what keeps this machine from training well.
 
-    Every line is ok, a note (worth knowing) or a fault (it should work and does not), with the
-    command that mends it. No GPU is a note. Exit code 1: there are faults.
+    GPUs, drivers, engines, power, memory, disk and data, without importing a framework. Every line
+    is ok, a note (worth knowing) or a fault (it should work and does not), with the command that
+    mends it. No GPU is a note. Exit code 1: there are faults.
     """
 )
 def doctor(

@@ -10,7 +10,7 @@ from epochmark.cli._guard import described
 
 
 @described(
-    """Describe this machine as records name it, and list the devices each ready engine sees.
+    """Describe this machine and the devices that each engine sees.
 
     To ask an engine, its framework is imported in a process of its own, which takes seconds. So its
     answer is kept, and shown until its environment or a driver changes.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from epochmark.report.figures import is_figure
 from epochmark.report.plain_text import plain
-from epochmark.report.tables.sections import Section
+from epochmark.report.tables.section import Section
 
 _TEMPLATE = """\
 {% for section in sections %}
@@ -17,6 +17,10 @@ _TEMPLATE = """\
 </tr></thead>
 <tbody>
 {% for row in section.rows %}
+{% set place = loop.index0 %}
+{% for number, text in section.lines if number == place %}
+<tr><td colspan="{{ section.header | length }}">{{ text }}</td></tr>
+{% endfor %}
 <tr>
 {%- for column, cell in zip(section.header, row) -%}
 <td{{ side(column) }}>{{ cell }}</td>

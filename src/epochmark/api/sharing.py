@@ -1,0 +1,73 @@
+"""Take records elsewhere and take in those of others: export, check, import."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from epochmark.api.reading import NOT_WHOLE, documents_of
+from epochmark.api.reporting import write_file
+from epochmark.judge.check import Checked, check_record
+from epochmark.judge.results import ResultFiles
+from epochmark.records.bundle import encode_bundle
+from epochmark.records.record import Record
+
+THE_BUNDLE = "the bundle"
+"""What a bundle itself is called among what was checked."""
+
+
+def export_results(
+    records: Sequence[Record], file: str | Path, *, keep_machine_ids: bool = False
+) -> None:
+    """Write the records as one bundle; without their machine ids unless asked for."""
+    write_file(Path(file), encode_bundle(records, keep_machine_ids))
+
+
+def import_results(
+    file: str | Path | BinaryIO, *, into: ResultFiles | None = None
+) -> tuple[list[Record], list[Checked]]:
+    """Save the records of a bundle, or of what ``epochmark run --json`` printed, among the user's
+    results; return those that were new, and those refused with the reasons. Records already there
+    are passed over. Each record is judged by itself, also where the bundle is not whole, which is
+    told among the refused.
+
+    Raises ``EpochmarkError`` when the file, or the open stream, holds no records.
+    """
+    files = into or ResultFiles.of_user()
+    known = {one.record.id[:8]: one.record for one in files.load()[0]}
+    added: list[Record] = []
+    refused: list[Checked] = []
+    for checked in check(file):
+        record = checked.record
+        if record is None or checked.problems:
+            refused.append(checked)
+            continue
+        twin = known.get(record.id[:8])
+        if twin is None:
+            files.save(record)
+            added.append(record)
+            known[record.id[:8]] = record
+        elif twin.digest != record.digest:
+            clash = "another record here begins with the same id and says something else"
+            refused.append(Checked(record.id, record, (clash,)))
+    return added, refused
+
+
+def check(file: str | Path | BinaryIO) -> list[Checked]:
+    """Derive everything in a bundle, a record, or what ``epochmark run --json`` printed, again, and
+    say of each record what does not fit.
+
+    Proves consistency, not authenticity. A bundle that is not whole is the first entry, without a
+    record; its records are judged by themselves all the same. Raises ``EpochmarkError`` when the
+    file, or the open stream, holds no records.
+    """
+    documents, whole = documents_of(file)
+    results = [check_record(document) for document in documents]
+    ids = [one.record.id for one in results if one.record is not None]
+    problems = []
+    if not whole:
+        problems.append(f"its sum is another one: {NOT_WHOLE}")
+    if len(set(ids)) < len(ids):
+        problems.append("it holds a record twice")
+    return [*([Checked(THE_BUNDLE, None, tuple(problems))] if problems else []), *results]

@@ -1,0 +1,86 @@
+"""``epochmark history``: this machine over time, and what each change did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from epochmark.cli._completion import complete_engine
+from epochmark.cli._guard import described
+from epochmark.cli._records import WithOption, WorkloadOption, chosen_records
+
+if TYPE_CHECKING:
+    from epochmark.analysis.comparing.history import Entry, Series
+
+
+@described(
+    """Show how this machine's speed changed, and what changed with it.
+
+    Runs of the same workload, engine, device, tuning and precision form a series. Each valid run is
+    compared with the valid run before it. Disturbed runs are shown and decide nothing.
+    """
+)
+def history(
+    engines: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ENGINE",
+            help="Only these engines. Default: all.",
+            show_default=False,
+            autocompletion=complete_engine,
+        ),
+    ] = None,
+    bundles: WithOption = None,
+    workload: WorkloadOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    from epochmark.analysis.comparing.history import history as history_of
+    from epochmark.api.reporting import subject
+    from epochmark.cli._console import print_json, say
+    from epochmark.engines import get_engine
+    from epochmark.errors import EpochmarkError
+    from epochmark.report.text.history import history_lines
+
+    for name in engines or []:
+        get_engine(name)
+    series = [
+        one
+        for one in history_of(subject(chosen_records(None, bundles, workload)).own)
+        if not engines or one.way.engine in engines
+    ]
+    if json:
+        print_json([_document(one) for one in series])
+        return
+    if not series:
+        of = f" of {', '.join(engines)}" if engines else ""
+        raise EpochmarkError(
+            f"no run{of} here has a steady epoch yet: 'epochmark run' makes the first", exit_code=2
+        )
+    say(*history_lines(series))
+
+
+def _document(series: Series) -> dict[str, Any]:
+    return {**series.way._asdict(), "runs": [_run(entry) for entry in series.entries]}
+
+
+def _run(entry: Entry) -> dict[str, Any]:
+    headline, change = entry.record.headline, entry.change
+    return {
+        "id": entry.record.id,
+        "created": entry.record.created,
+        "validity": headline.validity,
+        "steady_epoch_s": headline.steady_epoch_s,
+        "steady_epoch_low_s": headline.steady_epoch_low_s,
+        "steady_epoch_high_s": headline.steady_epoch_high_s,
+        "change": change
+        and {
+            "since": change.before.id,
+            "verdict": change.verdict,
+            "times_as_fast": change.times_as_fast,
+            "differences": [
+                {"name": name, "before": before, "after": after}
+                for name, before, after in change.differences
+            ],
+        },
+    }

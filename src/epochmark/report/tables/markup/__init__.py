@@ -1,0 +1,1 @@
+"""Sections of text as Markdown and HTML."""
