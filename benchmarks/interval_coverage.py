@@ -250,7 +250,7 @@ def print_quick() -> None:
 def print_far() -> None:
     """Runs of ten epochs, one of which takes twice as long for a reason of its own."""
     print("\nten epochs of 2 % noise, one of them twice as long: the interval of the median")
-    print_row("series", "held", "half width", "far end", "as before: held", "half width", "far end")
+    print_row("series", "held", "half width", "far end", "before: held", "half width", "far end")
     for name, make in KINDS.items():
         if name == "outliers":
             continue

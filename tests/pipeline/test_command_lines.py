@@ -22,7 +22,8 @@ VALUES = {
     "ENGINE": "fake", "NAME": "torch", "RUN": "fake", "ID": "0123", "FILE": "bundle.json",
     "A": "torch", "B": "jax", "N": "2", "N,N,...": "32,64", "PATH": "there", "SECONDS": "30",
     "TEXT": "mine", "FILE.html": "page.html", "FILE.svg": "plot.svg", "png": "plot.png",
-    "COLUMN": "engine", "FIELD=VALUE": "engine=torch", "gpu:N": "gpu:1", "...": "xpu",
+    "COLUMN": "engine", "NAME,...": "threads", "PERCENT": "3%",
+    "FIELD=VALUE": "engine=torch", "gpu:N": "gpu:1", "...": "xpu",
 }  # fmt: skip
 """What stands on the page in the place of something typed, and something that may be typed."""
 
@@ -48,12 +49,14 @@ def of_the_page() -> Iterator[str]:
         heading = section.partition("\n")[0]
         found = [*forms(heading)]
         yield from found
-        sub = re.search(r"\| option of `(\w+)` ", section)
-        base = f"{found[0]} {sub[1]} torch" if sub else found[-1]
-        for row in re.findall(r"(?m)^\| (`-.*?`) \|", section):
-            option, _, value = row.split("`")[-2].partition(" ")
-            kinds = value.split(r"\|") if value else [""]
-            yield from (f"{base} {option} {VALUES.get(kind, kind)}".strip() for kind in kinds)
+        base = found[-1]
+        for line in section.splitlines():
+            if sub := re.match(r"\| option of `(\w+)` ", line):
+                base = next(form for form in found[::-1] if f" {sub[1]}" in form)
+            elif row := re.match(r"\| (`-.*?`) \|", line):
+                option, _, value = row[1].split("`")[-2].partition(" ")
+                kinds = value.split(r"\|") if value else [""]
+                yield from (f"{base} {option} {VALUES.get(kind, kind)}".strip() for kind in kinds)
 
 
 OF_NOVEMBER_2026 = """

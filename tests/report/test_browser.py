@@ -154,12 +154,68 @@ def test_the_machine_stays_in_sight_when_the_table_is_moved_sideways(
     page = opened(browser, tmp_path, "several", width=width).page
     frame = page.locator("#table .scroll")
     frame.evaluate("element => { element.scrollLeft = element.scrollWidth }")
-    framed, cell = frame.bounding_box(), page.locator("#table td").first.bounding_box()
+    framed = frame.bounding_box()
     assert framed is not None
-    assert cell is not None
-    assert framed["x"] <= cell["x"] < framed["x"] + 10
+    for first in ("td", "th"):
+        cell = page.locator(f"#table {first}").first.bounding_box()
+        assert cell is not None
+        assert framed["x"] <= cell["x"] < framed["x"] + 10
     assert framed["x"] >= 0
     assert framed["x"] + framed["width"] <= width
+    frame.evaluate("element => { element.scrollTop = 300 }")
+    (heading, *_) = boxes(page, "#table th")
+    assert abs(heading[1] - boxes(page, "#table .scroll")[0][1]) < 3
+    page.context.close()
+
+
+def boxes(page: Page, selector: str) -> list[tuple[float, float, float, float]]:
+    """Left, top, right and bottom of everything that is shown under the selector."""
+    script = """elements => elements.filter((e) => e.checkVisibility()).map((e) => {
+      const box = e.getBoundingClientRect();
+      return [box.left, box.top, box.right, box.bottom];
+    })"""
+    return [tuple(box) for box in page.locator(selector).evaluate_all(script)]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_line_goes_through_a_label(browser: Browser, tmp_path: Path, width: int) -> None:
+    page = opened(browser, tmp_path, "several", width=width).page
+    for chart in ("machines", "published", "engines"):
+        lines = boxes(page, f"#{chart} .mark-rule line")
+        texts = boxes(page, f"#{chart} .mark-text:not(.role-axis-label):not(.role-axis-title) text")
+        assert len(lines) > 10
+        assert len(texts) > 3
+        for left, top, right, bottom in texts:
+            through = [
+                line
+                for line in lines
+                if line[0] < right - 1 and line[2] > left + 1 and line[1] < bottom and line[3] > top
+            ]
+            assert not through, chart
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_text_of_a_chart_is_cut(browser: Browser, tmp_path: Path, width: int) -> None:
+    page = opened(browser, tmp_path, "several", width=width).page
+    for chart in ("machines", "published", "engines", "speed", "clocks", "learning"):
+        ((start, _, end, _),) = boxes(page, f"#{chart} figure svg")
+        texts = boxes(page, f"#{chart} figure text")
+        assert min(left for left, *_ in texts) >= start
+        assert max(right for _, _, right, _ in texts) <= end
+        assert "…" not in (page.locator(f"#{chart} figure").text_content() or "")
+    page.context.close()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_first_screen_has_the_answer_the_place_and_what_held_it_back(
+    browser: Browser, tmp_path: Path, dark: bool
+) -> None:
+    page = opened(browser, tmp_path, "several", dark=dark).page
+    for part in ("answer", "place", "held-back"):
+        box = page.locator(f"#{part}").bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 900
     page.context.close()
 
 

@@ -24,8 +24,10 @@ from epochmark.records.record import Record, RunLimits
 from epochmark.report import charts
 from epochmark.report.charts import Chart, Drawing, all_charts
 from epochmark.report.drawing import theme as themes
-from epochmark.report.drawing.chart import legend
+from epochmark.report.drawing.key import Entry, key_panel
+from epochmark.report.drawing.lines import lines_of
 from epochmark.report.drawing.theme import Theme
+from epochmark.report.drawing.ticks import log_ticks, round_ticks
 from epochmark.report.render import specification, to_png, to_svg
 from epochmark.report.subject import Subject, subject_of
 from tests.report.explained import watched
@@ -134,8 +136,27 @@ def test_machines_are_compared_inside_one_key_only() -> None:
     )
     text = says(drawn("machines", subject))
     assert "Same key" in text
-    for other in ("Other engine", "Other kernels", "Other batch", "Disturbed"):
+    for other in ("Other engine", "Other kernels", "Other batch"):
         assert other not in text
+
+
+def test_a_disturbed_machine_stands_in_its_place_hollow_and_with_its_interval() -> None:
+    disturbed = sample(2, step_s=0.03, findings=[FindingCode.UNSTEADY])
+    subject = about(
+        [
+            sample(1, on=machine("Fast"), step_s=0.02),
+            disturbed,
+            sample(3, on=machine("Slow"), step_s=0.04),
+        ]
+    )
+    (panel,) = drawn("machines", subject).spec["vconcat"]
+    fast, own, slow = panel["data"]["values"]
+    assert own["label"] == "This machine: AMD EPYC (disturbed)"
+    assert own["filled"] < 0.5 < fast["filled"] == slow["filled"] == 1
+    assert own["low"] == disturbed.headline.steady_epoch_low_s < own["value"] < own["high"]
+    again = about([*subject.records, sample(4, step_s=0.05)])
+    (panel,) = drawn("machines", again).spec["vconcat"]
+    assert [bar["filled"] for bar in panel["data"]["values"]] == [1, 1, 1], "the valid run counts"
 
 
 def test_published_figures_of_the_same_key_stand_among_the_measured_and_are_marked() -> None:
@@ -143,16 +164,42 @@ def test_published_figures_of_the_same_key_stand_among_the_measured_and_are_mark
     text = says(drawn("machines", subject))
     assert "(published)" in text
     assert "This machine" in text
-    assert drawn("published", subject).spec["title"]["subtitle"] != "mnist-cnn v1"
+    assert drawn("published", subject).spec["title"]["subtitle"] != ["mnist-cnn v1"]
 
 
-def test_beside_published_machines_of_another_key_a_valid_run_stands_first_and_unranked() -> None:
-    bars = drawn("published", about([sample(1)])).spec["data"]["values"]
-    assert "for orientation" in bars[0]["label"]
-    figures = [bar["value"] for bar in bars[1:]]
-    assert figures == sorted(figures)
-    for other in (sample(1, findings=[FindingCode.FOREIGN_LOAD]), sample(1, epochs=3)):
-        assert "This machine" not in says(drawn("published", about([other])))
+@pytest.mark.parametrize(
+    ("own", "words", "hollow"),
+    [
+        (sample(1), "native kernels 1 stock", False),
+        (sample(1, findings=[FindingCode.FOREIGN_LOAD]), "(disturbed)", True),
+        (sample(1, findings=[FindingCode.STEPS_LIMITED]), "(partial)", True),
+        (sample(1, epochs=3), "3 epochs", False),
+    ],
+    ids=["valid", "disturbed", "partial", "variant"],
+)
+def test_this_machine_stands_beside_the_published_ones(
+    own: Record, words: str, hollow: bool
+) -> None:
+    bars = drawn("published", about([own])).spec["data"]["values"]
+    (ours,) = [bar for bar in bars if bar["strong"]]
+    assert ours["label"].startswith("This machine, with native")
+    assert words in ours["label"]
+    assert (ours["filled"] < 0.5) is hollow
+    assert ours["low"] < ours["value"] < ours["high"]
+    seconds = [bar["value"] for bar in bars]
+    assert seconds == sorted(seconds)
+
+
+def test_wrong_work_stands_beside_nothing() -> None:
+    invalid = sample(1, findings=[FindingCode.PARITY_FAILED])
+    assert "This machine" not in says(drawn("published", about([invalid])))
+
+
+def test_a_disturbed_run_of_the_published_engine_stands_among_the_published() -> None:
+    disturbed = sample(2, engine="keras-tensorflow", findings=[FindingCode.UNSTEADY])
+    text = says(drawn("machines", about([sample(1), disturbed])))
+    assert "(published)" in text
+    assert "This machine: AMD EPYC (disturbed)" in text
 
 
 def test_several_runs_of_a_machine_are_one_bar() -> None:
@@ -168,14 +215,14 @@ def test_of_many_machines_this_one_is_always_shown() -> None:
     (panel,) = drawn("machines", subject).spec["vconcat"]
     assert len(panel["data"]["values"]) == 20
     assert any(bar["strong"] for bar in panel["data"]["values"])
-    assert "20 of 71 shown" in panel["title"]["subtitle"]
+    assert "20 of 71 shown" in " ".join(panel["title"]["subtitle"])
 
 
 @pytest.mark.parametrize(("slowest", "kind"), [(0.1, "linear"), (1.0, "log")])
 def test_bars_begin_at_zero_and_a_wide_span_becomes_logarithmic(slowest: float, kind: str) -> None:
     subject = about([sample(1, step_s=0.01), sample(2, on=machine("Slow"), step_s=slowest)])
     (panel,) = drawn("machines", subject).spec["vconcat"]
-    scale = panel["layer"][0]["encoding"]["x"]["scale"]
+    scale = panel["layer"][1]["encoding"]["x"]["scale"]
     assert scale.get("type", "linear") == kind
     assert (scale["domain"][0] == 0) is (kind == "linear")
 
@@ -189,23 +236,48 @@ def test_axes_are_labelled_with_plain_numbers(step_s: float, tick: str) -> None:
     assert not [text for text in shown if re.search(r"\de[+-]?\d", text)]
 
 
+def engine_bars(subject: Subject) -> list[dict[str, Any]]:
+    """The bars of the chart's only panel."""
+    (panel,) = drawn("engines", subject).spec["vconcat"]
+    bars: list[dict[str, Any]] = panel["data"]["values"]
+    return bars
+
+
+def test_the_engines_are_in_order_of_speed() -> None:
+    bars = engine_bars(about([sample(1, step_s=0.03), sample(2, engine="torch", step_s=0.02)]))
+    assert [bar["label"].split()[0] for bar in bars] == ["torch", "native"]
+
+
+def test_quick_runs_of_all_engines_are_shown_after_one_full_run() -> None:
+    quick = [
+        sample(n, engine=engine, variant=["quick"])
+        for n, engine in enumerate(["native", "torch", "jax"], start=2)
+    ]
+    subject = about([sample(1), *quick])
+    assert subject.focus is not None
+    assert subject.focus.workload.variant == []
+    (panel,) = drawn("engines", subject).spec["vconcat"]
+    assert panel["title"]["subtitle"] == ["variant: quick"]
+    assert len(panel["data"]["values"]) == 3
+    both = about([*subject.records, sample(9, engine="torch")])
+    whole, of_quick = drawn("engines", both).spec["vconcat"]
+    assert [len(one["data"]["values"]) for one in (whole, of_quick)] == [2, 3]
+
+
 def test_the_doubtful_is_hollow() -> None:
     subject = about([sample(1), sample(2, engine="jax", findings=[FindingCode.UNSTEADY])])
-    filled = {
-        bar["label"].split()[0]: bar["filled"]
-        for bar in drawn("engines", subject).spec["data"]["values"]
-    }
+    filled = {bar["label"].split()[0]: bar["filled"] for bar in engine_bars(subject)}
     assert filled["native"] == 1.0
     assert filled["jax"] < 0.5
 
 
 def test_stock_and_tuned_differ_in_words_and_colour() -> None:
     subject = about([sample(1, engine="torch"), sample(2, engine="torch", tuning="tuned")])
-    bars = drawn("engines", subject).spec["data"]["values"]
-    assert [("stock" in bar["label"], "tuned" in bar["label"]) for bar in bars] == [
+    bars = engine_bars(subject)
+    assert {("stock" in bar["label"], "tuned" in bar["label"]) for bar in bars} == {
         (True, False),
         (False, True),
-    ]
+    }
     assert len({bar["colour"] for bar in bars}) == 2
 
 
@@ -262,22 +334,48 @@ def test_a_chart_that_stands_alone_names_the_run_or_the_machine() -> None:
         drawing = drawn(name, about([tuned]))
         assert drawing.about == "AMD EPYC"
         alone = specification(drawing, themes.light(720), CHARTS[name])
-        assert "AMD EPYC" in alone["title"]["subtitle"]
+        assert "AMD EPYC" in " ".join(alone["title"]["subtitle"])
 
 
-def test_a_legend_has_room_for_the_letters_of_another_font() -> None:
-    names = ["keras-tensorflow on cpu (0008)"] * 3
-    for width in (860, 720, 290):
-        made = legend(names, themes.light(width))
-        entry = 30 + 8 * len(names[0])
-        assert made["columns"] == 1 or made["columns"] * entry <= width
-        assert made["columnPadding"] >= 0.25 * 6 * len(names[0])
+def test_every_mark_and_every_colour_is_in_the_key() -> None:
+    for name, chart in CHARTS.items():
+        drawing = drawn(name, everything(), themes.light(720))
+        colours = set(re.findall(r"#[0-9a-f]{6}", says(drawing)))
+        theme = themes.light(720)
+        unnamed = {theme.ink, theme.muted, theme.grid, theme.own}
+        assert colours - {entry.colour for entry in drawing.key} <= unnamed, chart.name
+        assert len({entry.text for entry in drawing.key}) == len(drawing.key) > 0
+
+
+@pytest.mark.parametrize("width", [860, 720, 290])
+def test_a_key_has_room_for_the_letters_of_another_font(width: int) -> None:
+    theme = themes.light(width)
+    names = ["keras-tensorflow on cpu (0008)", "torch on cpu", "y" * 100]
+    panel = key_panel([Entry(name, theme.own, "series") for name in names], theme)
+    texts = panel["layer"][-1]["data"]["values"]
+    rows: dict[float, list[tuple[float, float]]] = {}
+    for text in texts:
+        rows.setdefault(text["y"], []).append((text["x"], text["x"] + 7 * len(text["text"])))
+    for row in rows.values():
+        edges = [edge for span in sorted(row) for edge in span]
+        assert edges == sorted(edges)
+        assert edges[-1] <= width
+    assert max(rows) < panel["height"]
+
+
+@pytest.mark.parametrize("name", ["Intel(R) Xeon(R) Platinum 8581C CPU @ 2.30GHz", "数据" * 20])
+def test_a_name_is_broken_rather_than_cut(name: str) -> None:
+    lines = lines_of(name, 290)
+    assert "".join(lines).replace(" ", "") == name.replace(" ", "")
+    wide = 12 if "数" in name else 7
+    assert max(map(len, lines)) * wide <= 290
+    assert lines_of("x" * 3000, 290)[-1].endswith("…")
 
 
 def test_heat_and_power_are_shown_where_they_were_measured() -> None:
     assert CHARTS["thermals"].draw(about([sample(1)]), themes.light(720)) is None
     panels = drawn("thermals", about([with_sensors(sample(1))])).spec["vconcat"]
-    titles = [panel["encoding"]["y"]["axis"]["title"] for panel in panels]
+    titles = [panel["title"]["text"] for panel in panels]
     assert titles == ["temperature (°C)", "power (W)", "frequency (MHz)"]
     watts = {point["scope"]: point["value"] for point in panels[1]["data"]["values"]}
     assert watts == {"CPU packages": 120, "DRAM": 6, "GPU 0 a card": 25}
@@ -379,3 +477,31 @@ def test_plot_writes_each_chart_and_names_what_it_cannot(
             assert file.stat().st_size > 1000
     for wrong in (["nothing", "-o", "x.svg"], ["speed"], ["speed", "-o", "x.gif"], []):
         assert CliRunner().invoke(app, ["plot", *wrong]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "most", "ticks"),
+    [
+        (0, 60.2, 8, [0, 10, 20, 30, 40, 50, 60]),
+        (0, 1351, 5, [0, 500, 1000]),
+        (0.953, 0.991, 5, [0.96, 0.97, 0.98, 0.99]),
+        (2, 2, 5, [2]),
+    ],
+)
+def test_ticks_are_round(low: float, high: float, most: int, ticks: list[float]) -> None:
+    assert round_ticks(low, high, most) == ticks
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "most", "ticks"),
+    [
+        (1, 200, 8, [1, 2, 5, 10, 20, 50, 100, 200]),
+        (1, 200, 5, [1, 3, 10, 30, 100]),
+        (1, 2e5, 6, [1, 10, 100, 1000, 10000, 100000]),
+        (0.021, 0.049, 6, [0.025, 0.03, 0.035, 0.04, 0.045]),
+    ],
+)
+def test_ticks_of_a_logarithmic_axis_are_round(
+    low: float, high: float, most: int, ticks: list[float]
+) -> None:
+    assert log_ticks(low, high, most) == ticks

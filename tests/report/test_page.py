@@ -163,7 +163,7 @@ def test_the_answer_comes_from_the_newest_valid_run_of_this_machine() -> None:
         ([sample(1, findings=[FindingCode.PARITY_FAILED])], "No figure to believe"),
         ([sample(1, findings=[FindingCode.FOREIGN_LOAD])], "The run is disturbed: foreign-load."),
         ([sample(1, epochs=3)], "mnist-cnn, 3 epochs in"),
-        ([sample(1)], "95 % interval11.89 to 12.46 s"),
+        ([sample(1)], "95 % interval: 11.88 to 12.47 s"),
         ([sample(1, tuning="tuned")], "with native (tuned) on cpu."),
     ],
 )
@@ -177,7 +177,7 @@ def test_of_a_few_epochs_the_answer_gives_all_rather_than_an_interval() -> None:
     laps = [msgspec.structs.replace(lap, steps=469) for lap in last.values()]
     timing = msgspec.structs.replace(record.timing, laps=laps)
     page = page_of([finished(msgspec.structs.replace(record, timing=timing))])
-    assert "all epochs12.24 to 12.44 s" in Outline(page).text
+    assert "all epochs: 12.2" in Outline(page).text
 
 
 def test_a_disturbed_run_is_answered_with_rather_than_a_newer_invalid_one() -> None:
@@ -198,7 +198,8 @@ def test_findings_come_with_their_remedies() -> None:
 def test_without_the_drawing_package_the_rest_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_module, "can_draw", lambda: False)
     outline = Outline(page_of([sample(1)]))
-    assert "svg" not in outline.tags
+    assert "figure" not in outline.tags
+    assert "This machine, with native" in outline.text
     assert "pip install 'epochmark[report]'" in outline.text
     assert "AMD EPYC trains one epoch" in outline.text
 
@@ -223,5 +224,56 @@ def test_the_run_in_focus_is_explained() -> None:
     assert "Why it is as fast as it is" in text
     assert "The whole run took" in text
     assert "Not known yet" not in text
-    disturbed = Outline(page_of([sample(1, findings=[FindingCode.FOREIGN_LOAD])])).text
-    assert "Why it is as fast as it is" not in disturbed
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (sample(1), "for orientation only"),
+        (
+            sample(1, engine="keras-tensorflow", step_s=0.04),
+            "Place 3 of 9 machines with keras-tensorflow stock",
+        ),
+        (
+            sample(1, engine="keras-tensorflow", findings=[FindingCode.UNSTEADY]),
+            "of 9 machines with keras-tensorflow stock; not ranked",
+        ),
+    ],
+    ids=["another engine", "ranked", "disturbed"],
+)
+def test_the_place_among_machines_stands_beside_the_answer(record: Record, words: str) -> None:
+    page = page_of([record])
+    place = page.partition('<section id="place">')[2].partition("</section>")[0]
+    assert words in place
+    assert place.count("<li ") == 8
+    assert "This machine" in place
+
+
+def test_what_held_a_run_back_stands_beside_the_answer() -> None:
+    def beside(record: Record) -> str:
+        known = subject_of([record], (), machine(), machine_limits(machine()))
+        return (
+            report_page(known).partition('<section id="held-back">')[2].partition("</section>")[0]
+        )
+
+    assert "of the 490 GFLOP/s" in beside(sample(1))
+    assert MEANING[FindingCode.FOREIGN_LOAD].remedy in beside(
+        sample(1, findings=[FindingCode.FOREIGN_LOAD])
+    )
+    assert "What is wrong with it" in beside(sample(1, findings=[FindingCode.PARITY_FAILED]))
+
+
+def test_the_figure_has_no_more_digits_than_its_interval() -> None:
+    record = sample(1, findings=[FindingCode.UNSTEADY])
+    last = {lap.epoch: lap for lap in record.timing.laps}
+    seconds = [12.6, 23.8, 14, 20, 22, 13, 19, 23, 15, 21]
+    laps = [
+        msgspec.structs.replace(last[epoch], steps=469, end_ns=int(sum(seconds[:epoch]) * 1e9))
+        for epoch in range(1, 11)
+    ]
+    timing = msgspec.structs.replace(record.timing, laps=laps, fit_ns=laps[-1].end_ns + 1)
+    page = page_of([finished(msgspec.structs.replace(record, timing=timing))])
+    figure = re.search(r'<p class="figure"><strong>(.*?)</strong>', page)
+    assert figure is not None
+    assert re.fullmatch(r"\d\d", figure[1])
+    assert re.search(r"in \d\d s with native", page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,7 +14,14 @@ from epochmark.hardware.memory import last_level_cache_bytes
 from epochmark.records.machine.machine_limits import EngineLimits, NativeProduct, Timed
 from epochmark.report.tables.limits import limits_sections
 from epochmark.worker.measure import time_calls
-from tests.unit.test_limits_file import WHEN, engine, limits, timed
+from tests.unit.test_limits_file import (
+    WHEN,
+    engine,
+    limits,
+    multiply_adds,
+    of_processor,
+    timed,
+)
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -121,3 +129,13 @@ def test_short_calls_are_timed_together_and_waited_for() -> None:
     assert waited[0] == 0
     assert waited == sorted(waited)
     assert waited[-1] == next(calls) - 1, "the last call of a repetition is waited for"
+
+
+def test_a_peak_that_bounds_nothing_says_why() -> None:
+    def notes(*rates: float, **circumstances: Any) -> str:
+        peaks = [multiply_adds("avx512", n, rate) for n, rate in enumerate(rates, start=1)]
+        return " ".join(limits_sections(of_processor(*peaks, **circumstances))[0].notes)
+
+    assert "other programs used 1.6 CPUs" in notes(100.0, 200.0, foreign_cpus=1.6)
+    assert "more threads reached less than fewer" in notes(237.0, 226.0)
+    assert "real peak" not in notes(100.0, 200.0, foreign_cpus=0.01)

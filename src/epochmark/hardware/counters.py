@@ -56,7 +56,7 @@ class Counters(Protocol):
     cpus: int
 
     def read(self) -> Reading:
-        """All counters now. Cheap enough for once a second."""
+        """All counters now. Cheap enough for a few times a second."""
 
     def look_for_children(self) -> bool:
         """Find processes that the tree has started meanwhile; whether there were any. Looks at

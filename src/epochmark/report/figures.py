@@ -200,7 +200,7 @@ def run_in_words(record: Record) -> str:
     tuning = [record.engine.tuning] if record.engine.tuning != "stock" else []
     parts = [f"{record.engine.name} on {device_id(record)}", *tuning, *record.workload.variant]
     doubt = [validity_text(record)] if record.headline.validity != "valid" else []
-    return ", ".join([*parts, shortened(device_name(record)), *doubt])
+    return ", ".join([*parts, device_name(record), *doubt])
 
 
 def device_name(record: Record) -> str:

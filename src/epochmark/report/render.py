@@ -9,7 +9,10 @@ from typing import Any
 
 from epochmark._version import __version__
 from epochmark.errors import EpochmarkError
-from epochmark.report.charts import Chart, Drawing, Spec
+from epochmark.report.charts import Chart, Drawing
+from epochmark.report.drawing.key import key_panel
+from epochmark.report.drawing.lines import lines_of
+from epochmark.report.drawing.spec import Spec
 from epochmark.report.drawing.theme import Theme, config
 from epochmark.report.plain_text import plain
 
@@ -32,16 +35,18 @@ def require_drawing() -> None:
 
 
 def specification(drawing: Drawing, theme: Theme, heading: Chart | None = None) -> Spec:
-    """The whole Vega-Lite specification; ``heading`` gives a chart that stands alone its title."""
-    drawn = _plain(drawing.spec)
-    spec: Spec = {**drawn, "config": config(theme)}
+    """The whole Vega-Lite specification, the key above the chart; ``heading`` gives a chart that
+    stands alone its title."""
+    parts = [_plain(drawing.spec)]
+    if drawing.key:
+        parts.insert(0, _plain(key_panel(drawing.key, theme)))
+    spec: Spec = {"vconcat": parts, "spacing": 14, "config": config(theme)}
     if heading is not None:
         made = f"training mnist-cnn, epochmark {__version__}"
-        spec = {"vconcat": [drawn], "config": config(theme)}
+        about = plain(", ".join(part for part in (drawing.about, made) if part))
         spec["title"] = {
-            "text": heading.title,
-            "subtitle": plain(", ".join(part for part in (drawing.about, made) if part)),
-            "limit": theme.width,
+            "text": lines_of(heading.title, theme.width * 12 / 18),
+            "subtitle": lines_of(about, theme.width),
             "fontSize": 18,
             "offset": 18,
         }

@@ -39,55 +39,86 @@ class Subject:
             return False
         return machine_identity(record.machine) == machine_identity(self.focus.machine)
 
-    def newest_own(self, *, variants: bool = False) -> list[Record]:
+    def newest_own(self) -> list[Record]:
         """Of this machine, the best believable run of each way to train: the newest valid one of
-        each engine, device, tuning and precision, else the newest disturbed one.
-
-        Only runs with the variant of the focus, unless ``variants`` asks for all.
+        each engine, device, tuning and precision, else the newest disturbed one. Only runs with the
+        variant of the focus.
         """
-        kept: dict[tuple[str, ...], Record] = {}
+        return [] if self.focus is None else self._own_by_variant().get(_variant(self.focus), [])
+
+    def best_covered(self) -> list[list[Record]]:
+        """The same, of the variant of the focus; then, if it was trained in more ways, of that
+        variant which was trained in most: ``run --all --quick`` after one full run."""
+        groups = self._own_by_variant()
+        own = self.newest_own()
+        most = max((groups[variant] for variant in sorted(groups)), key=len, default=[])
+        return [group for group in (own, most if len(most) > len(own) else []) if group]
+
+    def beside(self, variant: tuple[str, ...]) -> Record | None:
+        """The run of this machine to stand beside others of a variant, for orientation: the most
+        believable with that variant, else that in focus. Never one whose work was wrong."""
+        own = [record for record in self.own if record.headline.steady_epoch_s is not None]
+        right = [record for record in own if record.headline.validity != "invalid"]
+        of_variant = [one for one in right if key_of(one).variant == variant]
+        if self.focus in of_variant or not of_variant:
+            return self.focus if self.focus in right else None
+        return max(of_variant, key=_prominence)
+
+    def _own_by_variant(self) -> dict[tuple[str, ...], list[Record]]:
+        kept: dict[tuple[str, ...], dict[tuple[str, ...], Record]] = {}
         for record in self.own:
             if record.headline.validity not in ("valid", "disturbed"):
                 continue
             key = key_of(record)
-            assert self.focus is not None, "there are own records"
-            if not variants and key.variant != key_of(self.focus).variant:
-                continue
-            way = (record.engine.name, device_id(record), *key.variant, key.tuning, key.precision)
-            before = kept.get(way)
+            ways = kept.setdefault(key.variant, {})
+            way = (record.engine.name, device_id(record), key.tuning, key.precision)
+            before = ways.get(way)
             if before is None or _belief(record) >= _belief(before):
-                kept[way] = record
-        return [kept[way] for way in sorted(kept)]
+                ways[way] = record
+        return {variant: [ways[way] for way in sorted(ways)] for variant, ways in kept.items()}
 
 
 @dataclass(frozen=True)
 class MachineFigure:
-    """What the valid runs of one machine and device say under one comparability key."""
+    """What the runs of one machine and device say under one comparability key: the valid ones, or
+    a disturbed one where there are no valid ones."""
 
     own: bool
     machine: str
     device: str
     steady_epoch: Interval
     runs: int
+    disturbed: bool = False
 
 
-def figures_of(subject: Subject, key: ComparabilityKey) -> list[MachineFigure]:
+def figures_of(
+    subject: Subject, key: ComparabilityKey, *, disturbed: bool = False
+) -> list[MachineFigure]:
     """One figure for each machine and device with valid runs of this key, fastest first: of several
-    runs the median with its interval, of one run its own."""
+    runs the median with its interval, of one run its own. With ``disturbed`` also those that have
+    disturbed runs only, of which the newest counts."""
     groups: dict[tuple[bool, str, str], list[Record]] = {}
     for record in subject.records:
-        if is_ranked(record) and key_of(record) == key:
+        if (is_ranked(record) or (disturbed and is_timed(record))) and key_of(record) == key:
             name = (subject.is_own(record), machine_name(record), device_name(record))
             groups.setdefault(name, []).append(record)
-    figures = [
-        MachineFigure(*name, _figure(records), len(records)) for name, records in groups.items()
-    ]
+    figures = []
+    for name, records in groups.items():
+        ranked = [record for record in records if is_ranked(record)]
+        counted = ranked or records[-1:]
+        figures.append(MachineFigure(*name, _figure(counted), len(counted), not ranked))
     return sorted(figures, key=lambda figure: (figure.steady_epoch.median, figure.machine))
 
 
 def is_ranked(record: Record) -> bool:
     """Whether a run may be ranked among others of its key."""
-    return record.headline.validity == "valid" and record.headline.steady_epoch_s is not None
+    return record.headline.validity == "valid" and is_timed(record)
+
+
+def is_timed(record: Record) -> bool:
+    """Whether a run did the right work, the whole of it, and has a figure, however disturbed."""
+    headline = record.headline
+    return headline.validity in ("valid", "disturbed") and headline.steady_epoch_s is not None
 
 
 def _figure(records: Sequence[Record]) -> Interval:
@@ -135,3 +166,7 @@ def _prominence(record: Record) -> tuple[int, bool, tuple[bool, str, str]]:
 
 def _belief(record: Record) -> tuple[bool, tuple[bool, str, str]]:
     return (record.headline.validity == "valid", age_order(record))
+
+
+def _variant(record: Record) -> tuple[str, ...]:
+    return key_of(record).variant

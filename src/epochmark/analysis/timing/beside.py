@@ -19,7 +19,9 @@ IDLE_SHARE = 0.9
 """Of the time of all CPUs that must be idle: else something may have kept them from us."""
 HELD_UP_SHARE = 0.02
 """Of a sample lost to the host, to memory, to a quota or to sleep: then the machine waited, and not
-the framework."""
+the framework ..."""
+TICK_S = 0.01
+"""... but for a tick of the kernel's clock, in which it counts."""
 UNSURE_SHARE = 0.25
 """Of a sample: by so much a wait may be taken for too long. Its ends are estimated from CPU time,
 which varies by 3 % from sample to sample, but lacks half a second at a change of epochs without any
@@ -198,7 +200,8 @@ def _held_up(calm: Calm, place: int) -> bool:
     losses = (
         calm.steal_cpu_s, calm.memory_stall_s, calm.quota_throttled_s, calm.suspended_s,
     )  # fmt: skip
-    if any(column is not None and column[place] > HELD_UP_SHARE * lasted_s for column in losses):
+    limit_s = HELD_UP_SHARE * lasted_s + TICK_S
+    if any(column is not None and column[place] > limit_s for column in losses):
         return True
     swapped = calm.swap_in_bytes
     return swapped is not None and swapped[place] > SWAP_IN_BYTES_PER_S * lasted_s

@@ -24,10 +24,6 @@ FAR_SIGMAS = 3.0
 """Robust standard deviations, as for warm-up. (Iglewicz and Hoaglin, How to Detect and Handle
 Outliers, 1993, have 3.5; the interval holds as often with either.)"""
 
-FAR_SHARE = 0.1
-"""Of the values, but one at least, may be far from the rest without setting an end of a median's
-interval: of ten values one."""
-
 RESOLUTION = 0.005
 """Spread is never taken for less than half a percent of the median, so that a series steadier than
 any training is does not turn its last digits into warm-up or outliers."""
@@ -65,13 +61,13 @@ def median_interval(values: Sequence[float]) -> Interval:
     The interval ``[x(k), x(n+1-k)]`` covers the median of n independent draws with probability
     ``1 - 2 P(B < k)``, B binomial(n, 1/2) (Conover, Practical Nonparametric Statistics, 3.2). k is
     the largest that keeps 95 % for the *effective* number of independent draws, scaled back to n.
-    Where that is below six, see ``_slow_range``. Few far values are no ends of it
+    Where that is below six, see ``_slow_range``. One far value is no end of it
     (``_without_far``). Raises ``ValueError`` for no values.
     """
     if not values:
         raise ValueError("no values to take a median of")
     median = statistics.median(values)
-    near = _without_far(values)
+    near = _without_far(values, median)
     ordered, count = sorted(near), len(near)
     effective = int(effective_count(near))
     if effective < MIN_INTERVAL_VALUES:
@@ -84,20 +80,15 @@ def median_interval(values: Sequence[float]) -> Interval:
     return Interval(median, min(low, median), max(high, median), len(values))
 
 
-def _without_far(values: Sequence[float]) -> Sequence[float]:
-    """The values without the far ones: what happens once in ten times says nothing about the
-    median, and the range of so few values would end at it.
-
-    Of more far values only the farthest are left out: the others are a spread of its own. None
-    where too few values would remain.
-    """
-    median, limit = statistics.median(values), FAR_SIGMAS * robust_spread(values)
-    far = [n for n, value in enumerate(values) if abs(value - median) > limit]
-    far.sort(key=lambda n: abs(values[n] - median), reverse=True)
-    left_out = set(far[: max(1, int(FAR_SHARE * len(values)))])
-    if len(values) - len(left_out) < MIN_INTERVAL_VALUES:
+def _without_far(values: Sequence[float], median: float) -> Sequence[float]:
+    """The values without the farthest, if it is far: what happens once says nothing about the
+    median, and the range of few values would end at it. Several far values are a spread of their
+    own. All values where too few would remain."""
+    farthest = max(range(len(values)), key=lambda n: abs(values[n] - median))
+    is_far = abs(values[farthest] - median) > FAR_SIGMAS * robust_spread(values)
+    if not is_far or len(values) <= MIN_INTERVAL_VALUES:
         return values
-    return [value for n, value in enumerate(values) if n not in left_out]
+    return [*values[:farthest], *values[farthest + 1 :]]
 
 
 def mean_interval(values: Sequence[float], weights: Sequence[float]) -> Interval:

@@ -1,4 +1,4 @@
-"""Watch the machine around a run from outside, once a second, while its fit goes on."""
+"""Watch the machine around a run from outside, a few times a second, while its fit goes on."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from epochmark.hardware.sensors import OpenSensor
 from epochmark.records.record import Calm, SensorLog, WatchingCost
 from epochmark.worker.protocol import Fitted, Phase, Report
 
-INTERVAL_S = 1.0
+INTERVAL_S = 0.25
+"""An epoch of two seconds then has samples enough to see what the framework waits in it."""
 MAX_SAMPLES = 240
-"""When there are more, every second one goes and the interval doubles: a record stays small."""
+"""When there are more, every second one goes and the interval doubles: a record stays small, and
+each of ten epochs has twelve samples or more."""
 
 SUSPICIOUS_CPUS = 0.1
 """Foreign CPU use from which the tree is searched for processes that only seem foreign ..."""

@@ -14,9 +14,9 @@ from epochmark.report.charts import (
     speed,
     thermals,
 )
-from epochmark.report.drawing.chart import Chart, Drawing, Spec
+from epochmark.report.drawing.chart import Chart, Drawing
 
-__all__ = ["Chart", "Drawing", "Spec", "all_charts"]
+__all__ = ["Chart", "Drawing", "all_charts"]
 
 
 def all_charts() -> list[Chart]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from epochmark.analysis.comparing.batch_sizes import BatchPoint, BatchSweep, batch_sweeps
-from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
+from epochmark.report.digits import value_text
+from epochmark.report.drawing.chart import Chart, Drawing
+from epochmark.report.drawing.key import Entry
+from epochmark.report.drawing.lines import lines_of
+from epochmark.report.drawing.series import coloured, filled, outlined, series_of
+from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
-from epochmark.report.figures import shortened
+from epochmark.report.drawing.ticks import FORMAT, round_ticks
 from epochmark.report.subject import Subject
 
 MOST_LINES = 6
 HEIGHT = 260
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-"""So that lines can be told apart without their colours."""
 
 
 def draw(subject: Subject, theme: Theme) -> Drawing | None:
@@ -19,14 +22,21 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     sweeps = batch_sweeps(subject.own)[:MOST_LINES]
     if not sweeps:
         return None
-    names = _names(sweeps)
+    series = series_of(_names(sweeps), theme)
     values = [
-        _values(name, point)
-        for name, sweep in zip(names, sweeps, strict=True)
+        _values(line, point)
+        for line, sweep in zip(series, sweeps, strict=True)
         for point in sweep.points
     ]
-    spoken = "; ".join(str(value["says"]) for value in values)
-    return Drawing(_spec(values, names, theme), spoken, shortened(subject.own[0].machine.cpu))
+    key = [*series, Entry("95 % interval", theme.muted, "whisker")]
+    if any(not value["filled"] for value in values):
+        key.append(Entry("disturbed", theme.muted, "point", opacity=0.0))
+    return Drawing(
+        spec=_spec(values, theme),
+        alt="; ".join(str(value["says"]) for value in values),
+        about=subject.own[0].machine.cpu,
+        key=tuple(key),
+    )
 
 
 def _names(sweeps: list[BatchSweep]) -> list[str]:
@@ -45,57 +55,46 @@ def _version(sweep: BatchSweep) -> list[str]:
     return [" ".join(pair) for pair in sweep.way.versions[:1]]
 
 
-def _values(name: str, point: BatchPoint) -> Spec:
+def _values(line: Entry, point: BatchPoint) -> Spec:
     images = point.images_per_s
     doubt = "" if point.is_valid else ", disturbed"
     return {
-        "run": name,
+        **outlined(line, hollow=not point.is_valid),
         "batch": point.batch_size,
         "images_per_s": images.median,
         "low": images.low,
         "high": images.high,
-        "filled": 1.0 if point.is_valid else 0.0,
-        "says": f"{name}, batch {point.batch_size}: {images.median:,.0f} images/s{doubt}",
+        "says": f"{line.text}, batch {point.batch_size}: {value_text(images)} images/s{doubt}",
     }
 
 
-def _spec(values: list[Spec], names: list[str], theme: Theme) -> Spec:
+def _spec(values: list[Spec], theme: Theme) -> Spec:
     batches = sorted({value["batch"] for value in values})
     x: Spec = {
         "field": "batch", "type": "quantitative",
         "scale": {"type": "log", "base": 2, "nice": False, "padding": 12},
-        "axis": {"title": "batch size, logarithmic", "values": batches, "grid": False},
+        "axis": {"title": lines_of("batch size, logarithmic", theme.width), "values": batches,
+                 "grid": False, "format": FORMAT},
     }  # fmt: skip
     top = 1.05 * max(value["high"] for value in values)
     y: Spec = {
         "field": "images_per_s", "type": "quantitative",
         "scale": {"domain": [0, top], "nice": False},
-        "axis": {"title": "images per second", "tickCount": 5, "format": ",.0f"},
+        "axis": {"title": None, "values": round_ticks(0, top, 6), "format": FORMAT},
     }  # fmt: skip
-    colours = {"domain": names, "range": list(theme.series[: len(names)])}
-    shapes = {"domain": names, "range": list(SHAPES[: len(names)])}
-    key = legend(names, theme)
-    colour: Spec = {"field": "run", "type": "nominal", "scale": colours, "legend": key}
+    whisker = {"type": "rule", "strokeWidth": 1.6, "aria": False}
     return {
         "width": theme.width,
         "height": HEIGHT,
+        "title": heading("images per second", theme.muted),
         "data": {"values": values},
-        "encoding": {"x": x, "color": colour},
+        "encoding": {"x": x, "color": coloured()},
         "layer": [
             {"mark": {"type": "line", "strokeWidth": 2, "aria": False}, "encoding": {"y": y}},
-            {
-                "mark": {"type": "rule", "strokeWidth": 1.6, "aria": False},
-                "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}},
-            },
+            {"mark": whisker, "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}}},
             {
                 "mark": {"type": "point", "size": 70, "strokeWidth": 2, "opacity": 1},
-                "encoding": {
-                    "y": y,
-                    "shape": {"field": "run", "type": "nominal", "scale": shapes, "legend": key},
-                    "fill": colour,
-                    "fillOpacity": {"field": "filled", "type": "quantitative", "scale": None},
-                    "description": {"field": "says"},
-                },
+                "encoding": {"y": y, **filled(), "description": {"field": "says"}},
             },
         ],
     }
@@ -106,6 +105,6 @@ CHART = Chart(
     title="Speed against batch size",
     reading="Other batch sizes are variants: they learn something else and rank apart. The curve "
     "shows how much work at a time a device needs to be fast; where two lines cross, the other "
-    "device becomes the faster one. Whiskers: 95 % interval. A hollow point was disturbed.",
+    "device becomes the faster one.",
     draw=draw,
 )

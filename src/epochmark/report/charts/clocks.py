@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from epochmark.analysis.comparing.comparability import key_of
 from epochmark.analysis.timing.headline import steady_of
 from epochmark.records.record import Record
-from epochmark.report.drawing.bars import ROW_HEIGHT
-from epochmark.report.drawing.chart import Chart, Drawing, Spec
+from epochmark.report.drawing.chart import Chart, Drawing
+from epochmark.report.drawing.key import Entry
+from epochmark.report.drawing.rows import down, height_of, label_layers, rows_of
+from epochmark.report.drawing.spec import Spec
 from epochmark.report.drawing.theme import Theme
-from epochmark.report.figures import bare_seconds, device_id, shortened
+from epochmark.report.drawing.ticks import FORMAT, most_ticks, round_ticks
+from epochmark.report.figures import bare_seconds, device_id
 from epochmark.report.subject import Subject
 
 MOST_BARS = 12
 PARTS = ("start-up", "warm-up", "steady")
+Stack = tuple[str, tuple[float, float, float]]
+"""A run in words, and the seconds of its parts."""
 
 
 def draw(subject: Subject, theme: Theme) -> Drawing | None:
-    """One stack for each engine, device, tuning and precision of this machine."""
-    measured = [(record, clocks_of(record)) for record in subject.newest_own()]
-    stacks = [(record, clocks) for record, clocks in measured if clocks is not None][:MOST_BARS]
+    """One stack for each engine, device, tuning and precision of this machine, shortest first."""
+    stacks = _stacks(subject)
     if not stacks:
         return None
-    values: list[Spec] = []
-    spoken = []
-    for row, (record, clocks) in enumerate(stacks):
-        key = key_of(record)
-        label = f"{record.engine.name} on {device_id(record)}, {key.tuning}, {key.precision}"
-        figure = " + ".join(bare_seconds(part) for part in clocks) + " s"
-        start = 0.0
-        for name, part in zip(PARTS, clocks, strict=True):
-            values.append(
-                {"part": name, "start": start, "end": start + part, "label": label,
-                 "figure": figure, "text_y": row + 0.26, "top": row + 0.5, "bottom": row + 0.84,
-                 "says": f"{label}: {name} {bare_seconds(part)} s"}
-            )  # fmt: skip
-            start += part
-        spoken.append(f"{label}: {figure}")
-    about = shortened(stacks[0][0].machine.cpu)
-    return Drawing(_spec(values, len(stacks), theme), "; ".join(spoken), about)
+    labels = [
+        f"{name}: {' + '.join(bare_seconds(part) for part in clocks)} s" for name, clocks in stacks
+    ]
+    colours = dict(zip(PARTS, (theme.series[1], theme.series[3], theme.series[0]), strict=True))
+    return Drawing(
+        spec=_spec(stacks, labels, colours, theme),
+        alt="; ".join(labels),
+        about=subject.own[0].machine.cpu,
+        key=tuple(Entry(part, colours[part], "box") for part in PARTS),
+    )
+
+
+def _stacks(subject: Subject) -> list[Stack]:
+    """Of the variant in which most runs came to their end: a quick run does not."""
+    found = []
+    for group in subject.best_covered():
+        measured = [(record, clocks_of(record)) for record in group]
+        found.append([(_name(record), clocks) for record, clocks in measured if clocks is not None])
+    stacks = max(found, key=len, default=[])
+    return sorted(stacks, key=lambda stack: (sum(stack[1]), stack[0]))[:MOST_BARS]
+
+
+def _name(record: Record) -> str:
+    key = key_of(record)
+    parts = [f"{record.engine.name} on {device_id(record)}", *key.variant, key.tuning]
+    doubt = " (disturbed)" if record.headline.validity == "disturbed" else ""
+    return ", ".join([*parts, key.precision]) + doubt
 
 
 def clocks_of(record: Record) -> tuple[float, float, float] | None:
@@ -50,46 +66,43 @@ def clocks_of(record: Record) -> tuple[float, float, float] | None:
     return startup, steady.warm_up_excess_s, elapsed - steady.warm_up_excess_s
 
 
-def _spec(values: list[Spec], rows: int, theme: Theme) -> Spec:
-    scale = {"domain": [0, rows], "reverse": True, "nice": False}
-    colours = [theme.series[1], theme.series[3], theme.series[0]]
+def _spec(
+    stacks: Sequence[Stack], labels: Sequence[str], colours: dict[str, str], theme: Theme
+) -> Spec:
+    rows = rows_of(labels, theme)
+    values: list[Spec] = []
+    for (name, clocks), row in zip(stacks, rows, strict=True):
+        start = 0.0
+        for part, seconds in zip(PARTS, clocks, strict=True):
+            values.append(
+                {"start": start, "end": start + seconds, "colour": colours[part], "top": row.top,
+                 "bottom": row.bottom, "says": f"{name}: {part} {bare_seconds(seconds)} s"}
+            )  # fmt: skip
+            start += seconds
+    longest = max(sum(clocks) for _, clocks in stacks)
+    x: Spec = {
+        "field": "start", "type": "quantitative",
+        "scale": {"domain": [0, longest], "nice": False},
+        "axis": {"title": "seconds", "grid": False, "format": FORMAT,
+                 "values": round_ticks(0.0, longest, most_ticks(theme))},
+    }  # fmt: skip
+    stack: Spec = {
+        "data": {"values": values},
+        "mark": {"type": "rect"},
+        "encoding": {
+            "x": x,
+            "x2": {"field": "end"},
+            "y": down("top", rows),
+            "y2": {"field": "bottom"},
+            "fill": {"field": "colour", "type": "nominal", "scale": None},
+            "description": {"field": "says"},
+        },
+    }
     return {
         "width": theme.width,
-        "height": ROW_HEIGHT * rows,
-        "data": {"values": values},
-        "layer": [
-            {
-                "mark": {"type": "rect"},
-                "encoding": {
-                    "x": {
-                        "field": "start", "type": "quantitative",
-                        "axis": {"title": "seconds", "domain": False,
-                                 "tickCount": 4 if theme.width < 400 else 8},
-                    },
-                    "x2": {"field": "end"},
-                    "y": {"field": "top", "type": "quantitative", "axis": None},
-                    "y2": {"field": "bottom"},
-                    "color": {"field": "part", "type": "nominal",
-                              "scale": {"domain": list(PARTS), "range": colours}},
-                    "description": {"field": "says"},
-                },
-            },
-            *(
-                {
-                    "transform": [{"filter": "datum.part === 'steady'"}],
-                    "mark": {"type": "text", "align": align, "baseline": "middle",
-                             "limit": 0.5 * theme.width, "aria": False},
-                    "encoding": {
-                        "x": {"value": x},
-                        "y": {"field": "text_y", "type": "quantitative", "axis": None,
-                              "scale": scale},
-                        "text": {"field": field},
-                    },
-                }
-                for field, align, x in (("label", "left", 0), ("figure", "right", theme.width))
-            ),
-        ],
-    }  # fmt: skip
+        "height": height_of(rows),
+        "layer": [stack, *label_layers(rows, [False] * len(rows))],
+    }
 
 
 CHART = Chart(

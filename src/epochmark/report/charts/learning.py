@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from epochmark.records.record import Record
-from epochmark.report.drawing.bars import log_ticks
-from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
+from epochmark.report.drawing.chart import Chart, Drawing
+from epochmark.report.drawing.key import Entry
+from epochmark.report.drawing.series import coloured, outlined, series_of, shaped
+from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
-from epochmark.report.figures import device_id, shortened
+from epochmark.report.drawing.ticks import FORMAT, log_ticks, most_ticks, round_ticks
+from epochmark.report.figures import device_id
 from epochmark.report.subject import Subject
 from epochmark.workloads import MNIST_CNN, learning_band
 
 MOST_LINES = 6
+BAND = 0.25
+"""How much of its colour the band has."""
 
 
 def draw(subject: Subject, theme: Theme) -> Drawing | None:
@@ -26,16 +31,22 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     names = [f"{record.engine.name} on {device_id(record)}" for record in records]
     names = [f"{n} ({r.id[:4]})" if names.count(n) > 1 else n
              for n, r in zip(names, records, strict=True)]  # fmt: skip
-    losses, accuracies = _values(records, names)
-    colours = {"domain": names, "range": list(theme.series[: len(names)])}
+    series = series_of(names, theme)
+    losses, accuracies = _values(records, series)
     band = _band(records)
     panels = [
-        _panel(losses, "mean training loss", theme, colours, band),
-        _panel(accuracies, "training accuracy", theme, colours),
+        _panel(losses, "mean training loss, logarithmic", theme, band),
+        _panel(accuracies, "training accuracy", theme),
     ]
-    spoken = [_said(name, record) for name, record in zip(names, records, strict=True)]
-    about = shortened(subject.focus.machine.cpu)
-    return Drawing({"vconcat": panels, "spacing": 24}, "; ".join(spoken), about)
+    key = list(series)
+    if band:
+        key.append(Entry("correct training", theme.other, "box", opacity=BAND, outlined=False))
+    return Drawing(
+        spec={"vconcat": panels, "spacing": 24},
+        alt="; ".join(_said(name, record) for name, record in zip(names, records, strict=True)),
+        about=subject.focus.machine.cpu,
+        key=tuple(key),
+    )
 
 
 def _said(name: str, record: Record) -> str:
@@ -45,16 +56,16 @@ def _said(name: str, record: Record) -> str:
     return f"{name}: loss from {first:.4f} to {last:.4f}"
 
 
-def _values(records: Sequence[Record], names: Sequence[str]) -> tuple[list[Spec], list[Spec]]:
+def _values(records: Sequence[Record], series: Sequence[Entry]) -> tuple[list[Spec], list[Spec]]:
     losses, accuracies = [], []
-    for name, record in zip(names, records, strict=True):
+    for line, record in zip(series, records, strict=True):
         for epoch in record.learning.epochs:
-            point = {"run": name, "epoch": epoch.epoch}
+            point = {"epoch": epoch.epoch, **outlined(line)}
             if epoch.loss is not None and epoch.loss > 0:
-                says = f"{name}, epoch {epoch.epoch}: loss {epoch.loss:.4g}"
+                says = f"{line.text}, epoch {epoch.epoch}: loss {epoch.loss:.4g}"
                 losses.append({**point, "value": epoch.loss, "says": says})
             if epoch.accuracy is not None:
-                says = f"{name}, epoch {epoch.epoch}: accuracy {epoch.accuracy:.2%}"
+                says = f"{line.text}, epoch {epoch.epoch}: accuracy {epoch.accuracy:.2%}"
                 accuracies.append({**point, "value": epoch.accuracy, "says": says})
     return losses, accuracies
 
@@ -74,7 +85,7 @@ def _band(records: Sequence[Record]) -> list[Spec]:
 def _band_layer(band: list[Spec], theme: Theme) -> Spec:
     return {
         "data": {"values": band},
-        "mark": {"type": "area", "color": theme.other, "opacity": 0.25,
+        "mark": {"type": "area", "color": theme.other, "opacity": BAND,
                  "description": "expected band"},
         "encoding": {
             "x": {"field": "epoch", "type": "quantitative"},
@@ -84,50 +95,49 @@ def _band_layer(band: list[Spec], theme: Theme) -> Spec:
     }  # fmt: skip
 
 
-def _panel(
-    values: list[Spec], title: str, theme: Theme, colours: Spec, band: list[Spec] | None = None
-) -> Spec:
+def _panel(values: list[Spec], title: str, theme: Theme, band: list[Spec] | None = None) -> Spec:
     """Lines over epochs; with a band (of losses, possibly empty) the axis is logarithmic."""
     logarithmic = band is not None
-    scale: Spec = {"type": "log", "nice": False} if logarithmic else {"zero": False}
-    epochs = sorted({value["epoch"] for value in values})
+    epochs = [value["epoch"] for value in values] or [1]
     ends = [value["value"] for value in values]
     ends += [edge for interval in band or [] for edge in (interval["low"], interval["high"])]
-    ticks = {"values": log_ticks(min(ends), max(ends))} if logarithmic and ends else {}
+    ticks = (log_ticks if logarithmic else round_ticks)(min(ends), max(ends), 6) if ends else []
     encoding: Spec = {
         "x": {
             "field": "epoch", "type": "quantitative",
             "scale": {"zero": False, "nice": False, "padding": 6},
             "axis": {"title": "epoch", "format": "d", "grid": False,
-                     "values": epochs if len(epochs) <= 20 else None},
+                     "values": _epoch_ticks(max(epochs), most_ticks(theme))},
         },
         "y": {
-            "field": "value", "type": "quantitative", "scale": scale,
-            "axis": {"title": title, "tickCount": 5, "format": "~g" if logarithmic else ".1%",
-                     **ticks},
+            "field": "value", "type": "quantitative",
+            "scale": {"type": "log", "nice": False} if logarithmic else {"zero": False},
+            "axis": {"title": None, "values": ticks, "format": FORMAT if logarithmic else "~%"},
         },
-        "color": {"field": "run", "type": "nominal", "scale": colours,
-                  "legend": legend(colours["domain"], theme)},
+        "color": coloured(),
     }  # fmt: skip
+    line = {"type": "line", "strokeWidth": 2, "aria": False}
+    point = {"type": "point", "filled": True, "size": 45, "opacity": 1}
     return {
         "width": theme.width,
         "height": 170,
+        "title": heading(title, theme.muted),
         "data": {"values": values},
         "layer": [
             *([_band_layer(band, theme)] if band else []),
-            {"mark": {"type": "line", "strokeWidth": 2, "aria": False}, "encoding": encoding},
+            {"mark": line, "encoding": encoding},
             {
-                "mark": {"type": "point", "filled": True, "size": 45, "opacity": 1},
-                "encoding": {
-                    **encoding,
-                    "shape": {"field": "run", "type": "nominal",
-                              "scale": {"domain": colours["domain"]},
-                              "legend": legend(colours["domain"], theme)},
-                    "description": {"field": "says"},
-                },
+                "mark": point,
+                "encoding": {**encoding, "shape": shaped(), "description": {"field": "says"}},
             },
         ],
-    }  # fmt: skip
+    }
+
+
+def _epoch_ticks(last: int, most: int) -> list[float]:
+    """Whole epochs, the first among them."""
+    ticks = round_ticks(1.0, float(max(2, last)), most - 1)
+    return sorted({1.0, *(tick for tick in ticks if tick % 1 == 0)})
 
 
 CHART = Chart(

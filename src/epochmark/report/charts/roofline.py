@@ -14,18 +14,20 @@ import msgspec
 from epochmark.analysis.machine.arithmetic import ceiling_of, direct_gflop_per_s
 from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import Record, RunLimits
-from epochmark.report.drawing.bars import log_ticks
-from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
+from epochmark.report.drawing.chart import Chart, Drawing
+from epochmark.report.drawing.key import Entry
+from epochmark.report.drawing.lines import lines_of
+from epochmark.report.drawing.series import filled, outlined, series_of
+from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
-from epochmark.report.figures import device_id, percent, rate, shortened
+from epochmark.report.drawing.ticks import FORMAT, log_ticks, most_ticks
+from epochmark.report.figures import device_id, percent, rate
 from epochmark.report.subject import Subject
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads.memory_traffic import arithmetic_intensity
 
 MOST_POINTS = 12
 HEIGHT = 320
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-"""So that engines can be told apart without their colours."""
 COVERED = 1.2
 SHIFTS = (0, 14, -14, 28, -28)
 """Points nearer than this cover each other; they stand side by side, in pixels."""
@@ -76,10 +78,14 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     if machine.bandwidth is not None:
         said.append(f"memory: {machine.bandwidth:.3g} GB/s")
     said += [point.name for point in points]
-    about = shortened(subject.own[0].machine.cpu)
+    about = ", ".join([subject.own[0].machine.cpu, *_shown(subject)[0].workload.variant])
     if not machine.limits.steady:
         about = f"{about} (its limits were measured while it was busy)"
-    return Drawing(_spec(machine, points, theme), "; ".join(said), about)
+    key = series_of([point.name for point in points], theme, "point")
+    spec = _spec(machine, points, key, theme)
+    if any(not point.is_valid for point in points):
+        key.append(Entry("disturbed", theme.muted, "point", opacity=0.0))
+    return Drawing(spec, "; ".join(said), about, tuple(key))
 
 
 def _machine(subject: Subject) -> _Machine | None:
@@ -117,10 +123,16 @@ def _highest_first(best: dict[str, float]) -> tuple[_Roof, ...]:
     return tuple(sorted(roofs, key=lambda roof: -roof.gflop_per_s))
 
 
+def _shown(subject: Subject) -> list[Record]:
+    """Of the variant that most engines trained."""
+    groups = subject.best_covered()
+    return groups[-1] if groups else []
+
+
 def _points(subject: Subject, limits: RunLimits) -> list[_Point]:
     """Of the newest comparable run of each engine, the fastest first."""
     points = []
-    for record in subject.newest_own():
+    for record in _shown(subject):
         reached = direct_gflop_per_s(record, record.headline.images_per_s)
         if reached is not None and device_id(record) == "cpu":
             points.append(_point(msgspec.structs.replace(record, limits=limits), reached))
@@ -155,7 +167,7 @@ def _apart(points: Sequence[_Point]) -> list[_Point]:
     return placed
 
 
-def _spec(machine: _Machine, points: Sequence[_Point], theme: Theme) -> Spec:
+def _spec(machine: _Machine, points: Sequence[_Point], key: Sequence[Entry], theme: Theme) -> Spec:
     rates = [
         *(point.gflop_per_s for point in points), *(roof.gflop_per_s for roof in machine.roofs)
     ]  # fmt: skip
@@ -165,25 +177,28 @@ def _spec(machine: _Machine, points: Sequence[_Point], theme: Theme) -> Spec:
     if machine.bandwidth is not None:
         low_x = min(low_x, low_y / machine.bandwidth)
         high_x = max(high_x, 3 * machine.roofs[0].gflop_per_s / machine.bandwidth)
-    x = _log_axis("x", (low_x, high_x), "FLOP of direct arithmetic per byte moved, logarithmic")
-    y = _log_axis("y", (low_y, high_y), "GFLOP/s, logarithmic")
+    x = _log_axis("x", (low_x, high_x), most_ticks(theme))
+    title = "FLOP of direct arithmetic per byte moved, logarithmic"
+    x["axis"]["title"] = lines_of(title, theme.width)
     return {
         "width": theme.width,
         "height": HEIGHT,
-        "encoding": {"x": x, "y": y},
+        "title": heading("GFLOP/s, logarithmic", theme.muted),
+        "encoding": {"x": x, "y": _log_axis("y", (low_y, high_y), 8)},
         "layer": [
             _lines(machine, (low_x, low_y), high_x, theme),
             *_line_names(machine, low_y, high_x, theme),
-            _marks(points, theme, (high_x / low_x) ** (1 / theme.width)),
+            _marks(points, key, (high_x / low_x) ** (1 / theme.width)),
         ],
     }
 
 
-def _log_axis(field: str, domain: tuple[float, float], title: str) -> Spec:
+def _log_axis(field: str, domain: tuple[float, float], most: int) -> Spec:
     return {
         "field": field, "type": "quantitative",
         "scale": {"type": "log", "domain": list(domain), "nice": False},
-        "axis": {"title": title, "values": log_ticks(*domain), "format": "~g", "grid": False},
+        "axis": {"title": None, "values": log_ticks(*domain, most), "format": FORMAT,
+                 "grid": False},
     }  # fmt: skip
 
 
@@ -241,34 +256,22 @@ def _names(values: list[Spec], theme: Theme, **place: object) -> Spec:
     return {"data": {"values": values}, "mark": mark, "encoding": {"text": {"field": "text"}}}
 
 
-def _marks(points: Sequence[_Point], theme: Theme, pixel: float) -> Spec:
+def _marks(points: Sequence[_Point], key: Sequence[Entry], pixel: float) -> Spec:
     """``pixel``: by what factor x grows from one to the next."""
-    names = [point.name for point in points]
-    places = range(len(points))
-    colours = [theme.series[place % len(theme.series)] for place in places]
-    shapes = [SHAPES[(place + place // len(SHAPES)) % len(SHAPES)] for place in places]
-    key: Spec = {**legend(names, theme), "symbolSize": 80, "labelLimit": theme.width - 20}
-    run: Spec = {"field": "run", "type": "nominal", "legend": key}
-    colour: Spec = {**run, "scale": {"domain": names, "range": colours}}
+    values: list[Spec] = [
+        {
+            **outlined(entry, hollow=not point.is_valid),
+            "run": point.name,
+            "x": point.intensity * pixel**point.shift,
+            "y": point.gflop_per_s,
+        }
+        for entry, point in zip(key, points, strict=True)
+    ]
     return {
-        "data": {
-            "values": [
-                {
-                    "run": point.name, "x": point.intensity * pixel**point.shift,
-                    "y": point.gflop_per_s, "filled": 1.0 if point.is_valid else 0.0,
-                }
-                for point in points
-            ]
-        },
+        "data": {"values": values},
         "mark": {"type": "point", "size": 80, "strokeWidth": 2, "opacity": 1},
-        "encoding": {
-            "color": colour,
-            "shape": {**run, "scale": {"domain": names, "range": shapes}},
-            "fill": colour,
-            "fillOpacity": {"field": "filled", "type": "quantitative", "scale": None},
-            "description": {"field": "run"},
-        },
-    }  # fmt: skip
+        "encoding": {**filled(), "description": {"field": "run"}},
+    }
 
 
 CHART = Chart(
@@ -278,7 +281,7 @@ CHART = Chart(
     "memory can feed; percentages are of the peak of the run's precision. Direct arithmetic is "
     "counted, so an engine that saves multiplications may stand above a line. Bytes are counted as "
     "if nothing were fused or stayed in caches. Points that would cover each other stand side by "
-    "side. A hollow point was disturbed.",
+    "side.",
     draw=draw,
     needs="it takes a run on the CPU, and the limits of this machine: 'epochmark limits'",
 )

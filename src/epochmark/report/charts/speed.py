@@ -8,8 +8,12 @@ from epochmark.analysis.timing.headline import images_of_each, steady_of
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.findings import FindingCode
 from epochmark.records.record import Record
-from epochmark.report.drawing.chart import Chart, Drawing, Spec
+from epochmark.report.drawing.chart import Chart, Drawing
+from epochmark.report.drawing.key import Entry
+from epochmark.report.drawing.lines import lines_of
+from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
+from epochmark.report.drawing.ticks import FORMAT, most_ticks, round_ticks
 from epochmark.report.figures import run_in_words
 from epochmark.report.subject import Subject
 
@@ -17,6 +21,8 @@ HEIGHT = 220
 TAKEN_CPUS = 0.1
 """So much of a CPU, used by others, can slow an engine that waits for its slowest thread."""
 DRIFTED = (FindingCode.DRIFTING.value, FindingCode.THROTTLED.value)
+TAKEN, DRIFT = 0.16, 0.3
+"""How much of their colour the shades of a disturbance and of a drift have."""
 MOST_POINTS = 300
 """Laps beyond that are drawn in groups: a screen shows no more."""
 
@@ -27,21 +33,33 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     if record is None or len(record.timing.laps) < 3:
         return None
     points = lap_speeds(record, MOST_POINTS)
-    layers = [
-        *_warm_up(record, theme),
-        _below(points, theme),
-        _speed(points, theme),
-        *_median(record, theme),
-        *_drift(record, theme),
-        *_disturbance(record, theme),
-    ]
-    spec: Spec = {"width": theme.width, "height": HEIGHT, "layer": layers}
+    warm_up = "warm-up, not part of the steady speed"
+    laps = [_below(points, theme), _speed(points, theme)]
+    parts = [
+        (Entry(warm_up, theme.shade, "box"), _warm_up(record, theme)),
+        (Entry(_lap_text(record), theme.own, "line"), laps),
+        (Entry("steady speed", theme.ink, "dashes"), _median(record, theme)),
+        (Entry("drift", theme.doubtful, "line"), _drift(record, theme)),
+        (Entry("others took processor time", theme.doubtful, "box", opacity=TAKEN),
+         _disturbance(record, theme)),
+    ]  # fmt: skip
+    spec: Spec = {
+        "width": theme.width,
+        "height": HEIGHT,
+        "title": heading("images per second", theme.muted),
+        "layer": [layer for _, layers in parts for layer in layers],
+    }
     speeds = [point["images_per_s"] for point in points]
     alt = (
         f"{record.engine.name}: images per second over {points[-1]['end_s']:.1f} s of training, "
         f"between {min(speeds):,.0f} and {max(speeds):,.0f}"
     )
-    return Drawing(spec, alt, run_in_words(record))
+    key = tuple(entry for entry, layers in parts if layers)
+    return Drawing(spec, alt, run_in_words(record), key)
+
+
+def _lap_text(record: Record) -> str:
+    return "a lap" if len(record.timing.laps) <= MOST_POINTS else "a few laps together"
 
 
 def lap_speeds(record: Record, most: int) -> list[dict[str, float]]:
@@ -73,15 +91,7 @@ def _warm_up(record: Record, theme: Theme) -> list[Spec]:
     if steady is None or steady.warm_up_s == 0:
         return []
     says = f"the first {steady.warm_up_s:.2f} s: warm-up, not part of the steady figure"
-    words: Spec = {
-        "data": {"values": [{"start": 0}]},
-        "mark": {
-            "type": "text", "text": "warm-up", "align": "left", "baseline": "bottom",
-            "dx": 5, "dy": -5, "color": theme.muted, "fontSize": 11, "aria": False,
-        },
-        "encoding": {"x": {"field": "start", "type": "quantitative"}, "y": {"value": HEIGHT}},
-    }  # fmt: skip
-    return [_shade([{"start": 0, "end": steady.warm_up_s, "says": says}], theme.shade), words]
+    return [_shade([{"start": 0, "end": steady.warm_up_s, "says": says}], theme.shade)]
 
 
 def _shade(spans: list[Spec], colour: str, opacity: float = 1.0) -> Spec:
@@ -114,7 +124,7 @@ def _disturbance(record: Record, theme: Theme) -> list[Spec]:
             spans.append({"start": start_s, "end": end_s, "says": says})
     if not spans:
         return []
-    shade, mark = _shade(spans, theme.doubtful, 0.16), _shade(spans, theme.doubtful)
+    shade, mark = _shade(spans, theme.doubtful, TAKEN), _shade(spans, theme.doubtful)
     mark["encoding"]["y"] = {"value": 0}
     mark["encoding"]["y2"] = {"value": 7}
     return [shade, mark]
@@ -153,14 +163,19 @@ def _speed(points: Sequence[dict[str, float]], theme: Theme) -> Spec:
                 "field": "start_s",
                 "type": "quantitative",
                 "scale": {"domain": [0, end_s], "nice": False},
-                "axis": {"title": "seconds since training began", "grid": False},
+                "axis": {
+                    "title": lines_of("seconds since training began", theme.width),
+                    "values": round_ticks(0, end_s, most_ticks(theme)),
+                    "format": FORMAT,
+                    "grid": False,
+                },
             },
             "x2": {"field": "end_s"},
             "y": {
                 "field": "images_per_s",
                 "type": "quantitative",
                 "scale": {"domain": [0, top], "nice": False},
-                "axis": {"title": "images per second", "tickCount": 5, "format": ",.0f"},
+                "axis": {"title": None, "values": round_ticks(0, top, 6), "format": FORMAT},
             },
             "description": {"field": "says"},
         },
@@ -199,7 +214,7 @@ def _drift(record: Record, theme: Theme) -> list[Spec]:
     says = f"drift: {abs(steady.drift.change):.1%} {'slower' if half > 0 else 'faster'} in the end"
     x: Spec = {"field": "at_s", "type": "quantitative"}
     y: Spec = {"field": "trend", "type": "quantitative"}
-    shade = {"type": "area", "color": theme.doubtful, "opacity": 0.3, "description": says}
+    shade = {"type": "area", "color": theme.doubtful, "opacity": DRIFT, "description": says}
     line = {"type": "line", "color": theme.doubtful, "strokeWidth": 2, "aria": False}
     return [
         {"data": {"values": trend}, "mark": shade,
@@ -212,8 +227,6 @@ CHART = Chart(
     name="speed",
     title="Speed over the run",
     reading="Each stroke is a lap: how long it lasted and how many images a second it trained. A "
-    "level line is a calm machine; a slope is heat or drift, a dip is something else that ran. "
-    "Dashed: the steady speed. Shaded from a mark at the top down: other programs took processor "
-    "time. A wedge beside the dashed line: the machine drifted.",
+    "level line is a calm machine; a slope is heat or drift, a dip is something else that ran.",
     draw=draw,
 )

@@ -5,8 +5,12 @@ from __future__ import annotations
 from epochmark.analysis.machine.sensed import Series, series_of
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.record import Quantity, Record
-from epochmark.report.drawing.chart import Chart, Drawing, Spec, legend
+from epochmark.report.drawing import series as drawn_series
+from epochmark.report.drawing.chart import Chart, Drawing
+from epochmark.report.drawing.series import coloured
+from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
+from epochmark.report.drawing.ticks import FORMAT, most_ticks, round_ticks
 from epochmark.report.figures import run_in_words
 from epochmark.report.subject import Subject
 
@@ -21,28 +25,27 @@ PANELS: dict[str, tuple[Quantity, ...]] = {
 
 
 def draw(subject: Subject, theme: Theme) -> Drawing | None:
-    """A panel for each quantity that was read; None where none was."""
+    """A panel for each quantity that was read, each part of the machine with the same colour in
+    all of them; None where nothing was read."""
     record = subject.focus
     if record is None or not record.timing.laps:
         return None
     end_s = record.timing.laps[-1].end_ns / NANOSECONDS
-    panels, spoken = [], []
-    for title, quantities in PANELS.items():
-        lines = _lines(record, quantities)
-        if lines:
-            panels.append(_panel(title, lines, end_s, theme))
-            spoken += [
-                f"{line.scope}: {title} from {min(line.values):,.0f} to {max(line.values):,.0f}"
-                for line in lines
-            ]
-    if not panels:
+    read = {title: _lines(record, quantities) for title, quantities in PANELS.items()}
+    read = {title: lines for title, lines in read.items() if lines}
+    if not read:
         return None
-    spec: Spec = {
-        "vconcat": panels,
-        "spacing": 24,
-        "resolve": {"scale": {"color": "independent"}},
-    }
-    return Drawing(spec, "; ".join(spoken), run_in_words(record))
+    scopes = list(dict.fromkeys(line.scope for lines in read.values() for line in lines))
+    key = drawn_series.series_of(scopes, theme, "line")
+    colours = {entry.text: entry.colour for entry in key}
+    spoken = [
+        f"{line.scope}: {title} from {min(line.values):,.0f} to {max(line.values):,.0f}"
+        for title, lines in read.items()
+        for line in lines
+    ]
+    panels = [_panel(title, lines, colours, end_s, theme) for title, lines in read.items()]
+    spec: Spec = {"vconcat": panels, "spacing": 24}
+    return Drawing(spec, "; ".join(spoken), run_in_words(record), tuple(key))
 
 
 def _lines(record: Record, quantities: tuple[Quantity, ...]) -> list[Series]:
@@ -63,34 +66,36 @@ def power_of(energy: Series) -> Series:
     return Series("power", "W", energy.scope, energy.source, at_s[1:], tuple(watts))
 
 
-def _panel(title: str, lines: list[Series], end_s: float, theme: Theme) -> Spec:
+def _panel(
+    title: str, lines: list[Series], colours: dict[str, str], end_s: float, theme: Theme
+) -> Spec:
     values: list[Spec] = [
-        {"at_s": at, "value": value, "scope": line.scope,
+        {"at_s": at, "value": value, "scope": line.scope, "colour": colours[line.scope],
          "says": f"{line.scope}, {at:.1f} s: {value:,.4g} {line.unit}"}
         for line in lines
         for at, value in zip(line.at_s, line.values, strict=True)
     ]  # fmt: skip
-    scopes = [line.scope for line in lines]
+    read = [value for line in lines for value in line.values]
     return {
         "width": theme.width,
         "height": HEIGHT,
+        "title": heading(title, theme.muted),
         "data": {"values": values},
         "mark": {"type": "line", "strokeWidth": 1.8},
         "encoding": {
             "x": {
                 "field": "at_s", "type": "quantitative",
                 "scale": {"domain": [0, end_s], "nice": False},
-                "axis": {"title": "seconds since training began", "grid": False},
+                "axis": {"title": "seconds since training began", "grid": False,
+                         "values": round_ticks(0, end_s, most_ticks(theme)), "format": FORMAT},
             },
             "y": {
                 "field": "value", "type": "quantitative", "scale": {"zero": False},
-                "axis": {"title": title, "tickCount": 4, "format": ",.0f"},
+                "axis": {"title": None, "values": round_ticks(min(read), max(read), 5),
+                         "format": FORMAT},
             },
-            "color": {
-                "field": "scope", "type": "nominal",
-                "scale": {"domain": scopes, "range": list(theme.series[: len(scopes)])},
-                "legend": legend(scopes, theme),
-            },
+            "color": coloured(),
+            "detail": {"field": "scope", "type": "nominal"},
             "description": {"field": "says"},
         },
     }  # fmt: skip

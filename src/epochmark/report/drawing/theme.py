@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+_LABELS = 48
+"""Pixels for the labels of an axis upright, in the widest font that a reader may have."""
 
 
 @dataclass(frozen=True)
@@ -122,15 +124,6 @@ def config(theme: Theme) -> dict[str, Any]:
             "labelFlush": False,
             "labelOverlap": True,
         },
-        "legend": {
-            "labelColor": theme.ink,
-            "titleColor": theme.muted,
-            "labelFontSize": 12,
-            "orient": "top",
-            "title": None,
-            "direction": "horizontal",
-            "labelLimit": max(120, theme.width - 60),
-            "columns": 3,
-        },
+        "axisY": {"minExtent": _LABELS},
         "text": {"color": theme.ink, "fontSize": 12},
     }

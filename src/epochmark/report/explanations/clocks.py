@@ -130,8 +130,7 @@ def standing_still(evidence: Evidence) -> Iterator[Sentence]:
         f"waited{' for the tuner of its input (tf.data)' if by_tuner else ''}.",
         {"standing_s": waited_s, "fit_s": fit_s},
         "docs/engines.md, 'What fit of Keras on TensorFlow waits for': scripts that call fit wait "
-        "as well; --tuning tuned trains without that tuner where it is faster, and so do keras-jax "
-        "and keras-torch"
+        "as well; --tuning tuned trains without that tuner, and so do keras-jax and keras-torch"
         if by_tuner
         else None,
     )

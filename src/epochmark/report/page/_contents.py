@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
-from epochmark.analysis.comparing.comparability import key_of
 from epochmark.analysis.machine.sensed import energy_of, why_no_energy
 from epochmark.analysis.timing.headline import replay_verdict, steady_of
 from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES
+from epochmark.records.dates import local_time
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.tuned_settings import settings_text
 from epochmark.records.record import Record
 from epochmark.records.wording import counted
-from epochmark.report.explanations import explain, gather
 from epochmark.report.figures import (
     NONE,
     accuracy_text,
@@ -24,28 +22,32 @@ from epochmark.report.figures import (
     device_name,
     energy_text,
     images_text,
+    interval_text,
     seconds_text,
+    speed_text,
+    steady_text,
 )
-from epochmark.report.subject import Subject, figures_of
-from epochmark.report.tables.long import arithmetic_of, long_rows, seconds_of
-from epochmark.report.text.explanation import TITLES, advice_of
+from epochmark.report.subject import Subject
+from epochmark.report.tables.long import arithmetic_of, long_rows, seconds_of, steady_of_row
 from epochmark.report.text.machine import memory_text
 
-LONGEST = 80
+LONGEST = 100
+"""Letters of a cell, or of a fact beside the answer."""
 MOST_NAMED = 6
 """Runs named under one finding; the table has them all."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The first thing to be read: one sentence, its figure, and a few facts beside it."""
+    """The first thing to be read: one sentence, its figure with the ``interval`` in words, and
+    a few facts beside it."""
 
     sentence: str
     figure: str
     unit: str
+    interval: str
     facts: tuple[tuple[str, str], ...]
     validity: str
-    standing: str
 
 
 @dataclass(frozen=True)
@@ -72,80 +74,53 @@ def answer_of(subject: Subject) -> Answer:
     """How fast this machine is, and whether to believe it, from the run in focus."""
     record = subject.focus
     if record is None:
-        return Answer("No run yet: 'epochmark run' makes the first.", "", "", (), "", "")
+        return Answer("No run yet: 'epochmark run' makes the first.", "", "", "", (), "")
     headline, cpu = record.headline, record.machine.cpu
     tuned = "" if record.engine.tuning == "stock" else f" ({record.engine.tuning})"
     where = f"{record.engine.name}{tuned} on {device_id(record)}"
-    facts = (
-        *_interval(record),
-        ("elapsed", seconds_text(headline.elapsed_s)),
-        ("images/s", images_text(record)),
-        ("test accuracy", accuracy_text(record)),
-        ("validity", headline.validity),
-    )
+    validity = ("validity", headline.validity)
     reasons = ", ".join(finding.code for finding in record.findings)
     if headline.validity == "invalid" or headline.steady_epoch_s is None:
         why = f": {reasons}" if reasons else ""
         sentence = f"No figure to believe from {cpu} yet: its run with {where} is invalid{why}."
-        return Answer(sentence, "", "", facts, headline.validity, "")
+        return Answer(sentence, "", "", "", (validity,), headline.validity)
     variant = "".join(f", {departure}" for departure in record.workload.variant)
-    doubt = f" The run is {headline.validity}: {reasons}." if reasons else ""
+    doubtful = reasons and headline.validity != "valid"
+    doubt = f" The run is {headline.validity}: {reasons}." if doubtful else ""
     sentence = (
         f"{cpu} trains one epoch of {record.workload.name}{variant} in "
-        f"{seconds_text(headline.steady_epoch_s)} with {where}.{doubt}"
+        f"{steady_text(record)} s with {where}.{doubt}"
     )
+    known = (
+        ("elapsed", seconds_text(headline.elapsed_s)),
+        ("images/s", images_text(record)),
+        ("test accuracy", accuracy_text(record)),
+        validity,
+    )
+    facts = tuple((term, fact) for term, fact in known if fact != NONE)
     return Answer(
         sentence,
-        bare_seconds(headline.steady_epoch_s),
+        steady_text(record),
         "seconds per epoch",
+        _interval(record),
         facts,
         headline.validity,
-        _standing(subject, record),
     )
 
 
-def _interval(record: Record) -> list[tuple[str, str]]:
-    """How well the figure is known; nothing of a run without one or with one epoch only."""
+def _interval(record: Record) -> str:
+    """How well the figure is known; empty for a run without one or with one epoch only."""
     steady = steady_of(record)
     if steady is None or steady.interval.count == 1:
-        return []
+        return ""
     enough = steady.interval.count >= MIN_INTERVAL_VALUES
     name = "95 % interval" if enough else f"all {steady.unit}s"
-    low, high = bare_seconds(steady.interval.low), bare_seconds(steady.interval.high)
-    return [(name, f"{low} to {high} s")]
-
-
-def _standing(subject: Subject, focus: Record) -> str:
-    """The place of this machine among all measured machines of its key; empty when alone."""
-    figures = figures_of(subject, key_of(focus))
-    own = [place for place, figure in enumerate(figures, start=1) if figure.own]
-    if not own or len(figures) < 2:
-        return ""
-    return f"Place {own[0]} of {len(figures)} measured machines with the same engine and settings."
-
-
-def explained(subject: Subject) -> list[tuple[str, tuple[str, ...]]]:
-    """What the rules of ``epochmark explain`` say about the run in focus, by question, and what to
-    try. Doubts stand among the findings; what is not known yet is of no use to a reader."""
-    if subject.focus is None:
-        return []
-    found = [
-        one
-        for one in explain(gather(subject.focus, subject.records, subject.limits))
-        if one.rule.question in ("time", "limit", "setting")
-    ]
-    parts = [
-        (TITLES[question], tuple(one.sentence.sentence for one in group))
-        for question, group in groupby(found, key=lambda one: one.rule.question)
-    ]
-    advice = advice_of(found)
-    return [*parts, ("What to try", tuple(advice))] if advice else parts
+    return f"{name}: {interval_text(record)} s"
 
 
 TABLE_HEADER = (
-    "machine", "device", "engine", "s/epoch", "interval", "validity", "images/s", "GFLOP/s",
-    "of peak", "accuracy",
-    "elapsed (s)", "tuning", "precision", "variant", "date", "id",
+    "machine", "engine", "settings", "s/epoch", "interval", "images/s", "GFLOP/s", "of peak",
+    "accuracy", "elapsed (s)", "validity", "date", "id",
 )  # fmt: skip
 
 
@@ -161,24 +136,28 @@ def _row(row: dict[str, Any]) -> list[Cell]:
     low, high = row["steady_epoch_low_s"], row["steady_epoch_high_s"]
     findings = f" ({row['findings']})" if row["findings"] else ""
     accuracy, images, elapsed = row["test_accuracy"], row["images_per_s"], row["elapsed_s"]
+    settings = [row["tuning"], row["precision"], row["variant"]]
     return [
-        _text(row["machine"]),
-        _text(row["device"]),
+        _text(_where(row)),
         Cell(row["engine"]),
+        Cell(", ".join(part for part in settings if part)),
         Cell("" if seconds == NONE else seconds, row["steady_epoch_s"]),
         Cell("" if interval == NONE else interval, None if low is None else high - low),
-        Cell(row["validity"] + findings),
-        Cell("" if images is None else f"{images:,.0f}", images),
+        Cell("" if images is None else speed_text(images, steady_of_row(row)), images),
         Cell("" if reached == NONE else reached, row["gflop_per_s"]),
         Cell("" if share == NONE else share, row["percent_of_peak"]),
         Cell("" if accuracy is None else f"{accuracy:.2%}", accuracy),
         Cell("" if elapsed is None else bare_seconds(elapsed), elapsed),
-        Cell(row["tuning"]),
-        Cell(row["precision"]),
-        Cell(row["variant"]),
+        Cell(row["validity"] + findings),
         Cell(row["measured"][:10]),
         Cell(row["id"][:8] if row["origin"] == "measured" else "published"),
     ]
+
+
+def _where(row: dict[str, Any]) -> str:
+    """The machine, and its device where that says more."""
+    machine, device = row["machine"], row["device"]
+    return machine if device in machine else f"{machine} · {device}"
 
 
 def _text(text: str) -> Cell:
@@ -239,7 +218,7 @@ def method_of(subject: Subject) -> list[tuple[str, str]]:
         ("energy", _energy(record)),
         ("power", _power(record)),
         ("environment", environment),
-        ("measured", f"{record.created}, epochmark {record.epochmark_version}, "
+        ("measured", f"{local_time(record.created)}, epochmark {record.epochmark_version}, "
          f"run {record.id}"),
     ]  # fmt: skip
     return [(term, description) for term, description in facts if description]

@@ -18,11 +18,11 @@ from epochmark.report.drawing.theme import dark, light, page, style_variables
 from epochmark.report.page._contents import (
     TABLE_HEADER,
     answer_of,
-    explained,
     findings_of,
     method_of,
     table_of,
 )
+from epochmark.report.page._standing import explained, held_back, place_of, setting_of
 from epochmark.report.plain_text import plain
 from epochmark.report.render import can_draw, to_svg
 from epochmark.report.subject import Subject
@@ -55,6 +55,9 @@ def report_page(subject: Subject) -> str:
         style=_verbatim(style),
         script=_verbatim(script),
         answer=answer_of(subject),
+        place=place_of(subject),
+        held_back=held_back(subject),
+        setting=setting_of(subject),
         explained=explained(subject),
         charts=_figures(subject),
         undrawn=not can_draw(),

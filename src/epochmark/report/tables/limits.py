@@ -68,13 +68,26 @@ def _processor(limits: Limits) -> Iterator[Section]:
     ]
     rows = tuple(_arithmetic_rows(processor))
     if rows:
-        yield Section(title, ARITHMETIC_HEADER, rows, (ARITHMETIC_NOTE, *best))
+        yield Section(title, ARITHMETIC_HEADER, rows, (ARITHMETIC_NOTE, *best, *_doubts(limits)))
     triads = tuple(
         (f"3 x {one.array_bytes >> 20} MiB", str(one.threads), rate(one.timed.per_s.high))
         for one in processor.triads
     )
     problems = tuple(plain(problem) for problem in processor.problems)
     yield Section("Memory bandwidth", MEMORY_HEADER, triads, (MEMORY_NOTE, *problems))
+
+
+def _doubts(limits: Limits) -> Iterator[str]:
+    """Why the peak bounds no run, where it was measured on a busy machine."""
+    processor, kept = limits.processor, limits.for_run()
+    if processor is None or kept is None or kept.steady:
+        return
+    why = "the machine was busy when it was measured"
+    if processor.is_loaded:
+        why = f"other programs used {processor.foreign_cpus:.1f} CPUs when it was measured"
+    elif limits.threads_slow_each_other:
+        why = "more threads reached less than fewer, so something else used those cores"
+    yield f"The real peak may be higher: {why}. It bounds no run; measure it again when it is calm."
 
 
 def _arithmetic_rows(processor: ProcessorLimits) -> Iterator[tuple[str, ...]]:

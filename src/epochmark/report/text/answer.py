@@ -254,10 +254,10 @@ def _steady_text(steady: SteadyEpoch) -> str:
 def _waiting_text(waiting: Waiting, unit: str) -> str:
     """How long the framework waited, and how that is kept out of the steady epoch."""
     units = f"{waiting.units} {unit}{'s' if waiting.units != 1 else ''}"
-    how = "taken off there" if waiting.taken_off else "left out"
+    how = "taken off for" if waiting.taken_off else f"such {unit}s are left out of"
     return (
-        f"{seconds_text(waiting.seconds)} in {units}, {how}: the framework computed nothing "
-        "(part of elapsed)"
+        f"the framework slept {seconds_text(waiting.seconds)} in {units}: part of elapsed, {how} "
+        "the steady epoch"
     )
 
 
