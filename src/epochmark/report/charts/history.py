@@ -17,7 +17,6 @@ from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, round_ticks
 from epochmark.report.subject import Subject
-from epochmark.report.text.history import series_name
 
 MOST_LINES = 6
 HEIGHT = 260
@@ -29,7 +28,7 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     chosen = sorted(long, key=lambda one: -len(one.entries))[:MOST_LINES]
     if not chosen:
         return None
-    lines = series_of([series_name(one) for one in chosen], theme)
+    lines = series_of([str(one.way) for one in chosen], theme)
     values = [
         value for line, series in zip(lines, chosen, strict=True) for value in _values(line, series)
     ]
