@@ -6,7 +6,7 @@
 ``run`` trains the native engine for the workload's full epochs, once per seed, and appends one JSON
 line per finished run; seeds already in the file are skipped, so it may be interrupted and repeated,
 or run twice at a time into two files. ``write`` turns at least 20 runs into
-``src/epochmark/workloads/mnist_cnn_learning_band.json``.
+``src/epochmark/workloads/mnist_cnn/learning_band.json``.
 
 A line: ``{"seed": 1, "epoch_losses": [ten, mean, training, losses, ...], "test_accuracy": 0.9885,
 "test_loss": 0.043, "threads": 1, "kernel_version": 1}``. Losses in nats, as the run reports them.
@@ -32,6 +32,7 @@ from epochmark.engines import Settings, get_engine
 from epochmark.native import kernel_version
 from epochmark.workloads import MNIST_CNN, learning_band
 from epochmark.workloads.initial_weights import draw_weights
+from epochmark.workloads.registry import LEARNING_BAND, evidence_file
 
 MINIMUM_RUNS = 20
 
@@ -169,8 +170,9 @@ def main() -> None:
         run_seeds(arguments.results, range(first, last + 1), arguments.threads)
         return
     band = make_band(read_runs(arguments.results))
-    learning_band.BAND_PATH.write_text(json.dumps(band, indent=2) + "\n", encoding="utf-8")
-    print(f"wrote {learning_band.BAND_PATH}")
+    path = evidence_file(MNIST_CNN, LEARNING_BAND)
+    path.write_text(json.dumps(band, indent=2) + "\n", encoding="utf-8")
+    print(f"wrote {path}")
 
 
 if __name__ == "__main__":

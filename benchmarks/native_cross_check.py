@@ -63,7 +63,7 @@ def main() -> None:
 
     images, labels, *_ = read_idx_folder(options.data)
     weights = parity.replay_weights(MNIST_CNN)
-    batches = parity.replay_batches(images, labels)
+    batches = parity.replay_batches(MNIST_CNN, images, labels)
     images, labels = (array[:JUDGED] for array in batches[0])
     _, expected = reference.loss_and_gradients(MNIST_CNN, weights, images, labels)
     given = b"".join(weights[name].tobytes() for name in SHAPES)

@@ -39,6 +39,7 @@ Batches = list[tuple[Tensor, Tensor]]
 Weights = Mapping[str, npt.NDArray[np.float32]]
 CONVOLUTIONS = ("conv_1", "conv_2")
 SHOWN_STEPS = (1, 2, 3, 5, 10)
+SCALE = 255.0
 TRAINED = (*CONVOLUTIONS, "dense_1", "dense_2")
 
 
@@ -212,7 +213,7 @@ def train(variant: Variant, weights: Weights, batches: Batches, form: str) -> li
         )
     losses: list[float] = []
     for pixels, labels in batches:
-        images = pixels.to(variant.dtype)[:, None] / MNIST_CNN.pixel_scale
+        images = pixels.to(variant.dtype)[:, None] / SCALE
         if variant.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         for value in parameters.values():
@@ -298,7 +299,7 @@ def format_row(title: str, verdicts: Mapping[str, parity.Verdict], version: int)
         max(steps) for steps in zip(*(verdict.errors for verdict in verdicts.values()), strict=True)
     ]
     shown = " | ".join(f"{errors[step - 1]:.1e}" for step in SHOWN_STEPS)
-    limits = parity.TOLERANCES[version]["float32"]
+    limits = parity.replay_tolerances(MNIST_CNN, version)["float32"]
     shares = " / ".join(
         f"{max(error / limit for error, limit in zip(verdict.errors, limits, strict=True)):.2g}"
         for verdict in verdicts.values()
@@ -313,7 +314,9 @@ def read_batches(folder: Path, version: int) -> Batches:
     images, labels, _, _ = read_idx_folder(folder)
     return [
         (torch.from_numpy(pixels.copy()), torch.from_numpy(targets.copy()))
-        for pixels, targets in parity.take_replay_batches(MNIST_CNN, images, labels, version)
+        for pixels, targets in parity.take_replay_batches(
+            MNIST_CNN, images, labels, parity.recipe_of(MNIST_CNN, version)
+        )
     ]
 
 
@@ -321,10 +324,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder with the four MNIST files (IDX)")
     parser.add_argument(
-        "--version", type=int, default=parity.REPLAY_VERSION, choices=sorted(parity.REPLAYS)
+        "--version",
+        type=int,
+        default=parity.REPLAY_VERSION,
+        choices=parity.replay_versions(MNIST_CNN),
     )
     options = parser.parse_args()
     batches = read_batches(options.folder, options.version)
+    tolerances = parity.replay_tolerances(MNIST_CNN, options.version)
     weights = parity.replay_weights(MNIST_CNN, options.version)
     print(
         f"replay version {options.version}, PyTorch {torch.__version__}, NumPy {np.__version__}, "
@@ -339,7 +346,7 @@ def main() -> None:
         for form in forms:
             golden = parity.golden_losses(MNIST_CNN, form, options.version)
             losses = train(variant, weights, batches, form)
-            verdicts[form] = parity.judge(losses, golden, options.version)
+            verdicts[form] = parity.judge(losses, golden, tolerances)
         print(format_row(variant.title, verdicts, options.version), flush=True)
 
 

@@ -34,7 +34,7 @@ def errors_of(seed: int, batches: Batches, draws: int) -> list[float]:
         for draw in range(1, draws + 1):
             noisy = Variant("float32 with noise", noise=NOISE, noise_seed=draw)
             losses = train(noisy, weights, batches, form)
-            errors = parity.judge(losses, exact).errors
+            errors = parity.judge(losses, exact, {}).errors
             largest = [max(pair) for pair in zip(largest, errors, strict=True)]
     return largest
 

@@ -27,7 +27,7 @@ def main(
     engine = get_engine(name)
     engine.open(Settings(MNIST_CNN, "cpu", precision, "stock", seed=1, epochs=1, batch_size=128))
     weights = parity.replay_weights(MNIST_CNN, int(version))
-    batches = parity.replay_batches(images, labels, MNIST_CNN, int(version))
+    batches = parity.replay_batches(MNIST_CNN, images, labels, int(version))
     print(json.dumps(engine.replay(weights, batches[: int(steps)])))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ import epochmark.engines
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.engines import get_engine
 from epochmark.records.record import Record
-from tests.engines.conftest import Run, interpreter_of
+from epochmark.workloads import reference
+from epochmark.workloads.spec import SGD
+from tests.engines.conftest import Run, answer_of, interpreter_of
+from tests.engines.tiny_workloads import GPT, batches_of, draw_parameters, draw_samples
 
 INJECTED = Path(__file__).with_name("injected")
+DRIVER = Path(__file__).with_name("defects_driver.py")
 
 LIE_STEPS = 24
 """Enough for Adam to be calm."""
@@ -141,3 +146,63 @@ def test_a_fall_back_to_the_cpu_is_no_gpu_run(run_engine: Run) -> None:
     assert (record.device.resolved, record.device.observed) == ("gpu:0", ["cpu"])
     assert "device-mismatch" in codes(record)
     assert record.headline.validity == "invalid"
+
+
+# A transformer's, against float64.
+
+RATE = 0.05
+FLOAT32 = 1e-6
+"""Relative error of a loss; the least of a defect here is ten times that (exact GELU)."""
+
+TRANSFORMER_DEFECTS = [
+    "no mask",
+    "mask off by one",
+    "scores divided by the size of a head",
+    "heads transposed",
+    "exact GELU",
+    "epsilon of Keras",
+    "untied head",
+    "positions off by one",
+    "targets not shifted",
+]
+SCALE_DEFECTS = ["gradients 1 % too large", "mean over sequences only", "sum for mean"]
+
+
+@pytest.fixture(scope="module")
+def errors_of(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The largest error of a loss with each defect, all of one optimizer in one process."""
+
+    @cache
+    def errors(rate: float) -> dict[str, float]:
+        samples = draw_samples(GPT, GPT.train_samples)
+        optimizer = SGD(rate) if rate else None
+        right, _ = reference.train(
+            GPT, draw_parameters(GPT), batches_of(samples), "algorithm_1", optimizer=optimizer
+        )
+        defects = ["none", "attention by hand", *TRANSFORMER_DEFECTS, *SCALE_DEFECTS]
+        job = ("defective-torch", GPT.name, "-", str(rate), *defects)
+        folder = tmp_path_factory.mktemp("transformer")
+        found = answer_of(DRIVER, folder, *job, interpreter=defective("none"))
+        return {
+            defect: max(abs(loss / true - 1) for loss, true in zip(losses, right, strict=True))
+            for defect, losses in found.items()
+        }
+
+    return errors
+
+
+@pytest.mark.parametrize("correct", ["none", "attention by hand"])
+@pytest.mark.parametrize("rate", [0.0, RATE])
+def test_a_right_transformer_is_within_float32(correct: str, rate: float, errors_of: Any) -> None:
+    assert errors_of(rate)[correct] < FLOAT32
+
+
+@pytest.mark.parametrize("defect", TRANSFORMER_DEFECTS)
+def test_a_wrong_transformer_is_far_from_float64(defect: str, errors_of: Any) -> None:
+    assert errors_of(0.0)[defect] > 5 * FLOAT32
+
+
+@pytest.mark.parametrize("defect", SCALE_DEFECTS)
+def test_the_scale_of_gradients_shows_without_adam_only(defect: str, errors_of: Any) -> None:
+    assert errors_of(RATE)[defect] > 100 * FLOAT32
+    assert errors_of(0.0)[defect] < 5 * FLOAT32

@@ -87,11 +87,13 @@ def errors_from(run: Continued, start: State) -> tuple[float, dict[str, float]]:
     all batches, from the first state as it is told to be."""
     judge = continuation.Float64(MNIST_CNN, run.form)
     told = continuation.State(start.weights, start.first, start.second, start.steps or 0)
-    right_losses, right = judge.follow(told, map(continuation.shares_of, run.batches))
+    right_losses, right = judge.follow(
+        told, (continuation.shares_of(MNIST_CNN, batch) for batch in run.batches)
+    )
     pairs = zip(run.losses, right_losses, strict=True)
     loss_error = max(abs(loss - right_loss) / right_loss for loss, right_loss in pairs)
     end = run.states[-1].weights
-    return loss_error, continuation.update_errors(start.weights, end, right)
+    return loss_error, continuation.update_errors(MNIST_CNN, start.weights, end, right)
 
 
 def assert_continues(run: Continued, trained_steps: int) -> None:

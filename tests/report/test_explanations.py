@@ -15,10 +15,9 @@ from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.machine_limits import Limits, Timed, save_limits
 from epochmark.records.record import Record, RunLimits
 from epochmark.report.explanations import all_rules, explain, gather
-from epochmark.report.explanations.steps import operations_per_step
 from epochmark.report.text.explanation import explanation_lines
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads.memory_traffic import bytes_per_step
+from epochmark.workloads.memory_traffic import bytes_per_step, operations_per_step
 from tests.report.explained import WHEN, limits, steady, watched
 from tests.report.samples import failed, finished, machine, machine_limits, sample, timed
 

@@ -194,10 +194,11 @@ def test_a_state_of_no_numbers_is_judged_without_a_word(mnist: tuple[Bytes, ...]
     weights = {name: np.full(array.shape, np.nan, np.float32)
                for name, array in draw_weights(MNIST_CNN, 1).items()}  # fmt: skip
     judge = continuation.Float64(MNIST_CNN, "epsilon_hat")
-    batch = continuation.shares_of(continuation.repeated_batch(mnist[0], mnist[1], 1))
+    repeated = continuation.repeated_batch(MNIST_CNN, mnist[0], mnist[1], 1)
+    batch = continuation.shares_of(MNIST_CNN, repeated)
     losses, after = judge.follow(continuation.State(weights, weights, weights, 1), [batch])
     assert np.isnan(losses).all()
-    assert set(continuation.update_errors(weights, weights, after).values()) == {np.inf}
+    assert set(continuation.update_errors(MNIST_CNN, weights, weights, after).values()) == {np.inf}
     assert judge.evaluate(weights, mnist[2][:10], mnist[3][:10])[1] < 1
 
 
@@ -227,21 +228,21 @@ def test_a_batch_of_any_size_is_computed_from_128_images_at_most(
     size: int, mnist: tuple[Bytes, ...]
 ) -> None:
     images, labels = mnist[:2]
-    batches = continuation.single_batches(images, labels, size)
+    batches = continuation.single_batches(MNIST_CNN, images, labels, size)
     assert [len(batch[1]) for batch in batches] == [size] * 8
     for batch in batches:
-        brief = continuation.shares_of(batch)
-        assert len(brief.images) == len(brief.labels) == len(brief.shares) == min(size, 128)
+        brief = continuation.shares_of(MNIST_CNN, batch)
+        assert len(brief.inputs) == len(brief.targets) == len(brief.shares) == min(size, 128)
         assert brief.shares.sum() == pytest.approx(1.0)
-        sums = np.tensordot(brief.shares, brief.images.astype(float), axes=1)
+        sums = np.tensordot(brief.shares, brief.inputs.astype(float), axes=1)
         assert sums == pytest.approx(batch[0].mean(axis=0))
 
 
 def test_the_repeated_batch_is_one_image(mnist: tuple[Bytes, ...]) -> None:
-    images, labels = continuation.repeated_batch(mnist[0], mnist[1], 640)
+    images, labels = continuation.repeated_batch(MNIST_CNN, mnist[0], mnist[1], 640)
     assert (images == images[0]).all()
     assert len(set(labels.tolist())) == 1
-    assert len(continuation.shares_of((images, labels)).labels) == 1
+    assert len(continuation.shares_of(MNIST_CNN, (images, labels)).targets) == 1
 
 
 @pytest.mark.parametrize("form", reference.ADAM_FORMS)

@@ -9,7 +9,7 @@ import pytest
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads.flops import count_flops
 from epochmark.workloads.shapes import layer_shapes, parameter_count, parameter_shapes
-from epochmark.workloads.spec import Conv2D, Dense, Flatten, MaxPool2D
+from epochmark.workloads.spec import Conv2D, Dense, Flatten, Images, MaxPool2D
 
 
 def test_mnist_cnn_activations_have_the_published_shapes() -> None:
@@ -57,12 +57,14 @@ def test_mnist_cnn_flops_in_all() -> None:
     assert flops.training == 3 * 23_984_896 - 389_376 == 71_565_312
     assert flops.training_convolutions == 2 * 389_376 + 3 * 21_233_664 == 64_479_744
     assert flops.training_rest == 3 * (2_359_296 + 2_560) == 7_085_568
-    ten_epochs = flops.training * MNIST_CNN.train_images * MNIST_CNN.epochs
+    ten_epochs = flops.training * MNIST_CNN.train_samples * MNIST_CNN.epochs
     assert round(ten_epochs / 1e12, 1) == 42.9  # TFLOP, as quoted in the issue and the docs
 
 
 def test_pooling_leaves_out_what_fills_no_window() -> None:
-    workload = replace(MNIST_CNN, input_shape=(7, 5, 2), layers=(MaxPool2D("pool", size=2),))
+    workload = replace(
+        MNIST_CNN, input=Images((7, 5, 2), 255.0, 10), layers=(MaxPool2D("pool", size=2),)
+    )
     assert layer_shapes(workload)[0].output == (3, 2, 2)
     assert parameter_shapes(workload) == {}
     assert count_flops(workload).training == 0

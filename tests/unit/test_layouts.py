@@ -14,11 +14,16 @@ from epochmark.engines._shared.layouts import (
     weights_from_nchw,
     weights_from_nhwc,
 )
-from epochmark.workloads import MNIST_CNN
+from epochmark.workloads import MNIST_CNN, Workload
 from epochmark.workloads.initial_weights import draw_weights
 
+
+def of_nhwc(workload: Workload, weights: Any) -> Any:
+    return nhwc_weights(weights)
+
+
 there_and_back = pytest.mark.parametrize(
-    ("there", "back"), [(nchw_weights, weights_from_nchw), (nhwc_weights, weights_from_nhwc)]
+    ("there", "back"), [(nchw_weights, weights_from_nchw), (of_nhwc, weights_from_nhwc)]
 )
 
 

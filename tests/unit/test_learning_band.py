@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epochmark.workloads import MNIST_CNN, learning_band
+from epochmark.workloads import MNIST_CNN, learning_band, registry
 from epochmark.workloads.learning_band import (
     Band,
     LearningBand,
@@ -24,21 +23,20 @@ from epochmark.workloads.learning_band import (
 
 
 @pytest.fixture
-def band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a test may store a band of its own; nothing is there at first."""
     path = tmp_path / "band.json"
-    monkeypatch.setattr(learning_band, "BAND_PATH", path)
-    learning_band.load_band.cache_clear()
-    yield path
-    learning_band.load_band.cache_clear()
+    monkeypatch.setattr(registry, "evidence_file", lambda workload, name: path)
+    return path
 
 
 def store(path: Path) -> LearningBand:
     """Two epochs around 0.2 and 0.05, and an accuracy around 99 %."""
     losses = [{"low": 0.1, "centre": 0.2, "high": 0.3}, {"low": 0.04, "centre": 0.05, "high": 0.06}]
     accuracy = {"low": 0.985, "centre": 0.99, "high": 0.993}
-    path.write_text(json.dumps({"epoch_losses": losses, "test_accuracy": accuracy}))
-    band = learning_band.load_band()
+    about = {"workload": MNIST_CNN.name, "workload_version": MNIST_CNN.version}
+    path.write_text(json.dumps({**about, "epoch_losses": losses, "test_accuracy": accuracy}))
+    band = learning_band.load_band(MNIST_CNN)
     assert band is not None
     return band
 
@@ -107,8 +105,8 @@ def test_the_centre_lies_inside(values: list[float]) -> None:
 
 def test_without_a_measured_band_nothing_is_judged(band: Path) -> None:
     assert not band.exists()
-    assert learning_band.load_band() is None
-    assert learning_band.judge([99.0], 0.1) == []
+    assert learning_band.load_band(MNIST_CNN) is None
+    assert learning_band.judge(MNIST_CNN, [99.0], 0.1) == []
 
 
 def test_a_stored_band_is_read_back(band: Path) -> None:
@@ -119,13 +117,13 @@ def test_a_stored_band_is_read_back(band: Path) -> None:
 
 def test_what_lies_inside_is_no_problem(band: Path) -> None:
     store(band)
-    assert learning_band.judge([0.2, 0.05], 0.99) == []
-    assert learning_band.judge([0.1, 0.06], 0.985) == []
+    assert learning_band.judge(MNIST_CNN, [0.2, 0.05], 0.99) == []
+    assert learning_band.judge(MNIST_CNN, [0.1, 0.06], 0.985) == []
 
 
 def test_each_epoch_outside_is_named(band: Path) -> None:
     store(band)
-    first, second = learning_band.judge([0.31, 0.039], 0.99)
+    first, second = learning_band.judge(MNIST_CNN, [0.31, 0.039], 0.99)
     assert "epoch 1" in first
     assert "0.31" in first
     assert "epoch 2" in second
@@ -134,24 +132,23 @@ def test_each_epoch_outside_is_named(band: Path) -> None:
 @pytest.mark.parametrize("accuracy", [0.9, 0.9999])
 def test_an_accuracy_too_low_or_too_good_is_a_problem(band: Path, accuracy: float) -> None:
     store(band)
-    (problem,) = learning_band.judge([0.2, 0.05], accuracy)
+    (problem,) = learning_band.judge(MNIST_CNN, [0.2, 0.05], accuracy)
     assert "accuracy" in problem
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 3])
 def test_accuracy_is_judged_after_all_epochs_only(band: Path, epochs: int) -> None:
     store(band)
-    assert learning_band.judge([0.2, 0.05, 0.01][:epochs], 0.1) == []
+    assert learning_band.judge(MNIST_CNN, [0.2, 0.05, 0.01][:epochs], 0.1) == []
 
 
 def test_a_loss_that_is_no_number_lies_outside(band: Path) -> None:
     store(band)
-    assert len(learning_band.judge([math.nan, math.inf], None)) == 2
+    assert len(learning_band.judge(MNIST_CNN, [math.nan, math.inf], None)) == 2
 
 
-@pytest.mark.skipif(not learning_band.BAND_PATH.is_file(), reason="no band has been measured yet")
 def test_the_shipped_band_is_one_of_at_least_20_full_runs() -> None:
-    stored = json.loads(learning_band.BAND_PATH.read_text("utf-8"))
+    stored = registry.read_evidence(MNIST_CNN, registry.LEARNING_BAND)
     assert len(stored["epoch_losses"]) == MNIST_CNN.epochs
     assert stored["workload_version"] == MNIST_CNN.version
     assert len(set(stored["provenance"]["seeds"])) == stored["provenance"]["runs"] >= 20

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,10 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epochmark.workloads import MNIST_CNN, parity, reference
+from epochmark.workloads.registry import GOLDEN_LOSSES, read_evidence
 
 Mnist = tuple[npt.NDArray[np.uint8], ...]
 GOLDEN = parity.golden_losses(MNIST_CNN, "epsilon_hat")
-TOLERANCES = parity.TOLERANCES[parity.REPLAY_VERSION]
+TOLERANCES = parity.replay_tolerances(MNIST_CNN)
+VERSIONS = parity.replay_versions(MNIST_CNN)
+
+
+def judge(
+    losses: Sequence[float | None],
+    golden: Sequence[float] = GOLDEN,
+    tolerances: parity.Tolerances = TOLERANCES,
+) -> parity.Verdict:
+    return parity.judge(losses, golden, tolerances)
 
 
 def with_errors(*errors: float) -> list[float | None]:
@@ -34,7 +44,7 @@ def test_weights_are_those_of_the_golden_losses_with_biases() -> None:
 
 
 def test_batches_are_the_first_training_images_with_drawn_lowest_bits(mnist: Mnist) -> None:
-    batches = parity.replay_batches(mnist[0], mnist[1])
+    batches = parity.replay_batches(MNIST_CNN, mnist[0], mnist[1])
     assert len(batches) == parity.REPLAY_STEPS
     images = np.concatenate([images for images, _ in batches])
     assert np.array_equal(images >> 4, mnist[0][:1280] >> 4)
@@ -43,7 +53,7 @@ def test_batches_are_the_first_training_images_with_drawn_lowest_bits(mnist: Mni
 
 
 def test_the_first_version_had_the_images_as_they_are(mnist: Mnist) -> None:
-    batches = parity.replay_batches(mnist[0], mnist[1], version=1)
+    batches = parity.replay_batches(MNIST_CNN, mnist[0], mnist[1], version=1)
     assert np.array_equal(np.concatenate([images for images, _ in batches]), mnist[0][:1280])
 
 
@@ -51,9 +61,9 @@ def test_the_first_version_had_the_images_as_they_are(mnist: Mnist) -> None:
 def test_only_the_first_version_has_equal_maxima(mnist: Mnist, version: int, ties: bool) -> None:
     """Windows of the pooling in which two or more inputs have the maximum, above ReLU's zero, in
     the first batch."""
-    images, _ = parity.replay_batches(mnist[0], mnist[1], version=version)[0]
+    images, _ = parity.replay_batches(MNIST_CNN, mnist[0], mnist[1], version=version)[0]
     weights = parity.replay_weights(MNIST_CNN, version)
-    values = reference.scale_pixels(MNIST_CNN, images)
+    values = reference.prepare(MNIST_CNN, images)
     for name in ("conv_1", "conv_2"):
         kernel = weights[f"{name}.kernel"].astype(np.float64)
         values = reference.relu(
@@ -70,24 +80,24 @@ def test_only_the_first_version_has_equal_maxima(mnist: Mnist, version: int, tie
 
 def test_other_images_are_refused(mnist: Mnist) -> None:
     with pytest.raises(ValueError, match="golden"):
-        parity.replay_batches(mnist[2], mnist[3])
+        parity.replay_batches(MNIST_CNN, mnist[2], mnist[3])
     with pytest.raises(ValueError, match="golden"):
-        parity.replay_batches(mnist[0][:1000], mnist[1][:1000])
+        parity.replay_batches(MNIST_CNN, mnist[0][:1000], mnist[1][:1000])
 
 
 def test_a_single_changed_pixel_is_noticed(mnist: Mnist) -> None:
     images = mnist[0].copy()
     images[1279, 27, 27] ^= 0x10  # the lowest four bits are drawn anyway
     with pytest.raises(ValueError, match="golden"):
-        parity.replay_batches(images, mnist[1])
+        parity.replay_batches(MNIST_CNN, images, mnist[1])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", parity.REPLAYS)
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("form", reference.ADAM_FORMS)
 def test_stored_losses_are_those_of_the_reference(mnist: Mnist, form: str, version: int) -> None:
     # Two steps; all ten come from the same code (benchmarks/make_golden_losses.py).
-    batches = parity.replay_batches(mnist[0], mnist[1], version=version)[:2]
+    batches = parity.replay_batches(MNIST_CNN, mnist[0], mnist[1], version=version)[:2]
     weights = parity.replay_weights(MNIST_CNN, version)
     losses, _ = reference.train(MNIST_CNN, weights, batches, form)
     assert losses == pytest.approx(parity.golden_losses(MNIST_CNN, form, version)[:2], rel=1e-12)
@@ -97,18 +107,17 @@ def test_the_forms_of_adam_differ_from_the_second_step_on() -> None:
     other = parity.golden_losses(MNIST_CNN, "algorithm_1")
     assert len(GOLDEN) == len(other) == parity.REPLAY_STEPS
     assert GOLDEN[0] == other[0]
-    assert parity.judge(other, GOLDEN).precision is None
-    assert parity.judge(GOLDEN, other).precision is None
+    assert judge(other).precision is None
+    assert judge(GOLDEN, other).precision is None
 
 
-@pytest.mark.parametrize("version", parity.REPLAYS)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_golden_losses_say_where_they_come_from(version: int) -> None:
-    stored = json.loads(parity.golden_path(MNIST_CNN).read_text("utf-8"))
-    assert stored["workload"] == MNIST_CNN.name
+    stored = read_evidence(MNIST_CNN, GOLDEN_LOSSES)
     golden = stored["replays"][str(version)]
     assert set(golden["losses"]) == set(reference.ADAM_FORMS)
     assert {"script", "method", "weights", "batches", "numpy", "date"} <= set(golden["provenance"])
-    seed = parity.REPLAYS[version].weights_seed
+    seed = parity.recipe_of(MNIST_CNN, version).weights_seed
     assert f"seed={seed}," in golden["provenance"]["weights"]
 
 
@@ -118,22 +127,23 @@ def test_a_version_that_is_not_there_has_no_golden_losses() -> None:
 
 
 def test_another_workload_has_no_golden_losses() -> None:
-    for other in (replace(MNIST_CNN, version=2), replace(MNIST_CNN, name="other")):
-        with pytest.raises(ValueError, match=f"{other.name} version {other.version}"):
-            parity.golden_losses(other, "epsilon_hat")
-        with pytest.raises(ValueError, match="no golden losses"):
-            parity.replay_weights(other)
+    newer, other = replace(MNIST_CNN, version=2), replace(MNIST_CNN, name="other")
+    for workload, words in ((newer, "is of version 1"), (other, "no golden losses for other")):
+        with pytest.raises(ValueError, match=words):
+            parity.golden_losses(workload, "epsilon_hat")
+        with pytest.raises(ValueError, match=words):
+            parity.replay_weights(workload)
     with pytest.raises(ValueError, match="amsgrad"):
         parity.golden_losses(MNIST_CNN, "amsgrad")
 
 
 def test_exact_losses_are_float32() -> None:
-    verdict = parity.judge(GOLDEN, GOLDEN)
+    verdict = judge(GOLDEN)
     assert verdict == parity.Verdict((0.0,) * 10, 0.0, ("float32",))
 
 
 def test_errors_are_relative_and_kept_by_step() -> None:
-    verdict = parity.judge(with_errors(0.0, -3e-6, 2e-6), GOLDEN)
+    verdict = judge(with_errors(0.0, -3e-6, 2e-6))
     assert verdict.errors[:3] == pytest.approx([0.0, 3e-6, 2e-6], rel=1e-6)
     assert verdict.max_error == pytest.approx(3e-6, rel=1e-6)
     assert verdict.precision == "float32"
@@ -144,22 +154,21 @@ def test_errors_are_relative_and_kept_by_step() -> None:
 def test_a_loss_that_is_no_number_meets_no_precision(bad: float | None, step: int) -> None:
     losses: list[float | None] = list(GOLDEN)
     losses[step] = bad
-    verdict = parity.judge(losses, GOLDEN)
+    verdict = judge(losses)
     assert verdict.precision is None
     assert verdict.errors[step] == verdict.max_error == math.inf
 
 
 @pytest.mark.parametrize("losses", [[], GOLDEN[:9], [*GOLDEN, 1.0]])
 def test_a_wrong_number_of_losses_meets_no_precision(losses: list[float]) -> None:
-    verdict = parity.judge(losses, GOLDEN)
+    verdict = judge(losses)
     assert verdict.precision is None
     assert verdict.max_error == math.inf
 
 
-@pytest.mark.parametrize("tolerances", parity.TOLERANCES.values(), ids=["first", "second"])
-def test_tolerances_widen_with_step_and_with_precision(
-    tolerances: dict[str, tuple[float, ...]],
-) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_tolerances_widen_with_step_and_with_precision(version: int) -> None:
+    tolerances = parity.replay_tolerances(MNIST_CNN, version)
     profiles = list(tolerances.values())
     assert list(tolerances) == ["float32", "tf32", "float16", "bfloat16"]
     for profile in profiles:
@@ -172,10 +181,10 @@ def test_tolerances_widen_with_step_and_with_precision(
 @pytest.mark.parametrize("precision", TOLERANCES)
 def test_each_class_takes_what_is_just_inside_its_tolerance(precision: str) -> None:
     limits = TOLERANCES[precision]
-    inside = parity.judge(with_errors(*(0.99 * limit for limit in limits)), GOLDEN)
+    inside = judge(with_errors(*(0.99 * limit for limit in limits)))
     assert precision in inside.met
     assert inside.precision == ("tf32" if precision == "float16" else precision)
-    outside = parity.judge(with_errors(*(1.01 * limit for limit in limits)), GOLDEN)
+    outside = judge(with_errors(*(1.01 * limit for limit in limits)))
     assert precision not in outside.met
 
 
@@ -183,21 +192,36 @@ def test_each_class_takes_what_is_just_inside_its_tolerance(precision: str) -> N
 def test_one_step_outside_is_enough(step: int) -> None:
     errors = [0.0] * 10
     errors[step] = 1.01 * TOLERANCES["float32"][step]
-    assert "float32" not in parity.judge(with_errors(*errors), GOLDEN).met
+    assert "float32" not in judge(with_errors(*errors)).met
 
 
 def test_an_exact_first_loss_cannot_pass_for_reduced_precision() -> None:
     # A learning rate 1 % off in float32: right at first, then inside bfloat16's tolerance.
     wrong = with_errors(5e-8, 2.4e-4, 2e-4, 3e-4, 1.7e-3)
-    assert parity.judge(wrong, GOLDEN).precision is None
+    assert judge(wrong).precision is None
     # The same from step 2 on after a first loss as coarse as bfloat16 makes it.
     coarse = with_errors(2e-5, 2.4e-4, 2e-4, 3e-4, 1.7e-3)
-    assert parity.judge(coarse, GOLDEN).precision == "bfloat16"
+    assert judge(coarse).precision == "bfloat16"
+
+
+def test_without_tolerances_nothing_is_judged() -> None:
+    for errors in ((0.0,), (1e-3,), (5.0,)):
+        verdict = judge(with_errors(*errors), tolerances={})
+        assert verdict.precision is None
+        assert verdict.unjudged
+    assert not judge([math.nan] * 10, tolerances={}).unjudged
+
+
+def test_float32_losses_that_are_wrong_are_no_other_precision() -> None:
+    only = {"float32": TOLERANCES["float32"]}
+    assert judge(with_errors(1e-4, 1e-3), tolerances=only).unjudged  # bfloat16, for all we know
+    assert not judge(with_errors(5e-8, 1e-3), tolerances=only).unjudged
+    assert not judge(with_errors(1e-4, 1e-1)).unjudged
 
 
 @given(st.lists(st.one_of(st.none(), st.floats()), max_size=12))
 def test_nothing_an_engine_reports_breaks_the_judge(losses: list[float | None]) -> None:
-    verdict = parity.judge(losses, GOLDEN)
+    verdict = judge(losses)
     assert len(verdict.errors) == max(len(losses), len(GOLDEN))
     assert all(error >= 0.0 for error in verdict.errors)
     assert verdict.max_error == max(verdict.errors)

@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 from epochmark.workloads import MNIST_CNN, Workload
 from epochmark.workloads import reference as ref
 from epochmark.workloads.initial_weights import draw_weights
-from epochmark.workloads.spec import Adam, Conv2D, Dense, Flatten, MaxPool2D
+from epochmark.workloads.spec import Adam, Conv2D, Dense, Flatten, Images, MaxPool2D
 
 Array = npt.NDArray[np.float64]
 
 TINY = replace(
     MNIST_CNN,
-    input_shape=(9, 8, 1),
-    classes=3,
+    input=Images((9, 8, 1), 255.0, 3),
     layers=(
         Conv2D("conv_1", filters=3, kernel_size=3, activation="relu"),
         Conv2D("conv_2", filters=2, kernel_size=2, activation="relu"),
@@ -153,8 +152,7 @@ def test_whole_network_gradients_match_finite_differences(seed: int) -> None:
 def test_dense_network_loss_by_hand() -> None:
     workload = replace(
         MNIST_CNN,
-        input_shape=(1, 2, 1),
-        classes=2,
+        input=Images((1, 2, 1), 255.0, 2),
         layers=(Flatten("flatten"), Dense("only", units=2, activation="softmax")),
     )
     weights = {"only.kernel": np.array([[1.0, 0.0], [0.0, 2.0]]), "only.bias": np.array([0.5, 0.0])}
@@ -169,8 +167,7 @@ def test_dense_network_loss_by_hand() -> None:
 def test_features_are_flattened_with_channels_fastest() -> None:
     workload = replace(
         MNIST_CNN,
-        input_shape=(2, 2, 1),
-        classes=2,
+        input=Images((2, 2, 1), 255.0, 2),
         layers=(
             Conv2D("split", filters=2, kernel_size=1, activation=None),
             Flatten("flatten"),
@@ -233,6 +230,6 @@ def test_unknown_form_loss_and_activation_are_refused() -> None:
     weights = draw_weights(TINY, 0)
     with pytest.raises(ValueError, match="hinge"):
         ref.loss_and_gradients(replace(TINY, loss="hinge"), weights, images, labels)
-    layers = (*TINY.layers[:-1], Dense("dense_2", units=3, activation="sigmoid"))
+    layers = (*TINY.layers[:-1], Dense("dense_2", units=3, activation="sigmoid"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="sigmoid"):
         ref.loss_and_gradients(replace(TINY, layers=layers), weights, images, labels)

@@ -153,14 +153,14 @@ def test_further_rows_carry_their_footnotes() -> None:
 
 def test_validation_adds_the_stated_arithmetic() -> None:
     flops = count_flops(MNIST_CNN)
-    added = MNIST_CNN.test_images * flops.forward / (MNIST_CNN.train_images * flops.training)
+    added = MNIST_CNN.test_samples * flops.forward / (MNIST_CNN.train_samples * flops.training)
     note = footnotes(find("gtx-1080-ti"))[0]
     assert f"+{added:.1%}".replace("%", " %") in note
 
 
 def test_documented_argument_for_seconds_per_epoch() -> None:
     flops = count_flops(MNIST_CNN)
-    total = flops.training * MNIST_CNN.train_images * 10 / 1e12
+    total = flops.training * MNIST_CNN.train_samples * 10 / 1e12
     assert f"{total:.1f}" == "42.9"
     convolutions = flops.training_convolutions / flops.training
     limits = {

@@ -17,6 +17,7 @@ from epochmark.engines import engine_names
 from epochmark.judge.results import ResultFiles
 from epochmark.records.record import Record
 from epochmark.report.text.comparison import comparison_lines, verdict_text
+from epochmark.workloads import DEFAULT_WORKLOAD
 
 if TYPE_CHECKING:
     from epochmark.analysis.comparing.comparison import Verdict
@@ -72,16 +73,20 @@ class Explained:
 
 
 def compare(
-    a: str | Path | Record, b: str | Path | Record, *, bundles: Iterable[str | Path] = ()
+    a: str | Path | Record,
+    b: str | Path | Record,
+    *,
+    bundles: Iterable[str | Path] = (),
+    workload: str = DEFAULT_WORKLOAD,
 ) -> Compared:
     """How many times as fast is ``a`` as ``b``, with an interval, or why no one can say.
 
-    Each is a record, the path of a file with one, an engine (its newest valid run), the beginning
-    of a record's id, also of one in ``bundles``, or the id of a published machine. Raises
-    ``EpochmarkError`` when there is no such run.
+    Each is a record, the path of a file with one, an engine (its newest valid run of ``workload``),
+    the beginning of a record's id, also of one in ``bundles``, or the id of a published machine.
+    Raises ``EpochmarkError`` when there is no such run.
     """
     files = [*bundles]
-    found = compare_sides(side_called(a, files), side_called(b, files))
+    found = compare_sides(*(side_called(one, files, workload) for one in (a, b)))
     return Compared(
         verdict=found.verdict,
         sentence=verdict_text(found),
@@ -94,14 +99,14 @@ def compare(
     )
 
 
-def side_called(named: str | Path | Record, bundles: Iterable[str | Path]) -> Side:
+def side_called(named: str | Path | Record, bundles: Iterable[str | Path], workload: str) -> Side:
     """What is meant by one of the two."""
     if isinstance(named, str):
         for reference in load_references():
             if reference.id == named:
                 return side_of_reference(reference)
     if isinstance(named, str) and named in engine_names():
-        record = newest_comparable_run(named)
+        record = newest_comparable_run(named, workload)
     else:
         record = run_called(named, bundles)
     if not isinstance(named, Record) and is_file(named):
@@ -109,11 +114,12 @@ def side_called(named: str | Path | Record, bundles: Iterable[str | Path]) -> Si
     return side_of_record(record, f"{record.engine.name} ({record.id[:8]})")
 
 
-def explain(run: str | Path | Record | None = None) -> Explained:
+def explain(run: str | Path | Record | None = None, *, workload: str | None = None) -> Explained:
     """Where the time of a run went, what held it back, and what to try.
 
     ``run`` is a record, the path of a file with one, an engine (its newest run here), or the
-    beginning of a record's id; by default the newest run of all. Raises ``EpochmarkError`` when
+    beginning of a record's id; by default the newest run of all. With a ``workload``, the newest of
+    that. Raises ``EpochmarkError`` when
     there is no such run.
     """
     from epochmark.report.explanations import explain as explain_run
@@ -125,7 +131,8 @@ def explain(run: str | Path | Record | None = None) -> Explained:
     records = [one.record for one in stored]
     if run is None:
         warn_skipped(unreadable)
-    record = newest_run(records) if run is None else run_called(run)
+    theirs = [one for one in records if workload in (None, one.workload.name)]
+    record = newest_run(theirs) if run is None else run_called(run, workload=workload)
     found = explain_run(gather(record, [*records, record], known_limits(files.folder)))
     reasons = (
         Reason(

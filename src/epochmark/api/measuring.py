@@ -116,13 +116,14 @@ class _Measurement:
         from epochmark.bench.process.lock import measuring_alone
         from epochmark.bench.session import Bench
         from epochmark.bench.tuned.search import TunedSearch, with_settings
-        from epochmark.datasets import get_mnist
+        from epochmark.datasets import get_data
         from epochmark.hardware.machine import describe_machine, machine_id
 
         files, planned = ResultFiles.of_user(), self.planned
         if self.save:
             files.check_writable()
-        folder = get_mnist(self.data, lambda what, done, total: None)
+        workload = planned.request.workload
+        folder = get_data([workload], self.data, lambda what, done, total: None)
         machine = describe_machine(machine_id(files.folder) if self.save else None)
         with measuring_alone(lambda holder: None):
             bench = Bench(folder, machine, known_limits(files.folder, machine))

@@ -13,14 +13,19 @@ from epochmark.judge.results import ResultFiles, StoredRecord
 from epochmark.records.dates import age_order
 from epochmark.records.record import Record
 from epochmark.report.subject import measured_here
+from epochmark.workloads import DEFAULT_WORKLOAD
 
 _ID = re.compile(r"[0-9a-f]+")
 
 
-def run_called(named: str | Path | Record, bundles: Iterable[str | Path] = ()) -> Record:
-    """A record itself, or the one that is meant: an engine's newest run here, that of a file, or
-    the one whose id begins so, in the bundles first. Of a record in a bundle that is also the
-    user's own, that one is taken, since it has the machine's id.
+def run_called(
+    named: str | Path | Record,
+    bundles: Iterable[str | Path] = (),
+    workload: str | None = None,
+) -> Record:
+    """A record itself, or the one that is meant: an engine's newest run here (of a ``workload``, or
+    of any), that of a file, or the one whose id begins so, in the bundles first. Of a record in a
+    bundle that is also the user's own, that one is taken, since it has the machine's id.
 
     Raises ``EpochmarkError`` (exit code 2) when there is no such run, or several.
     """
@@ -31,7 +36,7 @@ def run_called(named: str | Path | Record, bundles: Iterable[str | Path] = ()) -
     name = str(named)
     exported = None if name in engine_names() else _record_of_bundles(name, bundles)
     if exported is None:
-        return stored_run(name).record
+        return stored_run(name, workload).record
     own = {stored.record.id: stored.record for stored in ResultFiles.of_user().load()[0]}
     return own.get(exported.id, exported)
 
@@ -41,17 +46,20 @@ def is_file(named: str | Path) -> bool:
     return isinstance(named, Path) or named.endswith(".json")
 
 
-def stored_run(named: str) -> StoredRecord:
-    """The user's own run: an engine's newest, this machine's before others, or the one whose id
-    begins so. Raises ``EpochmarkError`` (exit code 2) when there is none, or several."""
+def stored_run(named: str, workload: str | None = None) -> StoredRecord:
+    """The user's own run: an engine's newest (of a ``workload``, or of any), this machine's before
+    others, or the one whose id begins so. Raises ``EpochmarkError`` (exit code 2) when there is
+    none, or several."""
     files = ResultFiles.of_user()
     if named not in engine_names():
         _refuse_misspelt(named)
         return files.find(named)
-    stored = {one.record.id: one for one in files.load()[0] if one.record.engine.name == named}
+    stored = {one.record.id: one for one in files.load()[0] if _is_of(one.record, named, workload)}
     if not stored:
+        what = named if workload in (None, DEFAULT_WORKLOAD) else f"{named} -w {workload}"
         raise EpochmarkError(
-            f"there is no run of {named} in {files.folder}; 'epochmark run {named}' makes one",
+            f"there is no run of {named}{'' if what == named else f' with {workload}'} in "
+            f"{files.folder}; 'epochmark run {what}' makes one",
             exit_code=2,
         )
     newest = _newest_here([one.record for one in stored.values()], files)
@@ -69,17 +77,22 @@ def _refuse_misspelt(named: str) -> None:
         )
 
 
-def newest_comparable_run(engine: str) -> Record:
-    """The newest valid run of an engine, else the newest disturbed one, else the newest, which says
-    why it cannot be compared; this machine's before others. Raises ``EpochmarkError`` (exit code 2)
-    when there is none at all."""
+def newest_comparable_run(engine: str, workload: str) -> Record:
+    """The newest valid run of a workload with an engine, else the newest disturbed one, else the
+    newest, which says why it cannot be compared; this machine's before others. Raises
+    ``EpochmarkError`` (exit code 2) when there is none at all."""
     files = ResultFiles.of_user()
-    of_engine = [one.record for one in files.load()[0] if one.record.engine.name == engine]
+    stored, _ = files.load()
+    of_engine = [one.record for one in stored if _is_of(one.record, engine, workload)]
     for validity in ("valid", "disturbed"):
         usable = [record for record in of_engine if record.headline.validity == validity]
         if usable:
             return _newest_here(usable, files)
-    return stored_run(engine).record
+    return stored_run(engine, workload).record
+
+
+def _is_of(record: Record, engine: str, workload: str | None) -> bool:
+    return record.engine.name == engine and workload in (None, record.workload.name)
 
 
 def _newest_here(records: Sequence[Record], files: ResultFiles) -> Record:

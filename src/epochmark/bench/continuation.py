@@ -12,8 +12,8 @@ from epochmark.engines import get_engine
 from epochmark.records import record as parts
 from epochmark.worker import protocol
 from epochmark.workloads import continuation
+from epochmark.workloads._data import read_data
 from epochmark.workloads.continuation import Shares, State, Weights
-from epochmark.workloads.mnist_files import read_idx_folder
 
 
 def judged_continuation(
@@ -21,7 +21,7 @@ def judged_continuation(
 ) -> parts.Continuation | None:
     """The continuation of a run that ended as it should, None where the worker told of none.
 
-    Takes seconds: nine batches of training and a thousand test images in float64.
+    Takes seconds: nine batches of training and some of the test set in float64.
     """
     told = outcome.last(protocol.Continued)
     if told is None:
@@ -44,29 +44,33 @@ def _computed(
 ) -> parts.Continuation:
     workload, size = request.workload, request.run_batch_size
     fitted, singly, last = continuation.read_states(states_file, workload)
-    images, labels, test_images, test_labels = read_idx_folder(data_folder)
-    first = slice(continuation.TESTED_IMAGES)
+    data = read_data(workload, data_folder)
+    first = slice(workload.proof.tested_samples)
+    training = (workload, data.inputs, data.targets)
     judge = get_engine(request.engine).judge(workload)
     reported = sum(lap.steps for lap in outcome.every(protocol.Lap))
     steps = reported if told.steps is None else told.steps
     repeated = continuation.repeated_steps(
-        size, request.tuning == "tuned", workload.train_images, request.max_steps
+        size, request.tuning == "tuned", workload.train_samples, request.max_steps
     )
-    one_image = continuation.shares_of(continuation.repeated_batch(images, labels, 1))
-    right_loss, right_accuracy = judge.evaluate(fitted[0], test_images[first], test_labels[first])
+    one_sample = continuation.shares_of(workload, continuation.repeated_batch(*training, 1))
+    batches = continuation.single_batches(*training, size)
+    right_loss, right_accuracy = judge.evaluate(
+        fitted[0], data.test_inputs[first], data.test_targets[first]
+    )
     return parts.Continuation(
         version=continuation.VERSION,
         single=_stretch(
-            judge,
+            request,
             State(fitted[0], fitted[1], fitted[2], steps),
-            [continuation.shares_of(b) for b in continuation.single_batches(images, labels, size)],
+            [continuation.shares_of(workload, batch) for batch in batches],
             singly[0],
             told.losses,
         ),
         repeated=_stretch(
-            judge,
+            request,
             State(singly[0], singly[1], singly[2], steps + continuation.SINGLE_STEPS),
-            [one_image] * repeated,
+            [one_sample] * repeated,
             last[0],
             [told.repeated_loss],
         ),
@@ -81,21 +85,20 @@ def _computed(
 
 
 def _stretch(
-    judge: continuation.Judge,
+    request: RunRequest,
     start: State,
     batches: Sequence[Shares],
     after: Weights,
     losses: Sequence[float | None],
 ) -> parts.Stretch:
     """``losses``: one for each batch, or their mean."""
-    right_losses, right = judge.follow(start, batches)
+    workload = request.workload
+    right_losses, right = get_engine(request.engine).judge(workload).follow(start, batches)
+    errors = continuation.update_errors(workload, start.weights, after, right)
     if len(losses) == 1:
         right_losses = [math.fsum(right_losses) / len(right_losses)]
     return parts.Stretch(
         losses=list(losses)[:100],
         right_losses=[protocol.finite(loss) for loss in right_losses],
-        update_errors={
-            name: protocol.finite(error)
-            for name, error in continuation.update_errors(start.weights, after, right).items()
-        },
+        update_errors={name: protocol.finite(error) for name, error in errors.items()},
     )

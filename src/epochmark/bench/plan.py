@@ -12,9 +12,10 @@ from epochmark.bench.interpreters.interpreter import (
 )
 from epochmark.bench.interpreters.probe import probe
 from epochmark.bench.request import RunRequest, public_engines
-from epochmark.engines import EngineInfo, engine_names, get_engine
+from epochmark.engines import EngineInfo, engine_names, get_engine, offering
 from epochmark.environments.requirements import Platform, rows_of_system
 from epochmark.errors import EpochmarkError
+from epochmark.workloads import Workload
 
 ALL = "all"
 """As a device: each one the engine sees."""
@@ -47,17 +48,48 @@ class Plan:
     everything: bool = False
 
 
-def plan_named(engines: Sequence[str], asked: RunRequest, python: str | None) -> Plan:
+def plan_named(
+    engines: Sequence[str], asked: RunRequest, python: str | None, only_offering: bool = False
+) -> Plan:
     """Runs of the engines named, each as ``asked``; with the device ``all``, on each it sees.
+    ``only_offering`` leaves out those that do not offer the workload.
 
     Raises ``EpochmarkError`` for the first that cannot be run, before anything is measured.
     """
     runs: list[PlannedRun] = []
-    for name in engines:
+    offer = set(offering(asked.workload))
+    some = [name for name in engines if name in offer or name not in public_engines()]
+    for name in some if only_offering and some else engines:
         request = _checked(replace(asked, engine=name))
         interpreter = choose_interpreter(get_engine(name).info, python)
         runs += _on_devices(request, interpreter)
     return Plan(tuple(runs))
+
+
+def over_workloads(
+    workloads: Sequence[Workload], asked: RunRequest, plan: Callable[[RunRequest], Plan]
+) -> Plan:
+    """The same for several workloads, one after the other; those that cannot be run are left out.
+
+    ``plan`` makes the plan of one. Raises ``EpochmarkError`` (exit code 2) when none remains.
+    """
+    runs: list[PlannedRun] = []
+    left_out: list[LeftOut] = []
+    refusal: EpochmarkError | None = None
+    everything = False
+    for workload in workloads:
+        try:
+            found = plan(replace(asked, workload=workload))
+        except EpochmarkError as error:
+            refusal = error
+            left_out.append(LeftOut(workload.name, asked.device, str(error).partition("\n")[0]))
+            continue
+        runs += found.runs
+        left_out += found.left_out
+        everything = everything or found.everything
+    if not runs and refusal is not None:
+        raise refusal
+    return Plan(tuple(runs), tuple(left_out), everything)
 
 
 def plan_all(asked: RunRequest, on_engine: Callable[[str], None]) -> Plan:

@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from epochmark.engines import EngineInfo, Settings, all_infos, engine_names, get_engine
+from epochmark.engines import (
+    EngineInfo,
+    Settings,
+    all_infos,
+    engine_names,
+    get_engine,
+    offering,
+)
 from epochmark.errors import EpochmarkError, unknown
 from epochmark.judge.consistency import PLACE
 from epochmark.records.record import MAX_EPOCHS
 from epochmark.system import usable_cores
-from epochmark.workloads import MNIST_CNN, WORKLOADS, Workload
+from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, Workload, damaged_workloads
 
 DEFAULT_SEED = 1
 
@@ -41,7 +48,7 @@ class RunRequest:
     threads: int | None = None
     seed: int = DEFAULT_SEED
     label: str | None = None
-    workload: Workload = MNIST_CNN
+    workload: Workload = field(default_factory=lambda: WORKLOADS[DEFAULT_WORKLOAD])
 
     @property
     def settings(self) -> Settings:
@@ -116,8 +123,7 @@ class RunRequest:
                 "and gpu:1 for the second of several"
             )
         self._check_offered(kind)
-        images = self.workload.train_images
-        _check_range("--batch", self.batch_size, images, f"the workload has {images} images")
+        self._check_batch()
         _check_range("--epochs", self.epochs, MAX_EPOCHS, "longer runs measure nothing more")
         _check_range("--threads", self.threads, usable_cores(), "the cores that are usable here")
         steps = self.steps_per_epoch * (self.epochs or MAX_EPOCHS)
@@ -133,9 +139,28 @@ class RunRequest:
         if self.label is not None and not (len(self.label) <= 300 and self.label.isprintable()):
             _refuse("--label takes up to 300 printable characters")
 
+    def _check_batch(self) -> None:
+        workload, batch = self.workload, self.batch_size
+        samples = workload.train_samples
+        _check_range("--batch", batch, samples, f"the workload has {samples} {workload.samples}")
+        if batch is not None and workload.passes == "once" and samples % batch:
+            fitting = [size for size in range(1, samples + 1) if samples % size == 0]
+            near = sorted(sorted(fitting, key=lambda size: abs(size - batch))[:4])
+            _refuse(
+                f"--batch {batch} leaves a smaller batch at the end of the {samples:,} "
+                f"{workload.samples} of an epoch of {workload.name}; without one: "
+                f"{', '.join(map(str, near))}"
+            )
+
     def _check_offered(self, kind: str) -> None:
         """Refuse what the engine says of itself that it does not offer."""
         info = get_engine(self.engine).info
+        if not info.offers(self.workload):
+            others = ", ".join(offering(self.workload))
+            _refuse(
+                f"{self.engine} does not offer {self.workload.name}; "
+                + (f"these do: {others}" if others else "no engine offers it yet")
+            )
         if kind not in info.device_kinds:
             infos = (one for one in all_infos() if not one.hidden)
             there = [one.name for one in infos if kind in one.device_kinds]
@@ -154,7 +179,7 @@ class RunRequest:
             _refuse(f"{self.engine} has no setting for threads; leave --threads out")
 
     def _check_tunable(self, info: EngineInfo) -> None:
-        if not info.tunables_on(self.device):
+        if not info.tunables_on(self.device, self.workload):
             _refuse(f"{self.engine} has no tuned mode on {self.device}; leave --tuning out")
         if self.precision not in ("stock", "float32"):
             _refuse(f"tuned is float32 with its fastest settings; not {self.precision}")
@@ -163,10 +188,20 @@ class RunRequest:
 
 
 def find_workload(name: str) -> Workload:
-    """The workload called so. Raises ``EpochmarkError`` (exit code 2), with those there are."""
-    if name not in WORKLOADS:
-        raise unknown("workload", name, WORKLOADS)
-    return WORKLOADS[name]
+    """The workload called so. Raises ``EpochmarkError`` where there is none (exit code 2, with the
+    others), or where its folder does not fit together (exit code 1, with the reason)."""
+    found = WORKLOADS.get(name)
+    if found is not None:
+        return found
+    for one in damaged_workloads():
+        if one.name == name:
+            raise EpochmarkError(f"the workload {name} cannot be used: {one.problem}")
+    raise unknown("workload", name, WORKLOADS)
+
+
+def named_workloads(name: str) -> list[Workload]:
+    """The workload called so, or ``all`` of them. Raises what ``find_workload`` raises."""
+    return list(WORKLOADS.values()) if name == "all" else [find_workload(name)]
 
 
 def public_engines() -> list[str]:

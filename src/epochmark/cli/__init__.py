@@ -20,6 +20,7 @@ from epochmark.cli.commands import (
     results,
     run,
     table,
+    workloads,
 )
 from epochmark.cli.commands.this_machine import doctor, history, machine
 
@@ -74,6 +75,7 @@ add_commands(
     },
 )
 app.add_typer(data.app, name="data")
+app.add_typer(workloads.app, name="workloads")
 
 
 def main() -> None:

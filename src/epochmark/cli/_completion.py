@@ -1,4 +1,4 @@
-"""What a shell completes: engines, charts and ids of records, without importing a framework."""
+"""What a shell completes: engines, workloads, charts, ids of records; imports no framework."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ def complete_engine(incomplete: str) -> list[str]:
     from epochmark.bench.request import public_engines
 
     return [name for name in public_engines() if name.startswith(incomplete)]
+
+
+def complete_workload(incomplete: str) -> list[str]:
+    """Names of workloads, and the word for all of them."""
+    from epochmark.workloads import WORKLOADS
+
+    return [name for name in (*WORKLOADS, "all") if name.startswith(incomplete)]
 
 
 def complete_chart(incomplete: str) -> list[str]:

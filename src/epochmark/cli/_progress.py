@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from epochmark.bench.quick import seconds_left
 from epochmark.cli._console import console, printable, remark
 from epochmark.worker import protocol
+from epochmark.workloads import DEFAULT_WORKLOAD
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,7 +88,8 @@ class RunProgress:
         self._title = title if self._runs == 1 else f"{self._number} of {self._runs}: {title}"
         self._epochs = request.run_epochs
         self._steps = request.run_steps
-        self._batch_size = request.run_batch_size
+        self._unit = request.workload.unit
+        self._per_step = request.run_batch_size * request.workload.targets_per_sample
         self._done = 0
         self._first_lap: tuple[int, int] | None = None
         self._shown_at = 0.0
@@ -138,7 +140,7 @@ class RunProgress:
         steps = self._done - self._first_lap[0]
         seconds = (lap.end_ns - self._first_lap[1]) / 1e9
         if steps and seconds > 0:
-            parts.append(f"{steps * self._batch_size / seconds:,.0f} images/s")
+            parts.append(f"{steps * self._per_step / seconds:,.0f} {self._unit}/s")
             parts.append(self._left(seconds / steps))
         return ", ".join(parts)
 
@@ -183,7 +185,8 @@ class RunProgress:
 def _title_of(request: RunRequest) -> str:
     tuned = " tuned" if request.tuning == "tuned" else ""
     batch = "" if request.batch_size is None else f", batch {request.batch_size}"
-    return f"{request.engine}{tuned} on {request.device}{batch}"
+    work = "" if request.workload.name == DEFAULT_WORKLOAD else f", {request.workload.name}"
+    return f"{request.engine}{tuned} on {request.device}{work}{batch}"
 
 
 def _text_column() -> ProgressColumn:

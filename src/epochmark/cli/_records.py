@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from epochmark.cli._completion import complete_run
+from epochmark.cli._completion import complete_run, complete_workload
 
 if TYPE_CHECKING:
     from epochmark.records.record import Record
@@ -30,6 +30,17 @@ RunArgument = Annotated[
         autocompletion=complete_run,
     ),
 ]
+WorkloadOption = Annotated[
+    str | None,
+    typer.Option(
+        "--workload",
+        "-w",
+        metavar="NAME",
+        help="Only runs of this workload.",
+        show_default=False,
+        autocompletion=complete_workload,
+    ),
+]
 WithOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -44,9 +55,12 @@ STANDARD_INPUT = "-"
 
 
 def chosen_records(
-    named: Sequence[str] | None, bundles: Sequence[Path] | None = None
+    named: Sequence[str] | None,
+    bundles: Sequence[Path] | None = None,
+    workload: str | None = None,
 ) -> list[Record]:
-    """The user's records, or those named, and those in the bundles, each once.
+    """The user's records, or those named, and those in the bundles, each once; with a ``workload``
+    only its runs.
 
     Raises ``EpochmarkError`` for a name that is none, and for a file that is no bundle.
     """
@@ -56,7 +70,8 @@ def chosen_records(
     records = [stored_run(one).record for one in named] if named else load_results()
     for bundle in bundles or []:
         records += records_of_file(bundle)
-    return list({record.id: record for record in reversed(records)}.values())[::-1]
+    records = list({record.id: record for record in reversed(records)}.values())[::-1]
+    return [one for one in records if workload is None or one.workload.name == workload]
 
 
 def opened(named: str) -> Path | BinaryIO:

@@ -38,12 +38,12 @@ def find_settings(
     from epochmark.report.tables.tuned_settings import refused_lines
 
     beside_stock = {one.request.tuning for one in plan.runs} == {"stock", "tuned"}
-    found: dict[tuple[str, str], Tuned | None] = {}
+    found: dict[tuple[str, str, str], Tuned | None] = {}
     runs: list[PlannedRun] = []
     left_out: list[LeftOut] = []
     for planned in plan.runs:
         request = planned.request
-        way = (request.engine, request.device)
+        way = (request.engine, request.device, request.workload.name)
         if request.tuning == "tuned" and way not in found:
             found[way] = None
             try:
@@ -52,7 +52,7 @@ def find_settings(
             except EpochmarkError as error:
                 if len(plan.runs) == 1:
                     raise
-                left_out.append(LeftOut(*way, str(error)))
+                left_out.append(LeftOut(request.engine, request.device, str(error)))
             else:
                 if prints:
                     _print_found(tuned, beside_stock)

@@ -12,12 +12,12 @@ from epochmark.engines._shared.contract import (
     DeviceUnavailableError,
     Engine,
     EngineInfo,
-    Labels,
+    Inputs,
     Operations,
-    Pixels,
     Settings,
     Stopwatch,
     Support,
+    Targets,
     TrainingState,
     Tunable,
     UnavailableError,
@@ -25,6 +25,7 @@ from epochmark.engines._shared.contract import (
     Weights,
 )
 from epochmark.engines._shared.requirements import Requirements
+from epochmark.workloads import Workload
 
 __all__ = [
     "Batch",
@@ -32,13 +33,13 @@ __all__ = [
     "DeviceUnavailableError",
     "Engine",
     "EngineInfo",
-    "Labels",
+    "Inputs",
     "Operations",
-    "Pixels",
     "Requirements",
     "Settings",
     "Stopwatch",
     "Support",
+    "Targets",
     "TrainingState",
     "Tunable",
     "UnavailableError",
@@ -48,6 +49,7 @@ __all__ = [
     "engine_names",
     "get_engine",
     "is_hidden",
+    "offering",
 ]
 
 
@@ -77,6 +79,11 @@ def all_infos() -> tuple[EngineInfo, ...]:
 @functools.cache
 def _infos_in(path: tuple[str, ...]) -> tuple[EngineInfo, ...]:
     return tuple(get_engine(name).info for name in engine_names())
+
+
+def offering(workload: Workload) -> list[str]:
+    """Names of the engines that can train this, without those that only test the tool."""
+    return [info.name for info in all_infos() if not info.hidden and info.offers(workload)]
 
 
 def is_hidden(family: str) -> bool:

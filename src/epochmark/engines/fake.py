@@ -23,17 +23,18 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.engines._shared.contract import (
+    ALL_WORDS,
     Batch,
     Device,
     DeviceUnavailableError,
     Engine,
     EngineInfo,
-    Labels,
+    Inputs,
     Operations,
-    Pixels,
     Settings,
     Stopwatch,
     Support,
+    Targets,
     TrainingState,
     Tunable,
     Variables,
@@ -41,6 +42,7 @@ from epochmark.engines._shared.contract import (
 )
 from epochmark.workloads import Workload, continuation, parity, reference
 from epochmark.workloads.shapes import parameter_shapes
+from epochmark.workloads.spec import Optimizer
 
 TYPICAL_LOSSES = (0.158, 0.0431, 0.0267, 0.0183, 0.0128, 0.0096, 0.0074, 0.0065, 0.0054, 0.0049)
 """Mean training loss of epochs 1 to 10, the centre of the measured learning band."""
@@ -125,6 +127,7 @@ class FakeEngine(Engine):
         summary="computes nothing; tests the tool itself",
         family="fake",
         adam_form="epsilon_hat",
+        words=ALL_WORDS,
         hidden=True,
         variables=Variables(handed=("EPOCHMARK_FAKE",)),
         devices=(
@@ -173,9 +176,9 @@ class FakeEngine(Engine):
             self._script["step_s"] /= self._script["speedups"].get(setting, 1.0)
             self._script.update(self._script["changes"].get(setting, {}))
 
-    def load(self, images: Pixels, labels: Labels) -> int:
+    def load(self, inputs: Inputs, targets: Targets) -> int:
         self._fail("load")
-        return len(images)
+        return len(inputs)
 
     def build(self, weights: Weights) -> None:
         self._fail("build")
@@ -263,12 +266,14 @@ class FakeEngine(Engine):
     def observed_devices(self) -> List[str]:
         return [self._script["observed_device"] or self._device.id]
 
-    def evaluate(self, images: Pixels, labels: Labels) -> Tuple[float, float]:
+    def evaluate(self, inputs: Inputs, targets: Targets) -> Tuple[float, float]:
         self._fail("evaluate")
         accuracy = self._script["test_accuracy"]
         return 3 * (1 - accuracy), accuracy
 
-    def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
+    def replay(
+        self, weights: Weights, batches: Sequence[Batch], optimizer: Optional[Optimizer] = None
+    ) -> List[float]:
         self._fail("replay")
         golden = parity.golden_losses(self._settings.workload, self.info.adam_form)
         if self._script["replay"] == "nan":
@@ -362,8 +367,8 @@ class PretendedJudge:
         weights = {name: array + np.float32(steps) for name, array in start.weights.items()}
         return [CONTINUED_LOSS] * steps, weights
 
-    def evaluate(self, weights: Weights, images: Pixels, labels: Labels) -> Tuple[float, float]:
-        accuracy = float(weights["conv_1.bias"][0])
+    def evaluate(self, weights: Weights, inputs: Inputs, targets: Targets) -> Tuple[float, float]:
+        accuracy = float(next(iter(weights.values())).flat[0])
         return 3 * (1 - accuracy), accuracy
 
 

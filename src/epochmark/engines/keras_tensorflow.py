@@ -7,24 +7,22 @@ Works with Keras 3 and with the Keras 2 inside TensorFlow 2.8 to 2.15, which ven
 from __future__ import annotations
 
 import os
-from typing import Any, ContextManager, Dict, List, Optional, Union
+from typing import Any, ContextManager, Dict, List, Optional
 
-import numpy as np
 import numpy.typing as npt
 
+from epochmark.engines._keras.engine import ARRAYS, Data, KerasEngine, layout_on
 from epochmark.engines._shared.builds import Build
 from epochmark.engines._shared.contract import (
+    ALL_WORDS,
     Device,
     EngineInfo,
-    Labels,
     Operations,
     Settings,
     Support,
     Tunable,
     Variables,
 )
-from epochmark.engines._shared.devices import choose_device, refuse_precision, usable_cpus
-from epochmark.engines._shared.on_keras import ARRAYS, Data, KerasEngine, layout_on
 from epochmark.engines._shared.requirements import (
     ARM64,
     HERE,
@@ -33,8 +31,6 @@ from epochmark.engines._shared.requirements import (
     MACOS,
     Requirements,
 )
-
-CPU = Device("cpu", "the processor")
 
 NO_KERAS_HOME = os.path.join(os.devnull, "keras")  # noqa: PTH118 - no path to look at
 """A folder that cannot be: Keras then reads no keras.json, writes none, and takes its defaults."""
@@ -120,6 +116,7 @@ class KerasTensorFlowEngine(KerasEngine):
         summary="Keras on TensorFlow, as the original script",
         family="keras-tensorflow",
         adam_form="epsilon_hat",
+        words=ALL_WORDS,
         devices=(
             Support(
                 "cpu",
@@ -176,6 +173,7 @@ class KerasTensorFlowEngine(KerasEngine):
                 "batches by a `tf.data` pipeline that is not tuned as it runs, so that `fit` never "
                 "waits for its tuner; kept unless steps are slower, which do not show those waits",
                 ("cpu", "gpu"),
+                word="Images",
                 beyond_steps=True,
             ),
             Tunable("jit_compile", ("auto", "on"), "the train step compiled by XLA", ("gpu",)),
@@ -190,113 +188,65 @@ class KerasTensorFlowEngine(KerasEngine):
     backend = "tensorflow"
 
     def list_devices(self) -> List[Device]:
-        import tensorflow as tf
+        from epochmark.engines._tensorflow.devices import list_devices
 
-        gpus = tf.config.list_physical_devices("GPU")
-        tpus = tf.config.list_physical_devices("TPU")
-        return [
-            CPU,
-            *(Device(f"gpu:{index}", _gpu_name(gpu)) for index, gpu in enumerate(gpus)),
-            *(Device(f"tpu:{index}", tpu.name) for index, tpu in enumerate(tpus)),
-        ]
+        return list_devices()
 
     def _open_backend(self, settings: Settings) -> Device:
-        """Hide all GPUs but the one asked for, and let its memory grow, as the script does."""
-        import tensorflow as tf
+        from epochmark.engines._tensorflow.devices import open_device
 
-        device = choose_device("TensorFlow", self.list_devices(), settings.device)
-        gpus = tf.config.list_physical_devices("GPU")
-        visible = gpus[int(device.id.split(":")[1])] if device.kind == "gpu" else None
-        tf.config.set_visible_devices([] if visible is None else visible, "GPU")
-        if visible is not None:
-            tf.config.experimental.set_memory_growth(visible, True)
-        if settings.threads is not None:
-            tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
-            tf.config.threading.set_inter_op_parallelism_threads(settings.threads)
-        if settings.tuned_settings.get("inter_op_threads") == "1":
-            tf.config.threading.set_inter_op_parallelism_threads(1)
-        self._set_precision(settings.precision, device, visible)
-        self._opened = device
-        self._strategy = self._make_strategy(device)
-        return device
+        self._opened = open_device(settings)
+        self._strategy = self._make_strategy(self._opened)
+        return self._opened
 
     def _make_strategy(self, device: Device) -> Any:
         """``TPUStrategy`` on the one core that was opened; None on CPU and GPU, where the script
         has none."""
+        from epochmark.engines._tensorflow.devices import make_tpu_strategy
+
         return make_tpu_strategy(int(device.id.split(":")[1])) if device.kind == "tpu" else None
 
     def _fed(self, data: Data) -> Dict[str, Any]:
         if self._tuned.get("input") != "dataset":
             return super()._fed(data)
+        from epochmark.engines._tensorflow.pipeline import make_dataset
+
         return {"x": make_dataset(*data, self._settings.batch_size)}
 
     def _scope(self) -> ContextManager[Any]:
         scope: ContextManager[Any] = self._strategy.scope() if self._strategy else super()._scope()
         return scope
 
-    def _call(self, model: Any, images: npt.NDArray[np.float32]) -> Any:
+    def _call(self, model: Any, inputs: npt.NDArray[Any]) -> Any:
         """Under a strategy only a compiled function runs on its device."""
         import tensorflow as tf
 
         if self._strategy is None:
-            return model(images)
-        return self._strategy.run(tf.function(model), args=(images,))
-
-    def _set_precision(self, precision: str, device: Device, gpu: Any) -> None:
-        import tensorflow as tf
-
-        if precision == "tf32":
-            details = tf.config.experimental.get_device_details(gpu) if gpu else {}
-            if details.get("compute_capability", (0, 0)) < (8, 0):
-                refuse_precision("TensorFlow", precision, device, "float32 or bfloat16")
-        if precision == "float16" and device.kind != "gpu":
-            refuse_precision("TensorFlow", precision, device, "float32 or bfloat16")
-        if precision in ("float32", "tf32"):
-            tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
-
-    def _import_keras(self) -> Any:
-        from tensorflow import keras
-
-        return keras
+            return model(inputs)
+        return self._strategy.run(tf.function(model), args=(inputs,))
 
     def _set_seed(self, seed: int) -> None:
         """None, as in the script: Keras shuffles with an operation of TensorFlow's that, once there
         is a global seed, gives the *same* order in every epoch (seen with Keras 3.15)."""
 
     def _synchronise(self) -> None:
-        """On the CPU a train step is done when its call returns; reading what the last step wrote
-        waits for it on a TPU, and before TensorFlow 2.12 (DirectML has 2.10) on a GPU."""
-        import tensorflow as tf
+        from epochmark.engines._tensorflow.devices import synchronise
 
-        if self._opened.kind == "tpu" or not hasattr(tf.test.experimental, "sync_devices"):
-            self._model.optimizer.iterations.numpy()
-        elif self._opened != CPU:
-            tf.test.experimental.sync_devices()
+        synchronise(self._opened, self._model.optimizer.iterations)
 
     def _device_of(self, tensor: Any) -> str:
-        """TensorFlow counts visible devices; the one visible GPU is the one that was opened."""
-        import tensorflow as tf
+        from epochmark.engines._tensorflow.devices import device_id
 
-        held = tensor if isinstance(tensor, (tf.Tensor, tf.Variable)) else tensor.value
-        place = tf.DeviceSpec.from_string(held.device)
-        if place.device_type == "GPU":
-            visible = tf.config.get_visible_devices("GPU")[place.device_index]
-            return f"gpu:{tf.config.list_physical_devices('GPU').index(visible)}"
-        if place.device_type == "TPU":
-            return f"tpu:{place.device_index}"
-        return str(place.device_type).lower()
+        return device_id(tensor)
 
     def effective_settings(self) -> Dict[str, Any]:
-        import tensorflow as tf
+        from epochmark.engines._tensorflow.devices import threads
 
-        threading = tf.config.threading
         return {
             **super().effective_settings(),
             **self._input_setting(),
             "strategy": type(self._strategy).__name__ if self._strategy else "none",
-            "threads": threading.get_intra_op_parallelism_threads() or default_threads(),
-            "inter_op_threads": threading.get_inter_op_parallelism_threads()
-            or "TensorFlow's default",
+            **threads(),
         }
 
     def _input_setting(self) -> Dict[str, str]:
@@ -306,75 +256,10 @@ class KerasTensorFlowEngine(KerasEngine):
         return {"data": f"tf.data pipeline of {arrays} arrays, not tuned as it runs"}
 
     def operations(self) -> Optional[Operations]:
-        """TensorFlow's own, eagerly; not on a TPU, where only compiled functions run."""
-        import tensorflow as tf
+        """None on a TPU, where only compiled functions run."""
+        from epochmark.engines._tensorflow.operations import operations
 
-        if self._opened.kind == "tpu":
-            return None
-        return Operations(
-            put=tf.constant,
-            get=lambda tensor: tensor.numpy(),
-            multiply=tf.linalg.matmul,
-            convolve=lambda images, kernel: tf.nn.conv2d(images, kernel, 1, "VALID"),
-            add=tf.add,
-            wait=lambda result: self._synchronise(),
-        )
-
-
-def make_dataset(images: npt.NDArray[Any], labels: Labels, batch_size: int) -> Any:
-    """Batches of these arrays in a new order each epoch, in float32, two of them made ahead: what
-    Keras's own pipeline does with arrays. That one is tuned as it runs (``tf.data``'s autotune),
-    and waits for its tuner to end; this one has none."""
-    import tensorflow as tf
-
-    count = len(images)
-    steps = -(-count // batch_size)
-    with tf.device("/cpu:0"):
-        pixels, targets = tf.constant(images), tf.constant(labels)
-
-    def batches_of(order: Any) -> Any:
-        starts = tf.data.Dataset.range(0, count, batch_size)
-        return starts.map(lambda start: order[start : start + batch_size])
-
-    def gathered(indices: Any) -> Any:
-        return tf.cast(tf.gather(pixels, indices), tf.float32), tf.gather(targets, indices)
-
-    orders = tf.data.Dataset.range(1).map(lambda _: tf.random.shuffle(tf.range(count)))
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    dataset = orders.flat_map(batches_of).map(gathered).prefetch(2)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).with_options(options)
-
-
-def make_tpu_strategy(core: int) -> Any:
-    """TensorFlow's strategy for training on one core of the TPUs attached to this machine.
-
-    By default it would split every batch among all cores; one core is one device here, as in every
-    other engine.
-    """
-    import tensorflow as tf
-
-    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
-    tf.config.experimental_connect_to_cluster(resolver)
-    topology = tf.tpu.experimental.initialize_tpu_system(resolver)
-    place = topology.device_coordinates[0][core]
-    alone = tf.tpu.experimental.DeviceAssignment(topology, [[place]])
-    return tf.distribute.TPUStrategy(resolver, experimental_device_assignment=alone)
-
-
-def default_threads() -> Union[int, str]:
-    """As many as TensorFlow takes by itself: what its variable says, else all CPUs it may use."""
-    said = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-    if said.isdecimal() and int(said):
-        return int(said)
-    return usable_cpus() or "TensorFlow's default"
-
-
-def _gpu_name(gpu: Any) -> str:
-    """Its product name where the driver tells it, else TensorFlow's name for it."""
-    import tensorflow as tf
-
-    return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
+        return None if self._opened.kind == "tpu" else operations(self._synchronise)
 
 
 ENGINE = KerasTensorFlowEngine()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List
 
+from epochmark.engines._keras.engine import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._shared.builds import TORCH_BUILDS
 from epochmark.engines._shared.contract import (
+    ALL_WORDS,
     Device,
     EngineInfo,
     Operations,
@@ -15,18 +17,8 @@ from epochmark.engines._shared.contract import (
     Tunable,
 )
 from epochmark.engines._shared.devices import choose_device, refuse_precision
-from epochmark.engines._shared.on_keras import ARRAYS, KerasEngine, layout_on
-from epochmark.engines._shared.on_torch import (
-    TORCH_GPUS,
-    allow_tf32,
-    device_id,
-    has_tf32,
-    list_places,
-    operations_on,
-    synchronise,
-    use_all_cpus,
-)
 from epochmark.engines._shared.requirements import TORCH
+from epochmark.engines._torch import GPUS
 
 
 class KerasTorchEngine(KerasEngine):
@@ -36,9 +28,10 @@ class KerasTorchEngine(KerasEngine):
         summary="Keras 3 on PyTorch",
         family="keras-torch",
         adam_form="epsilon_hat",
+        words=ALL_WORDS,
         devices=(
             Support("cpu", "PyTorch", "x86-64 Linux: PyTorch 2.13 with Keras 3.15"),
-            Support("gpu", TORCH_GPUS, "none of them"),
+            Support("gpu", GPUS, "none of them"),
             Support(
                 "tpu",
                 "not offered: Keras's PyTorch back end never ends a step of XLA's lazy tensors",
@@ -66,23 +59,24 @@ class KerasTorchEngine(KerasEngine):
 
     def list_devices(self) -> List[Device]:
         """Without TPUs: Keras's PyTorch back end knows no XLA."""
+        from epochmark.engines._torch.devices import list_places
+
         return [device for device, _ in list_places() if device.kind != "tpu"]
 
     def _open_backend(self, settings: Settings) -> Device:
-        import torch
+        from epochmark.engines._torch import devices
 
         device = choose_device("Keras on PyTorch", self.list_devices(), settings.device)
-        place = dict(list_places())[device]
-        os.environ["KERAS_TORCH_DEVICE"] = place
-        self._place = torch.device(place)
-        if settings.threads is not None:
-            torch.set_num_threads(settings.threads)
-        if settings.tuned_settings.get("threads") == "all":
-            use_all_cpus()
+        _, self._place = devices.find_device("Keras on PyTorch", device.id)
+        os.environ["KERAS_TORCH_DEVICE"] = str(self._place)
+        all_cpus = settings.tuned_settings.get("threads") == "all"
+        devices.set_threads(settings.threads, all_cpus)
         self._set_precision(settings.precision, device)
         return device
 
     def _set_precision(self, precision: str, device: Device) -> None:
+        from epochmark.engines._torch.devices import allow_tf32, has_tf32
+
         if precision == "tf32" and not has_tf32(self._place):
             refuse_precision("PyTorch", precision, device, "float32 or bfloat16")
         if precision == "float16" and self._place.type == "cpu":
@@ -90,15 +84,14 @@ class KerasTorchEngine(KerasEngine):
         if precision in ("float32", "tf32"):
             allow_tf32(precision == "tf32")
 
-    def _import_keras(self) -> Any:
-        import keras
-
-        return keras
-
     def _synchronise(self) -> None:
+        from epochmark.engines._torch.devices import synchronise
+
         synchronise(self._place)
 
     def _device_of(self, tensor: Any) -> str:
+        from epochmark.engines._torch.devices import device_id
+
         return device_id(getattr(tensor, "value", tensor).device)
 
     def effective_settings(self) -> Dict[str, Any]:
@@ -113,6 +106,8 @@ class KerasTorchEngine(KerasEngine):
 
     def operations(self) -> Operations:
         """Those of the back end: Keras's layers call them."""
+        from epochmark.engines._torch.operations import operations_on
+
         return operations_on(self._place)
 
 

@@ -18,22 +18,23 @@ from epochmark.engines._shared.contract import (
     DeviceUnavailableError,
     Engine,
     EngineInfo,
-    Labels,
+    Inputs,
     Operations,
-    Pixels,
     Settings,
     Stopwatch,
     Support,
+    Targets,
     TrainingState,
     Variables,
     Weights,
 )
 from epochmark.native.meter import POOLED_SHAPE, Meter, product_size
 from epochmark.native.network import ISA_VARIABLE
+from epochmark.workloads.spec import SGD, Optimizer
 
 CPU = Device("cpu", "the processor")
 
-Data = Tuple[Pixels, Labels]
+Data = Tuple[Inputs, Targets]
 Floats = npt.NDArray[np.float32]
 
 
@@ -44,6 +45,7 @@ class NativeEngine(Engine):
         summary="embedded C++ kernels, nothing to install",
         family="native",
         adam_form="epsilon_hat",
+        workloads=("mnist-cnn",),
         devices=(
             Support("cpu", "the package's own kernels ([native.md](native.md))", "x86-64 Linux"),
         ),
@@ -65,7 +67,7 @@ class NativeEngine(Engine):
         native.instruction_sets()  # a missing library is told here, before any data is loaded
         return CPU
 
-    def load(self, images: Pixels, labels: Labels) -> Data:
+    def load(self, images: Inputs, labels: Targets) -> Data:
         return _checked(images, labels)
 
     def build(self, weights: Weights) -> None:
@@ -96,7 +98,7 @@ class NativeEngine(Engine):
     def observed_devices(self) -> List[str]:
         return [CPU.id]
 
-    def evaluate(self, images: Pixels, labels: Labels) -> Tuple[float, float]:
+    def evaluate(self, images: Inputs, labels: Targets) -> Tuple[float, float]:
         images, labels = _checked(images, labels)
         network = self._built()
         results = [
@@ -106,13 +108,19 @@ class NativeEngine(Engine):
         loss = sum(result.loss_sum for result in results) / len(labels)
         return loss, sum(result.correct for result in results) / len(labels)
 
-    def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
+    def replay(
+        self, weights: Weights, batches: Sequence[Batch], optimizer: Optional[Optimizer] = None
+    ) -> List[float]:
         network = self._new_network(weights, max(len(labels) for _, labels in batches))
         losses = []
         for batch in batches:
             images, labels = _checked(*batch)
-            everything = np.arange(len(labels), dtype=np.uint32)
-            losses.append(network.train_step(images, labels, everything).loss_sum / len(labels))
+            if isinstance(optimizer, SGD):
+                result = _step_by_gradients(network, images, labels, optimizer)
+            else:
+                everything = np.arange(len(labels), dtype=np.uint32)
+                result = network.train_step(images, labels, everything)
+            losses.append(result.loss_sum / len(labels))
         return losses
 
     def state(self) -> TrainingState:
@@ -173,6 +181,17 @@ class NativeEngine(Engine):
         return self._network
 
 
+def _step_by_gradients(
+    network: native.Network, images: Inputs, labels: Targets, optimizer: SGD
+) -> native.StepResult:
+    """The kernels update by Adam only: of another optimizer they give the gradients."""
+    result, gradients = network.gradients(images, labels)
+    rate = np.float32(optimizer.learning_rate)
+    weights = network.get_weights()
+    network.set_weights({name: weights[name] - rate * gradients[name] for name in weights})
+    return result
+
+
 class _EpochSoFar:
     """Sums over the images an epoch has seen, and the steps since its last lap."""
 
@@ -194,7 +213,7 @@ class _EpochSoFar:
         return steps, self._loss_sum / self._images, self._correct / self._images
 
 
-def _checked(images: Pixels, labels: Labels) -> Data:
+def _checked(images: Inputs, labels: Targets) -> Data:
     images, labels = np.ascontiguousarray(images), np.ascontiguousarray(labels)
     native.check_data(images, labels)
     return images, labels

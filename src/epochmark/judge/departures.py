@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from epochmark.analysis.timing.headline import workload_of
 from epochmark.engines import engine_names, get_engine
 from epochmark.engines._shared.variables import known_variables
 from epochmark.records.record import Record, WorkloadRun
-from epochmark.workloads import WORKLOADS
 
 RELEASED_BUILD = "Release"
 """What the kernels say of their build when they were compiled as they are released."""
@@ -50,7 +50,7 @@ def influences_text(record: Record) -> str:
 
 def _work(run: WorkloadRun) -> Iterator[str]:
     """Where less, more or other work was asked for than the workload has."""
-    workload = WORKLOADS[run.name]
+    workload = workload_of(run)
     if run.batch_size != workload.batch_size:
         yield f"batch {run.batch_size}"
     if run.max_steps is not None:

@@ -5,13 +5,14 @@ Whatever is kept can be read again: a record is decoded before it is believed to
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from epochmark._version import __version__
-from epochmark.analysis.timing.headline import headline_of
+from epochmark.analysis.timing.headline import headline_of, is_known, workload_of
 from epochmark.errors import EpochmarkError
 from epochmark.judge.consistency import contradictions, shape_problems
 from epochmark.judge.disturbances import DISTURBANCES, disturbances
@@ -27,8 +28,10 @@ from epochmark.records.record import (
     Timing,
 )
 from epochmark.records.upgrades import encode_record, upgraded_record
-from epochmark.workloads import WORKLOADS
-from epochmark.workloads.parity import REPLAYS
+from epochmark.workloads.parity import replay_versions
+
+_NAME = re.compile(r"[a-z0-9-]{1,60}")
+"""Of a workload, known here or not: it is shown, and becomes part of sentences."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ def decode_as_written(document: bytes) -> Written:
     """The same with the findings that it was written with."""
     record, schema = upgraded_record(document)
     _check_meaning(record)
+    if not is_known(record.workload):
+        record = _with_unknown_workload(record)
     rules = None
     if record.epochmark_version != __version__:
         rules = f"version {record.epochmark_version}"
@@ -78,6 +83,16 @@ def _without_outdated(record: Record) -> Record:
     record = msgspec.structs.replace(record, findings=findings)
     record = msgspec.structs.replace(record, headline=headline_of(record))
     return sealed(record) if intact else record
+
+
+def _with_unknown_workload(record: Record) -> Record:
+    """With the finding that says so, whatever whoever wrote it found."""
+    code = FindingCode.WORKLOAD_UNKNOWN
+    if any(finding.code == code.value for finding in record.findings):
+        return record
+    run = record.workload
+    finding = make_finding(code, f"{run.name} version {run.version}")
+    return msgspec.structs.replace(record, findings=[*record.findings, finding])
 
 
 def readable(record: Record) -> Record:
@@ -143,13 +158,13 @@ def _failure_instead(record: Record, problem: str) -> Record:
 def _check_meaning(record: Record) -> None:
     """What the types alone cannot say. A contradiction is no hindrance where the record says itself
     that there is one: it is invalid then."""
-    if record.workload.name not in WORKLOADS:
-        raise RecordError(f"it is of an unknown workload, {record.workload.name!r}")
-    if record.replay is not None and record.replay.version not in REPLAYS:
-        raise RecordError(
-            f"it has version {record.replay.version} of the replay, this version of epochmark "
-            f"knows up to {max(REPLAYS)}: upgrade epochmark to read it"
-        )
+    if record.replay is not None and is_known(record.workload):
+        versions = replay_versions(workload_of(record.workload))
+        if record.replay.version not in versions:
+            raise RecordError(
+                f"it has version {record.replay.version} of the replay, this version of epochmark "
+                f"knows up to {max(versions)}: upgrade epochmark to read it"
+            )
     known = {code.value for code in FindingCode}
     codes = [finding.code for finding in record.findings]
     unknown = [code for code in codes if code not in known]
@@ -157,6 +172,8 @@ def _check_meaning(record: Record) -> None:
         raise RecordError(f"it has an unknown finding, {unknown[0]!r}")
     if record.failure is not None and not codes:
         raise RecordError("it failed, and no finding says so")
+    if not _NAME.fullmatch(record.workload.name):
+        raise RecordError(f"it is of an unknown workload, {record.workload.name!r}")
     told = FindingCode.CONTRADICTORY.value in codes
     for problem in (shape_problems if told else contradictions)(record):
         raise RecordError(problem)

@@ -17,10 +17,12 @@ from epochmark.analysis.timing.headline import (
     ends_by_itself,
     expected_steps,
     headline_of,
+    is_known,
     learning_is_judged,
     replay_verdict,
     steps_in,
     steps_per_epoch,
+    workload_of,
 )
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.engines import is_hidden
@@ -31,7 +33,7 @@ from epochmark.judge.failures import failure_finding
 from epochmark.records.findings import MEANING, FindingCode, make_finding
 from epochmark.records.record import Failure, Finding, Record
 from epochmark.records.wording import counted
-from epochmark.workloads import WORKLOADS, continuation, learning_band
+from epochmark.workloads import WORKLOADS, continuation, learning_band, parity
 
 FLAT_SHARE = 0.95
 """A mean loss above this share of ln(classes), the loss of guessing, is flat ..."""
@@ -57,6 +59,8 @@ def judge(record: Record) -> list[Finding]:
     """All findings of a record, worst things first; those it already carries are ignored."""
     if record.failure is not None:
         return _judge_failed(record, record.failure)
+    if not is_known(record.workload):
+        return [*_contradictions(record), *_unknown(record)]
     checks = (
         _contradictions, _device, _work, _loss, _parity, _continuation, _weights, _precision,
         _learning, _plausible, _clock, _clocks_agree, disturbances, _limited,
@@ -65,9 +69,21 @@ def judge(record: Record) -> list[Finding]:
     return [_with_influences(finding, record) for finding in found]
 
 
+def _unknown(record: Record) -> Iterator[Finding]:
+    """Nothing that depends on the workload can be said."""
+    run = record.workload
+    if not is_known(run):
+        there = ", ".join(f"{one.name} v{one.version}" for one in WORKLOADS.values())
+        yield make_finding(
+            FindingCode.WORKLOAD_UNKNOWN, f"{run.name} v{run.version}; known here: {there}"
+        )
+
+
 def _judge_failed(record: Record, failure: Failure) -> list[Finding]:
     """How it failed. What an interrupted run did before that is judged as far as it can be."""
     found = [failure_finding(record, failure), *_contradictions(record)]
+    if not is_known(record.workload):
+        return [*found, *_unknown(record)]
     if FindingCode(found[0].code) is not FindingCode.CUT_SHORT:
         return found
     checks = (_device, _loss, _plausible, disturbances)
@@ -185,7 +201,7 @@ def _loss(record: Record) -> Iterator[Finding]:
         return
     if not epochs or epochs[-1].loss is None:
         return
-    guessing = math.log(WORKLOADS[record.workload.name].classes)
+    guessing = math.log(workload_of(record.workload).classes)
     steps = len(epochs) * steps_per_epoch(record.workload)
     if steps >= FLAT_AFTER_STEPS and epochs[-1].loss > FLAT_SHARE * guessing:
         yield make_finding(
@@ -200,6 +216,11 @@ def _parity(record: Record) -> Iterator[Finding]:
     verdict = replay_verdict(record)
     if verdict is None:
         yield make_finding(FindingCode.PARITY_MISSING, "no replay was reported")
+    elif _is_unjudged(record):
+        yield make_finding(
+            FindingCode.NOT_JUDGED,
+            f"the largest relative error of a replayed loss is {verdict.max_error:.1e}",
+        )
     elif verdict.precision is None:
         yield make_finding(
             FindingCode.PARITY_FAILED,
@@ -208,6 +229,17 @@ def _parity(record: Record) -> Iterator[Finding]:
             if math.isfinite(verdict.max_error)
             else "a replayed loss is missing or not a number",
         )
+
+
+def _is_unjudged(record: Record) -> bool:
+    """Whether the replay met no tolerance, and none was measured for what may have been computed:
+    that of the precision asked for, or of any, where the engine chose."""
+    verdict = replay_verdict(record)
+    if verdict is None or record.replay is None or not verdict.unjudged:
+        return False
+    requested = record.precision.requested
+    measured = parity.replay_tolerances(workload_of(record.workload), record.replay.version)
+    return requested == "stock" or requested not in measured
 
 
 def _continuation(record: Record) -> Iterator[Finding]:
@@ -231,8 +263,10 @@ def _continuation(record: Record) -> Iterator[Finding]:
             f"the optimizer counted {counted} of {further} further steps",
         )
     made = steps_in(record.timing.laps)
-    tolerance = continuation.tolerance_of(record.precision.observed, made)
-    workload = WORKLOADS[record.workload.name]
+    workload = workload_of(record.workload)
+    tolerance = continuation.tolerance_of(workload, record.precision.observed, made)
+    if tolerance is None or _is_unjudged(record):
+        return
     # one sentence is enough: after the first wrong step everything differs
     for stretch, count in ((found.single, continuation.SINGLE_STEPS), (found.repeated, 1)):
         losses, right_losses = stretch.losses, stretch.right_losses
@@ -258,8 +292,12 @@ def _weights(record: Record) -> Iterator[Finding]:
     found = record.continuation
     if found is None or found.single is None:
         return
-    tolerance = continuation.tolerance_of(record.precision.observed, steps_in(record.timing.laps))
+    workload, made = workload_of(record.workload), steps_in(record.timing.laps)
+    tolerance = continuation.tolerance_of(workload, record.precision.observed, made)
+    if tolerance is None or _is_unjudged(record):
+        return
     for problem in continuation.judge_weights(
+        workload,
         (found.right_test_loss, found.test_loss),
         (found.right_test_accuracy, found.test_accuracy),
         record.learning.test_accuracy,
@@ -287,7 +325,8 @@ def _learning(record: Record) -> Iterator[Finding]:
     if not learning_is_judged(record):
         return
     losses = [epoch.loss for epoch in record.learning.epochs if epoch.loss is not None]
-    for problem in learning_band.judge(losses, record.learning.test_accuracy):
+    workload = workload_of(record.workload)
+    for problem in learning_band.judge(workload, losses, record.learning.test_accuracy):
         yield make_finding(FindingCode.LEARNING_OUT_OF_BAND, problem)
 
 

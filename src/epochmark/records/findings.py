@@ -42,6 +42,8 @@ class FindingCode(Enum):
     CLOCKS_DISAGREE = "clocks-disagree"
     LIMITS_STALE = "limits-stale"
     LAPS_UNSYNCHRONISED = "laps-unsynchronised"
+    NOT_JUDGED = "not-judged"
+    WORKLOAD_UNKNOWN = "workload-unknown"
     FOREIGN_LOAD = "foreign-load"
     STEAL_TIME = "steal-time"
     MEMORY_PRESSURE = "memory-pressure"
@@ -250,6 +252,16 @@ MEANING: dict[FindingCode, _Meaning] = {
         "the epochs took too different times for a figure",
         "close other programs and run it again; a virtual machine's speed changes with its "
         "host's other guests as well",
+    ),
+    FindingCode.NOT_JUDGED: _Meaning(
+        "partial",
+        "no tolerance has been measured for this workload in this precision",
+        "ask for a precision that is judged, such as --precision float32",
+    ),
+    FindingCode.WORKLOAD_UNKNOWN: _Meaning(
+        "partial",
+        "this version of epochmark does not know the workload",
+        "upgrade epochmark to have it judged",
     ),
     FindingCode.FEW_LAPS: _Meaning(
         "disturbed",

@@ -9,10 +9,11 @@ from epochmark.analysis.machine.arithmetic import (
     share_of_peak,
 )
 from epochmark.analysis.machine.sensed import Energy
-from epochmark.analysis.timing.headline import learning_is_judged, replay_verdict
+from epochmark.analysis.timing.headline import learning_is_judged, replay_verdict, workload_of
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.record import Record
 from epochmark.report.digits import range_text, scaled, significant, value_text
+from epochmark.workloads import DEFAULT_WORKLOAD, learning_band
 
 NONE = "-"
 """Stands where a run did not come so far."""
@@ -22,8 +23,8 @@ LONGEST_NAME = 40
 
 _FIGURES = (
     "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU",
-    "batch", "ms/step", "GFLOP/s", "GB/s", "of peak", "threads", "dispatch",
-    "input", "start-up", "first", "memory", "measured",
+    "batch", "ms/step", "GFLOP/s", "TFLOP", "MFLOP", "parameters", "GB/s", "of peak", "threads",
+    "dispatch", "input", "start-up", "first", "memory", "measured",
 )  # fmt: skip
 
 
@@ -159,6 +160,11 @@ def proof_text(record: Record) -> str:
         parts.append("that the timed code made the same steps was not looked at")
     if learning_is_judged(record):
         parts.append("loss and accuracy are what correct training gives")
+    elif learning_band.load_band(workload_of(record.workload)) is None:
+        parts.append(
+            "loss and accuracy were not judged: no band of correct training has been measured for "
+            f"{record.workload.name}"
+        )
     else:
         parts.append(
             "loss and accuracy were not judged: they are known of whole epochs in float32 "
@@ -198,7 +204,9 @@ def run_in_words(record: Record) -> str:
     """Which run, by what sets it apart (``torch on cpu, tuned, AMD EPYC``), and whether it is to be
     doubted."""
     tuning = [record.engine.tuning] if record.engine.tuning != "stock" else []
-    parts = [f"{record.engine.name} on {device_id(record)}", *tuning, *record.workload.variant]
+    run = record.workload
+    other = [] if run.name == DEFAULT_WORKLOAD else [run.name]
+    parts = [f"{record.engine.name} on {device_id(record)}", *other, *tuning, *run.variant]
     doubt = [validity_text(record)] if record.headline.validity != "valid" else []
     return ", ".join([*parts, device_name(record), *doubt])
 

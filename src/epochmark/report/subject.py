@@ -42,7 +42,7 @@ class Subject:
     def newest_own(self) -> list[Record]:
         """Of this machine, the best believable run of each way to train: the newest valid one of
         each engine, device, tuning and precision, else the newest disturbed one. Only runs with the
-        variant of the focus.
+        workload and the variant of the focus.
         """
         return [] if self.focus is None else self._own_by_variant().get(_variant(self.focus), [])
 
@@ -54,12 +54,14 @@ class Subject:
         most = max((groups[variant] for variant in sorted(groups)), key=len, default=[])
         return [group for group in (own, most if len(most) > len(own) else []) if group]
 
-    def beside(self, variant: tuple[str, ...]) -> Record | None:
-        """The run of this machine to stand beside others of a variant, for orientation: the most
-        believable with that variant, else that in focus. Never one whose work was wrong."""
+    def beside(self, key: ComparabilityKey) -> Record | None:
+        """The run of this machine to stand beside others of a key, for orientation: the most
+        believable with its workload and variant, else that in focus, if it is of that workload.
+        Never one whose work was wrong."""
         own = [record for record in self.own if record.headline.steady_epoch_s is not None]
+        own = [record for record in own if key_of(record).workload == key.workload]
         right = [record for record in own if record.headline.validity != "invalid"]
-        of_variant = [one for one in right if key_of(one).variant == variant]
+        of_variant = [one for one in right if key_of(one).variant == key.variant]
         if self.focus in of_variant or not of_variant:
             return self.focus if self.focus in right else None
         return max(of_variant, key=_prominence)
@@ -70,6 +72,9 @@ class Subject:
             if record.headline.validity not in ("valid", "disturbed"):
                 continue
             key = key_of(record)
+            assert self.focus is not None, "there are own records"
+            if key.workload != key_of(self.focus).workload:
+                continue
             ways = kept.setdefault(key.variant, {})
             way = (record.engine.name, device_id(record), key.tuning, key.precision)
             before = ways.get(way)

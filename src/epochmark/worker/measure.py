@@ -201,7 +201,7 @@ class LimitsRun:
         self._enter("input")
         workload = WORKLOADS[self._job.workload]
         generator, size = np.random.default_rng(SEED), workload.batch_size
-        count = workload.train_images // size * size
+        count = workload.train_samples // size * size
         pixels = generator.integers(0, 256, (count, *workload.input_shape[:2]), np.uint8)
         labels = generator.integers(0, workload.classes, count, np.uint8)
         data = engine.load(pixels, labels)

@@ -11,7 +11,7 @@ from epochmark.engines import Batch, Engine, Settings, TrainingState
 from epochmark.worker.error_text import in_short
 from epochmark.worker.protocol import Continued, OptionalFloat, finite
 from epochmark.workloads import continuation
-from epochmark.workloads.parity import Pixels
+from epochmark.workloads._data import Data
 
 
 class Proof:
@@ -34,31 +34,34 @@ class Proof:
         except Exception as error:
             self._problem = _told(error)
 
-    def end(self, images: Pixels, labels: Pixels, test: Batch) -> Continued:
-        """Go on with batches of the training set; ``test`` are the first test images."""
+    def end(self, data: Data) -> Continued:
+        """Go on with batches of the training set."""
         if self._fitted is None:
             return Continued(problem=self._problem)
         try:
-            return self._go_on(self._fitted, images, labels, test)
+            return self._go_on(self._fitted, data)
         except Exception as error:
             return Continued(problem=_told(error))
 
-    def _go_on(
-        self, fitted: TrainingState, images: Pixels, labels: Pixels, test: Batch
-    ) -> Continued:
+    def _go_on(self, fitted: TrainingState, data: Data) -> Continued:
         settings = self._settings
         size, workload = settings.batch_size, settings.workload
+        first = slice(workload.proof.tested_samples)
+        further = (workload, data.inputs, data.targets, size)
         with Path(self._states_file).open("wb") as file:
             self._write(file, fitted)
-            test_loss, test_accuracy = self._engine.evaluate(*test)
-            losses = [
-                self._fit(batch) for batch in continuation.single_batches(images, labels, size)
-            ]
+            test_loss, test_accuracy = self._engine.evaluate(
+                data.test_inputs[first], data.test_targets[first]
+            )
+            losses = [self._fit(batch) for batch in continuation.single_batches(*further)]
             self._write(file, self._engine.state())
             steps = continuation.repeated_steps(
-                size, settings.tuning == "tuned", workload.train_images, settings.max_steps
+                size, settings.tuning == "tuned", workload.train_samples, settings.max_steps
             )
-            repeated_loss = self._fit(continuation.repeated_batch(images, labels, steps * size))
+            repeated = continuation.repeated_batch(
+                workload, data.inputs, data.targets, steps * size
+            )
+            repeated_loss = self._fit(repeated)
             last = self._engine.state()
             self._write(file, last)
         return Continued(

@@ -35,16 +35,11 @@ from epochmark.worker.protocol import (
 )
 from epochmark.worker.stopwatch import RunStopwatch
 from epochmark.worker.surroundings import ThreadTimes, busy_threads, python_mode
-from epochmark.workloads.continuation import TESTED_IMAGES
-from epochmark.workloads.mnist_files import read_idx_folder
+from epochmark.workloads._data import read_data
 from epochmark.workloads.parity import replay_batches
 
 MAX_VARIABLES = 90
 """A record has room for a hundred entries."""
-
-FEW_TEST_IMAGES = TESTED_IMAGES
-"""Of a run of less than an epoch: MLX and PlaidML take one to two minutes for all 10,000 on a CPU,
-longer than such a run, whose accuracy says only that something was learned."""
 
 
 class Run:
@@ -77,14 +72,15 @@ class Run:
         pipe.send(Opened(device.id, device.description, engine.versions()))
 
         self._enter("loading")
-        images, labels, test_images, test_labels = read_idx_folder(job.data_folder, verify=True)
-        data = engine.load(images, labels)
+        workload = settings.workload
+        read = read_data(workload, job.data_folder, verify=True)
+        data = engine.load(read.inputs, read.targets)
 
         self._enter("building")
         engine.build(_read_weights(job.weights_file))
 
         self._enter("training")
-        steps_per_epoch = settings.workload.steps_per_epoch(settings.batch_size)
+        steps_per_epoch = workload.steps_per_epoch(settings.batch_size)
         stopwatch = RunStopwatch(pipe, steps_per_epoch, self._stop)
         startup_s = (time.monotonic_ns() - job.spawned_ns) / 1e9
         threads = ThreadTimes.now()
@@ -100,10 +96,12 @@ class Run:
             proof.begin()
         loss, accuracy = math.nan, math.nan
         if not job.trial:
-            tested = slice(_test_images(settings))
-            loss, accuracy = engine.evaluate(test_images[tested], test_labels[tested])
+            tested = slice(_test_samples(settings))
+            loss, accuracy = engine.evaluate(read.test_inputs[tested], read.test_targets[tested])
             if accuracy < 0.0 or accuracy > 1.0:
-                raise ValueError(f"the engine found {accuracy:.0%} of the test images right")
+                raise ValueError(
+                    f"the engine found {accuracy:.0%} of the test {workload.samples} right"
+                )
         pipe.send(
             Checked(
                 observed_devices=list(engine.observed_devices()),
@@ -113,10 +111,10 @@ class Run:
             )
         )
         if not job.trial:
-            first = slice(TESTED_IMAGES)
-            pipe.send(proof.end(images, labels, (test_images[first], test_labels[first])))
+            pipe.send(proof.end(read))
         losses = engine.replay(
-            _read_weights(job.replay_weights_file), replay_batches(images, labels)
+            _read_weights(job.replay_weights_file),
+            replay_batches(workload, read.inputs, read.targets),
         )
         pipe.send(Replayed([finite(loss) for loss in losses]))
         pipe.send(Finished(_peak_memory_bytes()))
@@ -161,12 +159,14 @@ def failure_of(error: BaseException, phase: str) -> Failed:
     )
 
 
-def _test_images(settings: Settings) -> int:
-    """How many test images a run is evaluated on."""
+def _test_samples(settings: Settings) -> int:
+    """How many test samples a run is evaluated on. One of less than an epoch on few: MLX and
+    PlaidML take one to two minutes for all images of MNIST on a CPU, longer than such a run, whose
+    accuracy says only that something was learned."""
     workload, steps = settings.workload, settings.max_steps
     if steps is not None and steps < workload.steps_per_epoch(settings.batch_size):
-        return FEW_TEST_IMAGES
-    return workload.test_images
+        return workload.proof.tested_samples
+    return workload.test_samples
 
 
 def _read_weights(path: str) -> Dict[str, npt.NDArray[np.float32]]:

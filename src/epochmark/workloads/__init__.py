@@ -1,10 +1,23 @@
-"""What is trained: the vocabulary of a workload, its FLOP counts, and the workloads themselves."""
+"""What is trained: the vocabulary of a workload, what follows from it, and a folder for each."""
 
 from __future__ import annotations
 
-from epochmark.workloads.mnist_cnn import MNIST_CNN
+from collections.abc import Mapping
+
+from epochmark.workloads.mnist_cnn import WORKLOAD as MNIST_CNN
+from epochmark.workloads.registry import Damaged, Workloads, damaged_workloads
 from epochmark.workloads.spec import Workload
 
-WORKLOADS: dict[str, Workload] = {MNIST_CNN.name: MNIST_CNN}
+DEFAULT_WORKLOAD = "mnist-cnn"
 
-__all__ = ["MNIST_CNN", "WORKLOADS", "Workload"]
+WORKLOADS: Mapping[str, Workload] = Workloads()
+"""By name; the folders of ``epochmark.workloads.__path__`` are looked at when first asked."""
+
+__all__ = [
+    "DEFAULT_WORKLOAD",
+    "MNIST_CNN",
+    "WORKLOADS",
+    "Damaged",
+    "Workload",
+    "damaged_workloads",
+]

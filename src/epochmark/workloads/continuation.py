@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.workloads import reference
-from epochmark.workloads.parity import Batch, Pixels, draw_lowest_bits
-from epochmark.workloads.shapes import parameter_count, parameter_shapes
-from epochmark.workloads.spec import Workload
+from epochmark.workloads.parity import REPLAY_STEPS, Batch, Samples, draw_lowest_bits
+from epochmark.workloads.registry import TOLERANCES, read_evidence
+from epochmark.workloads.shapes import judged_parameters, parameter_count, parameter_shapes
+from epochmark.workloads.spec import Images, Workload
 
 VERSION = 1
 """Of the batches and tolerances below; records name theirs."""
@@ -30,22 +31,16 @@ VERSION = 1
 SINGLE_STEPS = 8
 """Calls of ``fit`` with one batch each."""
 REPEATED_STEPS = 5
-"""Steps of one more call of ``fit``, all of whose batches are one image over and over: so the order
-in which ``fit`` shuffles changes nothing."""
+"""Steps of one more call of ``fit``, all of whose batches are one sample over and over: so the
+order in which ``fit`` shuffles changes nothing."""
 TUNED_REPEATED_STEPS = 17
 """Tuned engines may make 16 steps in one call of the device, after a first that stands alone."""
 
-DISTINCT_IMAGES = 128
-"""Of a batch; larger batches repeat them, so that float64 has no more to compute."""
-FIRST_IMAGE = 1280
-"""Those before are the replay's."""
 PIXELS_SEED = 11
 
-IMAGES_AT_ONCE = 32
-"""In float64: some 60 MB."""
-
-TESTED_IMAGES = 1000
-"""First images of the test set, on which the trained weights are evaluated."""
+PART_BYTES = 17 << 20
+"""Of activations in float64 that are held at one time, without their gradients: 32 images of
+``mnist-cnn``."""
 
 Weights = Mapping[str, npt.NDArray[Any]]
 
@@ -62,65 +57,76 @@ class State:
 
 @dataclass(frozen=True)
 class Shares:
-    """A batch as float64 computes it: its distinct images, labels, and the share of each."""
+    """A batch as float64 computes it: distinct samples, their targets, and the share of each."""
 
-    images: Pixels
-    labels: Pixels
+    inputs: Samples
+    targets: Samples
     shares: npt.NDArray[np.float64]
 
 
 def repeated_steps(
-    batch_size: int, tuned: bool, train_images: int, max_steps: Optional[int]
+    batch_size: int, tuned: bool, train_samples: int, max_steps: Optional[int]
 ) -> int:
     """How many steps the last call of ``fit`` makes: no more than an epoch has, or the run."""
     steps = TUNED_REPEATED_STEPS if tuned else REPEATED_STEPS
-    return max(1, min(steps, train_images // batch_size, max_steps or steps))
+    return max(1, min(steps, train_samples // batch_size, max_steps or steps))
 
 
-def single_batches(images: Pixels, labels: Pixels, batch_size: int) -> list[Batch]:
-    """A batch for each of the eight single steps: uint8 ``(batch_size, 28, 28)`` and labels.
+def single_batches(
+    workload: Workload, inputs: Samples, targets: Samples, batch_size: int
+) -> list[Batch]:
+    """A batch for each of the eight single steps; ``inputs`` and ``targets`` are the training set.
 
-    ``images`` and ``labels`` are the training set. Each image is a blend, two parts of one training
-    image and one of another, labelled as the first: trained weights are sure of plain images, and
-    hardly any loss or gradient would be left to compare.
+    The samples that follow those of the replay; a batch has at most ``proof.distinct_samples`` of
+    them, larger ones repeat these, so that float64 has no more to compute. An image is a blend, two
+    parts of one training image and one of another, labelled as the first: trained weights are sure
+    of plain images, and hardly any loss or gradient would be left to compare.
     """
-    distinct = min(batch_size, DISTINCT_IMAGES)
-    pixels = _blend(images, SINGLE_STEPS * DISTINCT_IMAGES)
+    most = workload.proof.distinct_samples
+    distinct = min(batch_size, most)
+    used = _further(workload, inputs, SINGLE_STEPS * most)
+    wanted = targets[_first(workload) :][: SINGLE_STEPS * most]
     return [
-        _repeat(pixels[start : start + distinct], labels[FIRST_IMAGE:][start : start + distinct],
-                batch_size)
-        for start in range(0, SINGLE_STEPS * DISTINCT_IMAGES, DISTINCT_IMAGES)
-    ]  # fmt: skip
+        _repeat(used[start : start + distinct], wanted[start : start + distinct], batch_size)
+        for start in range(0, SINGLE_STEPS * most, most)
+    ]
 
 
-def repeated_batch(images: Pixels, labels: Pixels, size: int) -> Batch:
-    """One and the same image ``size`` times."""
-    return _repeat(_blend(images, 1), labels[FIRST_IMAGE : FIRST_IMAGE + 1], size)
+def repeated_batch(workload: Workload, inputs: Samples, targets: Samples, size: int) -> Batch:
+    """One and the same sample ``size`` times."""
+    first = _first(workload)
+    return _repeat(_further(workload, inputs, 1), targets[first : first + 1], size)
 
 
-def _blend(images: Pixels, count: int) -> Pixels:
-    """The first so many blends, lowest bits drawn as in the replay."""
-    most = SINGLE_STEPS * DISTINCT_IMAGES
-    first, second = (
-        images[start : start + most].astype(np.uint16)
-        for start in (FIRST_IMAGE, FIRST_IMAGE + most)
-    )
-    blended = ((2 * first + second) // 3).astype(np.uint8)
+def _first(workload: Workload) -> int:
+    """The samples before are the replay's."""
+    return REPLAY_STEPS * workload.proof.replay_samples
+
+
+def _further(workload: Workload, inputs: Samples, count: int) -> Samples:
+    """The first so many samples after the replay's; of images blends, with their lowest bits drawn
+    as in the replay."""
+    first = _first(workload)
+    if not isinstance(workload.input, Images):
+        return inputs[first : first + count]
+    most = SINGLE_STEPS * workload.proof.distinct_samples
+    one, other = (inputs[start : start + most].astype(np.uint16) for start in (first, first + most))
+    blended = ((2 * one + other) // 3).astype(np.uint8)
     return draw_lowest_bits(blended, PIXELS_SEED)[:count]
 
 
-def _repeat(images: Pixels, labels: Pixels, size: int) -> Batch:
-    index = np.arange(size) % len(labels)
-    return images[index], labels[index]
+def _repeat(inputs: Samples, targets: Samples, size: int) -> Batch:
+    index = np.arange(size) % len(targets)
+    return inputs[index], targets[index]
 
 
-def shares_of(batch: Batch) -> Shares:
-    """What float64 computes of a batch made here: its first images, and how often each occurs."""
-    images, labels = batch
-    distinct = 1 if len(images) > 1 and (images == images[0]).all() else DISTINCT_IMAGES
-    count = min(len(labels), distinct)
-    counts = np.bincount(np.arange(len(labels)) % count, minlength=count)
-    return Shares(images[:count], labels[:count], counts / len(labels))
+def shares_of(workload: Workload, batch: Batch) -> Shares:
+    """What float64 computes of a batch made here: its first samples, and how often each occurs."""
+    inputs, targets = batch
+    alike = len(inputs) > 1 and bool((inputs == inputs[0]).all())
+    count = min(len(targets), 1 if alike else workload.proof.distinct_samples)
+    counts = np.bincount(np.arange(len(targets)) % count, minlength=count)
+    return Shares(inputs[:count], targets[:count], counts / len(targets))
 
 
 # The file in which states travel: float32, little-endian, nothing but the numbers.
@@ -182,7 +188,7 @@ class Judge(Protocol):
     def follow(self, start: State, batches: Iterable[Shares]) -> tuple[list[float], Weights]:
         """Train from a state on these batches: their losses before each update, and the weights."""
 
-    def evaluate(self, weights: Weights, images: Pixels, labels: Pixels) -> tuple[float, float]:
+    def evaluate(self, weights: Weights, inputs: Samples, targets: Samples) -> tuple[float, float]:
         """Mean loss and accuracy of these weights on a test set."""
 
 
@@ -209,24 +215,30 @@ class Float64:
         the caches."""
         total: dict[str, Any] = {}
         total_loss = 0.0
-        for start in range(0, len(batch.labels), IMAGES_AT_ONCE):
-            part = slice(start, start + IMAGES_AT_ONCE)
+        size = reference.samples_at_once(self._workload, PART_BYTES)
+        for start in range(0, len(batch.targets), size):
+            part = slice(start, start + size)
             loss, gradients = reference.loss_and_gradients(
-                self._workload, weights, batch.images[part], batch.labels[part], batch.shares[part]
+                self._workload, weights, batch.inputs[part], batch.targets[part], batch.shares[part]
             )
             total_loss += loss
             total = {name: total.get(name, 0.0) + one for name, one in gradients.items()}
         return total_loss, total
 
-    def evaluate(self, weights: Weights, images: Pixels, labels: Pixels) -> tuple[float, float]:
+    def evaluate(self, weights: Weights, inputs: Samples, targets: Samples) -> tuple[float, float]:
         with np.errstate(all="ignore"):
-            return reference.evaluate(self._workload, weights, images, labels)
+            return reference.evaluate(self._workload, weights, inputs, targets)
 
 
-def update_errors(before: Weights, after: Weights, right: Weights) -> dict[str, float]:
+def update_errors(
+    workload: Workload, before: Weights, after: Weights, right: Weights
+) -> dict[str, float]:
     """How far the engine's update of each parameter is from the right one, relative to that: norm
     of the difference over norm of the update. Infinite where it is not a number."""
-    return {name: _relative(after[name], right[name], before[name]) for name in before}
+    return {
+        name: _relative(after[name], right[name], before[name])
+        for name in judged_parameters(workload)
+    }
 
 
 def _relative(after: Any, right: Any, before: Any) -> float:
@@ -247,20 +259,16 @@ def _relative(after: Any, right: Any, before: Any) -> float:
 @dataclass(frozen=True)
 class Tolerance:
     """Largest relative errors in a precision: of a loss, of a parameter's update, of the test loss
-    of one and the same weights; and how many of a thousand test images may be judged otherwise."""
+    of one and the same weights; and how many of a thousand test answers may differ."""
 
     loss: float
     update: float
     test_loss: float
-    test_images: int
+    answers: int
 
 
-TOLERANCES: Mapping[str, Tolerance] = {
-    "float32": Tolerance(5e-5, 1e-3, 1e-4, 2),
-    "tf32": Tolerance(5e-3, 2e-2, 1e-2, 10),
-    "float16": Tolerance(5e-3, 2e-2, 1e-2, 10),
-    "bfloat16": Tolerance(4e-2, 0.15, 5e-2, 30),
-}
+PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
+"""Tightest first."""
 
 YOUNG_STEPS = 100
 """In its first steps Adam follows the signs of gradients, and a gradient near zero changes its sign
@@ -277,13 +285,17 @@ ALIKE = 0.03
 beside five standard deviations of chance."""
 
 
-def tolerance_of(precision: Optional[str], steps: int) -> Tolerance:
-    """That of a model trained for so many steps; without an observed precision the widest."""
-    widest = TOLERANCES["bfloat16"]
-    tolerance = TOLERANCES.get(precision, widest) if precision else widest
+def tolerance_of(workload: Workload, precision: Optional[str], steps: int) -> Optional[Tolerance]:
+    """That of a model trained for so many steps; without an observed precision the widest. None
+    where none was measured for this workload."""
+    measured: dict[str, Any] = read_evidence(workload, TOLERANCES).get("continuation", {})
+    known = [one for one in PRECISIONS if one in measured]
+    if not known:
+        return None
+    tolerance = Tolerance(**measured[precision if precision in known else known[-1]])
     factor = max(1.0, YOUNG_STEPS / max(1, steps))
     loss, update = (min(factor * one, YOUNG_LIMIT) for one in (tolerance.loss, tolerance.update))
-    return Tolerance(loss, update, tolerance.test_loss, tolerance.test_images)
+    return Tolerance(loss, update, tolerance.test_loss, tolerance.answers)
 
 
 def judge_losses(
@@ -305,7 +317,7 @@ def judge_updates(
     errors: Mapping[str, Optional[float]], workload: Workload, tolerance: Tolerance
 ) -> Iterator[str]:
     """Which parameter's update is furthest off, in words, where that is too far."""
-    if set(errors) != set(parameter_shapes(workload)):
+    if set(errors) != set(judged_parameters(workload)):
         yield "not every parameter's update was compared"
         return
     name, error = max(errors.items(), key=lambda item: math.inf if item[1] is None else item[1])
@@ -315,6 +327,7 @@ def judge_updates(
 
 
 def judge_weights(
+    workload: Workload,
     loss: tuple[Optional[float], Optional[float]],
     accuracy: tuple[Optional[float], Optional[float]],
     whole_accuracy: Optional[float],
@@ -322,28 +335,27 @@ def judge_weights(
 ) -> Iterator[str]:
     """What trained weights say against what the engine says, each first ours, then the engine's.
 
-    ``whole_accuracy`` is the engine's on all test images.
+    ``whole_accuracy`` is the engine's on the whole test set.
     """
     (right_loss, told_loss), (right, told) = loss, accuracy
+    samples = workload.proof.tested_samples
+    tested = f"{samples:,} test {workload.samples}"
     if not _agree(told_loss, right_loss, tolerance.test_loss):
         yield (
-            f"their loss on {TESTED_IMAGES:,} test images is {_number(right_loss)}, "
-            f"the engine says {_number(told_loss)}"
+            f"their loss on {tested} is {_number(right_loss)}, the engine says {_number(told_loss)}"
         )
     if right is None or told is None:
-        yield f"no accuracy on {TESTED_IMAGES:,} test images is known"
+        yield f"no accuracy on {tested} is known"
         return
-    # half an image, since both are rounded shares
-    if abs(right - told) * TESTED_IMAGES > tolerance.test_images + 0.5:
-        yield (
-            f"they get {right:.1%} of {TESTED_IMAGES:,} test images right, "
-            f"the engine says {told:.1%}"
-        )
-    # never zero, which it would be where every image is right
-    chance = math.sqrt(max(right * (1 - right), 1e-3) / TESTED_IMAGES)
+    answers = samples * workload.targets_per_sample
+    # half an answer, since both are rounded shares
+    if abs(right - told) * answers > tolerance.answers * answers / 1000 + 0.5:
+        yield f"they get {right:.1%} of {tested} right, the engine says {told:.1%}"
+    # never zero, which it would be where every answer is right
+    chance = math.sqrt(max(right * (1 - right), 1e-3) / samples)
     if whole_accuracy is not None and abs(whole_accuracy - right) > 5 * chance + ALIKE:
         yield (
-            f"they get {right:.1%} of {TESTED_IMAGES:,} test images right, the engine says "
+            f"they get {right:.1%} of {tested} right, the engine says "
             f"{whole_accuracy:.1%} of the test set"
         )
 

@@ -7,17 +7,23 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.workloads.shapes import parameter_shapes
-from epochmark.workloads.spec import Shape, Workload
+from epochmark.workloads.shapes import Parameter, parameters_of
+from epochmark.workloads.spec import Residual, Shape, Workload, all_layers
+
+GPT_2_DEVIATION = 0.02
+"""Radford et al. 2019; there normal, here uniform: logarithm and cosine differ between libraries of
+mathematics, and weights are compared byte by byte."""
 
 
 def draw_weights(
-    workload: Workload, seed: int, bias_range: float = 0.0
+    workload: Workload, seed: int, bias_range: float = 0.0, spread: float = 1.0
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Glorot-uniform kernels and zero biases, or biases uniform in +-``bias_range``.
+    """Float32 arrays by name in layer order, in the shapes of ``shapes.parameter_shapes``.
 
-    Returns float32 arrays by ``<layer>.kernel`` and ``<layer>.bias`` in layer order, in the shapes
-    of ``workloads.shapes.parameter_shapes``. The kernels do not depend on ``bias_range``.
+    ``glorot``: kernels Glorot-uniform. ``gpt-2``: kernels and tables uniform with a standard
+    deviation of 0.02, and those that end a residual branch with that divided by the root of the
+    number of branches. Biases are zero and scales one, or uniform within ``bias_range`` of that;
+    ``spread`` multiplies everything else. Kernels and tables do not depend on ``bias_range``.
 
     Only the raw 64-bit stream of PCG64 is used: NumPy guarantees that one for ever, but no
     distribution drawn from it. ``seed`` is a non-negative integer. Raises ValueError for a
@@ -29,11 +35,24 @@ def draw_weights(
         raise ValueError(f"seed must not be negative, got {seed}")
     bits = np.random.PCG64(seed)
     weights: dict[str, npt.NDArray[np.float32]] = {}
-    for name, shape in parameter_shapes(workload).items():
-        limit = glorot_limit(shape) if name.endswith(".kernel") else bias_range
-        drawn = limit * _draw_symmetric(bits, shape)
-        weights[name] = drawn.astype(np.float32) if limit else np.zeros(shape, np.float32)
+    for one in parameters_of(workload):
+        multiplied = one.kind in ("kernel", "table")
+        limit = spread * initial_limit(workload, one) if multiplied else bias_range
+        centre = np.float64(one.kind == "scale")
+        drawn = _draw_symmetric(bits, one.shape)
+        # never -0.0, which a product with 0.0 may be
+        values = centre + limit * drawn if limit else np.full(one.shape, centre)
+        weights[one.name] = values.astype(np.float32)
     return weights
+
+
+def initial_limit(workload: Workload, parameter: Parameter) -> float:
+    """Half width of the uniform distribution of a kernel or table."""
+    if workload.initial == "glorot":
+        return glorot_limit(parameter.shape)
+    branches = sum(isinstance(layer, Residual) for layer in all_layers(workload.layers))
+    deviation = GPT_2_DEVIATION / (math.sqrt(branches) if parameter.ends_branch else 1.0)
+    return math.sqrt(3.0) * deviation
 
 
 def glorot_limit(kernel_shape: Shape) -> float:

@@ -1,24 +1,22 @@
 """Where the loss curve and the accuracy of correct training lie: a measured tolerance interval.
 
-``benchmarks/make_learning_band.py`` measures the band from full seeded runs of the native engine
-and stores it, with its provenance, in the JSON file beside this module.
+``benchmarks/make_learning_band.py`` measures a band from full seeded runs and stores it, with its
+provenance, in the workload's folder.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
+
+from epochmark.workloads.registry import LEARNING_BAND, read_evidence
+from epochmark.workloads.spec import Workload
 
 CONTENT = 0.99
 CONFIDENCE = 0.95
-
-BAND_PATH = Path(__file__).with_name("mnist_cnn_learning_band.json")
 
 
 @dataclass(frozen=True)
@@ -76,25 +74,26 @@ def accuracy_interval(values: Sequence[float]) -> Band:
     return Band(1 - error.high, 1 - error.centre, 1 - error.low)
 
 
-@lru_cache(maxsize=1)
-def load_band() -> Optional[LearningBand]:
-    """The stored band of ``mnist-cnn`` version 1, or None where none has been measured."""
-    if not BAND_PATH.is_file():
+def load_band(workload: Workload) -> Optional[LearningBand]:
+    """The band of this version of a workload, or None where none has been measured."""
+    stored = read_evidence(workload, LEARNING_BAND)
+    if not stored:
         return None
-    stored: dict[str, Any] = json.loads(BAND_PATH.read_text("utf-8"))
     return LearningBand(
         epoch_losses=tuple(Band(**interval) for interval in stored["epoch_losses"]),
         test_accuracy=Band(**stored["test_accuracy"]),
     )
 
 
-def judge(epoch_losses: Sequence[float], test_accuracy: Optional[float]) -> list[str]:
-    """What lies outside the band, in words; nothing when all is inside.
+def judge(
+    workload: Workload, epoch_losses: Sequence[float], test_accuracy: Optional[float]
+) -> list[str]:
+    """What lies outside the band, in words; nothing when all is inside, or where none was measured.
 
     Losses are judged as far as they go; the accuracy only after as many epochs as the band has,
     since it is that of the fully trained model.
     """
-    band = load_band()
+    band = load_band(workload)
     if band is None:
         return []
     problems = [

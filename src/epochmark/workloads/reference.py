@@ -1,267 +1,156 @@
-"""The judge: the workload's training step in plain float64 NumPy, clear rather than fast.
+"""The judge: a workload's training step in plain float64 NumPy, clear rather than fast.
 
-It shares no code with any engine. Activations are NHWC, kernels as in ``workloads.spec``.
+It shares no code with any engine. Layers are in ``_layers``; activations NHWC or (n, context,
+units), kernels as in ``workloads.spec``.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Mapping
-from typing import Any, Optional
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.workloads.spec import Adam, Conv2D, Dense, Flatten, Layer, MaxPool2D, Workload
+from epochmark.workloads._layers.images import (
+    convolve,
+    convolve_backward,
+    max_pool,
+    max_pool_backward,
+)
+from epochmark.workloads._layers.network import Weights, as_float64, forward_all
+from epochmark.workloads._layers.scores import (
+    dense,
+    dense_backward,
+    log_softmax,
+    relu,
+    relu_backward,
+    softmax_cross_entropy,
+)
+from epochmark.workloads.shapes import layer_shapes, parameter_shapes
+from epochmark.workloads.spec import (
+    SGD,
+    Adam,
+    Conv2D,
+    Dense,
+    Images,
+    TiedHead,
+    Workload,
+    all_layers,
+)
+
+__all__ = [
+    "ADAM_FORMS", "AdamOptimizer", "SgdOptimizer", "compute_logits", "convolve",
+    "convolve_backward", "dense", "dense_backward", "evaluate", "loss_and_gradients", "max_pool",
+    "max_pool_backward", "prepare", "relu", "relu_backward", "samples_at_once",
+    "softmax_cross_entropy", "target_losses", "train",
+]  # fmt: skip
 
 Array = npt.NDArray[np.float64]
-Weights = Mapping[str, npt.NDArray[Any]]
-Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+Inputs = npt.NDArray[np.integer[Any]]
+"""Samples as the data set has them: bytes of images, symbols."""
+Batch = tuple[Inputs, Inputs]
 
 ADAM_FORMS = ("epsilon_hat", "algorithm_1")
 
-EVALUATION_BATCH = 100
-"""Images whose activations are held at one time: some 50 MB."""
-
-
-# Layers. Each backward function takes the gradient of the loss with respect to its output.
-
-
-IMAGES_AT_ONCE = 8
-"""Patches of so many images are laid side by side for one matrix product: some 10 MB of the second
-convolution of ``mnist-cnn``. More is slower, since it leaves the caches."""
-
-
-def convolve(inputs: Array, kernel: Array, bias: Array) -> Array:
-    """Valid convolution with stride 1.
-
-    ``inputs`` (n, height, width, channels), ``kernel`` (k, k, channels, filters), ``bias``
-    (filters,); returns (n, height-k+1, width-k+1, filters). A matrix product over patches.
-    """
-    size = kernel.shape[0]
-    rows, columns = inputs.shape[1] - size + 1, inputs.shape[2] - size + 1
-    outputs = np.empty((len(inputs), rows, columns, kernel.shape[3]))
-    for part in _parts(len(inputs)):
-        products = _patches(inputs[part], size) @ kernel.reshape(-1, kernel.shape[3])
-        outputs[part] = products.reshape(-1, *outputs.shape[1:]) + bias
-    return outputs
-
-
-def convolve_backward(
-    inputs: Array, kernel: Array, output_gradient: Array
-) -> tuple[Array, Array, Array]:
-    """Gradients of ``convolve`` with respect to inputs, kernel and bias, in their shapes."""
-    size, filters = kernel.shape[0], kernel.shape[3]
-    rows, columns = output_gradient.shape[1:3]
-    flat_kernel = kernel.reshape(-1, filters)
-    input_gradient, kernel_gradient = np.zeros(inputs.shape), np.zeros(flat_kernel.shape)
-    for part in _parts(len(inputs)):
-        gradient = output_gradient[part].reshape(-1, filters)
-        kernel_gradient += _patches(inputs[part], size).T @ gradient
-        patches = (gradient @ flat_kernel.T).reshape(-1, rows, columns, *kernel.shape[:3])
-        for i, j in np.ndindex(size, size):
-            input_gradient[part, i : i + rows, j : j + columns] += patches[:, :, :, i, j]
-    return (
-        input_gradient,
-        kernel_gradient.reshape(kernel.shape),
-        output_gradient.sum(axis=(0, 1, 2)),
-    )
-
-
-def _parts(count: int) -> list[slice]:
-    return [slice(start, start + IMAGES_AT_ONCE) for start in range(0, count, IMAGES_AT_ONCE)]
-
-
-def _patches(inputs: Array, size: int) -> Array:
-    """What each output of a convolution sees, as a row: (n * rows * columns, k * k * channels)."""
-    windows = np.lib.stride_tricks.sliding_window_view(inputs, (size, size), axis=(1, 2))
-    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, size * size * inputs.shape[3])
-
-
-def max_pool(inputs: Array, size: int) -> Array:
-    """Maximum of each non-overlapping window; (n, h, w, c) to (n, h//size, w//size, c).
-
-    Rows and columns that fill no whole window are left out.
-    """
-    height, width = (length // size * size for length in inputs.shape[1:3])
-    same_place_of_every_window = (
-        inputs[:, i:height:size, j:width:size] for i, j in np.ndindex(size, size)
-    )
-    return functools.reduce(np.maximum, same_place_of_every_window)
-
-
-def max_pool_backward(inputs: Array, size: int, output_gradient: Array) -> Array:
-    """Gradient of ``max_pool`` with respect to its inputs, in their shape.
-
-    Among equal maxima the first in row-major order takes it all.
-    """
-    windows = _pool_windows(inputs, size)
-    scattered = np.zeros(windows.shape)
-    first_maximum = windows.argmax(axis=-1)[..., np.newaxis]
-    np.put_along_axis(scattered, first_maximum, output_gradient[..., np.newaxis], axis=-1)
-    n, rows, columns, channels = output_gradient.shape
-    tiles = scattered.reshape(n, rows, columns, channels, size, size).transpose(0, 1, 4, 2, 5, 3)
-    input_gradient = np.zeros(inputs.shape)
-    input_gradient[:, : rows * size, : columns * size] = tiles.reshape(
-        n, rows * size, columns * size, channels
-    )
-    return input_gradient
-
-
-def _pool_windows(inputs: Array, size: int) -> Array:
-    """(n, h, w, c) to (n, h//size, w//size, c, size*size), windows in row-major order."""
-    n, height, width, channels = inputs.shape
-    rows, columns = height // size, width // size
-    tiles = inputs[:, : rows * size, : columns * size].reshape(
-        n, rows, size, columns, size, channels
-    )
-    return tiles.transpose(0, 1, 3, 5, 2, 4).reshape(n, rows, columns, channels, size * size)
-
-
-def dense(inputs: Array, kernel: Array, bias: Array) -> Array:
-    """(n, features) times (features, units) plus (units,): (n, units)."""
-    outputs: Array = inputs @ kernel + bias
-    return outputs
-
-
-def dense_backward(
-    inputs: Array, kernel: Array, output_gradient: Array
-) -> tuple[Array, Array, Array]:
-    """Gradients of ``dense`` with respect to inputs, kernel and bias, in their shapes."""
-    return output_gradient @ kernel.T, inputs.T @ output_gradient, output_gradient.sum(axis=0)
-
-
-def relu(inputs: Array) -> Array:
-    """``max(inputs, 0)``, any shape."""
-    return np.maximum(inputs, 0.0)
-
-
-def relu_backward(inputs: Array, output_gradient: Array) -> Array:
-    """Gradient of ``relu`` with respect to its inputs; zero where the input is exactly zero."""
-    return np.where(inputs > 0.0, output_gradient, 0.0)
-
-
-def softmax_cross_entropy(
-    logits: Array,
-    labels: npt.NDArray[np.integer[Any]],
-    shares: Optional[Array] = None,
-) -> tuple[float, Array]:
-    """Mean over the batch of ``-log softmax(logits)[label]`` (nats), and its gradient.
-
-    ``logits`` (n, classes), ``labels`` (n,) in 0..classes-1; the gradient has the logits' shape.
-    ``shares`` (n,) weigh the images, by default equally.
-    """
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    own = np.arange(len(labels)), labels.astype(np.intp)
-    gradient = np.exp(log_probabilities)
-    gradient[own] -= 1.0
-    if shares is None:
-        return float(-log_probabilities[own].mean()), gradient / len(labels)
-    return float(-log_probabilities[own] @ shares), gradient * shares[:, np.newaxis]
+ACTIVATION_BYTES = 60 << 20
+"""Held at one time; more leaves the caches, and on small machines the memory."""
 
 
 # The network.
 
 
-def scale_pixels(workload: Workload, images: npt.NDArray[np.uint8]) -> Array:
-    """uint8 (n, height, width) or (n, *input_shape) to float64 (n, *input_shape) in 0..1."""
-    scaled: Array = images.astype(np.float64) / workload.pixel_scale
-    return scaled.reshape(len(images), *workload.input_shape)
+def prepare(workload: Workload, inputs: Inputs) -> Any:
+    """What comes to the first layer: pixels uint8 (n, height, width) or (n, *shape) as float64 (n,
+    *shape) in 0..1; symbols (n, context) as they are."""
+    if not isinstance(workload.input, Images):
+        return inputs.astype(np.intp)
+    scaled: Array = inputs.astype(np.float64) / workload.input.scale
+    return scaled.reshape(len(inputs), *workload.input.shape)
 
 
-def compute_logits(workload: Workload, weights: Weights, inputs: Array) -> Array:
-    """Scores before the softmax, float64 (n, classes), of scaled inputs (n, *input_shape)."""
-    return _run_forward(workload, weights, inputs)[-1][1]
+def compute_logits(workload: Workload, weights: Weights, prepared: Any) -> Array:
+    """Scores before the softmax, float64 (n, classes) or (n, context, vocabulary)."""
+    _check_activations(workload)
+    return forward_all(workload.layers, weights, prepared, "")[0]
 
 
 def loss_and_gradients(
     workload: Workload,
     weights: Weights,
-    images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.uint8],
+    inputs: Inputs,
+    targets: Inputs,
     shares: Optional[Array] = None,
 ) -> tuple[float, dict[str, Array]]:
     """Mean loss of one batch and its gradients by parameter name, float64, in layer order.
 
-    ``images`` uint8 (n, height, width), ``labels`` uint8 (n,), ``weights`` of any float type.
-    ``shares`` (n,), which add up to 1, weigh the images: those of a batch with repetitions.
-    Raises ValueError for a loss or an activation this module does not know.
+    ``inputs`` (n, height, width) or (n, context), ``targets`` (n,) or (n, context), ``weights`` of
+    any float type. ``shares`` (n,), which add up to 1, weigh the samples: those of a batch with
+    repetitions. Raises ValueError for a loss or an activation this module does not know.
     """
     if workload.loss != "sparse_categorical_crossentropy":
         raise ValueError(f"unknown loss {workload.loss!r}")
-    passed = _run_forward(workload, weights, scale_pixels(workload, images))
-    loss, gradient = softmax_cross_entropy(passed[-1][1], labels, shares)
+    _check_activations(workload)
+    logits, backward = forward_all(workload.layers, weights, prepare(workload, inputs), "")
+    if shares is not None:
+        each = targets.size // len(targets)
+        shares = np.repeat(shares / each, each)
+    rows = logits.reshape(-1, logits.shape[-1])
+    loss, gradient = softmax_cross_entropy(rows, targets.reshape(-1), shares)
     gradients: dict[str, Array] = {}
-    for layer, (inputs, before_activation) in zip(reversed(workload.layers), reversed(passed)):
-        if _is_rectified(layer):
-            gradient = relu_backward(before_activation, gradient)
-        if isinstance(layer, (Conv2D, Dense)):
-            backward = convolve_backward if isinstance(layer, Conv2D) else dense_backward
-            kernel = _as_float64(weights[f"{layer.name}.kernel"])
-            gradient, for_kernel, for_bias = backward(inputs, kernel, gradient)
-            gradients[f"{layer.name}.bias"] = for_bias
-            gradients[f"{layer.name}.kernel"] = for_kernel
-        elif isinstance(layer, MaxPool2D):
-            gradient = max_pool_backward(inputs, layer.size, gradient)
-        else:
-            gradient = gradient.reshape(inputs.shape)
-    return loss, dict(reversed(gradients.items()))
+    backward(gradient.reshape(logits.shape), gradients)
+    return loss, {name: gradients[name] for name in parameter_shapes(workload)}
 
 
 def evaluate(
-    workload: Workload,
-    weights: Weights,
-    images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.uint8],
+    workload: Workload, weights: Weights, inputs: Inputs, targets: Inputs
 ) -> tuple[float, float]:
-    """Mean loss and accuracy on a test set; arguments as ``loss_and_gradients``."""
+    """Mean loss and accuracy by target on a test set; arguments as ``loss_and_gradients``."""
     loss_sum, correct = 0.0, 0
-    for start in range(0, len(labels), EVALUATION_BATCH):
-        part = slice(start, start + EVALUATION_BATCH)
-        logits = compute_logits(workload, weights, scale_pixels(workload, images[part]))
-        loss_sum += softmax_cross_entropy(logits, labels[part])[0] * len(labels[part])
-        correct += int((logits.argmax(axis=1) == labels[part]).sum())
-    return loss_sum / len(labels), correct / len(labels)
+    for losses, right in _judged(workload, weights, inputs, targets):
+        loss_sum += float(losses.mean()) * losses.size
+        correct += int(right.sum())
+    return loss_sum / targets.size, correct / targets.size
 
 
-def _run_forward(workload: Workload, weights: Weights, inputs: Array) -> list[tuple[Array, Array]]:
-    """Input and output before activation of every layer, in order."""
-    _check_activations(workload)
-    passed: list[tuple[Array, Array]] = []
-    for layer in workload.layers:
-        outputs = _apply(layer, weights, inputs)
-        passed.append((inputs, outputs))
-        inputs = relu(outputs) if _is_rectified(layer) else outputs
-    return passed
+def target_losses(workload: Workload, weights: Weights, inputs: Inputs, targets: Inputs) -> Array:
+    """The loss of every target (nats), in the targets' shape."""
+    judged = _judged(workload, weights, inputs, targets)
+    return np.concatenate([losses for losses, _ in judged])
 
 
-def _apply(layer: Layer, weights: Weights, inputs: Array) -> Array:
-    if isinstance(layer, Flatten):
-        return inputs.reshape(len(inputs), -1)
-    if isinstance(layer, MaxPool2D):
-        return max_pool(inputs, layer.size)
-    forward = convolve if isinstance(layer, Conv2D) else dense
-    kernel, bias = (_as_float64(weights[f"{layer.name}.{part}"]) for part in ("kernel", "bias"))
-    return forward(inputs, kernel, bias)
+def _judged(
+    workload: Workload, weights: Weights, inputs: Inputs, targets: Inputs
+) -> Iterator[tuple[Array, npt.NDArray[np.bool_]]]:
+    """Losses of targets and which are right, in the targets' shape, part by part."""
+    size = samples_at_once(workload)
+    for start in range(0, len(targets), size):
+        part = slice(start, start + size)
+        logits = compute_logits(workload, weights, prepare(workload, inputs[part]))
+        wanted = targets[part].astype(np.intp)
+        losses = -np.take_along_axis(log_softmax(logits), wanted[..., np.newaxis], axis=-1)
+        yield losses[..., 0], logits.argmax(axis=-1) == wanted
 
 
-def _is_rectified(layer: Layer) -> bool:
-    return isinstance(layer, (Conv2D, Dense)) and layer.activation == "relu"
+def samples_at_once(workload: Workload, held: int = ACTIVATION_BYTES) -> int:
+    """Samples whose activations take so many bytes, at least one."""
+    activations = sum(math.prod(entry.output) for entry in layer_shapes(workload))
+    return max(1, held // (8 * activations))
 
 
 def _check_activations(workload: Workload) -> None:
-    """ReLU or none inside, softmax at the end, where it is one with the loss."""
-    *inner, last = [x.activation for x in workload.layers if isinstance(x, (Conv2D, Dense))]
-    if last != "softmax" or not set(inner) <= {"relu", None}:
-        raise ValueError(f"cannot compute activations {[*inner, last]}")
+    """Softmax at the end, where it is one with the loss, or a tied head; nothing unknown inside."""
+    *inner, last = workload.layers
+    found = [getattr(layer, "activation", None) for layer in all_layers(tuple(inner))]
+    ends = isinstance(last, TiedHead) or (isinstance(last, Dense) and last.activation == "softmax")
+    if not ends or not set(found) <= {"relu", "gelu_tanh", None}:
+        named = [one.activation for one in all_layers(workload.layers)
+                 if isinstance(one, (Conv2D, Dense))]  # fmt: skip
+        raise ValueError(f"cannot compute activations {named}")
 
 
-def _as_float64(array: npt.NDArray[Any]) -> Array:
-    return array.astype(np.float64)
-
-
-# The optimizer.
+# The optimizers.
 
 
 class AdamOptimizer:
@@ -287,14 +176,14 @@ class AdamOptimizer:
         self._constants = constants
         self._form = form
         self._steps = steps
-        self._first = {name: _as_float64(array) for name, array in (first or {}).items()}
-        self._second = {name: _as_float64(array) for name, array in (second or {}).items()}
+        self._first = {name: as_float64(array) for name, array in (first or {}).items()}
+        self._second = {name: as_float64(array) for name, array in (second or {}).items()}
 
     def update(self, weights: Weights, gradients: Mapping[str, Array]) -> dict[str, Array]:
         """Weights after the next step, float64; neither argument is changed."""
         self._steps += 1
         return {
-            name: _as_float64(array) - self._step(name, gradients[name])
+            name: as_float64(array) - self._step(name, gradients[name])
             for name, array in weights.items()
         }
 
@@ -312,18 +201,37 @@ class AdamOptimizer:
         return step
 
 
+class SgdOptimizer:
+    """``weight - learning_rate * gradient``: a step is as large as the gradient is."""
+
+    def __init__(self, constants: SGD) -> None:
+        self._constants = constants
+
+    def update(self, weights: Weights, gradients: Mapping[str, Array]) -> dict[str, Array]:
+        """Weights after the next step, float64; neither argument is changed."""
+        rate = self._constants.learning_rate
+        return {name: as_float64(one) - rate * gradients[name] for name, one in weights.items()}
+
+
 def train(
-    workload: Workload, weights: Weights, batches: Iterable[Batch], form: str
+    workload: Workload,
+    weights: Weights,
+    batches: Iterable[Batch],
+    form: str,
+    optimizer: Optional[SGD] = None,
 ) -> tuple[list[float], dict[str, Array]]:
-    """Train on these batches in this order with the workload's Adam in ``form``.
+    """Train on these batches in this order with the workload's Adam in ``form``, or with another
+    ``optimizer``.
 
     Returns the mean loss of each batch before its update, and the trained weights (float64).
     """
-    optimizer = AdamOptimizer(workload.optimizer, form)
+    updating: Union[AdamOptimizer, SgdOptimizer] = (
+        AdamOptimizer(workload.optimizer, form) if optimizer is None else SgdOptimizer(optimizer)
+    )
     trained: Weights = weights
     losses: list[float] = []
-    for images, labels in batches:
-        loss, gradients = loss_and_gradients(workload, trained, images, labels)
+    for inputs, targets in batches:
+        loss, gradients = loss_and_gradients(workload, trained, inputs, targets)
         losses.append(loss)
-        trained = optimizer.update(trained, gradients)
-    return losses, {name: _as_float64(array) for name, array in trained.items()}
+        trained = updating.update(trained, gradients)
+    return losses, {name: as_float64(array) for name, array in trained.items()}

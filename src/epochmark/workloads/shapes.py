@@ -3,88 +3,219 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-from epochmark.workloads.spec import Conv2D, Dense, Flatten, Layer, MaxPool2D, Shape, Workload
+from epochmark.workloads.spec import (
+    CausalAttention,
+    Conv2D,
+    Dense,
+    Embed,
+    Flatten,
+    Layer,
+    LayerNorm,
+    MaxPool2D,
+    Positions,
+    Residual,
+    Shape,
+    TiedHead,
+    Tokens,
+    Workload,
+)
+
+ATTENTION_PARTS = ("query", "key", "value", "output")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A trainable array: ``name`` is its dotted path, ``kind`` the last part of it.
+
+    ``ends_branch``: what comes out of it is added to what went into a residual branch.
+    """
+
+    name: str
+    shape: Shape
+    ends_branch: bool = False
+
+    @property
+    def kind(self) -> str:
+        """``kernel``, ``bias``, ``table`` or ``scale``."""
+        return self.name.rpartition(".")[2]
 
 
 @dataclass(frozen=True)
 class LayerShapes:
     """One layer with the shapes around it, without the batch dimension.
 
-    ``kernel`` and ``bias`` are None for layers that have nothing to train. ``positions`` is how
-    often the kernel is applied to one image: once, or once per output pixel of a convolution.
+    ``path`` is its dotted name. ``parameters`` are its own; ``positions`` is how often a kernel is
+    applied to one sample: once, or once for each output pixel of a convolution or each position of
+    a sequence.
     """
 
     layer: Layer
+    path: str
     input: Shape
     output: Shape
-    kernel: Optional[Shape] = None
-    bias: Optional[Shape] = None
+    parameters: tuple[Parameter, ...] = ()
     positions: int = 1
+
+    @property
+    def kernel(self) -> Optional[Shape]:
+        """Of a layer with one kernel; None of others."""
+        return self._shape_of("kernel")
+
+    @property
+    def bias(self) -> Optional[Shape]:
+        """Of a layer with one kernel and its bias; None of others."""
+        return self._shape_of("bias") if self.kernel is not None else None
+
+    def _shape_of(self, part: str) -> Optional[Shape]:
+        names = {one.name: one.shape for one in self.parameters}
+        return names.get(f"{self.path}.{part}")
 
 
 def layer_shapes(workload: Workload) -> tuple[LayerShapes, ...]:
-    """Shapes of every layer in order, starting from ``workload.input_shape``.
+    """Shapes of every layer from front to back, starting from ``workload.input_shape``; those of a
+    residual branch come before the addition that ends it.
 
     Raises ValueError, naming the layer, when a layer does not fit what comes before it.
     """
     shapes: list[LayerShapes] = []
-    shape = workload.input_shape
-    for layer in workload.layers:
-        shapes.append(_infer(layer, shape))
-        shape = shapes[-1].output
+    for entry in _sequence(workload, workload.layers, workload.input_shape, ""):
+        if any(entry.path == before.path for before in shapes):
+            raise ValueError(f"two layers are called {entry.path}")
+        shapes.append(entry)
     return tuple(shapes)
 
 
+def parameters_of(workload: Workload) -> tuple[Parameter, ...]:
+    """Every trainable array, in layer order."""
+    return tuple(one for entry in layer_shapes(workload) for one in entry.parameters)
+
+
 def parameter_shapes(workload: Workload) -> dict[str, Shape]:
-    """Shapes of the trainable arrays by ``<layer>.kernel`` and ``<layer>.bias``, in layer order."""
-    shapes: dict[str, Shape] = {}
-    for entry in layer_shapes(workload):
-        if entry.kernel is not None and entry.bias is not None:
-            shapes[f"{entry.layer.name}.kernel"] = entry.kernel
-            shapes[f"{entry.layer.name}.bias"] = entry.bias
-    return shapes
+    """Shapes of the trainable arrays by their dotted names, in layer order."""
+    return {one.name: one.shape for one in parameters_of(workload)}
+
+
+def judged_parameters(workload: Workload) -> tuple[str, ...]:
+    """Names of those whose gradient means something. The bias of an attention's keys shifts all
+    scores of a position alike, which a softmax does not see: its gradient is nothing but rounding,
+    which Adam blows up to steps as large as any."""
+    without = {
+        f"{entry.path}.key.bias"
+        for entry in layer_shapes(workload)
+        if isinstance(entry.layer, CausalAttention)
+    }
+    return tuple(one.name for one in parameters_of(workload) if one.name not in without)
 
 
 def parameter_count(workload: Workload) -> int:
     """Number of trainable scalars."""
-    return sum(math.prod(shape) for shape in parameter_shapes(workload).values())
+    return sum(math.prod(one.shape) for one in parameters_of(workload))
 
 
-def _infer(layer: Layer, shape: Shape) -> LayerShapes:
+def _sequence(
+    workload: Workload, layers: tuple[Layer, ...], shape: Shape, prefix: str
+) -> Iterator[LayerShapes]:
+    for layer in layers:
+        path = f"{prefix}{layer.name}"
+        if isinstance(layer, Residual):
+            yield from _branch(workload, layer, shape, path)
+            continue
+        entry = _infer(workload, layer, shape, path)
+        yield entry
+        shape = entry.output
+
+
+def _branch(workload: Workload, layer: Residual, shape: Shape, path: str) -> Iterator[LayerShapes]:
+    """The layers of a branch, the last kernel of which ends it, and the addition."""
+    inside = list(_sequence(workload, layer.layers, shape, f"{path}."))
+    if not inside or inside[-1].output != shape:
+        ends = inside[-1].output if inside else None
+        raise ValueError(f"{path}: the branch turns {shape} into {ends}, which cannot be added")
+    last = inside[-1]
+    kernels = [one.name for one in last.parameters if one.kind == "kernel"]
+    ending = tuple(
+        Parameter(one.name, one.shape, ends_branch=one.name in kernels[-1:])
+        for one in last.parameters
+    )
+    yield from inside[:-1]
+    yield LayerShapes(last.layer, last.path, last.input, last.output, ending, last.positions)
+    yield LayerShapes(layer, path, shape, shape)
+
+
+def _infer(workload: Workload, layer: Layer, shape: Shape, path: str) -> LayerShapes:
     if isinstance(layer, Flatten):
-        return LayerShapes(layer, shape, (math.prod(shape),))
+        return LayerShapes(layer, path, shape, (math.prod(shape),))
+    if isinstance(layer, (Conv2D, MaxPool2D)):
+        return _infer_window(layer, shape, path)
+    if isinstance(layer, Embed):
+        (context,) = _expect_dimensions(path, shape, 1)
+        if not isinstance(workload.input, Tokens):
+            raise ValueError(f"{path}: embeds symbols, and the workload has images")
+        table = Parameter(f"{path}.table", (workload.input.vocabulary, layer.units))
+        return LayerShapes(layer, path, shape, (context, layer.units), (table,))
+    return _infer_last_axis(workload, layer, shape, path)
+
+
+def _infer_last_axis(workload: Workload, layer: Layer, shape: Shape, path: str) -> LayerShapes:
+    """Layers that treat every position alike, or all positions of a sequence."""
+    units = shape[-1]
     if isinstance(layer, Dense):
-        (features,) = _expect_dimensions(layer, shape, 1)
-        return LayerShapes(
-            layer, shape, (layer.units,), kernel=(features, layer.units), bias=(layer.units,)
+        if len(shape) > 2:
+            raise ValueError(f"{path}: needs 1 or 2 dimensions per sample, got {shape}")
+        parts = _kernel_and_bias(path, (units, layer.units))
+        output = (*shape[:-1], layer.units)
+        return LayerShapes(layer, path, shape, output, parts, math.prod(shape[:-1]))
+    if isinstance(layer, LayerNorm):
+        norm = (Parameter(f"{path}.scale", (units,)), Parameter(f"{path}.bias", (units,)))
+        return LayerShapes(layer, path, shape, shape, norm)
+    context, units = _expect_dimensions(path, shape, 2)
+    if isinstance(layer, Positions):
+        table = Parameter(f"{path}.table", (context, units))
+        return LayerShapes(layer, path, shape, shape, (table,))
+    if isinstance(layer, CausalAttention):
+        if units % layer.heads:
+            raise ValueError(f"{path}: {units} units cannot be shared by {layer.heads} heads")
+        four = tuple(
+            one
+            for part in ATTENTION_PARTS
+            for one in _kernel_and_bias(f"{path}.{part}", (units, units))
         )
-    height, width, channels = _expect_dimensions(layer, shape, 3)
+        return LayerShapes(layer, path, shape, shape, four, context)
+    assert isinstance(layer, TiedHead)
+    tables = [one for one in workload.layers if isinstance(one, Embed) and one.name == layer.table]
+    if not tables or tables[0].units != units:
+        raise ValueError(f"{path}: no embedding called {layer.table!r} has {units} units")
+    return LayerShapes(layer, path, shape, (context, workload.classes), (), context)
+
+
+def _infer_window(layer: Layer, shape: Shape, path: str) -> LayerShapes:
+    assert isinstance(layer, (Conv2D, MaxPool2D))
+    height, width, channels = _expect_dimensions(path, shape, 3)
     size = layer.size if isinstance(layer, MaxPool2D) else layer.kernel_size
     if size > min(height, width):
-        raise ValueError(f"{layer.name}: a {size} x {size} window does not fit into {shape}")
+        raise ValueError(f"{path}: a {size} x {size} window does not fit into {shape}")
     if isinstance(layer, MaxPool2D):
-        return LayerShapes(layer, shape, (height // size, width // size, channels))
-    return _infer_convolution(layer, (height, width, channels))
-
-
-def _infer_convolution(layer: Conv2D, shape: tuple[int, int, int]) -> LayerShapes:
-    height, width, channels = shape
-    size = layer.kernel_size
+        return LayerShapes(layer, path, shape, (height // size, width // size, channels))
     rows, columns = height - size + 1, width - size + 1
     return LayerShapes(
         layer,
+        path,
         shape,
         (rows, columns, layer.filters),
-        kernel=(size, size, channels, layer.filters),
-        bias=(layer.filters,),
+        _kernel_and_bias(path, (size, size, channels, layer.filters)),
         positions=rows * columns,
     )
 
 
-def _expect_dimensions(layer: Layer, shape: Shape, dimensions: int) -> Shape:
+def _kernel_and_bias(path: str, kernel: Shape) -> tuple[Parameter, Parameter]:
+    return Parameter(f"{path}.kernel", kernel), Parameter(f"{path}.bias", kernel[-1:])
+
+
+def _expect_dimensions(path: str, shape: Shape, dimensions: int) -> Shape:
     if len(shape) != dimensions:
-        raise ValueError(f"{layer.name}: needs {dimensions} dimensions per image, got {shape}")
+        raise ValueError(f"{path}: needs {dimensions} dimensions per sample, got {shape}")
     return shape

@@ -1,12 +1,40 @@
-"""The vocabulary in which a workload is written down: layers, optimizer, batch, epochs."""
+"""The vocabulary in which a workload is written down: what goes in, layers, optimizer, batch."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Iterator, Literal, Optional, Union
 
 Shape = tuple[int, ...]
+
+Activation = Optional[Literal["relu", "gelu_tanh", "softmax"]]
+"""``gelu_tanh``: ``x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))`` (Hendrycks and Gimpel 2016,
+in the form of GPT-2). ``softmax`` only in the last layer, where it is one with the loss."""
+
+
+# What goes in, and what is to be found.
+
+
+@dataclass(frozen=True)
+class Images:
+    """Bytes of ``shape`` (height, width, channels), divided by ``scale``; one of ``classes``."""
+
+    shape: Shape
+    scale: float
+    classes: int
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Sequences of ``context`` symbols out of ``vocabulary``; at each position the next one."""
+
+    context: int
+    vocabulary: int
+
+
+# Layers. Their parameters are named by dotted paths: ``conv_1.kernel``; inside of a residual branch
+# ``attention_1.heads.query.kernel``.
 
 
 @dataclass(frozen=True)
@@ -16,7 +44,7 @@ class Conv2D:
     name: str
     filters: int
     kernel_size: int
-    activation: Optional[str] = None
+    activation: Activation = None
 
 
 @dataclass(frozen=True)
@@ -36,14 +64,74 @@ class Flatten:
 
 @dataclass(frozen=True)
 class Dense:
-    """Matrix product with a kernel of shape ``(features_in, units)`` plus bias."""
+    """Matrix product of the last axis with ``kernel`` ``(features_in, units)``, plus ``bias``."""
 
     name: str
     units: int
-    activation: Optional[str] = None
+    activation: Activation = None
 
 
-Layer = Union[Conv2D, MaxPool2D, Flatten, Dense]
+@dataclass(frozen=True)
+class Embed:
+    """Symbols ``(batch, context)`` to rows of ``table`` ``(vocabulary, units)``."""
+
+    name: str
+    units: int
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Adds row t of ``table`` ``(context, units)`` to position t of each sequence."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """Over the last axis: ``(x - mean) / sqrt(variance + epsilon) * scale + bias``, the variance
+    being the mean square (Ba, Kiros and Hinton 2016). ``scale`` and ``bias`` ``(units,)``."""
+
+    name: str
+    epsilon: float = 1e-5
+
+
+@dataclass(frozen=True)
+class CausalAttention:
+    """Each position sees itself and those before it, in ``heads`` heads (Vaswani et al. 2017).
+
+    ``query``, ``key``, ``value`` and ``output`` each have a ``kernel`` ``(units, units)`` and a
+    ``bias`` ``(units,)``; head h has their columns ``h * size`` to ``(h + 1) * size``, where
+    ``size`` is ``units / heads``. Scores are divided by ``sqrt(size)`` before the softmax; the
+    heads' results lie side by side before ``output``.
+    """
+
+    name: str
+    heads: int
+
+
+@dataclass(frozen=True)
+class Residual:
+    """``x + layers(x)``. Nested sequences are the only structure there is."""
+
+    name: str
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
+class TiedHead:
+    """Scores ``x @ table.T`` with the table of the ``Embed`` layer named so; nothing of its own."""
+
+    name: str
+    table: str
+
+
+Layer = Union[
+    Conv2D, MaxPool2D, Flatten, Dense, Embed, Positions, LayerNorm, CausalAttention, Residual,
+    TiedHead,
+]  # fmt: skip
+
+
+# How it learns.
 
 
 @dataclass(frozen=True)
@@ -60,25 +148,126 @@ class Adam:
 
 
 @dataclass(frozen=True)
+class SGD:
+    """``weight - learning_rate * gradient``. For replays: it shows the scale of gradients, which
+    Adam divides out."""
+
+    learning_rate: float
+
+
+Optimizer = Union[Adam, SGD]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was learned well enough: a running mean of the training loss (nats) of at most ``loss``.
+    ``time_to_target_s`` is when it came there first."""
+
+    loss: float
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How much of a run our float64 code computes again: enough to see a defect, in seconds.
+
+    Samples of a batch of the replay, and their length where it is shorter than the context;
+    distinct samples of a batch after the fit; test samples on which trained weights are evaluated.
+    """
+
+    replay_samples: int
+    replay_context: Optional[int] = None
+    distinct_samples: int = 128
+    tested_samples: int = 1000
+
+
+@dataclass(frozen=True)
 class Workload:
-    """One training task, exactly; ``version`` changes whenever any other field does."""
+    """One training task, exactly; ``version`` changes whenever another field does, but for
+    ``summary``.
+
+    The last layer gives the scores of which ``loss`` takes the softmax. An epoch has
+    ``train_samples``. ``passes``: ``reshuffled``, each epoch has all of the training set in an
+    order of its own; ``once``, epoch e has the e-th of ``epochs`` equal parts of the training set,
+    in its order, so that no sample comes twice. ``initial``: kernels are ``glorot`` uniform and
+    biases zero; or as in GPT-2 (``workloads.initial_weights``).
+    """
 
     name: str
     version: int
+    summary: str
     dataset: str
-    train_images: int
-    test_images: int
-    input_shape: Shape
-    pixel_scale: float
-    classes: int
+    train_samples: int
+    test_samples: int
+    input: Union[Images, Tokens]
     layers: tuple[Layer, ...]
     loss: str
     optimizer: Adam
     batch_size: int
     epochs: int
-    reshuffled_every_epoch: bool
-    precision: str
+    proof: Proof
+    passes: Literal["reshuffled", "once"] = "reshuffled"
+    initial: Literal["glorot", "gpt-2"] = "glorot"
+    target: Optional[Target] = None
+    precision: str = "float32"
 
     def steps_per_epoch(self, batch_size: Optional[int] = None) -> int:
         """Optimizer steps in one epoch, the last partial batch included."""
-        return math.ceil(self.train_images / (batch_size or self.batch_size))
+        return math.ceil(self.train_samples / (batch_size or self.batch_size))
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of one sample as it comes to the first layer."""
+        return self.input.shape if isinstance(self.input, Images) else (self.input.context,)
+
+    @property
+    def classes(self) -> int:
+        """How many answers there are to choose from."""
+        return self.input.classes if isinstance(self.input, Images) else self.input.vocabulary
+
+    @property
+    def targets_per_sample(self) -> int:
+        """Right answers of a sample: one for an image, one at each position of a sequence. Losses
+        and accuracies are means over these."""
+        return 1 if isinstance(self.input, Images) else self.input.context
+
+    @property
+    def samples(self) -> str:
+        """What a sample is called: ``images`` or ``sequences``."""
+        return "images" if isinstance(self.input, Images) else "sequences"
+
+    @property
+    def unit(self) -> str:
+        """What is counted by the second: ``images`` or ``tokens``."""
+        return "images" if isinstance(self.input, Images) else "tokens"
+
+    # until every reader has the names above
+
+    @property
+    def train_images(self) -> int:
+        return self.train_samples
+
+    @property
+    def test_images(self) -> int:
+        return self.test_samples
+
+    @property
+    def pixel_scale(self) -> float:
+        assert isinstance(self.input, Images)
+        return self.input.scale
+
+
+def words_of(workload: Workload) -> frozenset[str]:
+    """Names of all that an engine must know to train this: what goes in, layers, activations and
+    optimizer, each as it is called here."""
+    layers = list(all_layers(workload.layers))
+    activations = (getattr(layer, "activation", None) for layer in layers)
+    parts = [workload.input, *layers, workload.optimizer]
+    return frozenset([*(type(part).__name__ for part in parts), *filter(None, activations)])
+
+
+def all_layers(layers: tuple[Layer, ...]) -> Iterator[Layer]:
+    """These and those nested in them, from front to back."""
+    for layer in layers:
+        yield layer
+        if isinstance(layer, Residual):
+            yield from all_layers(layer.layers)

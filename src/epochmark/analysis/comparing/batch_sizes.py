@@ -13,11 +13,10 @@ from typing import Literal, NamedTuple
 
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.comparison import ratio_interval, tells_apart
-from epochmark.analysis.timing.headline import steady_of, steps_per_epoch
+from epochmark.analysis.timing.headline import steady_of, steps_per_epoch, workload_of
 from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES, Interval
 from epochmark.records.machine.identity import machine_identity
 from epochmark.records.record import Record
-from epochmark.workloads import WORKLOADS
 
 CPU = "cpu"
 MOST_EPOCHS = 1e9
@@ -57,7 +56,7 @@ class BatchPoint:
     @property
     def images_per_s(self) -> Interval:
         """Training images a second; the slow end of the epoch's interval is the low end of this."""
-        images, steady = WORKLOADS[self.record.workload.name].train_images, self.steady_epoch
+        images, steady = workload_of(self.record.workload).train_samples, self.steady_epoch
         return Interval(
             images / steady.median, images / steady.high, images / steady.low, steady.count
         )

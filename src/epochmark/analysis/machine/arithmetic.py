@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from epochmark.analysis.timing.headline import headline_of, images_of_each
+from epochmark.analysis.timing.headline import headline_of, images_of_each, workload_of
 from epochmark.records.quantities import GIGA
 from epochmark.records.record import Machine, Record, RunLimits
 from epochmark.records.wording import counted
-from epochmark.workloads import WORKLOADS
 from epochmark.workloads.flops import Flops, count_flops
 
 MINIMAL_FILTERING = 5.1
@@ -30,7 +29,7 @@ class Ceiling:
 
 def flops_of(record: Record) -> Flops:
     """Floating-point operations of one image of the record's workload."""
-    return count_flops(WORKLOADS[record.workload.name])
+    return count_flops(workload_of(record.workload))
 
 
 def direct_gflop_per_s(record: Record, images_per_s: float | None) -> float | None:

@@ -10,12 +10,42 @@ from epochmark.analysis.timing.settling import window
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS, SteadyEpoch, steady_epoch
 from epochmark.records.findings import FindingCode, worst_validity
 from epochmark.records.record import Headline, Lap, Record, WorkloadRun
-from epochmark.workloads import WORKLOADS, parity
+from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, Workload, parity
+from epochmark.workloads.learning_band import load_band
+from epochmark.workloads.spec import Flatten, Images, Proof
+
+
+def is_known(run: WorkloadRun) -> bool:
+    """Whether this version of epochmark has the workload, in the version that was trained."""
+    known = WORKLOADS.get(run.name)
+    return known is not None and known.version == run.version
+
+
+def workload_of(run: WorkloadRun) -> Workload:
+    """The workload of a run. Of one that is not known (``is_known``) a stand-in that fits the run,
+    so that what does not depend on the workload can still be shown."""
+    if is_known(run):
+        return WORKLOADS[run.name]
+    return Workload(
+        name=run.name,
+        version=run.version,
+        summary="not known to this version of epochmark",
+        dataset="unknown",
+        train_samples=run.batch_size,
+        test_samples=1,
+        input=Images((1, 1, 1), 1.0, 2),
+        layers=(Flatten("unknown"),),
+        loss="unknown",
+        optimizer=WORKLOADS[DEFAULT_WORKLOAD].optimizer,
+        batch_size=run.batch_size,
+        epochs=run.epochs,
+        proof=Proof(1),
+    )
 
 
 def steps_per_epoch(run: WorkloadRun) -> int:
     """Optimizer steps of one epoch at this run's batch size."""
-    return WORKLOADS[run.name].steps_per_epoch(run.batch_size)
+    return workload_of(run).steps_per_epoch(run.batch_size)
 
 
 def expected_steps(run: WorkloadRun) -> int:
@@ -35,10 +65,10 @@ def steps_in(laps: Sequence[Lap]) -> int:
 
 
 def images_of_each(laps: Sequence[Lap], run: WorkloadRun) -> list[int]:
-    """Training images that each of a run's first laps processed; an epoch's last batch is
+    """Training samples that each of a run's first laps processed; an epoch's last batch may be
     smaller."""
     per_epoch = steps_per_epoch(run)
-    short_by = per_epoch * run.batch_size - WORKLOADS[run.name].train_images
+    short_by = per_epoch * run.batch_size - workload_of(run).train_samples
     steps_of: dict[int, int] = {}
     images = []
     for lap in laps:
@@ -52,13 +82,16 @@ def headline_of(record: Record) -> Headline:
     """All figures of a record from its raw laps; None where the run did not come far enough.
 
     Images per second are those of the steady epoch; of a run without a whole epoch, those of all
-    laps but the first, which holds the compilation.
+    laps but the first, which holds the compilation. Of a workload that is not known only what does
+    not depend on it.
     """
     run, timing = record.workload, record.timing
+    if not is_known(run):
+        return _bare_headline(record)
     steady = steady_of(record)
     images_per_s = None
     if steady is not None:
-        images_per_s = WORKLOADS[run.name].train_images / steady.interval.median
+        images_per_s = workload_of(run).train_samples / steady.interval.median
     elif len(timing.laps) > 1:
         laps = timing.laps
         lasted_s = (laps[-1].end_ns - laps[0].end_ns) / NANOSECONDS
@@ -80,11 +113,29 @@ def headline_of(record: Record) -> Headline:
     )
 
 
+def _bare_headline(record: Record) -> Headline:
+    """Never valid, so never ranked."""
+    validity = worst_validity([FindingCode(finding.code) for finding in record.findings])
+    fit_ns = record.timing.fit_ns
+    return Headline(
+        elapsed_s=None if fit_ns is None else fit_ns / NANOSECONDS,
+        steady_epoch_s=None,
+        steady_epoch_low_s=None,
+        steady_epoch_high_s=None,
+        images_per_s=None,
+        test_accuracy=record.learning.test_accuracy,
+        validity="invalid" if validity == "invalid" else "partial",
+    )
+
+
 def steady_of(record: Record) -> SteadyEpoch | None:
-    """The record's steady epoch and how it was found; None where the run did not come so far.
+    """The record's steady epoch and how it was found; None where the run did not come so far, or
+    its workload is not known.
 
     That of a run that was to settle is the one it settled at: all before it was warm-up.
     """
+    if not is_known(record.workload):
+        return None
     run, laps, seen = record.workload, record.timing.laps, beside(record)
     if not run.settle:
         return steady_epoch(laps, steps_per_epoch(run), seen)
@@ -98,12 +149,13 @@ def steady_of(record: Record) -> SteadyEpoch | None:
 
 def replay_verdict(record: Record) -> parity.Verdict | None:
     """The record's replayed losses against the golden losses of that replay and form of Adam."""
-    if record.replay is None:
+    replay = record.replay
+    if replay is None or not is_known(record.workload):
         return None
-    golden = parity.golden_losses(
-        WORKLOADS[record.workload.name], record.engine.adam_form, record.replay.version
-    )
-    return parity.judge(record.replay.losses, golden, record.replay.version)
+    workload = workload_of(record.workload)
+    golden = parity.golden_losses(workload, record.engine.adam_form, replay.version)
+    tolerances = parity.replay_tolerances(workload, replay.version)
+    return parity.judge(replay.losses, golden, tolerances)
 
 
 def observed_precision(record: Record) -> str | None:
@@ -117,11 +169,13 @@ def observed_precision(record: Record) -> str | None:
 
 
 def learning_is_judged(record: Record) -> bool:
-    """Whether loss and accuracy can be held against those of correct training: the learning band is
-    one of float32 at the workload's own batch, of whole epochs."""
+    """Whether loss and accuracy can be held against those of correct training: the learning band,
+    where one was measured, is one of float32 at the workload's own batch, of whole epochs."""
+    workload = workload_of(record.workload)
     return (
         record.precision.observed == "float32"
-        and record.workload.batch_size == WORKLOADS[record.workload.name].batch_size
+        and record.workload.batch_size == workload.batch_size
+        and load_band(workload) is not None
         and bool(record.learning.epochs)
         and all(epoch.loss is not None for epoch in record.learning.epochs)
     )

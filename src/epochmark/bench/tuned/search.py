@@ -200,7 +200,7 @@ class TunedSearch:
             return readings[-1]
 
         info = get_engine(planned.request.engine).info
-        found = search(info.tunables_on(planned.request.device), attempt)
+        found = search(info.tunables_on(planned.request.device, planned.request.workload), attempt)
         return msgspec.structs.replace(
             wanted,
             settings=found.settings,
@@ -222,11 +222,14 @@ def _description(planned: PlannedRun, tell: Callable[[str], None]) -> Tuned:
     return Tuned(
         measured=dates.now(),
         epochmark_version=__version__,
+        workload=request.workload.name,
         engine=request.engine,
         device=device.id,
         device_description=device.description[:300],
         versions=status.versions,
-        offered={one.name: list(one.values) for one in info.tunables_on(request.device)},
+        offered={
+            one.name: list(one.values) for one in info.tunables_on(request.device, request.workload)
+        },
         settings={},
         runs=0,
         disturbed=0,

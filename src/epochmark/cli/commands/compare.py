@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from epochmark.cli._completion import complete_run
+from epochmark.cli._completion import complete_run, complete_workload
 from epochmark.cli._guard import EXIT_FAILED, described
 from epochmark.cli._records import WithOption
 
@@ -33,6 +33,16 @@ def compare(
     a: Annotated[str, typer.Argument(metavar="A", help=HELP, autocompletion=complete_run)],
     b: Annotated[str, typer.Argument(metavar="B", help="Likewise.", autocompletion=complete_run)],
     bundles: WithOption = None,
+    workload: Annotated[
+        str,
+        typer.Option(
+            "--workload",
+            "-w",
+            metavar="NAME",
+            help="Which runs an engine stands for.",
+            autocompletion=complete_workload,
+        ),
+    ] = "mnist-cnn",
     fail_slower: Annotated[
         str | None,
         typer.Option(
@@ -55,7 +65,7 @@ def compare(
     )
 
     allowed = None if fail_slower is None else _share(fail_slower)
-    earlier, later = (side_called(named, bundles or ()) for named in (a, b))
+    earlier, later = (side_called(named, bundles or (), workload) for named in (a, b))
     comparison = compare_sides(earlier, later)
     found = None if allowed is None else regression(comparison, earlier, allowed)
     if json:

@@ -8,6 +8,7 @@ import typer
 
 from epochmark.cli._completion import complete_run
 from epochmark.cli._guard import described
+from epochmark.cli._records import WorkloadOption
 
 
 @described(
@@ -28,6 +29,7 @@ def explain(
             autocompletion=complete_run,
         ),
     ] = None,
+    workload: WorkloadOption = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print each sentence with its rule and figures.")
     ] = False,
@@ -35,7 +37,7 @@ def explain(
     from epochmark.api import explain as explain_run
     from epochmark.cli._console import print_json, say
 
-    explained = explain_run(run)
+    explained = explain_run(run, workload=workload)
     if not json:
         say(*str(explained).split("\n"))
         return

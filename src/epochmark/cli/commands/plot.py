@@ -9,7 +9,7 @@ import typer
 
 from epochmark.cli._completion import complete_chart
 from epochmark.cli._guard import described
-from epochmark.cli._records import RunsArgument, WithOption
+from epochmark.cli._records import RunsArgument, WithOption, WorkloadOption
 
 WIDTH = 720
 """Of the plotting area, in pixels."""
@@ -38,6 +38,7 @@ def plot(
         ),
     ] = None,
     bundles: WithOption = None,
+    workload: WorkloadOption = None,
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark paper.")] = False,
     list_charts: Annotated[bool, typer.Option("--list", help="List the charts.")] = False,
 ) -> None:
@@ -62,7 +63,7 @@ def plot(
         raise EpochmarkError("say where to: -o FILE.svg or -o FILE.png", exit_code=2)
     require_drawing()
     chart, theme = charts[name], themes.dark(WIDTH) if dark else themes.light(WIDTH)
-    drawing = chart.draw(subject(chosen_records(runs, bundles)), theme)
+    drawing = chart.draw(subject(chosen_records(runs, bundles, workload)), theme)
     if drawing is None:
         needs = f": {chart.needs}" if chart.needs else ""
         raise EpochmarkError(f"these records have nothing to show in the chart {name!r}{needs}")

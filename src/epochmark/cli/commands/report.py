@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from epochmark.cli._guard import described
-from epochmark.cli._records import RunsArgument, WithOption
+from epochmark.cli._records import RunsArgument, WithOption, WorkloadOption
 
 
 @described(
@@ -30,6 +30,7 @@ def report(
         ),
     ] = None,
     bundles: WithOption = None,
+    workload: WorkloadOption = None,
 ) -> None:
     from epochmark.api import write_report
     from epochmark.cli._console import say
@@ -42,7 +43,7 @@ def report(
         raise EpochmarkError(
             f"a report is an HTML page: name a file that ends in .html, not {output}", exit_code=2
         )
-    records = chosen_records(runs, bundles)
+    records = chosen_records(runs, bundles, workload)
     file = output or ResultFiles.of_user().folder / "report.html"
     if output is None:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ def table(
         typer.Option(
             "--filter",
             metavar="FIELD=VALUE",
-            help="Only these; FIELD is chip, engine, device or validity. May be given again.",
+            help="Only these; FIELD is chip, engine, device, workload or validity; repeatable.",
         ),
     ] = None,
 ) -> None:

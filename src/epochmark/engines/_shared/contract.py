@@ -14,16 +14,27 @@ from epochmark.engines._shared.requirements import Requirements
 from epochmark.engines._shared.versions import versions_of
 from epochmark.workloads import Workload
 from epochmark.workloads.continuation import Float64, Judge
+from epochmark.workloads.spec import Optimizer, words_of
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 """Trainable arrays by ``<layer>.kernel`` and ``<layer>.bias``, shaped as in ``workloads.spec``."""
 
 AdamForm = Literal["epsilon_hat", "algorithm_1"]
 
-Pixels = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.uint8]
-Batch = tuple[Pixels, Labels]
+Inputs = npt.NDArray[Any]
+"""Images ``(n, height, width)`` of bytes, or symbols ``(n, context)``."""
+Targets = npt.NDArray[Any]
+"""The class of each image ``(n,)``, or the symbol that follows each ``(n, context)``."""
+Batch = tuple[Inputs, Targets]
 Indices = npt.NDArray[np.int64]
+
+IMAGE_WORDS = ("Images", "Conv2D", "MaxPool2D", "Flatten", "Dense", "relu", "softmax", "Adam")
+TOKEN_WORDS = (
+    "Tokens", "Embed", "Positions", "LayerNorm", "CausalAttention", "Residual", "TiedHead",
+    "gelu_tanh",
+)  # fmt: skip
+ALL_WORDS = (*IMAGE_WORDS, *TOKEN_WORDS)
+"""Of ``workloads.spec.words_of``."""
 
 
 class UnavailableError(Exception):
@@ -39,15 +50,17 @@ class Tunable:
     """A setting that tuned mode may change without changing the mathematics.
 
     ``values``: the first is what stock does; the search tries the others in this order.
-    ``device_kinds`` are those it makes sense on, none for all. ``summary`` is for docs/engines.md.
-    What ``beyond_steps`` gains lies between steps or epochs, where a trial of some steps does not
-    see it: it is kept unless it makes steps slower.
+    ``device_kinds`` are those it makes sense on, none for all; ``word``, if any, is the word of a
+    workload (``workloads.spec.words_of``) without which it means nothing. ``summary`` is for
+    docs/engines.md. What ``beyond_steps`` gains lies between steps or epochs, where a trial of some
+    steps does not see it: it is kept unless it makes steps slower.
     """
 
     name: str
     values: tuple[str, ...]
     summary: str
     device_kinds: tuple[str, ...] = ()
+    word: str = ""
     beyond_steps: bool = False
 
 
@@ -101,6 +114,8 @@ class EngineInfo:
     ``precisions`` are those that can be asked for, ``sets_threads`` says whether
     ``Settings.threads`` can; all else is refused before a worker is started. ``tunables`` are what
     tuned mode may change, the most promising first; without any the engine has no tuned mode.
+    ``words`` are those of workloads (``workloads.spec.words_of``) that it knows, ``workloads`` the
+    names of those it can train where that is less than its words allow (None: all of them).
     ``variables`` are those of the environment that this framework brings (``_shared.variables`` has
     those that several share). ``memory_errors`` are words, in lower case, by which this framework
     says that memory ran out (``judge.validity`` has those of all). ``cuda_packages`` are beginnings
@@ -121,6 +136,8 @@ class EngineInfo:
     requirements: tuple[Requirements, ...] = ()
     precisions: tuple[str, ...] = ("stock", "float32")
     tunables: tuple[Tunable, ...] = ()
+    words: tuple[str, ...] = IMAGE_WORDS
+    workloads: Optional[tuple[str, ...]] = None
     sets_threads: bool = True
     variables: Variables = Variables()
     memory_errors: tuple[str, ...] = ()
@@ -133,17 +150,31 @@ class EngineInfo:
         """Kinds of devices that it trains on, the one that every machine has first."""
         return tuple(support.kind for support in self.devices if support.offered)
 
-    def tunables_on(self, device: str) -> tuple[Tunable, ...]:
-        """What tuned mode may change on a device (``gpu:1``)."""
-        kind = device.split(":", maxsplit=1)[0]
-        return tuple(t for t in self.tunables if not t.device_kinds or kind in t.device_kinds)
+    def offers(self, workload: Workload) -> bool:
+        """Whether it can train this: it knows all its words, and if it was made for certain
+        workloads only, this is one of them."""
+        named = self.workloads is None or workload.name in self.workloads
+        return named and words_of(workload) <= set(self.words)
 
-    def all_settings(self, device: str, tuned_settings: Mapping[str, str]) -> dict[str, str]:
+    def tunables_on(self, device: str, workload: Optional[Workload] = None) -> tuple[Tunable, ...]:
+        """What tuned mode may change on a device (``gpu:1``), for this workload or for any."""
+        kind = device.split(":", maxsplit=1)[0]
+        words = words_of(workload) if workload is not None else set(self.words)
+        return tuple(
+            tunable
+            for tunable in self.tunables
+            if (not tunable.device_kinds or kind in tunable.device_kinds)
+            and (not tunable.word or tunable.word in words)
+        )
+
+    def all_settings(
+        self, device: str, tuned_settings: Mapping[str, str], workload: Optional[Workload] = None
+    ) -> dict[str, str]:
         """Every tunable's value on a device: that of ``tuned_settings``, else the stock one.
 
         Raises ``ValueError`` for a name or value that is not declared.
         """
-        offered = {tunable.name: tunable.values for tunable in self.tunables_on(device)}
+        offered = {tunable.name: tunable.values for tunable in self.tunables_on(device, workload)}
         for name, value in tuned_settings.items():
             if value not in offered.get(name, ()):
                 raise ValueError(f"{self.name} has no setting {name}={value} on {device}")
@@ -282,9 +313,10 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def load(self, images: Pixels, labels: Labels) -> Any:
-        """Training images ``(n, 28, 28)`` and labels ``(n,)`` as this framework's users hold them
-        in host memory before training. Outside the clock."""
+    def load(self, inputs: Inputs, targets: Targets) -> Any:
+        """Samples and their targets as this framework's users hold them in host memory before
+        training: images ``(n, 28, 28)`` and labels ``(n,)``, or symbols ``(n, context)`` and those
+        that follow them ``(n, context)``. Outside the clock."""
 
     @abstractmethod
     def build(self, weights: Weights) -> None:
@@ -301,13 +333,16 @@ class Engine(ABC):
         """Ids of the devices where parameters and outputs really live, asked of the framework."""
 
     @abstractmethod
-    def evaluate(self, images: Pixels, labels: Labels) -> tuple[float, float]:
-        """Mean loss and accuracy of the trained model on a test set."""
+    def evaluate(self, inputs: Inputs, targets: Targets) -> tuple[float, float]:
+        """Mean loss and accuracy of the trained model on a test set, over all targets."""
 
     @abstractmethod
-    def replay(self, weights: Weights, batches: Sequence[Batch]) -> list[float]:
+    def replay(
+        self, weights: Weights, batches: Sequence[Batch], optimizer: Optional[Optimizer] = None
+    ) -> list[float]:
         """Train a new model from ``weights`` on these batches in this order, with the code that
-        ``fit`` uses, and return the mean loss of each batch before its update."""
+        ``fit`` uses, and return the mean loss of each batch before its update. ``optimizer`` takes
+        the place of the workload's: plain SGD shows the scale of gradients, which Adam hides."""
 
     @abstractmethod
     def state(self) -> TrainingState:

@@ -66,7 +66,7 @@ class Tried(_Part, frozen=True, kw_only=True):
 
 
 class Tuned(_Part, frozen=True, kw_only=True):
-    """The fastest settings found for one engine on one device.
+    """The fastest settings found for one workload with one engine on one device.
 
     ``versions`` are those of the engine's distributions, ``offered`` the settings that it declared
     with their values, stock first. ``settings`` are the departures from stock. ``disturbed`` of the
@@ -79,6 +79,7 @@ class Tuned(_Part, frozen=True, kw_only=True):
     device: ShortText
     device_description: ShortText
     versions: ShortMap
+    workload: ShortText = "mnist-cnn"
     offered: Annotated[
         dict[ShortText, Annotated[list[ShortText], Meta(max_length=20)]], Meta(max_length=50)
     ]
@@ -92,13 +93,16 @@ class Tuned(_Part, frozen=True, kw_only=True):
             if value not in self.offered.get(name, ()):
                 raise ValueError(f"its setting {name} is none that was offered")
 
+    @property
+    def what(self) -> tuple[str, str, str]:
+        """Workload, engine and device: a machine has one set of settings for each."""
+        return self.workload, self.engine, self.device
+
     def fits(self, other: Tuned) -> bool:
-        """Whether a search for ``other`` would be this one again: same engine, device, versions and
-        settings offered."""
-        return all(
-            getattr(self, name) == getattr(other, name)
-            for name in ("engine", "device", "device_description", "versions", "offered")
-        )
+        """Whether a search for ``other`` would be this one again: same workload, engine, device,
+        versions and settings offered."""
+        alike = ("what", "device_description", "versions", "offered")
+        return all(getattr(self, name) == getattr(other, name) for name in alike)
 
 
 class TunedEngines(MachineFile, frozen=True, kw_only=True):
@@ -129,9 +133,9 @@ def decode_tuned(document: bytes) -> TunedEngines:
 
 
 def save_tuned(folder: Path, machine: Machine, known: Sequence[Tuned], found: Tuned) -> Path:
-    """Replace the file by one with ``found`` instead of what ``known`` has of that engine and
-    device. Raises ``EpochmarkError`` when it cannot be written."""
-    others = [one for one in known if (one.engine, one.device) != (found.engine, found.device)]
+    """Replace the file by one with ``found`` instead of what ``known`` has of that workload,
+    engine and device. Raises ``EpochmarkError`` when it cannot be written."""
+    others = [one for one in known if one.what != found.what]
     document = TunedEngines(format=FORMAT, machine=machine, engines=[*others, found])
     return save_document(tuned_file(folder), document, "the tuned settings")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from epochmark.analysis.timing.headline import workload_of
 from epochmark.records.record import Record
 from epochmark.report.drawing.chart import Chart, Drawing
 from epochmark.report.drawing.key import Entry
@@ -13,7 +14,7 @@ from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, log_ticks, most_ticks, round_ticks
 from epochmark.report.figures import device_id
 from epochmark.report.subject import Subject
-from epochmark.workloads import MNIST_CNN, learning_band
+from epochmark.workloads import learning_band
 
 MOST_LINES = 6
 BAND = 0.25
@@ -24,7 +25,12 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     """Loss above, accuracy below; a line for each engine of this machine, the focus first."""
     if subject.focus is None:
         return None
-    others = [record for record in subject.newest_own() if record.id != subject.focus.id]
+    work = subject.focus.workload.name
+    others = [
+        record
+        for record in subject.newest_own()
+        if record.id != subject.focus.id and record.workload.name == work
+    ]
     records = [r for r in (subject.focus, *others) if len(r.learning.epochs) > 1][:MOST_LINES]
     if not records:
         return None
@@ -72,8 +78,9 @@ def _values(records: Sequence[Record], series: Sequence[Entry]) -> tuple[list[Sp
 
 def _band(records: Sequence[Record]) -> list[Spec]:
     """Where the loss of correct training lies, as far as the records go; empty if not measured."""
-    band = learning_band.load_band()
-    if band is None or any(r.workload.batch_size != MNIST_CNN.batch_size for r in records):
+    workload = workload_of(records[0].workload)
+    band = learning_band.load_band(workload)
+    if band is None or any(one.workload.batch_size != workload.batch_size for one in records):
         return []
     last = max(len(record.learning.epochs) for record in records)
     return [

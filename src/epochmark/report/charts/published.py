@@ -44,7 +44,7 @@ def bars_beside(subject: Subject, theme: Theme) -> tuple[ComparabilityKey, list[
         return None
     key = min(keys, key=lambda key: (len(key.variant), -len(by_key[key]), key))
     bars = [published_bar(one, theme, among_measured=False) for one in by_key[key]]
-    own = subject.beside(key.variant)
+    own = subject.beside(key)
     if own is not None:
         bars.append(_own_bar(own, key, theme))
     return key, sorted(bars, key=lambda bar: (bar.value, bar.label))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from epochmark.analysis.machine.arithmetic import ceiling_of, direct_gflop_per_s
+from epochmark.analysis.timing.headline import workload_of
 from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import Record, RunLimits
 from epochmark.report.drawing.chart import Chart, Drawing
@@ -23,7 +24,6 @@ from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, log_ticks, most_ticks
 from epochmark.report.figures import device_id, percent, rate
 from epochmark.report.subject import Subject
-from epochmark.workloads import WORKLOADS
 from epochmark.workloads.memory_traffic import arithmetic_intensity
 
 MOST_POINTS = 12
@@ -149,7 +149,7 @@ def _point(record: Record, reached: float) -> _Point:
         name += f" {record.precision.observed}"
     return _Point(
         name=f"{name}: {rate(reached)}{share}{'' if is_valid else ', disturbed'}",
-        intensity=arithmetic_intensity(WORKLOADS[run.name], run.batch_size),
+        intensity=arithmetic_intensity(workload_of(run), run.batch_size),
         gflop_per_s=reached,
         is_valid=is_valid,
     )

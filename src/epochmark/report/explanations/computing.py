@@ -8,11 +8,11 @@ import msgspec
 
 from epochmark.analysis.machine.arithmetic import Ceiling, direct_gflop_per_s, flops_of
 from epochmark.analysis.machine.arithmetic import ceiling_of as peak_of
+from epochmark.analysis.timing.headline import workload_of
 from epochmark.records.quantities import GIGA
 from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Sentence, milliseconds
 from epochmark.report.explanations.setup import few_busy
 from epochmark.report.figures import percent, rate
-from epochmark.workloads import WORKLOADS
 
 NEAR_PEAK = 0.7
 """Of the peak: the best hand-written kernels stay between 70 and 90 % on whole steps."""
@@ -40,8 +40,8 @@ def ceiling_of(evidence: Evidence) -> Ceiling | None:
 
 def achieved(evidence: Evidence) -> float:
     """GFLOP/s of the steady epoch, counted as direct arithmetic."""
-    workload = WORKLOADS[evidence.record.workload.name]
-    reached = direct_gflop_per_s(evidence.record, workload.train_images / evidence.epoch_s)
+    workload = workload_of(evidence.record.workload)
+    reached = direct_gflop_per_s(evidence.record, workload.train_samples / evidence.epoch_s)
     assert reached is not None, "there is a steady epoch"
     return reached
 
@@ -117,6 +117,8 @@ def slow_convolution(evidence: Evidence) -> Iterator[Sentence]:
     product, convolution = _product_rate(evidence), _convolution_rate(evidence)
     if product is None or convolution is None or is_near_peak(evidence):
         return
+    if not flops_of(evidence.record).training_convolutions:
+        return
     if convolution >= SLOW_CONVOLUTION * product:
         return
     engine = evidence.record.engine.name
@@ -150,8 +152,7 @@ def beyond_forward(evidence: Evidence) -> Iterator[Sentence]:
     yield Sentence(
         "At the rates of its own matrix product and forward convolution the arithmetic of a step "
         f"would take {milliseconds(share * step_s)}; a step takes {milliseconds(step_s)}. The rest "
-        "goes into what those do not show: the gradients of the convolutions, pooling, optimizer, "
-        "input and dispatch.",
+        "goes into what those do not show: gradients, activations, optimizer, input and dispatch.",
         {"step_s": step_s, "arithmetic_s": share * step_s},
     )
 
@@ -178,12 +179,15 @@ def _forward_share(evidence: Evidence) -> float | None:
     """Arithmetic of a step at the engine's own rates, as a share of the step. Only for stock
     runs."""
     product, convolution = _product_rate(evidence), _convolution_rate(evidence)
-    if product is None or convolution is None or evidence.stock_limits is None:
-        return None
-    workload = WORKLOADS[evidence.record.workload.name]
     flops = flops_of(evidence.record)
-    per_image_s = (flops.training_convolutions / convolution + flops.training_rest / product) / GIGA
-    return per_image_s * workload.train_images / evidence.epoch_s
+    if product is None or evidence.stock_limits is None:
+        return None
+    if convolution is None and flops.training_convolutions:
+        return None
+    workload = workload_of(evidence.record.workload)
+    convolutions_s = flops.training_convolutions / convolution if convolution else 0.0
+    sample_s = (convolutions_s + flops.training_rest / product) / GIGA
+    return sample_s * workload.train_samples / evidence.epoch_s
 
 
 def _instruction_set_that_explains(

@@ -6,17 +6,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from epochmark.analysis.comparing.batch_sizes import BatchPoint
+from epochmark.analysis.timing.headline import workload_of
 from epochmark.records.quantities import GIGA
 from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Sentence, milliseconds
 from epochmark.report.figures import percent
-from epochmark.workloads import MNIST_CNN, WORKLOADS, Workload
+from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS
 from epochmark.workloads.memory_traffic import (
     ACTIVATION_PASSES,
     PARAMETER_PASSES,
     bytes_per_step,
+    operations_per_step,
 )
-from epochmark.workloads.shapes import layer_shapes
-from epochmark.workloads.spec import Flatten
 
 DISPATCH_SHARE = 0.1
 DOES_NOT_RANK = 0.5
@@ -24,7 +24,11 @@ DOES_NOT_RANK = 0.5
 INPUT_SHARE = 0.1
 MEMORY_SHARE = 0.3
 FIXED_SHARE = 0.3
+LIMITS_OF = DEFAULT_WORKLOAD
+"""The workload whose batches ``epochmark limits`` gathers."""
 FULLER = 1.5
+OF_DEFAULT = operations_per_step(WORKLOADS[DEFAULT_WORKLOAD])
+"""Operations of a step that the rules name as an example."""
 
 
 def dispatch(evidence: Evidence) -> Iterator[Sentence]:
@@ -33,7 +37,7 @@ def dispatch(evidence: Evidence) -> Iterator[Sentence]:
     if limits is None or limits.dispatch is None:
         return
     latency_s, step_s = limits.dispatch.call_s.median, evidence.step_s
-    workload = WORKLOADS[evidence.record.workload.name]
+    workload = workload_of(evidence.record.workload)
     count = operations_per_step(workload) if evidence.is_eager else 1
     share = count * latency_s / step_s
     if share < DISPATCH_SHARE:
@@ -49,22 +53,12 @@ def dispatch(evidence: Evidence) -> Iterator[Sentence]:
     )
 
 
-def operations_per_step(workload: Workload) -> int:
-    """The fewest operations an engine needs that fuses bias and activation into each layer, and all
-    of Adam into one: layers and loss forwards and backwards, kernel and input gradients."""
-    layers = [one for one in layer_shapes(workload) if not isinstance(one.layer, Flatten)]
-    trained = [one for one in layers if one.kernel is not None]
-    forwards = len(layers) + 1
-    backwards = 1 + (len(layers) - len(trained)) + 2 * len(trained) - 1
-    return forwards + backwards + 1
-
-
 def input_(evidence: Evidence) -> Iterator[Sentence]:
     """Images that must come to the device before it can compute."""
-    limits, workload = evidence.stock_limits, WORKLOADS[evidence.record.workload.name]
+    limits, workload = evidence.stock_limits, workload_of(evidence.record.workload)
     if limits is None or limits.input is None:
         return
-    if evidence.record.workload.batch_size != workload.batch_size:
+    if workload.name != LIMITS_OF or evidence.record.workload.batch_size != workload.batch_size:
         return
     input_s, step_s = limits.input.call_s.median, evidence.step_s
     share = input_s / step_s
@@ -73,8 +67,8 @@ def input_(evidence: Evidence) -> Iterator[Sentence]:
     where = "" if evidence.on_cpu else ", unless the device computes meanwhile"
     yield Sentence(
         f"Input takes about {percent(min(share, 1.0))} of a step{where}: to gather a batch of "
-        f"{workload.batch_size} images and bring it to the device takes {milliseconds(input_s)}, a "
-        f"step {milliseconds(step_s)}{_does_not_rank(share)}.",
+        f"{workload.batch_size} {workload.samples} and bring it to the device takes "
+        f"{milliseconds(input_s)}, a step {milliseconds(step_s)}{_does_not_rank(share)}.",
         {"input_s": input_s, "batch": workload.batch_size, "step_s": step_s},
         None
         if evidence.on_cpu
@@ -92,7 +86,7 @@ def memory(evidence: Evidence) -> Iterator[Sentence]:
     bandwidth = _bandwidth(evidence)
     if bandwidth is None or not evidence.on_cpu:
         return
-    workload = WORKLOADS[evidence.record.workload.name]
+    workload = workload_of(evidence.record.workload)
     moved = bytes_per_step(workload, evidence.record.workload.batch_size)
     moving_s, step_s = moved / (bandwidth * GIGA), evidence.step_s
     if moving_s < MEMORY_SHARE * step_s:
@@ -182,11 +176,11 @@ RULES = (
         says_when=(
             f"dispatch takes at least {percent(DISPATCH_SHARE)} of a step: the engine's latency (a "
             f"scalar addition, and waiting for it) once, or for eager engines "
-            f"{operations_per_step(MNIST_CNN)} times; from {percent(DOES_NOT_RANK)} on the "
+            f"{OF_DEFAULT} times for {DEFAULT_WORKLOAD}; from {percent(DOES_NOT_RANK)} on the "
             "sentence says that the device is not ranked; stock runs only"
         ),
         reason=(
-            f"{operations_per_step(MNIST_CNN)} is the fewest operations of a step when bias, "
+            "that is the fewest operations of a step when bias, "
             "activation and optimizer are fused; real eager steps have several times that, but do "
             "not wait for each, so this is an estimate"
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from epochmark.analysis.timing.headline import workload_of
 from epochmark.analysis.timing.start_up import Clocks, clocks_of
 from epochmark.records.dates import age_order
 from epochmark.records.record import Record, Validity
@@ -12,29 +13,29 @@ from epochmark.report.tables.columns import asked_columns, optional_of, section_
 from epochmark.report.tables.long import long_rows
 from epochmark.report.tables.ranking import Row, ranked_section
 from epochmark.report.tables.section import Section
-from epochmark.workloads import WORKLOADS
 
 RUN_COLUMNS = (
-    "engine (tuning)", "device_id", "variant", "startup_s", "first_step_s", "steady_epoch_s",
-    "interval", "elapsed_s", "images_per_s", "test_accuracy", "ratio",
+    "engine (tuning)", "workload", "device_id", "variant", "startup_s", "first_step_s",
+    "steady_epoch_s", "interval", "elapsed_s", "images_per_s", "test_accuracy", "ratio",
 )  # fmt: skip
 RUN_OPTIONAL = ("images_per_s", "startup_s", "elapsed_s", "test_accuracy", "first_step_s")
 NEWEST_COLUMNS = (
-    "engine (tuning)", "device_id", "variant", "steady_epoch_s", "interval", "elapsed_s",
-    "images_per_s", "test_accuracy", "ratio", "label", "measured (day)", "id (of a run)",
+    "engine (tuning)", "workload", "device_id", "variant", "steady_epoch_s", "interval",
+    "elapsed_s", "images_per_s", "test_accuracy", "ratio", "label", "measured (day)",
+    "id (of a run)",
 )  # fmt: skip
 NEWEST_OPTIONAL = (
     "images_per_s", "elapsed_s", "test_accuracy", "label", "measured (day)", "interval",
 )  # fmt: skip
 RESULT_COLUMNS = (
-    "id", "measured", "engine (tuning)", "device_id", "variant", "steady_epoch_s", "elapsed_s",
-    "images_per_s", "test_accuracy", "validity", "findings", "label",
+    "id", "measured", "engine (tuning)", "workload", "device_id", "variant", "steady_epoch_s",
+    "elapsed_s", "images_per_s", "test_accuracy", "validity", "findings", "label",
 )  # fmt: skip
 RESULT_OPTIONAL = (
     "elapsed_s", "images_per_s", "test_accuracy", "findings", "label", "device_id",
 )  # fmt: skip
 
-SAID_ONCE = ("device_id", "variant")
+SAID_ONCE = ("workload", "device_id", "variant")
 """Columns that stand in the title where they are the same for all rows."""
 MOST_ROWS = 12
 """Of the newest runs; with what is published beside them they fit 40 lines."""
@@ -65,7 +66,10 @@ def newest_section(machine: str, records: Sequence[Record], columns: str | None 
 
 def results_section(records: Sequence[Record]) -> Section:
     """All records, in the order given."""
-    return section_of("", RESULT_COLUMNS, long_rows(records, ()), RESULT_OPTIONAL)
+    rows = long_rows(records, ())
+    several = len({row["workload"] for row in rows}) > 1
+    names = [name for name in RESULT_COLUMNS if name != "workload" or several]
+    return section_of("", names, rows, RESULT_OPTIONAL)
 
 
 def newest_of_each(records: Sequence[Record]) -> list[Record]:
@@ -83,12 +87,16 @@ def newest_of_each(records: Sequence[Record]) -> list[Record]:
 def _at_usual_batch(records: Sequence[Record]) -> list[Record]:
     """Without other batch sizes than the workload's, for engines that have runs at that one: a
     sweep of sizes has a table of its own."""
-    usual = {record.engine.name for record in records if _has_usual_batch(record)}
-    return [r for r in records if _has_usual_batch(r) or r.engine.name not in usual]
+    usual = {_who_and_what(record) for record in records if _has_usual_batch(record)}
+    return [r for r in records if _has_usual_batch(r) or _who_and_what(r) not in usual]
+
+
+def _who_and_what(record: Record) -> tuple[str, str]:
+    return record.engine.name, record.workload.name
 
 
 def _has_usual_batch(record: Record) -> bool:
-    return record.workload.batch_size == WORKLOADS[record.workload.name].batch_size
+    return record.workload.batch_size == workload_of(record.workload).batch_size
 
 
 def _belief(record: Record) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from epochmark.analysis.comparing.batch_sizes import BatchSweep, batch_sweeps
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.comparing.standing import comparable_with, newest_comparable
+from epochmark.analysis.timing.headline import workload_of
 from epochmark.records.machine.identity import same_machine
 from epochmark.records.record import Machine, Record
 from epochmark.report.figures import shortened
@@ -26,7 +27,6 @@ from epochmark.report.tables.ranking import ranked_section
 from epochmark.report.tables.references import further_rows, post_table
 from epochmark.report.tables.runs import SIDE_BY_SIDE, newest_section
 from epochmark.report.tables.section import Section
-from epochmark.workloads import WORKLOADS
 
 MEASURED_COLUMNS = (
     "rank", "machine (label)", "device", "steady_epoch_s", "interval", "elapsed_s", "images_per_s",
@@ -132,15 +132,18 @@ def _alone_in(sweeps: Sequence[BatchSweep], records: Sequence[Record]) -> set[st
         point.record.id
         for sweep in sweeps
         for point in sweep.points
-        if point.batch_size != WORKLOADS[point.record.workload.name].batch_size
+        if point.batch_size != workload_of(point.record.workload).batch_size
         and keys[key_of(point.record)] == 1
     }
 
 
 def beside_references(record: Record, references: Sequence[Reference]) -> list[Section]:
     """After a run: its rank among the references of its own key, if there are any; else the
-    original post's machines, unranked."""
-    return among_published([record], references) or [published_section(references)]
+    original post's machines, unranked. Of a workload that nobody has published, nothing."""
+    of_workload = [one for one in references if one.key.workload == key_of(record).workload]
+    if not of_workload:
+        return []
+    return among_published([record], of_workload) or [published_section(of_workload)]
 
 
 def published_section(references: Sequence[Reference]) -> Section:

@@ -12,7 +12,7 @@ from epochmark.report.figures import device_id, device_name, labelled_machine
 from epochmark.report.tables.long import COLUMNS
 
 VALIDITIES = (*get_args(Validity), "published")
-FIELDS = ("chip", "engine", "device", "validity")
+FIELDS = ("chip", "engine", "device", "workload", "validity")
 
 Test = Callable[[Record | Reference], bool]
 
@@ -23,9 +23,9 @@ def chosen(
     """Those that meet every filter, each written ``field=value``.
 
     ``chip`` is met when machine or device have the value in their name, ``engine`` by its name or
-    family, ``device`` by its id or kind (``gpu``), ``validity`` by the word; published figures have
-    the validity ``published``. Case does not matter. Raises ``EpochmarkError`` for another field
-    or validity.
+    family, ``device`` by its id or kind (``gpu``), ``workload`` by its name, ``validity`` by the
+    word; published figures have the validity ``published``. Case does not matter. Raises
+    ``EpochmarkError`` for another field or validity.
     """
     tests = [_test(text) for text in filters]
     return (
@@ -59,6 +59,7 @@ def _names(one: Record | Reference) -> dict[str, list[str]]:
             "chip": [one.machine, one.device],
             "engine": [one.framework, one.comparability.engine_family],
             "device": [one.device_kind],
+            "workload": [one.comparability.workload.partition(" ")[0]],
             "validity": ["published"],
         }
     device = device_id(one)
@@ -66,6 +67,7 @@ def _names(one: Record | Reference) -> dict[str, list[str]]:
         "chip": [labelled_machine(one), device_name(one), one.machine.cpu],
         "engine": [one.engine.name, one.engine.family],
         "device": [device, device.split(":")[0]],
+        "workload": [one.workload.name],
         "validity": [one.headline.validity],
     }
 

@@ -12,6 +12,7 @@ from epochmark.records.record import Record
 from epochmark.records.wording import counted
 from epochmark.report.digits import MAX_DECIMALS, range_text, ratio_text, value_text
 from epochmark.report.figures import NONE, device_id, steady_interval
+from epochmark.workloads import DEFAULT_WORKLOAD
 
 TUNING_COLUMNS = ("setting", "value", "gain", "pairs", "ms/step", "outcome")
 
@@ -82,21 +83,23 @@ def _shortened(reason: str) -> str:
 
 
 def gain_lines(records: Sequence[Record]) -> list[str]:
-    """For each engine and device that ran stock and tuned: how many times as fast tuned is, by the
-    medians of the valid runs. A statement about settings, not a rank."""
-    steady: dict[tuple[str, str, tuple[str, ...]], dict[str, list[Interval]]] = {}
+    """For each engine, device and workload that ran stock and tuned: how many times as fast tuned
+    is, by the medians of the valid runs. A statement about settings, not a rank."""
+    steady: dict[tuple[str, ...], dict[str, list[Interval]]] = {}
     for record in records:
-        way = (record.engine.name, device_id(record), tuple(record.workload.variant))
+        run = record.workload
+        other = [] if run.name == DEFAULT_WORKLOAD else [run.name]
+        way = (f"{record.engine.name} on {device_id(record)}", *other, *run.variant)
         figure = steady_interval(record)
         if record.headline.validity == "valid" and figure is not None:
             steady.setdefault(way, {}).setdefault(record.engine.tuning, []).append(figure)
     lines = []
-    for (engine, device, variant), by_tuning in steady.items():
+    for way, by_tuning in steady.items():
         if by_tuning.keys() == {"stock", "tuned"}:
             stock, tuned = (_together(by_tuning[name]) for name in ("stock", "tuned"))
             gain = ratio_interval(stock, tuned, exact_bounds=False)
             lines.append(
-                f"{', '.join((f'{engine} on {device}', *variant))}: tuned trains "
+                f"{', '.join(way)}: tuned trains "
                 f"{ratio_text(gain)} times as fast as stock "
                 f"({value_text(tuned)} s over {value_text(stock)} s per epoch)"
             )

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import time
 from dataclasses import replace
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from epochmark.engines import (
     Batch,
     Device,
-    Labels,
-    Pixels,
+    Inputs,
     Settings,
     Stopwatch,
+    Targets,
     TrainingState,
     Weights,
 )
-from epochmark.engines import torch as engine_file
 from epochmark.engines.fake import TYPICAL_LOSSES
-from epochmark.engines.torch import Data, TorchEngine, Training
+from epochmark.engines.torch import TorchEngine
+from epochmark.workloads.spec import Optimizer
+
+if TYPE_CHECKING:
+    from epochmark.engines._torch.training import Data, Training
 
 STEPS_PER_EPOCH = 469
 
@@ -37,8 +41,10 @@ def changing_training(change: Callable[[Training], None]) -> TorchEngine:
     """An engine whose model or optimizer is changed before the first step."""
 
     class Changed(DefectiveTorchEngine):
-        def _new_training(self, weights: Weights) -> Training:
-            training = super()._new_training(weights)
+        def _new_training(
+            self, weights: Weights, optimizer: Optional[Optimizer] = None
+        ) -> Training:
+            training = super()._new_training(weights, optimizer)
             change(training)
             return training
 
@@ -95,9 +101,87 @@ def pool_by_average(training: Training) -> None:
     training.model.pool = torch.nn.AvgPool2d(2)
 
 
+# Of a transformer.
+
+
+def changing_attention(
+    mix: Callable[..., Any], heads_last: bool = False
+) -> Callable[[Training], None]:
+    """``mix`` takes the place of PyTorch's fused causal attention over queries, keys and values of
+    shape (n, heads, context, size); the columns of a head lie apart with ``heads_last``."""
+
+    def attend(attention: Any, values: Any) -> Any:
+        split = (-1, attention.heads) if heads_last else (attention.heads, -1)
+        order = (0, 3, 1, 2) if heads_last else (0, 2, 1, 3)
+        parts = (attention.query, attention.key, attention.value)
+        mixed = mix(*(part(values).unflatten(-1, split).permute(order) for part in parts))
+        return attention.output(mixed.transpose(1, 2).flatten(-2))
+
+    def change(training: Training) -> None:
+        for module in training.model.modules():
+            if type(module).__name__ == "Attention":
+                module.forward = functools.partial(attend, module)
+
+    return change
+
+
+def mix_softly(query: Any, key: Any, value: Any, ahead: int = 0, power: float = 0.5) -> Any:
+    """Attention in which each position also sees so many that come after it, and scores are divided
+    by a power of the size of a head."""
+    import torch
+
+    context, size = query.shape[-2:]
+    seen = torch.ones(context, context, dtype=torch.bool).tril(ahead)
+    scores = query @ key.transpose(-2, -1) / size**power
+    return torch.softmax(scores.masked_fill(~seen, -torch.inf), -1) @ value
+
+
+def use_exact_gelu(training: Training) -> None:
+    for module in training.model.modules():
+        if type(module).__name__ == "GELU":
+            module.approximate = "none"
+
+
+def use_the_epsilon_of_keras(training: Training) -> None:
+    for module in training.model.modules():
+        if type(module).__name__ == "LayerNorm":
+            module.eps = 1e-3
+
+
+def untie_the_head(training: Training) -> None:
+    import torch
+
+    own = torch.nn.Parameter(training.model.embed.weight.detach().clone())
+    training.model.scores.weight = own
+    training.optimizer.add_param_group({"params": [own]})
+
+
+def shift_positions(training: Training) -> None:
+    table = training.model.positions.weight
+    table.data = table.data.roll(1, 0)
+
+
+def scale_gradients(factor: float) -> Callable[[Training], None]:
+    """As where a sum is passed for a mean. The losses reported are right."""
+
+    def change(training: Training) -> None:
+        for parameter in training.model.parameters():
+            parameter.register_hook(lambda gradient: factor * gradient)
+
+    return change
+
+
+class TargetsNotShifted(DefectiveTorchEngine):
+    def load(self, inputs: Inputs, targets: Targets) -> Data:
+        return super().load(inputs, inputs)
+
+
+# Of any network.
+
+
 class LabelsOffByOne(DefectiveTorchEngine):
-    def load(self, images: Pixels, labels: Labels) -> Data:
-        return super().load(images, (labels + np.uint8(1)) % np.uint8(10))
+    def load(self, inputs: Inputs, targets: Targets) -> Data:
+        return super().load(inputs, (targets + np.uint8(1)) % np.uint8(10))
 
 
 class Bfloat16ForFloat32(DefectiveTorchEngine):
@@ -109,16 +193,21 @@ class FallsBackToTheCpu(DefectiveTorchEngine):
     """PyTorch is handed ``cpu`` where a GPU was listed, as when its driver is gone."""
 
     def open(self, settings: Settings) -> Device:
+        from epochmark.engines._torch import devices
+
         places = [(Device("gpu:0", "a GPU without a driver"), "cpu")]
-        engine_file.list_places = lambda: places  # type: ignore[attr-defined]
+        devices.list_places = lambda: places
         return super().open(settings)
 
 
 class ReplaysWithAnotherModel(DefectiveTorchEngine):
     """Gives the losses of a model that is not trained."""
 
-    def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
-        return [super(ReplaysWithAnotherModel, self).replay(weights, [b])[0] for b in batches]
+    def replay(
+        self, weights: Weights, batches: Sequence[Batch], optimizer: Optional[Optimizer] = None
+    ) -> List[float]:
+        replay = super().replay
+        return [replay(weights, [batch], optimizer)[0] for batch in batches]
 
 
 class TrainsNothing(DefectiveTorchEngine):
@@ -131,7 +220,7 @@ class TrainsNothing(DefectiveTorchEngine):
             if not stopwatch.epoch(STEPS_PER_EPOCH, loss, 0.99):
                 return
 
-    def evaluate(self, images: Pixels, labels: Labels) -> Tuple[float, float]:
+    def evaluate(self, inputs: Inputs, targets: Targets) -> Tuple[float, float]:
         return 0.03, 0.99
 
 
@@ -280,6 +369,25 @@ DEFECTS: Dict[str, Callable[[], TorchEngine]] = {
     "swapped moments": SwappedMoments,
     "transposed kernel": TransposedKernel,
     "foreign layout": ForeignLayout,
+    "attention by hand": lambda: changing_training(changing_attention(mix_softly)),
+    "no mask": lambda: changing_training(
+        changing_attention(functools.partial(mix_softly, ahead=10_000))
+    ),
+    "mask off by one": lambda: changing_training(
+        changing_attention(functools.partial(mix_softly, ahead=1))
+    ),
+    "scores divided by the size of a head": lambda: changing_training(
+        changing_attention(functools.partial(mix_softly, power=1.0))
+    ),
+    "heads transposed": lambda: changing_training(changing_attention(mix_softly, heads_last=True)),
+    "exact GELU": lambda: changing_training(use_exact_gelu),
+    "epsilon of Keras": lambda: changing_training(use_the_epsilon_of_keras),
+    "untied head": lambda: changing_training(untie_the_head),
+    "positions off by one": lambda: changing_training(shift_positions),
+    "targets not shifted": TargetsNotShifted,
+    "gradients 1 % too large": lambda: changing_training(scale_gradients(1.01)),
+    "mean over sequences only": lambda: changing_training(scale_gradients(16)),
+    "sum for mean": lambda: changing_training(scale_gradients(8 * 16)),
 }
 
 ENGINE = DEFECTS[os.environ.get("DEFECT", "none")]()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 from epochmark.engines import Batch, Weights
 from epochmark.engines.mlx import MlxEngine
+from epochmark.workloads.spec import Optimizer
 
 
 class UncorrectedMlxEngine(MlxEngine):
     info = replace(MlxEngine.info, name="uncorrected-mlx")
 
-    def replay(self, weights: Weights, batches: Sequence[Batch]) -> List[float]:
+    def replay(
+        self, weights: Weights, batches: Sequence[Batch], optimizer: Optional[Optimizer] = None
+    ) -> List[float]:
         from mlx import optimizers
 
         corrected = optimizers.Adam
@@ -22,7 +25,7 @@ class UncorrectedMlxEngine(MlxEngine):
 
         optimizers.Adam = uncorrected
         try:
-            return super().replay(weights, batches)
+            return super().replay(weights, batches, optimizer)
         finally:
             optimizers.Adam = corrected
 

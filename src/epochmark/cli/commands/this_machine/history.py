@@ -8,7 +8,7 @@ import typer
 
 from epochmark.cli._completion import complete_engine
 from epochmark.cli._guard import described
-from epochmark.cli._records import WithOption, chosen_records
+from epochmark.cli._records import WithOption, WorkloadOption, chosen_records
 
 if TYPE_CHECKING:
     from epochmark.analysis.comparing.history import Entry, Series
@@ -32,6 +32,7 @@ def history(
         ),
     ] = None,
     bundles: WithOption = None,
+    workload: WorkloadOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     from epochmark.analysis.comparing.history import history as history_of
@@ -47,7 +48,7 @@ def history(
             raise unknown("engine", name, public_engines())
     series = [
         one
-        for one in history_of(subject(chosen_records(None, bundles)).own)
+        for one in history_of(subject(chosen_records(None, bundles, workload)).own)
         if not engines or one.way.engine in engines
     ]
     if json:

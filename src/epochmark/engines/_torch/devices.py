@@ -1,29 +1,18 @@
-"""Devices, waiting, precision, compiler and threads of PyTorch, for the engines on it."""
+"""Devices, waiting, precision and threads of PyTorch, for the engines on it."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from epochmark.engines._shared.contract import Device, Operations, UnavailableError
-from epochmark.engines._shared.devices import refuse_precision
+import torch
+
+from epochmark.engines._shared.contract import Device, UnavailableError
+from epochmark.engines._shared.devices import choose_device, refuse_precision
 from epochmark.system import usable_cores
-
-if TYPE_CHECKING:
-    import torch
-
-Forward = Callable[["torch.Tensor", "torch.Tensor"], Tuple["torch.Tensor", "torch.Tensor"]]
-
-
-TORCH_GPUS = "CUDA, ROCm, Metal (MPS), Intel (XPU)"
-"""Whose GPUs PyTorch reaches."""
 
 
 def list_places() -> List[Tuple[Device, str]]:
     """Every device PyTorch has here, and what PyTorch calls it."""
-    import torch
-
     places = [(Device("cpu", "the processor"), "cpu")]
     for kind in ("cuda", "xpu"):
         backend = getattr(torch, kind, None)
@@ -64,8 +53,6 @@ def device_id(device: torch.device) -> str:
 
 def synchronise(device: torch.device) -> None:
     """Return when the device has done everything it was given."""
-    import torch
-
     if device.type == "xla":
         from torch_xla.core import xla_model
 
@@ -74,46 +61,21 @@ def synchronise(device: torch.device) -> None:
         getattr(torch, device.type).synchronize()
 
 
+def end_lazy_step(device: torch.device) -> None:
+    """XLA only records operations; a step ends where it is told to compute them."""
+    if device.type == "xla":
+        from torch_xla.core import xla_model
+
+        xla_model.mark_step()
+
+
 def to_numpy(tensor: torch.Tensor) -> Any:
     """A tensor's values in host memory, as NumPy has them."""
     return tensor.detach().cpu().numpy()
 
 
-def operations_on(device: torch.device) -> Operations:
-    """PyTorch's own operations on this device, one by one."""
-    import torch
-    from torch.nn.functional import conv2d
-
-    def at_once(operation: Callable[..., Any]) -> Callable[..., Any]:
-        """XLA would leave out what nobody reads; a step each makes it compute."""
-        if device.type != "xla":
-            return operation
-
-        def step(*arguments: Any) -> Any:
-            from torch_xla.core import xla_model
-
-            result = operation(*arguments)
-            xla_model.mark_step()
-            return result
-
-        return step
-
-    return Operations(
-        put=lambda array: torch.from_numpy(array).to(device),
-        get=lambda tensor: tensor.cpu().numpy(),
-        multiply=at_once(torch.mm),
-        convolve=at_once(conv2d),
-        add=at_once(torch.add),
-        wait=lambda result: synchronise(device),
-        image_axes="NCHW",
-        kernel_axes="OIHW",
-    )
-
-
 def has_tf32(device: torch.device) -> bool:
     """Whether this is an NVIDIA GPU with TF32: compute capability 8.0 and later."""
-    import torch
-
     if device.type != "cuda" or torch.version.hip is not None:
         return False
     return bool(torch.cuda.get_device_capability(device) >= (8, 0))
@@ -121,8 +83,6 @@ def has_tf32(device: torch.device) -> bool:
 
 def allow_tf32(allowed: bool) -> None:
     """Compute float32 matrix products and convolutions in TF32, or exactly."""
-    import torch
-
     if hasattr(torch.backends, "fp32_precision"):  # PyTorch 2.9 and later
         torch.backends.fp32_precision = "tf32" if allowed else "ieee"
     else:
@@ -136,8 +96,6 @@ def set_precision(precision: str, opened: Device, device: torch.device) -> Optio
     ``stock`` leaves everything as PyTorch has it: on recent NVIDIA GPUs TF32 in convolutions, not
     in matrix products. Raises ``UnavailableError`` where the device has no such precision.
     """
-    import torch
-
     if precision == "tf32" and not has_tf32(device):
         refuse_precision("PyTorch", precision, opened, "float32 or bfloat16")
     if precision in ("float32", "tf32"):
@@ -153,24 +111,40 @@ def set_precision(precision: str, opened: Device, device: torch.device) -> Optio
     return None
 
 
-def compiled(forward: Forward, mode: str) -> Forward:
-    """``forward`` by ``torch.compile``: once for each size of batch, the last one being smaller.
+def set_threads(threads: Optional[int], all_cpus: bool) -> None:
+    """So many threads, PyTorch's own default where None; or with ``all_cpus`` one for each CPU that
+    this process may use. Raises ``UnavailableError`` where PyTorch has as many by itself."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if all_cpus:
+        usable = usable_cores()
+        if usable == torch.get_num_threads():
+            raise UnavailableError(f"PyTorch takes all {usable} CPUs by itself")
+        torch.set_num_threads(usable)
 
-    It keeps what it compiled in the worker's own temporary folder: a run starts cold.
-    """
-    import torch
 
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path("inductor-cache").absolute())
-    fast: Forward = torch.compile(forward, mode=mode, dynamic=False)
-    return fast
+def find_device(engine: str, wanted: str) -> Tuple[Device, torch.device]:
+    """The device a user typed, as we and as PyTorch call it. Raises ``DeviceUnavailableError``
+    where it is not there."""
+    places = list_places()
+    device = choose_device(engine, [device for device, _ in places], wanted)
+    return device, torch.device(dict(places)[device])
 
 
-def use_all_cpus() -> None:
-    """A thread for each CPU that this process may use. Raises ``UnavailableError`` where PyTorch
-    has as many by itself."""
-    import torch
+def set_seed(seed: int) -> None:
+    """Of what is left to chance."""
+    torch.manual_seed(seed)
 
-    usable = usable_cores()
-    if usable == torch.get_num_threads():
-        raise UnavailableError(f"PyTorch takes all {usable} CPUs by itself")
-    torch.set_num_threads(usable)
+
+def describe(device: torch.device) -> Dict[str, Any]:
+    """What a record says of a device: threads and instruction set, or the GPU's libraries."""
+    if device.type == "cpu":
+        return {
+            "threads": torch.get_num_threads(),
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        }
+    if device.type != "cuda":
+        return {}
+    if torch.version.hip:
+        return {"runtime": f"ROCm {torch.version.hip}"}
+    return {"runtime": f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"}

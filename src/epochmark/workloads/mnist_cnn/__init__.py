@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from epochmark.workloads.spec import Adam, Conv2D, Dense, Flatten, MaxPool2D, Workload
+from epochmark.workloads.spec import (
+    Adam,
+    Conv2D,
+    Dense,
+    Flatten,
+    Images,
+    MaxPool2D,
+    Proof,
+    Workload,
+)
 
-MNIST_CNN = Workload(
+WORKLOAD = Workload(
     name="mnist-cnn",
     version=1,
+    summary="a small convolutional network on handwritten digits",
     dataset="mnist",
-    train_images=60_000,
-    test_images=10_000,
-    input_shape=(28, 28, 1),
-    pixel_scale=255.0,
-    classes=10,
+    train_samples=60_000,
+    test_samples=10_000,
+    input=Images(shape=(28, 28, 1), scale=255.0, classes=10),
     layers=(
         Conv2D("conv_1", filters=32, kernel_size=3, activation="relu"),
         Conv2D("conv_2", filters=64, kernel_size=3, activation="relu"),
@@ -25,6 +33,5 @@ MNIST_CNN = Workload(
     optimizer=Adam(learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7),
     batch_size=128,
     epochs=10,
-    reshuffled_every_epoch=True,
-    precision="float32",
+    proof=Proof(replay_samples=128),
 )

@@ -1,0 +1,75 @@
+"""Measure how far each engine's replay is from the golden losses: what a tolerance must allow.
+
+    python benchmarks/replay_errors.py WORKLOAD [--data FOLDER] [--engines torch jax] \
+        [--precision float32]
+
+Every engine that offers the workload and is ready here trains the ten batches of the replay in its
+own interpreter. Prints the relative error of each step's loss. ``--data``: a folder with the four
+MNIST files, for workloads that train on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+
+def losses_here(name: str, engine_name: str, precision: str, folder: str) -> None:
+    """In an engine's interpreter: the replay's losses, as JSON."""
+    from epochmark.engines import Settings, get_engine
+    from epochmark.workloads import WORKLOADS, parity
+    from epochmark.workloads._data import read_data
+
+    workload, engine = WORKLOADS[name], get_engine(engine_name)
+    data = read_data(workload, folder)
+    size = workload.batch_size
+    engine.open(Settings(workload, "cpu", precision, "stock", seed=1, epochs=1, batch_size=size))
+    batches = parity.replay_batches(workload, data.inputs, data.targets)
+    print(json.dumps(list(map(float, engine.replay(parity.replay_weights(workload), batches)))))
+
+
+def main() -> None:
+    from epochmark.bench.interpreters.interpreter import find_interpreter
+    from epochmark.bench.process.importable import with_our_package
+    from epochmark.engines import get_engine, offering
+    from epochmark.workloads import WORKLOADS, parity
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("workload", choices=list(WORKLOADS))
+    parser.add_argument("--data", default=".", help="folder with the MNIST files")
+    parser.add_argument("--engines", nargs="*", help="default: all that offer the workload")
+    parser.add_argument("--precision", default="float32")
+    options = parser.parse_args()
+    workload = WORKLOADS[options.workload]
+    for name in options.engines or offering(workload):
+        info = get_engine(name).info
+        interpreter = find_interpreter(info)
+        if interpreter is None or options.precision not in info.precisions:
+            print(f"{name}: not ready here, or without this precision")
+            continue
+        job = (options.workload, name, options.precision, str(Path(options.data).absolute()))
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [str(interpreter.python), str(Path(__file__).absolute()), "--here", *job],
+                env=with_our_package(Path(folder), interpreter.environment),
+                capture_output=True,
+                check=False,
+                cwd=folder,
+            )
+        if done.returncode:
+            print(f"{name}: {done.stderr.decode().strip().splitlines()[-1]}", flush=True)
+            continue
+        golden = parity.golden_losses(workload, info.adam_form)
+        verdict = parity.judge(json.loads(done.stdout.splitlines()[-1]), golden, {})
+        print(f"{name}: {' '.join(f'{error:.1e}' for error in verdict.errors)}", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--here"]:
+        losses_here(*sys.argv[2:])
+    else:
+        main()

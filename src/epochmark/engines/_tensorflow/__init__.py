@@ -1,0 +1,1 @@
+"""How TensorFlow is used here. The files import TensorFlow; this one is read without it."""

@@ -1,0 +1,62 @@
+"""``gpt-3m`` version 1: GPT-2's network, small enough to train in minutes, on a language whose best
+possible loss is known exactly (``workloads.copy_markov``)."""
+
+from __future__ import annotations
+
+from epochmark.workloads.spec import (
+    Adam,
+    CausalAttention,
+    Dense,
+    Embed,
+    LayerNorm,
+    Positions,
+    Proof,
+    Residual,
+    Target,
+    TiedHead,
+    Tokens,
+    Workload,
+)
+
+BLOCKS, UNITS, HEADS = 4, 256, 4
+
+
+def _block(number: int) -> tuple[Residual, Residual]:
+    """Attention and feed-forward network, each a branch with its normalisation before it."""
+    return (
+        Residual(f"attention_{number}", (LayerNorm("norm"), CausalAttention("heads", heads=HEADS))),
+        Residual(
+            f"feed_forward_{number}",
+            (
+                LayerNorm("norm"),
+                Dense("wide", units=4 * UNITS, activation="gelu_tanh"),
+                Dense("narrow", units=UNITS),
+            ),
+        ),
+    )
+
+
+WORKLOAD = Workload(
+    name="gpt-3m",
+    version=1,
+    summary="a transformer of three million parameters that learns to copy",
+    dataset="copy-markov",
+    train_samples=2_688,
+    test_samples=1_000,
+    input=Tokens(context=128, vocabulary=256),
+    layers=(
+        Embed("embed", units=UNITS),
+        Positions("positions"),
+        *(branch for number in range(1, BLOCKS + 1) for branch in _block(number)),
+        LayerNorm("norm"),
+        TiedHead("head", table="embed"),
+    ),
+    loss="sparse_categorical_crossentropy",
+    optimizer=Adam(learning_rate=1e-3, beta_1=0.9, beta_2=0.99, epsilon=1e-7),
+    batch_size=32,
+    epochs=6,
+    proof=Proof(replay_samples=4, distinct_samples=4, tested_samples=100),
+    passes="once",
+    initial="gpt-2",
+    target=Target(loss=0.7065),
+)

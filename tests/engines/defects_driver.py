@@ -1,0 +1,50 @@
+"""Run by PyTorch's interpreter, with the defective engine among ours: replays of many defects.
+
+    python defects_driver.py defective-torch WORKLOAD FOLDER_WITH_MNIST_FILES RATE DEFECT...
+
+One import for all of them. Prints as JSON the losses of the replay with each defect; with plain SGD
+of this learning rate unless it is 0. FOLDER is not looked at for a tiny workload.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from epochmark.engines.defective_torch import DEFECTS  # type: ignore[import-not-found]
+
+from epochmark.engines import Settings
+from epochmark.workloads import MNIST_CNN, parity
+from epochmark.workloads.mnist_files import read_idx_folder
+from epochmark.workloads.spec import SGD
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.engines.tiny_workloads import (
+    TINY,
+    batches_of,
+    draw_parameters,
+    draw_samples,
+)
+
+
+def main(engine: str, name: str, folder: str, rate: str, *defects: str) -> None:
+    workload = TINY.get(name, MNIST_CNN)
+    if workload is MNIST_CNN:
+        images, labels, _, _ = read_idx_folder(folder)
+        weights = parity.replay_weights(workload)
+        batches = parity.replay_batches(workload, images, labels)
+    else:
+        weights = draw_parameters(workload)
+        batches = list(batches_of(draw_samples(workload, workload.train_samples)))
+    losses = {}
+    for defect in defects:
+        found = DEFECTS[defect]()
+        found.open(Settings(workload, "cpu", "float32", "stock", 1, 1, workload.batch_size))
+        optimizer = SGD(float(rate)) if float(rate) else None
+        losses[defect] = found.replay(weights, batches, optimizer)
+    print(json.dumps(losses))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
