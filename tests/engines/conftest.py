@@ -28,6 +28,10 @@ from epochmark.engines import get_engine
 ENGINES = public_engines()
 TUNED = [name for name in ENGINES if get_engine(name).info.tunables_on("cpu")]
 
+SMALL_BATCH = 32
+"""A quarter of the workload's: some engines take seconds for a step of 128 images on a CPU, and
+float64 computes every image of the continuation again. The replay keeps the workload's."""
+
 Run = Callable[..., Measured]
 
 

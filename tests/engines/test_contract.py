@@ -15,11 +15,11 @@ from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.records.record import Record
 from epochmark.workloads import MNIST_CNN, parity
-from tests.engines.conftest import ENGINES, Run, answer_of, interpreter_of
+from tests.engines.conftest import ENGINES, SMALL_BATCH, Run, answer_of, interpreter_of
 
 REPLAY = Path(__file__).with_name("replay_driver.py")
 
-STEPS = {"mlx": 4, "plaidml-keras": 4, "tinygrad": 5}
+STEPS = {"mlx": 6, "plaidml-keras": 6, "tinygrad": 6}
 """Engines that take seconds a step on a CPU make fewer."""
 DEFAULT_STEPS = 12
 
@@ -38,7 +38,7 @@ def record_of(run_engine: Run) -> object:
 
     @cache
     def record(engine: str) -> Record:
-        measured = run_engine(engine, max_steps=steps_of(engine))
+        measured = run_engine(engine, max_steps=steps_of(engine), batch_size=SMALL_BATCH)
         assert measured.record.failure is None, measured.stderr.decode(errors="replace")
         return measured.record
 

@@ -15,7 +15,7 @@ from epochmark.engines import get_engine
 from epochmark.records.record import Record
 from epochmark.workloads import reference
 from epochmark.workloads.spec import SGD
-from tests.engines.conftest import Run, answer_of, interpreter_of
+from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.tiny_workloads import GPT, batches_of, draw_parameters, draw_samples
 
 INJECTED = Path(__file__).with_name("injected")
@@ -90,6 +90,12 @@ def run_defective(
     return measured.record
 
 
+def run_lying(run_engine: Run, lie: str) -> Record:
+    return run_defective(
+        run_engine, lie, precision="stock", max_steps=LIE_STEPS, batch_size=SMALL_BATCH
+    )
+
+
 def codes(record: Record) -> set[str]:
     return {finding.code for finding in record.findings}
 
@@ -103,7 +109,7 @@ def test_without_a_defect_it_is_right(run_engine: Run) -> None:
 
 def test_without_a_defect_it_goes_on_as_float64_does(run_engine: Run) -> None:
     """The reference of the lies below: the same steps, and nothing found in the work."""
-    record = run_defective(run_engine, "none", precision="stock", max_steps=LIE_STEPS)
+    record = run_lying(run_engine, "none")
     assert record.headline.validity == "partial", record.findings
     found = record.continuation
     assert found is not None
@@ -113,7 +119,7 @@ def test_without_a_defect_it_goes_on_as_float64_does(run_engine: Run) -> None:
 
 @pytest.mark.parametrize("lie", LIES)
 def test_what_the_replay_is_not_told_is_found(run_engine: Run, lie: str) -> None:
-    record = run_defective(run_engine, lie, precision="stock", max_steps=LIE_STEPS)
+    record = run_lying(run_engine, lie)
     assert record.precision.observed == "float32", "the replay is right"
     assert LIES[lie] in codes(record), record.continuation
     assert record.headline.validity == "invalid"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from epochmark.engines import get_engine
-from tests.engines.conftest import TUNED, Run, tuned_settings
+from tests.engines.conftest import SMALL_BATCH, TUNED, Run, tuned_settings
 
 STEPS = 2
 """Some engines take seconds a step on a CPU; the replay and the continuation have their own."""
@@ -14,7 +14,11 @@ STEPS = 2
 @pytest.mark.parametrize("engine", TUNED)
 def test_the_work_is_that_of_the_stock_engine(engine: str, run_engine: Run) -> None:
     measured = run_engine(
-        engine, tuning="tuned", tuned_settings=tuned_settings(engine), max_steps=STEPS
+        engine,
+        tuning="tuned",
+        tuned_settings=tuned_settings(engine),
+        max_steps=STEPS,
+        batch_size=SMALL_BATCH,
     )
     record = measured.record
     assert record.failure is None, measured.stderr.decode(errors="replace")
