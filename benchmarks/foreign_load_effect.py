@@ -1,7 +1,7 @@
 """How much slower do other programs make a training, and from which load on by over 2 %?
 
     python benchmarks/foreign_load_effect.py [--engines native,torch,keras-tensorflow]
-        [--loads 0.05,0.1,0.2,0.5,1] [--pairs 12] [--turn 2]
+        [--loads 0.05,0.1,0.2,0.3,0.5,1] [--pairs 12] [--turn 2]
 
 Each engine trains in one run for each kind of load: *free* to run on any of our CPUs, or *pinned*
 to one of them. The load is one process in a session of its own, as a browser's would be, that
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import signal
 import subprocess
 import sys
 import threading
@@ -192,6 +193,8 @@ def main() -> None:
     shares = [float(share) for share in options.loads.split(",")]
     if options.pairs < FEWEST_PAIRS or not all(0 < share <= 1 for share in shares):
         parser.error(f"{FEWEST_PAIRS} pairs or more, and loads above 0 and up to 1")
+    # else the loads would go on after this script was ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     print(f"on {usable_cores()} CPUs; a step takes longer by, 95 % interval")
     for engine in options.engines.split(","):
         if not is_ready(engine):

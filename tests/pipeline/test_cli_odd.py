@@ -26,6 +26,7 @@ SOUND = {
     "check": [],
     "compare": ["fake"],
     "explain": [],
+    "history": [],
     "results show": [],
     "results rm": [],
     "results export": ["bundle.json"],

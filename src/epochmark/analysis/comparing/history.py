@@ -34,6 +34,11 @@ class Way(NamedTuple):
     precision: str
     variant: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """``mnist-cnn v1: torch on cpu, tuned, bfloat16``."""
+        settings = ", ".join((self.tuning, self.precision, *self.variant))
+        return f"{self.workload}: {self.engine} on {self.device}, {settings}"
+
 
 @dataclass(frozen=True)
 class Change:

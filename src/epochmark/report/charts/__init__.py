@@ -7,6 +7,7 @@ from epochmark.report.charts import (
     batch_sweep,
     clocks,
     engines,
+    history,
     learning,
     machines,
     published,
@@ -31,4 +32,5 @@ def all_charts() -> list[Chart]:
         clocks.CHART,
         learning.CHART,
         batch_sweep.CHART,
+        history.CHART,
     ]

@@ -19,18 +19,10 @@ def history_lines(series: Sequence[Series]) -> list[str]:
     """All series, each with its name, its speed over time and a line for every run."""
     lines: list[str] = []
     for one in series:
-        lines += ["", series_name(one)] if lines else [series_name(one)]
+        lines += ["", str(one.way)] if lines else [str(one.way)]
         lines += [f"  speed  {sparks}" for sparks in [_sparks(one)] if sparks]
         lines += [f"  {entry_line(entry)}" for entry in one.entries]
     return lines
-
-
-def series_name(series: Series) -> str:
-    """``mnist-cnn v1: torch on cpu, tuned, bfloat16``."""
-    way = series.way
-    return f"{way.workload}: " + ", ".join(
-        (f"{way.engine} on {way.device}", way.tuning, way.precision, *way.variant)
-    )
 
 
 def entry_line(entry: Entry) -> str:

@@ -37,13 +37,15 @@ def history(
 ) -> None:
     from epochmark.analysis.comparing.history import history as history_of
     from epochmark.api.reporting import subject
+    from epochmark.bench.request import public_engines
     from epochmark.cli._console import print_json, say
-    from epochmark.engines import get_engine
-    from epochmark.errors import EpochmarkError
+    from epochmark.engines import engine_names
+    from epochmark.errors import EpochmarkError, unknown
     from epochmark.report.text.history import history_lines
 
     for name in engines or []:
-        get_engine(name)
+        if name not in engine_names():
+            raise unknown("engine", name, public_engines())
     series = [
         one
         for one in history_of(subject(chosen_records(None, bundles, workload)).own)
