@@ -113,5 +113,4 @@ CHART = Chart(
     reading="Each line is one workload, engine, device, tuning and precision, beside its own first "
     "valid run. Lines connect valid runs; 'epochmark history' names what changed between them.",
     draw=draw,
-    needs="two valid runs of one engine with the same settings",
 )
