@@ -213,7 +213,8 @@ def run(
     alone = len(plan.runs) == 1
     job = _Job(search, None if no_save else files, quiet=json, anyway=anyway, alone=alone)
     done = _measure(plan, job)
-    several = all_engines or device == "all" or repeat is not None or len(engines or ()) > 1
+    everything = all_engines or ALL in (device, workload)
+    several = everything or repeat is not None or len(engines or ()) > 1
     if sweeping:
         print_sweep(done.records, json)
     elif json:
