@@ -33,7 +33,7 @@ from epochmark.report.figures import (
     seconds_text,
     validity_text,
 )
-from epochmark.report.tables.long import COLUMNS, long_rows, to_csv
+from epochmark.report.tables.long import COLUMNS, long_rows, throughput_of, to_csv
 from epochmark.report.tables.markup.markdown import escape, to_markdown
 from epochmark.report.tables.runs import newest_of_each, results_section, runs_section
 from epochmark.report.tables.section import Section
@@ -248,6 +248,13 @@ def test_a_speed_is_known_as_well_as_its_time() -> None:
         "fake-valid", timing={"startup_s": 1.0, "fit_ns": laps[-1]["end_ns"], "laps": laps}
     )
     assert re.fullmatch(r"\d,\d00", images_text(run)), images_text(run)
+
+
+def test_sequences_are_counted_in_tokens() -> None:
+    (row,) = long_rows([run_of(12.0)], [])
+    assert throughput_of(row) == "5,000"
+    sequences = {**row, "workload": "gpt-3m v1", "images_per_s": 5.5, "steady_epoch_s": None}
+    assert throughput_of(sequences) == "704 tokens", "a sample of gpt-3m has 128"
 
 
 def of_engine(name: str, epoch_s: float, number: int, **values: object) -> Record:

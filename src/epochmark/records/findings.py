@@ -256,7 +256,7 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.NOT_JUDGED: _Meaning(
         "partial",
         "no tolerance has been measured for this workload in this precision",
-        "ask for a precision that is judged, such as --precision float32",
+        "'epochmark workloads show' names the precisions in which each workload is judged",
     ),
     FindingCode.WORKLOAD_UNKNOWN: _Meaning(
         "partial",

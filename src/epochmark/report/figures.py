@@ -13,7 +13,7 @@ from epochmark.analysis.timing.headline import learning_is_judged, replay_verdic
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.record import Record
 from epochmark.report.digits import range_text, scaled, significant, value_text
-from epochmark.workloads import DEFAULT_WORKLOAD, learning_band
+from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, learning_band
 
 NONE = "-"
 """Stands where a run did not come so far."""
@@ -76,9 +76,28 @@ def interval_text(record: Record) -> str:
 
 
 def images_text(record: Record) -> str:
-    """Images per second (``12,300``), known as well as the steady epoch is."""
-    images = record.headline.images_per_s
-    return NONE if images is None else speed_text(images, steady_interval(record))
+    """Images or tokens per second (``12,300``), known as well as the steady epoch is."""
+    samples = record.headline.images_per_s
+    if samples is None:
+        return NONE
+    return speed_text(samples * targets_of(record.workload.name), steady_interval(record))
+
+
+def unit_of(workload: str) -> str:
+    """What this workload's speed counts by the second: ``images`` or ``tokens``."""
+    known = WORKLOADS.get(workload)
+    return "images" if known is None else known.unit
+
+
+def samples_of(workload: str) -> str:
+    """What its batches are counted in: ``images`` or ``sequences``."""
+    return "images" if unit_of(workload) == "images" else "sequences"
+
+
+def targets_of(workload: str) -> int:
+    """Of these in one of its samples."""
+    known = WORKLOADS.get(workload)
+    return 1 if known is None else known.targets_per_sample
 
 
 def speed_text(speed: float, steady: Interval | None) -> str:

@@ -14,7 +14,7 @@ from epochmark.report.drawing.lines import lines_of
 from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, most_ticks, round_ticks
-from epochmark.report.figures import run_in_words
+from epochmark.report.figures import run_in_words, samples_of
 from epochmark.report.subject import Subject
 
 HEIGHT = 220
@@ -33,8 +33,9 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     if record is None or len(record.timing.laps) < 3:
         return None
     points = lap_speeds(record, MOST_POINTS)
+    samples = samples_of(record.workload.name)
     warm_up = "warm-up, not part of the steady speed"
-    laps = [_below(points, theme), _speed(points, theme)]
+    laps = [_below(points, theme), _speed(points, samples, theme)]
     parts = [
         (Entry(warm_up, theme.shade, "box"), _warm_up(record, theme)),
         (Entry(_lap_text(record), theme.own, "line"), laps),
@@ -46,12 +47,12 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     spec: Spec = {
         "width": theme.width,
         "height": HEIGHT,
-        "title": heading("images per second", theme.muted),
+        "title": heading(f"{samples} per second", theme.muted),
         "layer": [layer for _, layers in parts for layer in layers],
     }
     speeds = [point["images_per_s"] for point in points]
     alt = (
-        f"{record.engine.name}: images per second over {points[-1]['end_s']:.1f} s of training, "
+        f"{record.engine.name}: {samples} per second over {points[-1]['end_s']:.1f} s of training, "
         f"between {min(speeds):,.0f} and {max(speeds):,.0f}"
     )
     key = tuple(entry for entry, layers in parts if layers)
@@ -147,10 +148,10 @@ def _below(points: Sequence[dict[str, float]], theme: Theme) -> Spec:
     }  # fmt: skip
 
 
-def _speed(points: Sequence[dict[str, float]], theme: Theme) -> Spec:
+def _speed(points: Sequence[dict[str, float]], samples: str, theme: Theme) -> Spec:
     values = [
         {**point, "says": f"{point['end_s']:.2f} s, epoch {point['epoch']:.0f}: "
-         f"{point['images_per_s']:,.0f} images/s"}
+         f"{point['images_per_s']:,.0f} {samples}/s"}
         for point in points
     ]  # fmt: skip
     end_s = points[-1]["end_s"]

@@ -24,11 +24,11 @@ from epochmark.report.figures import (
     images_text,
     interval_text,
     seconds_text,
-    speed_text,
     steady_text,
+    unit_of,
 )
 from epochmark.report.subject import Subject
-from epochmark.report.tables.long import arithmetic_of, long_rows, seconds_of, steady_of_row
+from epochmark.report.tables.long import arithmetic_of, long_rows, seconds_of, throughput_of
 from epochmark.report.text.machine import memory_text
 
 LONGEST = 100
@@ -93,7 +93,7 @@ def answer_of(subject: Subject) -> Answer:
     )
     known = (
         ("elapsed", seconds_text(headline.elapsed_s)),
-        ("images/s", images_text(record)),
+        (f"{unit_of(record.workload.name)}/s", images_text(record)),
         ("test accuracy", accuracy_text(record)),
         validity,
     )
@@ -143,7 +143,7 @@ def _row(row: dict[str, Any]) -> list[Cell]:
         Cell(", ".join(part for part in settings if part)),
         Cell("" if seconds == NONE else seconds, row["steady_epoch_s"]),
         Cell("" if interval == NONE else interval, None if low is None else high - low),
-        Cell("" if images is None else speed_text(images, steady_of_row(row)), images),
+        Cell("" if images is None else throughput_of(row), images),
         Cell("" if reached == NONE else reached, row["gflop_per_s"]),
         Cell("" if share == NONE else share, row["percent_of_peak"]),
         Cell("" if accuracy is None else f"{accuracy:.2%}", accuracy),

@@ -13,14 +13,13 @@ from epochmark.report.figures import (
     bare_seconds,
     seconds_text,
     shortened,
-    speed_text,
 )
 from epochmark.report.tables.long import (
     COLUMNS,
     arithmetic_of,
     is_published,
     seconds_of,
-    steady_of_row,
+    throughput_of,
 )
 from epochmark.report.tables.section import Section
 
@@ -134,8 +133,7 @@ def _validity(row: Row) -> str:
 
 
 def _images(row: Row) -> str:
-    images = row["images_per_s"]
-    return NONE if images is None else speed_text(images, steady_of_row(row))
+    return NONE if row["images_per_s"] is None else throughput_of(row)
 
 
 def _accuracy(row: Row) -> str:

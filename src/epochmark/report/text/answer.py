@@ -46,6 +46,7 @@ from epochmark.report.figures import (
     seconds_text,
     short_proof,
     steady_text,
+    unit_of,
     validity_text,
 )
 from epochmark.report.tables.runs import compiles_again
@@ -117,7 +118,7 @@ def _facts(record: Record, brief: bool) -> list[tuple[str, str]]:
         facts.append(("projected", _projected_text(record)))
     facts += _clock_facts(clocks_of(record))
     if headline.images_per_s is not None:
-        facts.append(("images/s", images_text(record)))
+        facts.append((f"{unit_of(record.workload.name)}/s", images_text(record)))
         facts.append(("arithmetic", arithmetic_text(record)))
     if headline.test_accuracy is not None:
         facts.append(("test accuracy", accuracy_text(record)))

@@ -10,7 +10,7 @@ from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.record import Record
 from epochmark.report.charts.speed import lap_speeds
 from epochmark.report.digits import significant, value_text
-from epochmark.report.figures import device_id, shortened, steady_interval
+from epochmark.report.figures import device_id, shortened, steady_interval, targets_of, unit_of
 from epochmark.report.subject import Subject, figures_of
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -128,8 +128,9 @@ def lap_line(record: Record, width: int | None) -> str | None:
     """The speed of the laps from first to last, as a line; None for fewer than three laps."""
     if len(record.timing.laps) < 3:
         return None
-    speeds = [point["images_per_s"] for point in lap_speeds(record, SPARKS)]
-    span = f"{significant(min(speeds))} to {significant(max(speeds))} images/s"
+    unit, targets = unit_of(record.workload.name), targets_of(record.workload.name)
+    speeds = [targets * point["images_per_s"] for point in lap_speeds(record, SPARKS)]
+    span = f"{significant(min(speeds))} to {significant(max(speeds))} {unit}/s"
     if width is None or width < NARROWEST:
         return span
     return f"{sparkline(speeds)}  {span}"
