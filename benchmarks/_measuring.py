@@ -18,15 +18,15 @@ from epochmark.hardware.counters import open_counters
 from epochmark.hardware.machine import describe_machine, machine_id
 from epochmark.judge.results import ResultFiles
 from epochmark.records.record import Record
-from epochmark.worker.protocol import Report
+from epochmark.worker.protocol import Message
 
 
-def _ignore(report: Report) -> None:
+def _ignore(report: Message) -> None:
     """Nobody waits for what the worker reports."""
 
 
 def run(
-    request: RunRequest, python: str | None = None, on_report: Callable[[Report], None] = _ignore
+    request: RunRequest, python: str | None = None, on_report: Callable[[Message], None] = _ignore
 ) -> Record:
     """The record of one run; ends the script with the worker's last words when it failed. The
     interpreter is ``python``, else the one that has the engine."""
@@ -75,7 +75,7 @@ def step_s(record: Record) -> float:
 
 
 def _carry_out(
-    request: RunRequest, python: str | None, on_report: Callable[[Report], None]
+    request: RunRequest, python: str | None, on_report: Callable[[Message], None]
 ) -> Record:
     interpreter = choose_interpreter(get_engine(request.engine).info, python)
     measured = bench().measure(PlannedRun(request, interpreter), on_report)

@@ -44,7 +44,7 @@ from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.records.record import MAX_EPOCHS
 from epochmark.system import usable_cores
-from epochmark.worker.protocol import Lap, Phase, Report
+from epochmark.worker.protocol import LapEnd, Message, Phase
 
 ENGINES = "native,torch,keras-tensorflow"
 LOADS = "0.05,0.1,0.2,0.3,0.5,1"
@@ -119,17 +119,17 @@ class Turns:
     pairs: int
     turn_s: float
     done: list[Turn] = field(default_factory=list)
-    laps: list[tuple[Lap, Span]] = field(default_factory=list)
+    laps: list[tuple[LapEnd, Span]] = field(default_factory=list)
     _began_s: float = 0.0
     _last_s: float = 0.0
     _over: threading.Event = field(default_factory=threading.Event)
     _asked: bool = False
 
-    def __call__(self, report: Report) -> bool:
+    def __call__(self, report: Message) -> bool:
         if report == Phase("training"):  # sent right before the clock starts
             self._began_s = self._last_s = time.monotonic()
             threading.Thread(target=self._take_all, daemon=True).start()
-        elif isinstance(report, Lap):
+        elif isinstance(report, LapEnd):
             end_s = self._began_s + report.end_ns / NANOSECONDS
             self.laps.append((report, Span(self._last_s, end_s)))
             self._last_s = end_s
@@ -163,7 +163,7 @@ class Turns:
         seconds = sum(span.end_s - span.start_s for _, span in inside)
         return seconds / sum(lap.steps for lap, _ in inside)
 
-    def _inside_epochs(self) -> Iterator[tuple[Lap, Span]]:
+    def _inside_epochs(self) -> Iterator[tuple[LapEnd, Span]]:
         """Without the laps on either side of a change of epochs."""
         for before, (lap, span), after in zip(
             self.laps, self.laps[1:], self.laps[2:], strict=False

@@ -200,7 +200,7 @@ def print_coverage() -> None:
             )
 
 
-def whole_run(make: Maker, random: np.random.Generator) -> list[protocol.Lap]:
+def whole_run(make: Maker, random: np.random.Generator) -> list[protocol.LapEnd]:
     """A run of ten epochs whose laps have 2 % noise of this kind."""
     noise = 1 + 0.02 * (make(EPOCHS * LAPS_AN_EPOCH, random) - LEVEL)
     end_s, laps = FIRST_LAP_S, []
@@ -209,7 +209,7 @@ def whole_run(make: Maker, random: np.random.Generator) -> list[protocol.Lap]:
         if (number + 1) % LAPS_AN_EPOCH == 0:
             end_s += CHANGE_S * abs(random.normal(1, CHANGE_SHARE))
         epoch = number // LAPS_AN_EPOCH + 1
-        laps.append(protocol.Lap(epoch, STEPS_A_LAP, round(end_s * 1e9), None, None))
+        laps.append(protocol.LapEnd(epoch, STEPS_A_LAP, round(end_s * 1e9), None, None))
     return laps
 
 

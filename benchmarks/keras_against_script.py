@@ -49,7 +49,7 @@ from epochmark.bench.interpreters.interpreter import choose_interpreter
 from epochmark.bench.request import RunRequest
 from epochmark.datasets import get_mnist, read_idx_folder
 from epochmark.engines import get_engine
-from epochmark.worker.protocol import Phase, Report
+from epochmark.worker.protocol import Message, Phase
 
 ENGINE = "keras-tensorflow"
 SCRIPT = Path(__file__).with_name("bare_script.py")
@@ -160,7 +160,7 @@ def run_engine(epochs: int, python: str | None) -> None:
     """The engine as epochmark measures it; prints when its training began and ended."""
     began_s = 0.0
 
-    def note(report: Report) -> None:
+    def note(report: Message) -> None:
         nonlocal began_s
         if report == Phase("training"):  # sent right before the clock starts
             began_s = time.monotonic()

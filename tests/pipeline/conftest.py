@@ -17,7 +17,7 @@ from epochmark.bench.session import Bench, Measured
 from epochmark.bench.watching.watch import OpenCounters
 from epochmark.hardware.sensors import OpenSensor
 from epochmark.records.machine.machine_limits import Limits
-from epochmark.worker.protocol import Report
+from epochmark.worker.protocol import Message
 from tests.pipeline.program import SAMPLES, Program
 
 FAKE = RunRequest(engine="fake")
@@ -30,7 +30,7 @@ class MeasureFake(Protocol):
         self,
         script: dict[str, Any] | None = None,
         *,
-        on_report: Callable[[Report], None] = lambda report: None,
+        on_report: Callable[[Message], None] = lambda report: None,
         patience_s: float | None = None,
         open_counters: OpenCounters | None = None,
         sensors: Mapping[str, OpenSensor] | None = None,
@@ -44,7 +44,7 @@ def measure_fake(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> MeasureFake:
     def run(
         script: dict[str, Any] | None = None,
         *,
-        on_report: Callable[[Report], None] = lambda report: None,
+        on_report: Callable[[Message], None] = lambda report: None,
         patience_s: float | None = None,
         open_counters: OpenCounters | None = None,
         sensors: Mapping[str, OpenSensor] | None = None,

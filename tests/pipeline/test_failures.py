@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from epochmark.worker.protocol import Lap, Phase, Report
+from epochmark.worker.protocol import LapEnd, Message, Phase
 from tests.pipeline.conftest import MeasureFake
 
 
@@ -86,7 +86,7 @@ def test_output_of_a_framework_is_no_report(measure_fake: MeasureFake) -> None:
 def test_children_and_threads_of_a_worker_end_with_it(measure_fake: MeasureFake) -> None:
     children: list[psutil.Process] = []
 
-    def remember(report: Report) -> None:
+    def remember(report: Message) -> None:
         if isinstance(report, Phase) and report.name == "loading":
             children.extend(psutil.Process().children(recursive=True))
 
@@ -101,7 +101,7 @@ def test_children_and_threads_of_a_worker_end_with_it(measure_fake: MeasureFake)
 def test_ctrl_c_in_each_phase_leaves_a_record(measure_fake: MeasureFake, phase: str) -> None:
     interrupted = threading.Event()
 
-    def interrupt(report: Report) -> None:
+    def interrupt(report: Message) -> None:
         if isinstance(report, Phase) and report.name == phase and not interrupted.is_set():
             interrupted.set()
             os.kill(os.getpid(), signal.SIGINT)
@@ -148,9 +148,9 @@ def test_a_worker_whose_launcher_dies_ends_too(measure_fake: MeasureFake) -> Non
 def test_slow_is_not_hung(measure_fake: MeasureFake) -> None:
     laps = 0
 
-    def count(report: Report) -> None:
+    def count(report: Message) -> None:
         nonlocal laps
-        laps += isinstance(report, Lap)
+        laps += isinstance(report, LapEnd)
 
     record = measure_fake({"step_s": 0.3}, max_steps=6, on_report=count, patience_s=2.0).record
     assert record.headline.validity == "partial"

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from epochmark.report.text.answer import answer_lines
-from epochmark.worker.protocol import Phase, Report
+from epochmark.worker.protocol import Message, Phase
 from tests.pipeline.conftest import MeasureFake
 
 GIB = 1 << 30
@@ -23,7 +23,7 @@ def test_hundreds_of_warnings_are_no_report(measure_fake: MeasureFake) -> None:
 def test_a_forked_copy_ends_with_its_worker(measure_fake: MeasureFake) -> None:
     family: list[psutil.Process] = []
 
-    def remember(report: Report) -> None:
+    def remember(report: Message) -> None:
         if isinstance(report, Phase) and report.name == "loading":
             family.extend(psutil.Process().children(recursive=True))
 

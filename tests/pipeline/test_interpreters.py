@@ -23,7 +23,7 @@ from epochmark.environments.managed import Environment
 from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
 from epochmark.errors import EpochmarkError
 from epochmark.report.text.answer import answer_lines
-from epochmark.worker.protocol import Phase, Report
+from epochmark.worker.protocol import Message, Phase
 
 FAKE, TORCH = get_engine("fake").info, get_engine("torch").info
 
@@ -199,7 +199,7 @@ def test_an_environment_deleted_during_the_run_leaves_a_record(
 ) -> None:
     monkeypatch.setenv("EPOCHMARK_FAKE", '{"fail_in": "build", "fail_how": "lack"}')
 
-    def delete(report: Report) -> None:
+    def delete(report: Message) -> None:
         if isinstance(report, Phase) and report.name == "loading":
             shutil.rmtree(managed.folder)
 

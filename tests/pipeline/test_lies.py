@@ -31,11 +31,11 @@ from epochmark.workloads.mnist_files import TEST_LABELS, TRAIN_IMAGES, IdxFile
 from tests.pipeline.conftest import FAKE, MeasureFake
 from tests.pipeline.program import Program
 
-LAP = {"report": "Lap", "epoch": 1, "steps": 3, "end_ns": 10, "loss": 0.1, "accuracy": 0.9}
+LAP = {"report": "LapEnd", "epoch": 1, "steps": 3, "end_ns": 10, "loss": 0.1, "accuracy": 0.9}
 EPOCH = {"report": "EpochEnd", "epoch": 1, "loss": 0.1, "accuracy": 0.9}
 FITTED = {"report": "Fitted", "startup_s": 0.1, "fit_ns": 20}
 CHECKED = {
-    "report": "Checked", "observed_devices": ["cpu"], "settings": {}, "test_loss": 0.03,
+    "report": "Observed", "observed_devices": ["cpu"], "settings": {}, "test_loss": 0.03,
     "test_accuracy": 0.99,
 }  # fmt: skip
 TRAINING = {"report": "Phase", "name": "training"}
@@ -64,7 +64,7 @@ LIES: dict[str, tuple[str, list[Any]]] = {
     "a running loss below zero": ("fit", [{**LAP, "loss": -0.1}]),
     "an accuracy above one": ("fit", [{**LAP, "accuracy": 1.5}]),
     "an epoch's accuracy below zero": ("fit", [LAP, {**EPOCH, "accuracy": -0.5}]),
-    "an infinite loss": ("fit", ['{"report": "Lap", "epoch": 1, "steps": 3, "end_ns": 10, '
+    "an infinite loss": ("fit", ['{"report": "LapEnd", "epoch": 1, "steps": 3, "end_ns": 10, '
                                  '"loss": 1e999, "accuracy": 0.9}']),
     "a text that is none": ("fit", ['{"report": "Phase", "name": "\\ud800"}']),
     "fields of nobody": ("fit", [{**LAP, "also": 1}]),

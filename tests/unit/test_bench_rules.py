@@ -10,14 +10,14 @@ from epochmark.bench.interpreters.environment import (
     foreign_environment,
     own_environment,
 )
-from epochmark.bench.process.messages import ReportError, ReportReader, parse_report
+from epochmark.bench.process.messages import MessageError, ReportReader, parse_report
 from epochmark.bench.process.patience import BUSY_START_S, FACTOR, FLOOR_S, IDLE_START_S, Patience
 from epochmark.cli._console import printable
 from epochmark.cli._tables import _column_widths
 from epochmark.engines._shared.variables import known_variables, recorded_environment
 from epochmark.engines.keras_tensorflow import NO_KERAS_HOME
 from epochmark.records.findings import MEANING, FindingCode, worst_validity
-from epochmark.worker.protocol import MAX_LINE_BYTES, Lap, Phase
+from epochmark.worker.protocol import MAX_LINE_BYTES, LapEnd, Phase
 
 
 def test_a_worker_gets_what_it_needs_and_nothing_that_is_private_or_changes_the_work() -> None:
@@ -132,29 +132,30 @@ def test_the_worst_finding_decides() -> None:
 
 def test_reports_may_arrive_in_any_pieces() -> None:
     lines = b'{"report": "Phase", "name": "loading"}\n' + (
-        b'{"report": "Lap", "epoch": 1, "steps": 2, "end_ns": 3, "loss": null, "accuracy": 0.5}\n'
+        b'{"report": "LapEnd", "epoch": 1, "steps": 2, "end_ns": 3, "loss": null, '
+        b'"accuracy": 0.5}\n'
     )
     reader = ReportReader()
     reports = [report for n in range(len(lines)) for report in reader.feed(lines[n : n + 1])]
-    assert reports == [Phase("loading"), Lap(1, 2, 3, None, 0.5)]
+    assert reports == [Phase("loading"), LapEnd(1, 2, 3, None, 0.5)]
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        b"", b"null", b"[]", b"{}", b'{"report": "Party"}', b'{"report": "Lap"}',
+        b"", b"null", b"[]", b"{}", b'{"report": "Party"}', b'{"report": "LapEnd"}',
         b'{"report": "Phase", "name": 1}', b'{"report": "Phase", "name": NaN}',
         b'{"report": "Phase", "name": "\xff"}', b'{"\xff": 1}', b"[" * 100_000,
     ],
     ids=lambda line: repr(line[:24]),
 )  # fmt: skip
 def test_what_is_no_report_is_refused(line: bytes) -> None:
-    with pytest.raises(ReportError):
+    with pytest.raises(MessageError):
         parse_report(line)
 
 
 def test_a_line_without_an_end_is_refused() -> None:
-    with pytest.raises(ReportError, match="longer than"):
+    with pytest.raises(MessageError, match="longer than"):
         list(ReportReader().feed(b"x" * (MAX_LINE_BYTES + 1)))
 
 

@@ -251,7 +251,7 @@ def stopped_after(record: Record) -> float:
     stop = SettleStop(STEPS, lambda: logs_until(record, now_s))
     for lap in record.timing.laps:
         now_s = lap.end_ns / 1e9
-        if stop(protocol.Lap(lap.epoch, lap.steps, lap.end_ns, None, None)):
+        if stop(protocol.LapEnd(lap.epoch, lap.steps, lap.end_ns, None, None)):
             return now_s
     raise AssertionError("it was never stopped")
 

@@ -6,7 +6,7 @@ import pytest
 
 from epochmark.bench.request import RunRequest
 from epochmark.cli import _progress
-from epochmark.worker.protocol import Lap
+from epochmark.worker.protocol import LapEnd
 
 EPOCH = 469
 
@@ -18,7 +18,7 @@ def last_line(
     with _progress.RunProgress(request, (1, 1)) as progress:
         for number in range(1, laps + 1):
             end_ns = round(50 * number * step_s * 1e9)
-            progress.on_report(Lap(1 + 50 * number // EPOCH, 50, end_ns, 0.5, None))
+            progress.on_report(LapEnd(1 + 50 * number // EPOCH, 50, end_ns, 0.5, None))
     return capsys.readouterr().err.splitlines()[-1]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from epochmark.bench.quick import QuickStop, seconds_left
-from epochmark.worker.protocol import EpochEnd, Lap
+from epochmark.worker.protocol import EpochEnd, LapEnd
 
 STEPS = 400
 NOISE = (1.0, 1.004, 0.997, 1.002, 0.996, 1.003, 0.999)
@@ -13,12 +13,12 @@ WILD = (1.7, 0.6, 1.1, 0.5, 1.0)
 ROUGH = (1.0, 1.2, 0.85, 1.1, 0.8, 1.15, 0.95)
 
 
-def laps(lap_s: float, noise: tuple[float, ...], per_epoch: int = 40) -> Iterator[Lap]:
+def laps(lap_s: float, noise: tuple[float, ...], per_epoch: int = 40) -> Iterator[LapEnd]:
     """Ten epochs of equal laps with some noise."""
     end_s = 0.0
     for index in range(10 * per_epoch):
         end_s += lap_s * noise[index % len(noise)]
-        yield Lap(
+        yield LapEnd(
             epoch=1 + index // per_epoch,
             steps=STEPS // per_epoch,
             end_ns=round(end_s * 1e9),
@@ -27,7 +27,7 @@ def laps(lap_s: float, noise: tuple[float, ...], per_epoch: int = 40) -> Iterato
         )
 
 
-def stopped_after(reports: Iterator[Lap]) -> tuple[float, float]:
+def stopped_after(reports: Iterator[LapEnd]) -> tuple[float, float]:
     """Epochs and seconds after which the run was asked to stop."""
     stop = QuickStop(STEPS)
     steps = 0

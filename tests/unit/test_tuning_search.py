@@ -175,7 +175,9 @@ def test_a_trials_reading_is_not_that_of_its_disturbed_laps() -> None:
 def test_a_trial_ends_when_it_knows_enough(laps: list[tuple[int, float]], stops_after: int) -> None:
     stop = TrialStop()
     answers = [
-        stop(protocol.Lap(epoch=1, steps=steps, end_ns=int(end_s * 1e9), loss=None, accuracy=None))
+        stop(
+            protocol.LapEnd(epoch=1, steps=steps, end_ns=int(end_s * 1e9), loss=None, accuracy=None)
+        )
         for steps, end_s in laps
     ]
     assert answers.index(True) + 1 == stops_after

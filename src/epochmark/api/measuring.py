@@ -14,7 +14,7 @@ from epochmark.records.record import Record
 if TYPE_CHECKING:
     from epochmark.bench.plan import PlannedRun
     from epochmark.bench.session import Bench
-    from epochmark.worker.protocol import Report
+    from epochmark.worker.protocol import Message
 
 
 class _Options(TypedDict, total=False):
@@ -35,7 +35,7 @@ class _Options(TypedDict, total=False):
     save: bool
     data: str | Path | None
     python: str | None
-    on_report: Callable[[Report], None]
+    on_report: Callable[[Message], None]
 
 
 @overload
@@ -61,7 +61,7 @@ def run(  # noqa: PLR0913 (the options of a run, by name)
     save: bool = True,
     data: str | Path | None = None,
     python: str | None = None,
-    on_report: Callable[[Report], None] = lambda report: None,
+    on_report: Callable[[Message], None] = lambda report: None,
 ) -> Record | list[Record]:
     """Train in a fresh worker process and return the record, saved unless told otherwise; with
     ``repeat`` that many times, one after the other, and return a list.
@@ -109,7 +109,7 @@ class _Measurement:
     planned: PlannedRun
     save: bool
     data: Path | None
-    on_report: Callable[[Report], None]
+    on_report: Callable[[Message], None]
 
     def records(self, repeats: int) -> list[Record]:
         """That many runs, saved one by one."""

@@ -48,7 +48,7 @@ def _computed(
     first = slice(workload.proof.tested_samples)
     training = (workload, data.inputs, data.targets)
     judge = get_engine(request.engine).judge(workload)
-    reported = sum(lap.steps for lap in outcome.every(protocol.Lap))
+    reported = sum(lap.steps for lap in outcome.every(protocol.LapEnd))
     steps = reported if told.steps is None else told.steps
     repeated = continuation.repeated_steps(
         size, request.tuning == "tuned", workload.train_samples, request.max_steps

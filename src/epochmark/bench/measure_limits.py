@@ -11,7 +11,7 @@ import msgspec
 from epochmark._version import __version__
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.process.launcher import Recipients, WorkerOutcome, launch
-from epochmark.bench.process.messages import ReportError
+from epochmark.bench.process.messages import MessageError
 from epochmark.bench.scrub import scrubbed
 from epochmark.bench.watching.load import LoadWatch
 from epochmark.hardware.cgroups import cpu_quota
@@ -35,9 +35,9 @@ from epochmark.worker.protocol import (
     Finished,
     Hello,
     LimitsJob,
+    Message,
     Opened,
     Phase,
-    Report,
     Trouble,
     UsedSettings,
 )
@@ -173,32 +173,32 @@ class LimitsOrder:
     def __init__(self, figures: Mapping[str, tuple[type[msgspec.Struct], int]]) -> None:
         self._figures = dict(figures)
         self._left = MAX_REPORTS
-        self._came: set[type[Report]] = set()
+        self._came: set[type[Message]] = set()
 
-    def take(self, report: Report, running_s: float) -> None:
+    def take(self, report: Message, running_s: float) -> None:
         kind = type(report)
         self._left -= 1
         if self._left < 0:
-            raise ReportError(f"more than {MAX_REPORTS} reports")
+            raise MessageError(f"more than {MAX_REPORTS} reports")
         if self._came & {Finished, Failed}:
-            raise ReportError(f"{kind.__name__} after the end")
+            raise MessageError(f"{kind.__name__} after the end")
         if kind in self._came and kind not in (Phase, Figure, Trouble):
-            raise ReportError(f"{kind.__name__} came twice")
+            raise MessageError(f"{kind.__name__} came twice")
         self._came.add(kind)
         if isinstance(report, Figure):
             self._check(report)
         elif kind not in (Hello, Phase, Opened, UsedSettings, Trouble, Failed, Finished):
-            raise ReportError(f"{kind.__name__} in a measurement of limits")
+            raise MessageError(f"{kind.__name__} in a measurement of limits")
 
     def _check(self, figure: Figure) -> None:
         kind, most = self._figures.get(figure.what, (_Bare, 0))
         if most == 0:
-            raise ReportError(f"a figure of {figure.what[:40]!r}, or one too many of them")
+            raise MessageError(f"a figure of {figure.what[:40]!r}, or one too many of them")
         self._figures[figure.what] = kind, most - 1
         try:
             _converted(figure, kind)
         except msgspec.ValidationError as error:
-            raise ReportError(f"the figure of {figure.what}: {error}") from error
+            raise MessageError(f"the figure of {figure.what}: {error}") from error
 
 
 def _circumstances(watch: LoadWatch) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def _launch(
     watch: LoadWatch,
     interpreter: Interpreter | None = None,
 ) -> WorkerOutcome:
-    def tell(report: Report) -> None:
+    def tell(report: Message) -> None:
         if isinstance(report, Phase):
             on_progress(report.name)
 

@@ -35,9 +35,9 @@ class QuickStop:
         self._looks = MIN_EPOCHS * LOOKS_PER_EPOCH
         self._stopping = False
 
-    def __call__(self, report: protocol.Report) -> bool:
+    def __call__(self, report: protocol.Message) -> bool:
         """True once: when the report is the lap after which the fit should end."""
-        if self._stopping or not isinstance(report, protocol.Lap):
+        if self._stopping or not isinstance(report, protocol.LapEnd):
             return False
         self._laps.append(Lap(epoch=report.epoch, steps=report.steps, end_ns=report.end_ns))
         self._steps += report.steps

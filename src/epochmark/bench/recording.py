@@ -111,7 +111,7 @@ def _engine_of(planned: PlannedRun, outcome: WorkerOutcome) -> parts.EngineRun:
     info = get_engine(request.engine).info
     hello = outcome.last(protocol.Hello)
     opened = outcome.last(protocol.Opened)
-    checked = outcome.last(protocol.Checked)
+    checked = outcome.last(protocol.Observed)
     return parts.EngineRun(
         name=info.name,
         family=info.family,
@@ -131,7 +131,7 @@ def _engine_of(planned: PlannedRun, outcome: WorkerOutcome) -> parts.EngineRun:
 
 def _device_of(request: RunRequest, outcome: WorkerOutcome) -> parts.DeviceRun:
     opened = outcome.last(protocol.Opened)
-    checked = outcome.last(protocol.Checked)
+    checked = outcome.last(protocol.Observed)
     return parts.DeviceRun(
         requested=request.device,
         resolved=opened.device if opened else None,
@@ -149,7 +149,7 @@ def _timing_of(outcome: WorkerOutcome) -> parts.Timing:
             end_ns=lap.end_ns,
             loss=None if lap.loss is None else float(f"{lap.loss:.6g}"),
         )
-        for lap in outcome.every(protocol.Lap)
+        for lap in outcome.every(protocol.LapEnd)
     ]
     return parts.Timing(
         startup_s=fitted.startup_s if fitted else None,
@@ -161,7 +161,7 @@ def _timing_of(outcome: WorkerOutcome) -> parts.Timing:
 
 
 def _learning_of(outcome: WorkerOutcome) -> parts.Learning:
-    checked = outcome.last(protocol.Checked)
+    checked = outcome.last(protocol.Observed)
     return parts.Learning(
         epochs=[
             parts.Epoch(epoch=end.epoch, loss=end.loss, accuracy=end.accuracy)

@@ -28,7 +28,7 @@ from epochmark.judge.failures import shows_something
 from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import Continuation, Machine, Record
 from epochmark.worker import protocol
-from epochmark.worker.protocol import Job, Report
+from epochmark.worker.protocol import Job, Message
 from epochmark.workloads import parity
 from epochmark.workloads.initial_weights import draw_weights
 
@@ -74,8 +74,8 @@ class Bench:
     def measure(
         self,
         planned: PlannedRun,
-        on_report: Callable[[Report], None] = lambda report: None,
-        trial: Callable[[Report], bool] | None = None,
+        on_report: Callable[[Message], None] = lambda report: None,
+        trial: Callable[[Message], bool] | None = None,
     ) -> Measured:
         """Carry out one run in a fresh worker process and return its record.
 
@@ -102,8 +102,8 @@ class Bench:
         self,
         planned: PlannedRun,
         files: _Files,
-        on_report: Callable[[Report], None],
-        trial: Callable[[Report], bool] | None,
+        on_report: Callable[[Message], None],
+        trial: Callable[[Message], bool] | None,
     ) -> WorkerOutcome:
         """What the worker reported, and how it ended."""
         request, interpreter = planned.request, planned.interpreter
@@ -171,7 +171,7 @@ def _order_of(request: RunRequest) -> RunOrder:
     return RunOrder(request.run_epochs, request.steps_per_epoch, replayed_steps)
 
 
-def _stop_of(request: RunRequest, watch: Watch) -> Callable[[Report], bool]:
+def _stop_of(request: RunRequest, watch: Watch) -> Callable[[Message], bool]:
     """Who says when the run should end before all its epochs."""
     if request.quick:
         return QuickStop(request.steps_per_epoch)

@@ -31,9 +31,9 @@ class SettleStop:
         self._look_s = 0.0
         self._stopping = False
 
-    def __call__(self, report: protocol.Report) -> bool:
+    def __call__(self, report: protocol.Message) -> bool:
         """True once: when the report is the lap after which the fit should end."""
-        if self._stopping or not isinstance(report, protocol.Lap):
+        if self._stopping or not isinstance(report, protocol.LapEnd):
             return False
         self._laps.append(Lap(epoch=report.epoch, steps=report.steps, end_ns=report.end_ns))
         elapsed_s = report.end_ns / NANOSECONDS

@@ -118,16 +118,16 @@ class RunProgress:
         if self._bars is not None:
             self._bars.stop()
 
-    def on_report(self, report: protocol.Report) -> None:
+    def on_report(self, report: protocol.Message) -> None:
         """Take in what the worker reports."""
         if isinstance(report, protocol.Phase):
             self._show(f"{self._title}: {_PHASES.get(report.name, report.name)}", at_once=True)
-        elif isinstance(report, protocol.Lap):
+        elif isinstance(report, protocol.LapEnd):
             self._done += report.steps
             self._elapsed_s = report.end_ns / 1e9
             self._show(self._line(report), at_once=False)
 
-    def _line(self, lap: protocol.Lap) -> str:
+    def _line(self, lap: protocol.LapEnd) -> str:
         prefix = f"{self._title}: " if self._runs > 1 else ""
         epochs = "" if self._ends_by_itself else f"/{self._epochs}"
         parts = [f"{prefix}epoch {lap.epoch}{epochs}"]

@@ -342,14 +342,14 @@ def _end(how: str, crash: str) -> None:
 def _flood(how: str) -> None:
     """Write what is no report, or too much of what is, in that way; nothing for another one."""
     if how == "garbage":
-        _say('{"report": "Lap", "steps": "many"}')
+        _say('{"report": "LapEnd", "steps": "many"}')
     if how == "flood":
         os.write(int(sys.argv[1]), b"x" * (2 << 20))
     while how == "flood-output":
         os.write(1, b"x" * (1 << 16))
     for end_ns in itertools.count(1) if how == "flood-laps" else ():
         lap = {"epoch": 1, "steps": 1, "end_ns": end_ns, "loss": 0.1, "accuracy": 0.9}
-        _say(json.dumps({"report": "Lap", **lap}))
+        _say(json.dumps({"report": "LapEnd", **lap}))
 
 
 def _say(line: str) -> None:

@@ -8,7 +8,7 @@ import threading
 import traceback
 
 from epochmark.worker.measure import LimitsRun
-from epochmark.worker.protocol import LimitsJob, ReportPipe, decode_job
+from epochmark.worker.protocol import LimitsJob, MessagePipe, decode_job
 from epochmark.worker.train import Run, failure_of
 
 
@@ -24,7 +24,7 @@ def _listen_to_parent(stop: threading.Event) -> None:
 def main() -> int:
     """Exit status 0 when the run was reported to its end, 1 when the engine raised."""
     job = decode_job(sys.stdin.buffer.readline())
-    pipe = ReportPipe(int(sys.argv[1]))
+    pipe = MessagePipe(int(sys.argv[1]))
     stop = threading.Event()
     threading.Thread(target=_listen_to_parent, args=(stop,), daemon=True).start()
     run = LimitsRun(job, pipe) if isinstance(job, LimitsJob) else Run(job, pipe, stop)

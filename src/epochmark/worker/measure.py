@@ -21,9 +21,9 @@ from epochmark.worker.protocol import (
     Finished,
     Hello,
     LimitsJob,
+    MessagePipe,
     Opened,
     Phase,
-    ReportPipe,
     Trouble,
     UsedSettings,
 )
@@ -51,7 +51,7 @@ Facts = Dict[str, Union[str, int]]
 class LimitsRun:
     """One job carried out; ``phase`` says how far it came when something raises."""
 
-    def __init__(self, job: LimitsJob, pipe: ReportPipe) -> None:
+    def __init__(self, job: LimitsJob, pipe: MessagePipe) -> None:
         self._job = job
         self._pipe = pipe
         self.phase = "starting"

@@ -108,7 +108,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Lap:
+class LapEnd:
     """A lap ended ``end_ns`` after the clock started; ``loss`` and ``accuracy`` are the epoch's so
     far."""
 
@@ -149,7 +149,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Checked:
+class Observed:
     """What was seen after the fit: where the tensors are, the settings used, the test result."""
 
     observed_devices: List[str]
@@ -226,14 +226,14 @@ class Finished:
     peak_memory_bytes: Optional[int]
 
 
-Report = Union[
-    Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Continued, Replayed, Figure, UsedSettings,
-    Trouble, Failed, Finished,
+Message = Union[
+    Hello, Phase, Opened, LapEnd, EpochEnd, Fitted, Observed, Continued, Replayed, Figure,
+    UsedSettings, Trouble, Failed, Finished,
 ]  # fmt: skip
-REPORTS: Dict[str, Type[Report]] = {
+MESSAGES: Dict[str, Type[Message]] = {
     kind.__name__: kind
     for kind in (
-        Hello, Phase, Opened, Lap, EpochEnd, Fitted, Checked, Continued, Replayed, Figure,
+        Hello, Phase, Opened, LapEnd, EpochEnd, Fitted, Observed, Continued, Replayed, Figure,
         UsedSettings, Trouble, Failed, Finished,
     )
 }  # fmt: skip
@@ -246,13 +246,13 @@ def finite(value: Optional[float]) -> Optional[float]:
     return float(value)
 
 
-class ReportPipe:
+class MessagePipe:
     """The worker's end of the private pipe."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def send(self, report: Report) -> None:
+    def send(self, report: Message) -> None:
         """Write one report as one line."""
         line = json.dumps({"report": type(report).__name__, **asdict(report)}, allow_nan=False)
         remaining = line.encode() + b"\n"

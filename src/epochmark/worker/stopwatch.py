@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Optional
 
-from epochmark.worker.protocol import EpochEnd, Lap, Report, ReportPipe, finite
+from epochmark.worker.protocol import EpochEnd, LapEnd, Message, MessagePipe, finite
 
 LAP_INTERVAL_NS = 250_000_000
 """Laps inside an epoch come at most four times a second, so that synchronising costs nothing."""
@@ -22,7 +22,7 @@ class RunStopwatch:
     set, laps and epochs ask the engine to stop.
     """
 
-    def __init__(self, pipe: ReportPipe, steps_per_epoch: int, stop: threading.Event) -> None:
+    def __init__(self, pipe: MessagePipe, steps_per_epoch: int, stop: threading.Event) -> None:
         self._pipe = pipe
         self._stop = stop
         self._steps_per_epoch = steps_per_epoch
@@ -52,7 +52,7 @@ class RunStopwatch:
         self._last_ns = time.perf_counter_ns()
         self._steps, self._asked = self._steps + steps, 0
         self._report(
-            Lap(
+            LapEnd(
                 epoch=self._epoch,
                 steps=int(steps),
                 end_ns=self._last_ns - self._start_ns,
@@ -72,7 +72,7 @@ class RunStopwatch:
     def trained(self) -> None:
         self.trained_ns = time.perf_counter_ns() - self._start_ns
 
-    def _report(self, report: Report) -> None:
+    def _report(self, report: Message) -> None:
         began_ns = time.thread_time_ns()
         self._pipe.send(report)
         self.reporting_ns += time.thread_time_ns() - began_ns

@@ -21,16 +21,16 @@ from epochmark.engines._shared.variables import recorded_environment
 from epochmark.worker.error_text import in_short
 from epochmark.worker.proof import Proof
 from epochmark.worker.protocol import (
-    Checked,
     Failed,
     Finished,
     Fitted,
     Hello,
     Job,
+    MessagePipe,
+    Observed,
     Opened,
     Phase,
     Replayed,
-    ReportPipe,
     finite,
 )
 from epochmark.worker.stopwatch import RunStopwatch
@@ -48,7 +48,7 @@ class Run:
     The fit ends at its next lap once ``stop`` is set.
     """
 
-    def __init__(self, job: Job, pipe: ReportPipe, stop: threading.Event) -> None:
+    def __init__(self, job: Job, pipe: MessagePipe, stop: threading.Event) -> None:
         self._job = job
         self._pipe = pipe
         self._stop = stop
@@ -103,7 +103,7 @@ class Run:
                     f"the engine found {accuracy:.0%} of the test {workload.samples} right"
                 )
         pipe.send(
-            Checked(
+            Observed(
                 observed_devices=list(engine.observed_devices()),
                 settings={key: str(value) for key, value in engine.effective_settings().items()},
                 test_loss=finite(loss),

@@ -21,7 +21,7 @@ import psutil
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.bench.process.importable import with_our_package
 from epochmark.bench.process.interrupts import interrupted_by, interrupts_now
-from epochmark.bench.process.messages import ReportError, ReportReader
+from epochmark.bench.process.messages import MessageError, ReportReader
 from epochmark.bench.process.order import Order
 from epochmark.bench.process.own_clock import OwnClock, Presence
 from epochmark.bench.process.patience import Patience
@@ -35,9 +35,9 @@ from epochmark.worker.protocol import (
     Failed,
     Finished,
     Fitted,
-    Lap,
+    LapEnd,
+    Message,
     Phase,
-    Report,
     encode_job,
 )
 
@@ -62,7 +62,7 @@ class WorkerOutcome:
     """All a worker said, and how it ended. ``stderr`` is the end of its stdout and stderr;
     ``clock`` is what our own clock says of its fit."""
 
-    reports: list[Report] = field(default_factory=list)
+    reports: list[Message] = field(default_factory=list)
     ending: Ending = "crashed"
     detail: str = ""
     exit_status: int | None = None
@@ -95,8 +95,8 @@ class Recipients:
 
     order: Order
     watch: Watch
-    on_report: Callable[[Report], None]
-    wants_stop: Callable[[Report], bool] = lambda report: False
+    on_report: Callable[[Message], None]
+    wants_stop: Callable[[Message], bool] = lambda report: False
 
 
 def launch(
@@ -125,7 +125,7 @@ def launch(
                 _Listener(worker, outcome, recipients, patience_s).listen()
         except KeyboardInterrupt as caught:
             outcome.ending, outcome.detail = "interrupted", interrupted_by(caught)
-        except ReportError as error:
+        except MessageError as error:
             outcome.ending, outcome.detail = "protocol-broken", str(error)
         except _SilentError as error:
             outcome.ending, outcome.detail = "hung", str(error)
@@ -298,7 +298,7 @@ class _Listener:
         self._outcome.stderr = (self._outcome.stderr + data)[-STDERR_TAIL_BYTES:]
         self._output_bytes += len(data)
         if self._output_bytes > MAX_OUTPUT_BYTES:
-            raise ReportError(f"it printed more than {MAX_OUTPUT_BYTES >> 20} MiB")
+            raise MessageError(f"it printed more than {MAX_OUTPUT_BYTES >> 20} MiB")
         return bool(data)
 
     def _take_reports(self, data: bytes, now: float) -> None:
@@ -306,7 +306,7 @@ class _Listener:
             self._recipients.order.take(report, time.monotonic() - self._spawned_at)
             self._clock.on_report(report, self._empty_at, now, self._presence.absent_s)
             begins_phase = isinstance(report, Phase)
-            self._patience.report(self._listened_s(), isinstance(report, Lap), begins_phase)
+            self._patience.report(self._listened_s(), isinstance(report, LapEnd), begins_phase)
             self._outcome.reports.append(report)
             self._outcome.clock = self._clock.seen
             self._recipients.watch.on_report(report, self._worker.process.pid)

@@ -27,8 +27,7 @@ from epochmark.records.record import (
 )
 from epochmark.worker.protocol import (
     MAX_LINE_BYTES,
-    REPORTS,
-    Checked,
+    MESSAGES,
     Continued,
     EpochEnd,
     Failed,
@@ -36,11 +35,12 @@ from epochmark.worker.protocol import (
     Finished,
     Fitted,
     Hello,
-    Lap,
+    LapEnd,
+    Message,
+    Observed,
     Opened,
     Phase,
     Replayed,
-    Report,
     Trouble,
     UsedSettings,
 )
@@ -51,11 +51,11 @@ MAX_TOTAL_BYTES = 64 << 20
 Loss = Annotated[float, Meta(ge=0.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 
-BOUNDS: dict[type[Report], dict[str, Any]] = {
+BOUNDS: dict[type[Message], dict[str, Any]] = {
     Hello: {"python": ShortText, "versions": ShortMap, "environment": ShortMap},
     Phase: {"name": ShortText},
     Opened: {"device": ShortText, "description": ShortText, "versions": ShortMap},
-    Lap: {
+    LapEnd: {
         "epoch": EpochNumber,
         "steps": PositiveCount,
         "end_ns": Nanoseconds,
@@ -73,7 +73,7 @@ BOUNDS: dict[type[Report], dict[str, Any]] = {
         "busy_threads": PositiveCount | None,
         "their_cpus": PositiveCount | None,
     },
-    Checked: {
+    Observed: {
         "observed_devices": ShortList,
         "settings": ShortMap,
         "test_loss": Loss | None,
@@ -103,7 +103,7 @@ BOUNDS: dict[type[Report], dict[str, Any]] = {
 """What every field of a report is held to."""
 
 
-class ReportError(Exception):
+class MessageError(Exception):
     """What came on the pipe is no report, or not one that may come now."""
 
 
@@ -114,30 +114,30 @@ class ReportReader:
         self._buffer = bytearray()
         self._total = 0
 
-    def feed(self, data: bytes) -> Iterator[Report]:
-        """All reports that ``data`` completes. Raises ``ReportError`` on a line that is none, and
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """All reports that ``data`` completes. Raises ``MessageError`` on a line that is none, and
         when there are too many bytes."""
         self._total += len(data)
         if self._total > MAX_TOTAL_BYTES:
-            raise ReportError(f"more than {MAX_TOTAL_BYTES >> 20} MiB of reports")
+            raise MessageError(f"more than {MAX_TOTAL_BYTES >> 20} MiB of reports")
         *lines, rest = (self._buffer + data).split(b"\n")
         self._buffer = bytearray(rest)
         for line in lines:
             yield parse_report(bytes(line))
         if len(self._buffer) > MAX_LINE_BYTES:
-            raise ReportError(f"a report longer than {MAX_LINE_BYTES} bytes")
+            raise MessageError(f"a report longer than {MAX_LINE_BYTES} bytes")
 
 
-def parse_report(line: bytes) -> Report:
-    """One line as a report, every field within its bounds. Raises ``ReportError``."""
+def parse_report(line: bytes) -> Message:
+    """One line as a report, every field within its bounds. Raises ``MessageError``."""
     try:
         fields = _DECODER.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ReportError(f"{error}, in {line[:200]!r}") from error
-    return REPORTS[type(fields).__name__](**msgspec.structs.asdict(fields))
+        raise MessageError(f"{error}, in {line[:200]!r}") from error
+    return MESSAGES[type(fields).__name__](**msgspec.structs.asdict(fields))
 
 
-def _bounded(kind: type[Report]) -> type[msgspec.Struct]:
+def _bounded(kind: type[Message]) -> type[msgspec.Struct]:
     """The structure that a report's JSON is decoded as."""
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
     for field in dataclasses.fields(kind):
@@ -153,4 +153,4 @@ def _bounded(kind: type[Report]) -> type[msgspec.Struct]:
     )
 
 
-_DECODER = msgspec.json.Decoder(Union[tuple(_bounded(kind) for kind in REPORTS.values())])
+_DECODER = msgspec.json.Decoder(Union[tuple(_bounded(kind) for kind in MESSAGES.values())])

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from epochmark.bench.process.messages import ReportError
+from epochmark.bench.process.messages import MessageError
 from epochmark.records.record import MAX_LAPS
 from epochmark.worker.protocol import (
-    Checked,
     Continued,
     EpochEnd,
     Failed,
     Finished,
     Fitted,
     Hello,
-    Lap,
+    LapEnd,
+    Message,
+    Observed,
     Opened,
     Phase,
     Replayed,
-    Report,
 )
 
 LAPS_PER_S = 4.0
@@ -31,7 +31,7 @@ CLOCK_S = 1.0
 """A start-up may seem so much longer than the time since the worker was started."""
 
 RUN = (
-    Hello, "starting", Opened, "loading", "building", "training", Fitted, "checking", Checked,
+    Hello, "starting", Opened, "loading", "building", "training", Fitted, "checking", Observed,
     Continued, Replayed, Finished,
 )  # fmt: skip
 """What a run reports, once each and in this order, phases by name. Laps and the ends of epochs come
@@ -43,8 +43,8 @@ OPTIONAL = (Continued,)
 class Order(Protocol):
     """Sees every report before anybody else does."""
 
-    def take(self, report: Report, running_s: float) -> None:
-        """``running_s`` is how long ago the worker was started. Raises ``ReportError`` when the
+    def take(self, report: Message, running_s: float) -> None:
+        """``running_s`` is how long ago the worker was started. Raises ``MessageError`` when the
         report may not come now."""
 
 
@@ -60,69 +60,69 @@ class RunOrder:
         self._last_ns = 0
         self._within_epoch = False
 
-    def take(self, report: Report, running_s: float) -> None:
+    def take(self, report: Message, running_s: float) -> None:
         if self._came == len(RUN):
-            raise ReportError(f"{_name(report)} after the end")
+            raise MessageError(f"{_name(report)} after the end")
         if isinstance(report, Failed):
             self._came = len(RUN)
-        elif isinstance(report, (Lap, EpochEnd)):
+        elif isinstance(report, (LapEnd, EpochEnd)):
             self._take_progress(report, running_s)
         else:
             self._take_next(report, running_s)
 
-    def _take_next(self, report: Report, running_s: float) -> None:
+    def _take_next(self, report: Message, running_s: float) -> None:
         if RUN[self._came] in OPTIONAL and type(report) is not RUN[self._came]:
             self._came += 1
         due = RUN[self._came]
         came = report.name if isinstance(report, Phase) else type(report)
         if came != due:
             wanted = due if isinstance(due, str) else due.__name__
-            raise ReportError(f"{_name(report)} came where {wanted} was due")
+            raise MessageError(f"{_name(report)} came where {wanted} was due")
         self._came += 1
         if isinstance(report, Fitted):
             self._check_fit(report, running_s)
         elif isinstance(report, Replayed) and len(report.losses) != self._replayed_steps:
-            raise ReportError(
+            raise MessageError(
                 f"{len(report.losses)} replayed losses, there are {self._replayed_steps} steps"
             )
 
     def _check_fit(self, fitted: Fitted, running_s: float) -> None:
         trained_ns = fitted.fit_ns if fitted.trained_ns is None else fitted.trained_ns
         if not self._last_ns <= trained_ns <= fitted.fit_ns:
-            raise ReportError("a fit that ended before its training or its last lap")
+            raise MessageError("a fit that ended before its training or its last lap")
         if fitted.startup_s > running_s + CLOCK_S:
-            raise ReportError("a start-up longer than the worker has been there")
+            raise MessageError("a start-up longer than the worker has been there")
 
-    def _take_progress(self, report: Lap | EpochEnd, running_s: float) -> None:
+    def _take_progress(self, report: LapEnd | EpochEnd, running_s: float) -> None:
         if RUN[self._came] is not Fitted:
-            raise ReportError(f"{_name(report)} outside the training")
+            raise MessageError(f"{_name(report)} outside the training")
         if report.epoch > self._epochs:
-            raise ReportError(f"epoch {report.epoch} of {self._epochs}")
+            raise MessageError(f"epoch {report.epoch} of {self._epochs}")
         if report.epoch != self._epochs_ended + 1:
-            raise ReportError(f"{_name(report)} of epoch {report.epoch} in another epoch")
-        if isinstance(report, Lap):
+            raise MessageError(f"{_name(report)} of epoch {report.epoch} in another epoch")
+        if isinstance(report, LapEnd):
             self._check_lap(report, running_s)
         elif not self._within_epoch:
-            raise ReportError(f"epoch {report.epoch} ended without a lap")
+            raise MessageError(f"epoch {report.epoch} ended without a lap")
         else:
             self._epochs_ended += 1
-        self._within_epoch = isinstance(report, Lap)
+        self._within_epoch = isinstance(report, LapEnd)
 
-    def _check_lap(self, lap: Lap, running_s: float) -> None:
+    def _check_lap(self, lap: LapEnd, running_s: float) -> None:
         if lap.end_ns <= self._last_ns:
-            raise ReportError(
+            raise MessageError(
                 f"a lap ended at {lap.end_ns} ns, the one before at {self._last_ns} ns"
             )
         self._made += lap.steps
         if self._made > MOST_STEPS * self._steps:
-            raise ReportError(f"{self._made} steps, the run has {self._steps}")
+            raise MessageError(f"{self._made} steps, the run has {self._steps}")
         self._last_ns = lap.end_ns
         self._laps += 1
         honest = LAPS_PER_S * running_s + self._epochs_ended + LAPS_BESIDES
         if self._laps > min(honest, MAX_LAPS):
-            raise ReportError(f"{self._laps} laps in {running_s:.1f} s")
+            raise MessageError(f"{self._laps} laps in {running_s:.1f} s")
 
 
-def _name(report: Report) -> str:
+def _name(report: Message) -> str:
     kind = type(report).__name__
     return f"{kind} {report.name[:40]!r}" if isinstance(report, Phase) else kind

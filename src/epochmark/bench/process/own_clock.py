@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.record import LauncherClock
-from epochmark.worker.protocol import Fitted, Lap, Phase, Report
+from epochmark.worker.protocol import Fitted, LapEnd, Message, Phase
 
 ABSENCE_S = 2.0
 """Waking up so much later than asked, or being busy with one report for so long: nobody listened. A
@@ -41,13 +41,13 @@ class OwnClock:
         self._absent_s = self._gap_s = 0.0
         self.seen: LauncherClock | None = None
 
-    def on_report(self, report: Report, earliest: float, latest: float, absent_s: float) -> None:
+    def on_report(self, report: Message, earliest: float, latest: float, absent_s: float) -> None:
         """``report`` was sent between these moments; until now we were absent so long."""
         if isinstance(report, Phase) and report.name == "training":
             self._began, self._absent_s = (earliest, latest), absent_s
-        elif self._began is not None and isinstance(report, (Lap, Fitted)):
+        elif self._began is not None and isinstance(report, (LapEnd, Fitted)):
             low_s, high_s = earliest - self._began[1], latest - self._began[0]
-            if isinstance(report, Lap):
+            if isinstance(report, LapEnd):
                 said_s = report.end_ns / NANOSECONDS
                 self._gap_s = max(self._gap_s, said_s - high_s, low_s - said_s)
             else:

@@ -13,7 +13,7 @@ from epochmark.errors import EpochmarkError
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.record import Lap, Record
 from epochmark.worker import protocol
-from epochmark.worker.protocol import Report
+from epochmark.worker.protocol import Message
 
 MIN_LAPS = 8
 """Warm laps of a trial; the first lap compiles."""
@@ -47,8 +47,8 @@ class TrialStop:
         self._laps = self._steps = 0
         self._stopping = False
 
-    def __call__(self, report: Report) -> bool:
-        if self._stopping or not isinstance(report, protocol.Lap):
+    def __call__(self, report: Message) -> bool:
+        if self._stopping or not isinstance(report, protocol.LapEnd):
             return False
         if self._first_ns is None:
             self._first_ns = report.end_ns

@@ -7,7 +7,7 @@ from epochmark.bench.watching.watch import OpenCounters, Watch, foreign_cpu_s
 from epochmark.hardware.counters import Counters, Reading
 from epochmark.hardware.processes import is_there
 from epochmark.records.machine.machine_limits import LOADED_CPUS
-from epochmark.worker.protocol import Report
+from epochmark.worker.protocol import Message
 
 MIN_S = 0.5
 """Over less time than that, ticks of CPU time tell nothing."""
@@ -22,7 +22,7 @@ class LoadWatch(Watch):
         self._first: Reading | None = None
         self._last: Reading | None = None
 
-    def on_report(self, report: Report, worker: int) -> None:
+    def on_report(self, report: Message, worker: int) -> None:
         if self._first is None and self._open_counters is not None:
             self._counters = self._open_counters(worker)
             self._cpus = self._counters.cpus

@@ -13,7 +13,7 @@ from epochmark.hardware.counters import Counters, Reading
 from epochmark.hardware.processes import is_there
 from epochmark.hardware.sensors import OpenSensor
 from epochmark.records.record import Calm, SensorLog, WatchingCost
-from epochmark.worker.protocol import Fitted, Phase, Report
+from epochmark.worker.protocol import Fitted, Message, Phase
 
 INTERVAL_S = 0.25
 """An epoch of two seconds then has samples enough to see what the framework waits in it."""
@@ -53,7 +53,7 @@ class Watch:
         self._sampler_s = 0.0
         self._parent_began_s = self._parent_s = 0.0
 
-    def on_report(self, report: Report, worker: int) -> None:
+    def on_report(self, report: Message, worker: int) -> None:
         """The process ``worker`` reported something; only begin and end of the fit matter.
 
         Sensors are opened before, while the worker still imports its framework.
