@@ -175,9 +175,9 @@ def test_text_for_a_terminal(text: str, shown: str) -> None:
 
 def test_columns_are_narrowed_as_far_as_words_allow() -> None:
     header, rows = ("s/epoch", "label"), [["1,234.5", "some long words"], ["-", ""]]
-    assert _column_widths(header, rows, 22) == [7, 15]
-    assert _column_widths(header, rows, 20) == [7, 13]
-    assert _column_widths(header, rows, 12) == [7, 5]
-    assert _column_widths(header, rows, 11) is None
-    assert _column_widths(("label",), [["測定"]], 4) is None
-    assert _column_widths(("a",), [["測定"]], 4) == [4]
+    assert _column_widths(header, rows, 25) == [7, 15]
+    assert _column_widths(header, rows, 23) == [7, 13]
+    assert _column_widths(header, rows, 15) == [7, 5]
+    assert _column_widths(header, rows, 14) is None
+    assert _column_widths(("label",), [["測定"]], 5) is None
+    assert _column_widths(("a",), [["測定"]], 5) == [4]
