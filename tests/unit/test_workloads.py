@@ -70,6 +70,7 @@ def test_a_workload_fits_together(workload: Workload) -> None:
 
 
 @pytest.mark.parametrize("workload", EVERY, ids=lambda one: one.name)
+@pytest.mark.slow
 def test_golden_losses_are_those_of_the_reference(workload: Workload, mnist_folder: Path) -> None:
     """The first step of each form; all ten come from the same code."""
     data = read_data(workload, mnist_folder)

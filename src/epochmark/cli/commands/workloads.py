@@ -39,9 +39,7 @@ def list_workloads(json: JsonOption = False) -> None:
         say(f"{one.name} cannot be used: {one.problem}")
 
 
-@described(
-    """Show one workload in full: data, layers with shapes, parameters and arithmetic, optimizer."""
-)
+@described("""Show one workload in full: data, layers, parameters, optimizer.""")
 def show(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Which one.", autocompletion=complete_workload)
