@@ -14,13 +14,7 @@ if TYPE_CHECKING:
     from epochmark.records.record import Record
 
 
-@described(
-    """List the workloads with their size, how long a whole run takes here, and the engines.
-
-    The time is that of the fastest valid run on this machine; without one it is estimated from a
-    run of another workload, and marked as an estimate.
-    """
-)
+@described("""List the workloads: size, time of a whole run, engines.""")
 def list_workloads(json: JsonOption = False) -> None:
     from epochmark.cli._console import print_json, say
     from epochmark.cli._tables import print_rows
