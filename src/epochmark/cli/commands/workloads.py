@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from epochmark.records.record import Record
 
 
-@described("""List the workloads: size, time of a whole run, engines.""")
+@described("""List the workloads: size, time of a whole run, engines.
+
+    The time is that of the fastest valid run on this machine; without one it is estimated from a
+    run of another workload, and marked as an estimate.
+    """)
 def list_workloads(json: JsonOption = False) -> None:
     from epochmark.cli._console import print_json, say
     from epochmark.cli._tables import print_rows
