@@ -70,7 +70,7 @@ def step_s(record: Record) -> float:
     """Median seconds of a warm step: a lap's time over its steps."""
     steady = steady_of(record)
     if steady is None:
-        sys.exit(f"{record.engine.name}: too few laps for a figure; more steps are needed")
+        sys.exit(f"{record.engine.name}: too few laps for a result; more steps are needed")
     return steady.interval.median / steps_per_epoch(record.workload)
 
 

@@ -127,7 +127,7 @@ def test_a_gpu_that_is_not_there_is_refused_before_anybody_waits() -> None:
         plan_named(["torch"], RunRequest(engine="torch", device="gpu"), None)
     assert raised.value.exit_code == 2
     assert "epochmark engines install torch --accelerator cuda|rocm" in str(raised.value)
-    assert "'epochmark doctor' says what is in the way" in str(raised.value)
+    assert "'epochmark doctor' shows why" in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_the_last_screen_is_the_answer_its_verdict_and_next_steps(program: Progr
         assert ("MacBook" in beside) == (options == ())
         assert "MacBook" not in answer
         assert len(answer.splitlines()) <= 24
-        assert "How does this machine stand beside the published ones? This finds out (" in answer
+        assert "How does this machine compare with the published ones? Find out (" in answer
         steps = [line for line in answer.splitlines() if line.startswith("  epochmark ")]
         assert len(steps) == 3
         assert "epochmark run keras-tensorflow" in steps[0]
@@ -92,7 +92,7 @@ def test_json_is_a_list_where_several_may_come_and_is_read_again(
 def test_a_single_record_is_read_from_standard_input(program: Program) -> None:
     printed = program.run("run", "fake", "--json", "--no-save").stdout
     checked = program.run("check", "-", input=printed)
-    assert "1 record: whole, consistent and plausible." in checked.stdout
+    assert "1 record: intact, consistent and plausible." in checked.stdout
     assert "1 record imported" in program.run("results", "import", "-", input=printed).stdout
     file = program.folder / "printed.json"
     file.write_text(printed)
@@ -182,7 +182,7 @@ def test_what_a_failed_worker_wrote_is_kept_beside_its_record(program: Program) 
         (["run", "fake", "--patience", "0"], "--patience"),
         (["run", "fake", "--patience", "nan"], "--patience"),
         (["run", "fake", "--epochs", "many"], "--epochs"),
-        (["run", "fake", "--data", "/nowhere"], "--data /nowhere does not give MNIST"),
+        (["run", "fake", "--data", "/nowhere"], "--data /nowhere does not contain MNIST"),
         (["results", "show", ""], "no result has an id"),
         (["results", "show", "ffff"], "'epochmark results list' shows all"),
         (["results", "rm", "../results"], "no result has an id"),
@@ -254,7 +254,7 @@ def test_a_shortened_id_must_be_unique(filled: Program) -> None:
         (filled.results / f"{name}.json").write_text(json.dumps({**document, "id": record_id}))
     ambiguous = filled.run("results", "show", "abc")
     assert ambiguous.returncode == 2
-    assert "abc100000000, abc200000000; give more of it" in ambiguous.stderr
+    assert "abc100000000, abc200000000; type more of it" in ambiguous.stderr
     assert filled.run("results", "show", "abc2").returncode == 0
 
     shutil.copy(filled.results / "a.json", filled.results / "copy.json")
@@ -324,7 +324,8 @@ def test_data_are_fetched_and_their_state_is_told(program: Program, mnist_folder
     absent = json.loads(program.run("data", "--json", environment=cache).stdout)
     assert absent["state"] == "absent"
     assert (
-        "'epochmark data fetch' gets it" in program.run("data", "status", environment=cache).stdout
+        "'epochmark data fetch' downloads it"
+        in program.run("data", "status", environment=cache).stdout
     )
 
     fetched = program.run("data", "fetch", "--data", str(mnist_folder), environment=cache)
@@ -422,7 +423,7 @@ def test_the_table_is_the_newest_run_of_each_engine_in_forty_lines(program: Prog
     newest = {tuple(record["workload"]["variant"]): record["id"][:8] for record in records}
     assert all(text.count(short_id) == 1 for short_id in newest.values())
     assert "only a part of the work, so not ranked:" in text
-    assert "4 more runs and all that is published: 'epochmark table --all'" in text
+    assert "4 more runs and all published figures: 'epochmark table --all'" in text
     assert all(record["id"][:8] in program.run("table", "--all").stdout for record in records)
 
 

@@ -70,7 +70,7 @@ def test_a_run_that_is_interrupted_too_soon_leaves_nothing_and_no_process(
     assert process.returncode == 130
     assert out == ""
     assert WORDS[number] in err
-    assert "No record is kept: neither an epoch nor six laps were done." in err
+    assert "No record is kept: the run ended before an epoch or six laps were done." in err
     assert "Traceback" not in err
     assert program.records() == []
     assert list(program.results.glob("*.stderr.txt")) == []

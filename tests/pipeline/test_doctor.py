@@ -86,7 +86,7 @@ def test_an_environment_whose_python_is_gone_is_a_fault(
     python.symlink_to("/nowhere/python")
     done = program.run("doctor")
     assert done.returncode == 1
-    assert "the Python that it was made with is gone (/nowhere/python)" in done.stdout
+    assert "the Python it was made with is gone (/nowhere/python)" in done.stdout
     assert "epochmark engines install keras-torch --accelerator cpu" in done.stdout
 
 

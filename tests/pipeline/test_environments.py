@@ -307,7 +307,7 @@ def test_an_environment_with_another_python_is_not_passed_off(
         made = install(environments, ROW, "Tiny", OWN, silent)
     name, version = environment_name(ROW), made.manifest.python
     environments.check_python(name, sys.version_info[:2])
-    with pytest.raises(EpochmarkError, match=f"is there already, with Python {version}"):
+    with pytest.raises(EpochmarkError, match=f"already exists, with Python {version}"):
         environments.check_python(name, (2, 7))
 
 
@@ -482,7 +482,7 @@ def test_an_environment_that_no_longer_works_is_made_anew(
         told: list[str] = []
         again = install(environments, ROW, "Tiny", OWN, told.append, problem_of)
     assert again.manifest.installed == made.manifest.installed
-    assert any("making it anew" in text for text in told)
+    assert any("making it again" in text for text in told)
     assert gone.exists()
 
 

@@ -67,7 +67,7 @@ def watched_run(program: Program, mounts: str) -> dict[str, Any]:
     done = hidden(program, mounts, "run", "native", "--steps", "40", "--threads", "1")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    assert "does not tell how busy its processor is" in done.stderr
+    assert "does not report how busy its processor is" in done.stderr
     (record,) = program.records()
     return record
 

@@ -147,8 +147,8 @@ def test_a_run_keeps_the_figures_of_its_processor(measured: Program) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--show"], "'epochmark limits' measures them"),
-        (["--show", "nosuch"], "leave engines, --device and --python out"),
+        (["--show"], "measure them with 'epochmark limits'"),
+        (["--show", "nosuch"], "omit engines, --device and --python"),
         (["nonsense"], "there is no engine 'nonsense'"),
         (["fake", "--device", "tpu"], "fake runs on: cpu, gpu"),
         (["native", "--device", "gpu"], "native runs on: cpu"),

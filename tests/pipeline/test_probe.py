@@ -37,7 +37,7 @@ def test_an_import_error_is_told_in_the_frameworks_words(monkeypatch: pytest.Mon
 def test_a_module_that_a_framework_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     status = probe_fake(monkeypatch, fail_in="list", fail_how="lack")
     assert status.state == "broken"
-    assert status.problem == "Fake is there, but a_module_nobody_has, which it needs, is not"
+    assert status.problem == "Fake is installed, but it lacks the module a_module_nobody_has"
 
 
 @pytest.mark.parametrize(("how", "said"), [("kill", "SIGKILL"), ("exit", "exit status 3")])

@@ -55,9 +55,9 @@ def test_a_run_that_fails_does_not_end_the_sweep(program: Program) -> None:
         (("--batches", "64"), "2 to 32 different batch sizes"),
         (("--batches", "64,x"), "no list of batch sizes"),
         (("--batches", "64,60001"), "60000"),
-        (("--sweep-batch", "--batch", "64"), "leave --batch out"),
-        (("--sweep-batch", "--steps", "20"), "leave --steps and --settle out"),
-        (("--sweep-batch", "--settle"), "leave --steps and --settle out"),
+        (("--sweep-batch", "--batch", "64"), "omit --batch"),
+        (("--sweep-batch", "--steps", "20"), "omit --steps and --settle"),
+        (("--sweep-batch", "--settle"), "omit --steps and --settle"),
     ],
 )
 def test_what_cannot_be_swept_is_refused_before_anything_runs(

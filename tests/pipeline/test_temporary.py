@@ -37,7 +37,7 @@ def test_a_wrong_folder_is_an_error_that_names_it(
     done = program.run("run", "fake", environment={"TMPDIR": None, variable: str(wrong)})
     assert done.returncode == 2
     assert f"{wrong}, as {variable} says" in done.stderr
-    assert "Set TMPDIR to a folder that can be written" in done.stderr
+    assert "Set TMPDIR to a writable folder" in done.stderr
     assert "Traceback" not in done.stderr
     assert program.records() == []
 
@@ -142,7 +142,7 @@ def test_another_users_lock_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     lock.touch(0o666)
     os.chown(lock, 12345, 12345)
     with (
-        pytest.raises(EpochmarkError, match="not a file of this user"),
+        pytest.raises(EpochmarkError, match="not a private file of this user"),
         measuring_alone(lambda holder: None),
     ):
         pass

@@ -47,7 +47,7 @@ def test_both_shows_what_each_setting_gains(geared: Program) -> None:
     assert again.returncode == 0, again.stderr
     assert "gear high" in again.stdout
     assert "  gear none failed: RuntimeError: the fake engine was told to fail" in again.stdout
-    assert "  gear reverse is left out, since it computed something else: the" in again.stdout
+    assert "  gear reverse was dropped, since it computed something else: the" in again.stdout
     assert "run 1" not in again.stderr, "it remembered"
     assert len(geared.records()) == 3
     apart = geared.run("table", "--filter", "engine=fake").stdout
@@ -61,7 +61,7 @@ def test_retune_searches_anew_and_replaces_a_file_that_cannot_be_read(geared: Pr
     file.write_text("{")
     refused = geared.run("run", "fake", "--tuning", "tuned", "--epochs", "1")
     assert refused.returncode == 1
-    assert "'--retune' searches anew" in refused.stderr
+    assert "Search again with '--retune'" in refused.stderr
     geared.script(**{**SCRIPT, "speedups": {"gear=high": 0.5, "gear=none": 0.5, "brake=off": 2.0}})
     done = geared.run("run", "fake", "--tuning", "tuned", "--retune", "--epochs", "1", "--json")
     assert done.returncode == 0, done.stderr
@@ -94,9 +94,9 @@ def test_an_engine_that_cannot_train_is_not_searched(geared: Program) -> None:
     [
         (("native", "--tuning", "tuned"), "native has no tuned mode on cpu"),
         (("fake", "--tuning", "fast"), "there is no tuning 'fast'; there are: stock, tuned, both"),
-        (("fake", "--retune"), "--retune goes with --tuning tuned or both"),
+        (("fake", "--retune"), "--retune needs --tuning tuned or both"),
         (("fake", "--tuning", "both", "--precision", "bfloat16"), "tuned is float32"),
-        (("fake", "--tuning", "tuned", "--threads", "1"), "leave --threads out"),
+        (("fake", "--tuning", "tuned", "--threads", "1"), "omit --threads"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused(

@@ -272,7 +272,7 @@ def test_what_todays_rules_leave_out_is_said_and_gone_on_reading() -> None:
     document = by_schema(record, 3)
     checked = check_record(document)
     assert checked.problems == ()
-    assert "rules of schema 3: today's rules would leave out unsteady" in checked.differences[0]
+    assert "rules of schema 3: today's rules would drop unsteady" in checked.differences[0]
     read = decode_record(document)
     assert read.headline.validity == "valid"
     assert read.digest == digest_of(msgspec.to_builtins(read))

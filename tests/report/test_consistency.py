@@ -105,16 +105,16 @@ CONTRADICTIONS: list[tuple[Callable[[], Record], Edit, str]] = [
     (watched, scale_laps, "CPU seconds in"),
     (watched, put("calm", "own_cpu_s", value=[1.0]), "different lengths"),
     (watched, put("calm", "runnable", value=[]), "different lengths"),
-    (watched, put("calm", "end_s", 3, value=3.0), "do not follow one another"),
-    (watched, put("calm", "end_s", 0, value=0.0), "do not follow one another"),
+    (watched, put("calm", "end_s", 3, value=3.0), "are not in time order"),
+    (watched, put("calm", "end_s", 0, value=0.0), "are not in time order"),
     (watched, put("calm", "own_cpu_s", 2, value=9.0), "CPU seconds were counted in a sample"),
     (watched, put("calm", "steal_cpu_s", 2, value=9.0), "CPU seconds were counted in a sample"),
-    (watched, put("calm", "idle_cpu_s", 2, value=-1.0), "less than no CPU time"),
-    (watched, put("calm", "own_cpu_s", 2, value=0.0), "CPU seconds are told of a sample"),
-    (watched, put("calm", "foreign_cpu_s", 2, value=-60.0), "its own processes are said"),
+    (watched, put("calm", "idle_cpu_s", 2, value=-1.0), "a CPU time is negative"),
+    (watched, put("calm", "own_cpu_s", 2, value=0.0), "CPU seconds are accounted for in a sample"),
+    (watched, put("calm", "foreign_cpu_s", 2, value=-60.0), "more processor time than all"),
     (watched, put("calm", "worker_cpu_s", value=1000.0), "of [0-9.]+ CPU seconds"),
     (watched, put("calm", "memory_stall_s", 2, value=3.0), "memory was waited for"),
-    (watched, put("calm", "runnable", 2, value=0.5), "tasks that ran is none"),
+    (watched, put("calm", "runnable", 2, value=0.5), "tasks that ran is impossible"),
     (watched, put("calm", "cpus", value=64), "64 CPUs were watched"),
     (watched, put("calm", "cost", "sampler_cpu_s", value=9.0), "sampling took more"),
     (watched, put("machine", "cpu_quota", value=0.5), "with a quota of 0.5 CPUs"),
@@ -126,26 +126,30 @@ CONTRADICTIONS: list[tuple[Callable[[], Record], Edit, str]] = [
     (watched, put("timing", "laps", 5, "loss", value=-0.1), "negative loss"),
     (watched, put("learning", "test_loss", value=0.0), "its test loss cannot be 0"),
     (watched, put("learning", "test_loss", value=99.0), "its test loss cannot be 99"),
-    (watched, put("learning", "epochs", 0, "accuracy", value=1.2), "no share of the images"),
+    (watched, put("learning", "epochs", 0, "accuracy", value=1.2), "not a share of the images"),
     (watched, put("timing", "laps", 5, "loss", value=0.0001), "sum of losses falls"),
     (watched, put("learning", "epochs", 0, "epoch", value=2), "the loss of epoch 2 is given as"),
     (watched, put("workload", "batch_size", value=60_001), "larger than the 60000 images"),
     (watched, put("workload", "max_steps", value=0), "0 steps asked for"),
     (watched, put("workload", "seed", value=2**32), "seed"),
     (watched, put("workload", "variant", value=["5 of 2 threads"]), "5 of 2 threads"),
-    (watched, put("device", "requested", value="moon"), "'moon' is no device"),
-    (watched, put("precision", "requested", value="float8"), "'float8' is no precision"),
+    (watched, put("device", "requested", value="moon"), "'moon' is not a device"),
+    (watched, put("precision", "requested", value="float8"), "'float8' is not a precision"),
     (watched, put("engine", "tuning", value="tuned"), "lacks tuned settings"),
     (watched, put("engine", "family", value="torch"), "native is of family native"),
     (watched, put("engine", "adam_form", value="algorithm_1"), "computes Adam in the form"),
-    (watched, put("engine", "versions", value={"numpy": "the best"}), "'the best' is no version"),
-    (watched, put("epochmark_version", value="newest"), "'newest' is no version"),
+    (
+        watched,
+        put("engine", "versions", value={"numpy": "the best"}),
+        "'the best' is not a version",
+    ),
+    (watched, put("epochmark_version", value="newest"), "'newest' is not a version"),
     (watched, put("limits", "measured", value="2026-12-24T00:00:00Z"), "limits were measured"),
     (watched, put("created", value="2026-13-01T00:00:00Z"), "no such date: 2026-13"),
     (watched, put("created", value="2031-01-01T00:00:00Z"), "cannot have been measured at 2031"),
     (watched, put("created", value="1970-01-01T00:00:00Z"), "cannot have been measured at 1970"),
     (watched, put("label", value="a\u202eb"), "text that cannot be printed"),
-    (watched, put("findings", value=[{"code": "worker-crashed", "detail": ""}]), "nothing in it"),
+    (watched, put("findings", value=[{"code": "worker-crashed", "detail": ""}]), "do not support the finding"),
     (lambda: failed(5), put("failure", "exit_status", value=1), "by itself and by a signal"),
     (lambda: failed(5), put("failure", "signal", value=None), "in neither way"),
     (lambda: failed(5), put("failure", "signal", value="SIG\n"), "no signal"),
@@ -244,7 +248,7 @@ def test_of_a_bundle_that_is_not_whole_the_records_that_fit_are_taken_and_it_is_
     whole = json.loads(file.read_bytes())
     whole["records"][1]["label"] = "edited"
     file.write_text(json.dumps({**whole, "records": whole["records"][:2]}))
-    rule = "each record is judged by itself, and those that fit are taken"
+    rule = "each record is checked on its own, and the sound ones are used"
     with pytest.warns(UserWarning, match="bundle") as warned:
         assert [one.id for one in epochmark.load_results(file)] == [sample(1).id]
     assert rule in str(warned[0].message)
@@ -285,9 +289,7 @@ def test_an_honest_record_of_another_version_does_not_read_like_a_tampered_one()
     checked = check_record(with_older_version(older))
     assert checked.problems == ()
     (difference,) = checked.differences
-    assert difference == (
-        "judged by the rules of version 0.0.9: today's rules would leave out unsteady"
-    )
+    assert difference == ("judged by the rules of version 0.0.9: today's rules would drop unsteady")
     forged = json.loads(with_older_version(older))
     forged["headline"]["validity"] = "valid"
     assert check_record(json.dumps(forged).encode()).problems != ()

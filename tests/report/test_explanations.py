@@ -125,7 +125,7 @@ def test_a_slow_first_smaller_batch_looks_compiled_anew_unless_the_engine_is_eag
         return finished(replace(record, timing=replace(record.timing, laps=laps)))
 
     text = said(with_lasts(0.54, 0.04, "one jitted step"))["second-compilation"]
-    assert "took 0.500 s more than the next one, as if its shape were compiled anew." in text
+    assert "took 0.500 s more than the next one, as if its shape were compiled again." in text
     assert "second-compilation" not in said(with_lasts(0.54, 0.04, "eager"))
     assert "second-compilation" not in said(with_lasts(0.05, 0.04, "one jitted step"))
 
@@ -217,7 +217,7 @@ def test_a_peak_of_a_busy_machine_explains_nothing() -> None:
     kept = RunLimits(measured=WHEN, float32_gflop_per_s=150.0, float32_source="avx2", steady=False)
     record = replace(steady(FLOP_A_RUN / 142e9), limits=kept)
     found = said(record)
-    assert "was measured while it was busy" in found["no-limits"]
+    assert "were measured while it was busy" in found["no-limits"]
     assert not {"near-peak", "below-peak"} & set(found)
 
 

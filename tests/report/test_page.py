@@ -42,7 +42,7 @@ def page_of(records: Sequence[Record]) -> str:
 
 
 def test_what_a_missing_chart_needs_is_told() -> None:
-    assert "Not drawn: it takes a run on the CPU, and the limits of this machine" in " ".join(
+    assert "Not drawn: it needs a run on the CPU, and the limits of this machine" in " ".join(
         Outline(page_of([sample(1)])).text.split()
     )
     known = subject_of([sample(1)], (), machine(), machine_limits(machine()))
@@ -159,8 +159,8 @@ def test_the_answer_comes_from_the_newest_valid_run_of_this_machine() -> None:
     ("records", "words"),
     [
         ([], "No run yet"),
-        ([failed(1)], "No figure to believe"),
-        ([sample(1, findings=[FindingCode.PARITY_FAILED])], "No figure to believe"),
+        ([failed(1)], "No valid result from"),
+        ([sample(1, findings=[FindingCode.PARITY_FAILED])], "No valid result from"),
         ([sample(1, findings=[FindingCode.FOREIGN_LOAD])], "The run is disturbed: foreign-load."),
         ([sample(1, epochs=3)], "mnist-cnn, 3 epochs in"),
         ([sample(1)], "95 % interval: 11.88 to 12.47 s"),

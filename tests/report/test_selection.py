@@ -157,5 +157,5 @@ def test_the_default_table_fits_forty_lines_however_many_runs_there_are(
     results.save(sample(99, engine="keras-tensorflow", findings=[FindingCode.UNSTEADY]))
     text = table()
     assert len(text.splitlines()) <= 40
-    assert "more runs and all that is published: 'epochmark table --all'" in text
+    assert "more runs and all published figures: 'epochmark table --all'" in text
     assert "Among the published machines: mnist-cnn v1, keras-tensorflow" in text

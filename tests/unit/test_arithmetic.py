@@ -209,6 +209,6 @@ def test_a_peak_bounds_runs_with_the_same_supply_only(
 
 
 def test_an_answer_says_where_no_bound_of_the_device_is_known() -> None:
-    told = "how fast gpu:0 can be at most is not known here"
+    told = "how fast gpu:0 can be at most is unknown"
     assert told in "\n".join(answer_lines(run(None, device="gpu:0")))
     assert told not in "\n".join(answer_lines(run(None)))

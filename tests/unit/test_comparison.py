@@ -59,7 +59,7 @@ def test_overlapping_figures_cannot_be_told_apart() -> None:
     near = replace(NATIVE, steady_epoch=Interval(9.95, 9.8, 10.1, 9))
     comparison = compare(TORCH, near)
     assert comparison.verdict == "alike"
-    assert "cannot be told apart" in verdict_text(comparison)
+    assert "no clear difference between" in verdict_text(comparison)
 
 
 def test_less_than_a_percent_between_two_runs_is_not_told() -> None:
@@ -141,7 +141,7 @@ def test_disturbed_runs_whose_intervals_overlap_cannot_be_told_apart() -> None:
     near = replace(DISTURBED, steady_epoch=Interval(9.0, 7.0, 10.5, 9))
     text = verdict_text(compare(DOUBTFUL, near))
     assert text == (
-        "native and torch cannot be told apart (anything from 0.94 to 1.45); both runs were "
+        "no clear difference between native and torch (anything from 0.94 to 1.45); both runs were "
         "disturbed, not ranked"
     )
 
@@ -260,11 +260,11 @@ def test_an_exported_record_is_of_a_machine_with_the_same_hardware() -> None:
     other = replace(NATIVE, machine=exported)
     comparison = compare(TORCH, other)
     assert comparison.verdict == "faster"
-    assert "machine: alike, but not known to be one" in comparison.differences[0]
+    assert "machine: similar, but not known to be one" in comparison.differences[0]
     elsewhere = replace(NATIVE, machine=msgspec.structs.replace(exported, cpu="another"))
     (reason,) = compare(TORCH, elsewhere).reasons
     assert reason.startswith("engines differ: ")
-    assert reason.endswith("not known to have run on one machine")
+    assert reason.endswith("perhaps on different machines")
 
 
 def test_a_machine_confined_to_fewer_cores_is_another_one() -> None:

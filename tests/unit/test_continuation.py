@@ -97,7 +97,7 @@ def test_a_record_from_before_the_continuation_is_not_blamed_for_having_none() -
     run = record("fake-valid-2")
     assert run.before_continuation
     assert codes(run) == set()
-    assert "was not looked at" in proof_text(run)
+    assert "was not checked" in proof_text(run)
 
 
 def test_the_scaler_of_float16_may_leave_steps_out_and_no_other_may() -> None:

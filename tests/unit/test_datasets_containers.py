@@ -134,7 +134,7 @@ def test_other_zip_files_are_refused(packed: bytes) -> None:
 def test_damaged_zip_file_is_refused() -> None:
     packed = bytearray(npz())
     packed[2_000:2_100] = b"\xff" * 100
-    with pytest.raises(SourceError, match="not a sound zip file"):
+    with pytest.raises(SourceError, match="not a valid zip file"):
         read_zip(bytes(packed))
 
 

@@ -178,9 +178,9 @@ def test_whole_download_is_bounded_in_time(server: str) -> None:
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("/slow-status", r"no whole answer within 0\.5 s"),
-        ("/slow-headers", r"no whole answer within 0\.5 s"),
-        ("/many-continues", r"no whole answer within 0\.5 s"),
+        ("/slow-status", r"no complete answer within 0\.5 s"),
+        ("/slow-headers", r"no complete answer within 0\.5 s"),
+        ("/many-continues", r"no complete answer within 0\.5 s"),
         ("/slow-body", r"too slow: \d+ bytes in 0\.5 s|no whole answer"),
         ("/slow-chunks", r"too slow: \d+ bytes in 0\.5 s|no whole answer"),
         ("/slow-chunk-size", r"too slow: \d+ bytes in 0\.5 s|no whole answer"),
@@ -203,7 +203,7 @@ def test_a_handshake_that_never_ends_is_given_up(server: str) -> None:
     """Whoever listens there does not speak TLS, but keeps the connection."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
-        with pytest.raises(SourceError, match="no whole answer"):
+        with pytest.raises(SourceError, match="no complete answer"):
             download(url, LIMIT, quiet, IN_A_HURRY)
 
 

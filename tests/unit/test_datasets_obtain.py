@@ -193,7 +193,7 @@ def test_every_source_is_named_with_its_reason(shelf: str, npz: bytes) -> None:
         get_mnist(None, quiet, [NpzMirror(f"{shelf}cut.npz"), GzipMirror(shelf), Absent()])
     message = str(raised.value)
     assert f"own cache {cache_folder()}: empty" in message
-    assert f"{shelf}cut.npz: not a sound zip file" in message
+    assert f"{shelf}cut.npz: not a valid zip file" in message
     assert f"{shelf}: the server answered 404" in message
     assert "elsewhere: nothing here" in message
     assert "--data PATH" in message
@@ -296,7 +296,7 @@ def test_bad_named_data_is_an_error_without_fallback(
     with pytest.raises(EpochmarkError, match=reason) as raised:
         get_mnist(path if way == "--data" else None, quiet, [Forbidden()])
     assert raised.value.exit_code == 2
-    assert str(raised.value).startswith(f"{way} {path} does not give MNIST")
+    assert str(raised.value).startswith(f"{way} {path} does not contain MNIST")
 
 
 @pytest.mark.parametrize("damage", ["changed byte", "missing file", "cut file", "a file instead"])

@@ -130,7 +130,7 @@ def test_a_cuda_that_does_not_know_the_gpu() -> None:
     rtx_5090 = with_nvidia("570.86.15", (12, 8), (12, 0))
     line = line_of("torch", {"torch": "2.6.0+cu124"}, rtx_5090)
     assert line.state == "fault"
-    assert "does not know NVIDIA GPU (compute capability 12.0): that takes CUDA 12.8" in line.text
+    assert "does not know NVIDIA GPU (compute capability 12.0): it needs CUDA 12.8" in line.text
     titan_v = with_nvidia("580.82.07", (13, 0), (7, 0))
     line = line_of("torch", {"torch": "2.13.0+cu130"}, titan_v)
     assert "no longer serves NVIDIA GPU (compute capability 7.0)" in line.text
@@ -159,7 +159,7 @@ def test_what_an_engine_answered_counts() -> None:
     assert seen.text == "torch (torch 2.9.1+cu128): cpu, gpu:0, CUDA 12.8"
     unseen = line_of("torch", packages, NEW_DRIVER, status=status("cpu"))
     assert unseen.state == "fault"
-    assert "which works, and lists only: cpu" in unseen.text
+    assert "which works, but lists only: cpu" in unseen.text
     broken = EngineStatus(
         engine="torch", title="", state="broken", problem="OSError: no libtorch", remedy="again"
     )
@@ -238,7 +238,7 @@ def test_an_environment_that_is_not_whole_is_a_fault(tmp_path: Path) -> None:
     whole.python.symlink_to("/opt/python3.9/bin/python")
     gone = broken_line(whole)
     assert gone is not None
-    assert "the Python that it was made with is gone (/opt/python3.9/bin/python)" in gone.text
+    assert "the Python it was made with is gone (/opt/python3.9/bin/python)" in gone.text
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_what_keeps_an_amd_gpu_from_being_used() -> None:
     assert "not in this container" in only(amd_lines(container="Docker")).text
     assert only(amd_lines()).state == "note"  # an old card, whose driver offers no computing
     unfit = only(amd_lines(kfd=OPEN, rocm=from_rocminfo(recorded("rocminfo-invalid-argument"))))
-    assert "do not fit each other" in unfit.text
+    assert "do not match" in unfit.text
     broken = only(amd_lines(kfd=OPEN, rocm=from_rocminfo(recorded("rocminfo-out-of-resources"))))
     assert "Cannot allocate memory" in broken.text
     refused = only(amd_lines(kfd=OPEN, rocm=from_rocminfo(recorded("rocminfo-permission-denied"))))

@@ -66,7 +66,7 @@ def test_a_wrong_command_line_is_answered_in_one_style(
     assert err.startswith(f"epochmark: {sentence}")
     assert "Input should" not in err
     if path is not None:
-        assert err.endswith(f"'epochmark {path} --help' shows what it takes.\n")
+        assert err.endswith(f"'epochmark {path} --help' lists its options.\n")
 
 
 def test_without_a_command_the_help_is_shown() -> None:

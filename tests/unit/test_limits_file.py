@@ -168,7 +168,7 @@ def hostile(path: str, value: Any) -> bytes:
         (hostile("processor.triads.0.timed.seconds", [0.0]), "> 0"),
         (hostile("processor.triads.0.timed.seconds", [1e300]), "< 1000000"),
         (hostile("processor.triads.0.timed.seconds", [1e-320]), "no machine reaches"),
-        (hostile("processor.triads.0.timed", {"work": 5e-324, "seconds": [9e5]}), "is so slow"),
+        (hostile("processor.triads.0.timed", {"work": 5e-324, "seconds": [9e5]}), "lower than any"),
         (hostile("processor.multiply_adds.0.timed.work", -1), "> 0"),
         (hostile("processor.measured", "yesterday"), "regex"),
         (hostile("engines", [{}]), "missing required field"),

@@ -35,7 +35,7 @@ def test_a_saved_record_comes_back(files: ResultFiles) -> None:
 
 def test_no_name_of_a_device_leads_out_of_the_folder(files: ResultFiles) -> None:
     device = msgspec.structs.replace(record().device, requested="gpu:1/../../../x")
-    with pytest.raises(EpochmarkError, match=r"'gpu:1/\.\./\.\./\.\./x' is no device"):
+    with pytest.raises(EpochmarkError, match=r"'gpu:1/\.\./\.\./\.\./x' is not a device"):
         files.save(msgspec.structs.replace(record(), device=device))
     assert not list(files.folder.parent.rglob("*.json"))
 
@@ -85,7 +85,7 @@ def test_an_id_may_be_shortened_while_it_is_unique(files: ResultFiles) -> None:
     assert files.find("f").record.id == "f00000000000"
     assert files.find("abc1").record.id == "abc100000000"
     for wrong, message in (
-        ("abc", "abc100000000, abc200000000; give more of it"),
+        ("abc", "abc100000000, abc200000000; type more of it"),
         ("", "no result has an id"),
         ("0", "no result has an id"),
         ("*", "no result has an id"),

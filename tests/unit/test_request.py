@@ -20,7 +20,7 @@ ON_GPU = "jax, keras-jax, keras-tensorflow, keras-torch, mlx, plaidml-keras, tin
     [
         ({"device": "gpu"}, f"native runs on: cpu; not on gpu; on gpu: {ON_GPU}"),
         ({"precision": "bfloat16"}, "native has no precision 'bfloat16', only: stock, float32"),
-        ({"tuning": "tuned"}, "native has no tuned mode on cpu; leave --tuning out"),
+        ({"tuning": "tuned"}, "native has no tuned mode on cpu; omit --tuning"),
     ],
 )
 def test_what_an_engine_lacks_is_refused(departures: dict[str, Any], message: str) -> None:

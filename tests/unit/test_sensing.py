@@ -190,7 +190,7 @@ def test_values_that_cannot_be_are_left_out_and_told() -> None:
         readings.add(float(n), [value])
     (column,) = readings.columns()
     assert column.values == [45.0, None, None, None, 46.0, None, None]
-    assert readings.problems() == ["4 times its temperature was one that cannot be, first -128"]
+    assert readings.problems() == ["4 impossible values of its temperature, the first -128"]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_sum_counts_from_the_first_reading_and_never_falls(
 
 def test_a_reading_with_another_number_of_values_is_a_failure() -> None:
     readings = Readings((Channel("temperature", "CPU"), Channel("power", "GPU 0")))
-    with pytest.raises(ValueError, match="another number"):
+    with pytest.raises(ValueError, match="a different number"):
         readings.add(1.0, [40.0])
     assert len(readings) == 0
 
@@ -245,7 +245,7 @@ def test_a_sensor_that_costs_much_is_read_rarely_and_says_so(
     assert readings["costly"] == 2
     assert readings["cheap"] > 1
     assert followed.cpu_s >= 0.02
-    assert "it costs so much that it rests up to" in problems[0]
+    assert "it is so slow to read that it pauses up to" in problems[0]
 
 
 def test_a_first_reading_that_costs_much_silences_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,9 +59,7 @@ def test_its_file_says_by_which_rules_it_was_judged() -> None:
     (checked,) = check(SLEPT)
     assert checked.problems == ()
     (said,) = checked.differences
-    assert said.startswith(
-        "judged by the rules of schema 2: today's rules would leave out unsteady"
-    )
+    assert said.startswith("judged by the rules of schema 2: today's rules would drop unsteady")
     assert checked.record is not None
     assert checked.record.headline.validity == "valid"
 

@@ -72,7 +72,7 @@ def _refuse_misspelt(named: str) -> None:
     if meant is not None and not _ID.fullmatch(named):
         raise EpochmarkError(
             f"there is no engine {named!r} (did you mean {meant}?), and no result has an id that "
-            "begins so",
+            "begins with it",
             exit_code=2,
         )
 
@@ -118,7 +118,7 @@ def record_of_file(file: Path) -> Record:
         ids = ", ".join(record.id[:8] for record in records[:5])
         raise EpochmarkError(
             f"{file} holds {len(records)} records, not one"
-            + (f" ({ids}, ...); 'epochmark results import' takes them among yours" if ids else ""),
+            + (f" ({ids}, ...); 'epochmark results import' adds them to yours" if ids else ""),
             exit_code=2,
         )
     return records[0]
@@ -132,7 +132,7 @@ def _record_of_bundles(id_start: str, bundles: Iterable[str | Path]) -> Record |
     if len(matches) > 1:
         raise EpochmarkError(
             f"{len(matches)} records have an id that begins with {id_start!r}: "
-            f"{', '.join(matches[:5])}; give more of it",
+            f"{', '.join(matches[:5])}; type more of it",
             exit_code=2,
         )
     return records[matches[0]] if matches else None

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from epochmark.records.machine.machine_limits import Limits
 
 NOT_WHOLE = (
-    "records were changed, added or left out; each record is judged by itself, and those that fit "
-    "are taken"
+    "records were changed, added or removed; each record is checked on its own, and the sound "
+    "ones are used"
 )
 
 
@@ -67,7 +67,7 @@ def records_of_file(file: Path) -> list[Record]:
 def _readable_records(file: Path) -> tuple[list[Record], list[str]]:
     """The records of a file that are as they were written, and in sentences what is not."""
     documents, whole = documents_of(file)
-    records, troubles = [], [] if whole else [f"{file} is not whole: {NOT_WHOLE}"]
+    records, troubles = [], [] if whole else [f"{file} is not intact: {NOT_WHOLE}"]
     for document in documents:
         try:
             record = decode_record(document)
@@ -75,7 +75,7 @@ def _readable_records(file: Path) -> tuple[list[Record], list[str]]:
                 raise RecordError("it was changed after it was written")
             records.append(record)
         except RecordError as error:
-            troubles.append(f"{file} holds a record that is left out: {error}")
+            troubles.append(f"{file} holds a record that is skipped: {error}")
     if documents and not records:
         raise EpochmarkError("\n".join(troubles))
     return records, troubles

@@ -49,7 +49,7 @@ def import_results(
             added.append(record)
             known[record.id[:8]] = record
         elif twin.digest != record.digest:
-            clash = "another record here begins with the same id and says something else"
+            clash = "another record here has the same id but different content"
             refused.append(Checked(record.id, record, (clash,)))
     return added, refused
 
@@ -67,7 +67,7 @@ def check(file: str | Path | BinaryIO) -> list[Checked]:
     ids = [one.record.id for one in results if one.record is not None]
     problems = []
     if not whole:
-        problems.append(f"its sum is another one: {NOT_WHOLE}")
+        problems.append(f"its checksum does not match: {NOT_WHOLE}")
     if len(set(ids)) < len(ids):
         problems.append("it holds a record twice")
     return [*([Checked(THE_BUNDLE, None, tuple(problems))] if problems else []), *results]

@@ -19,10 +19,10 @@ def parse_batch_sizes(text: str) -> tuple[int, ...]:
     that is no list of two or more different sizes."""
     words = [word.strip() for word in text.split(",")]
     if not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
-        _refuse(f"{text!r} is no list of batch sizes; write them like 32,64,128")
+        _refuse(f"{text!r} is not a list of batch sizes; write them like 32,64,128")
     sizes = tuple(sorted({int(word) for word in words}))
     if not 2 <= len(sizes) <= MAX_SIZES:
-        _refuse(f"a sweep has 2 to {MAX_SIZES} different batch sizes; {text!r} has {len(sizes)}")
+        _refuse(f"a sweep takes 2 to {MAX_SIZES} different batch sizes; {text!r} has {len(sizes)}")
     return sizes
 
 
@@ -39,10 +39,10 @@ def _at(run: PlannedRun, batch_size: int) -> PlannedRun:
     asked = run.request
     if asked.batch_size is not None:
         _refuse(
-            "a sweep has several batch sizes: leave --batch out, or --sweep-batch and --batches"
+            "a sweep has several batch sizes: omit --batch, or omit --sweep-batch and --batches"
         )
     if asked.max_steps is not None or asked.settle:
-        _refuse("runs of a sweep decide by themselves when to stop: leave --steps and --settle out")
+        _refuse("runs of a sweep stop by themselves: omit --steps and --settle")
     request = replace(asked, batch_size=batch_size, quick=True)
     request.check()
     return replace(run, request=request)

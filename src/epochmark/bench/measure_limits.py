@@ -105,7 +105,7 @@ def triad_size(cache_bytes: int | None, memory_bytes: int | None) -> TriadSize:
         problem = (
             f"the arrays of the triad take {3 * array_bytes >> 20} MiB ({share}), "
             f"which is less than {TIMES_CACHE} times the last-level caches "
-            f"({cache_bytes >> 20} MiB): its figure may be one of caches"
+            f"({cache_bytes >> 20} MiB): its figure may show the caches, not the memory"
         )
     return TriadSize(array_bytes, cache_bytes, problem)
 

@@ -155,7 +155,7 @@ def _on_devices(request: RunRequest, interpreter: Interpreter) -> list[PlannedRu
         raise EpochmarkError(
             f"{request.engine} finds no device {request.device!r} here; it finds: "
             f"{', '.join(status.device_ids)}{_other_builds(info, interpreter)}\n"
-            "'epochmark doctor' says what is in the way.",
+            "'epochmark doctor' shows why.",
             exit_code=2,
         )
     return [PlannedRun(request, interpreter)]

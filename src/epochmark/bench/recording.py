@@ -218,7 +218,7 @@ def _failure_of(outcome: WorkerOutcome) -> parts.Failure | None:
 
 def _detail_of(outcome: WorkerOutcome) -> str:
     """How it ended; of a crash for lack of memory also what it printed of that."""
-    detail = outcome.detail or "ended without a word"
+    detail = outcome.detail or "ended without a message"
     if outcome.ending != "crashed" or outcome.last(protocol.Finished) is not None:
         return detail
     last = outcome.stderr.decode(errors="replace").splitlines()[-LAST_LINES:]

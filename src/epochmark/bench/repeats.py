@@ -16,7 +16,8 @@ def check_repeats(option: str, repeats: int | None) -> None:
     """Raise ``EpochmarkError`` (exit code 2) for a number of repetitions that is out of range."""
     if repeats is not None and not 1 <= repeats <= MAX_REPEATS:
         raise EpochmarkError(
-            f"{option} {repeats} is out of range: 1 to {MAX_REPEATS} (start it again for more)",
+            f"{option} {repeats} is out of range: 1 to {MAX_REPEATS} (run the command again for "
+            "more)",
             exit_code=2,
         )
 

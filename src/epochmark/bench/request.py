@@ -129,11 +129,9 @@ class RunRequest:
         steps = self.steps_per_epoch * (self.epochs or MAX_EPOCHS)
         _check_range("--steps", self.max_steps, steps, "the epochs asked for have no more")
         if self.quick and self.max_steps is not None:
-            _refuse("--quick decides by itself when to stop; leave --steps out")
+            _refuse("--quick stops by itself; omit --steps")
         if self.settle and (self.quick or self.max_steps is not None or self.epochs is not None):
-            _refuse(
-                "--settle decides by itself when to stop; leave --quick, --steps and --epochs out"
-            )
+            _refuse("--settle stops by itself; omit --quick, --steps and --epochs")
         if not 0 <= self.seed < 2**32:
             _refuse(f"--seed {self.seed} is out of range: 0 to {2**32 - 1}")
         if self.label is not None and not (len(self.label) <= 300 and self.label.isprintable()):
@@ -176,15 +174,15 @@ class RunRequest:
         if self.tuning == "tuned":
             self._check_tunable(info)
         if self.threads is not None and not info.sets_threads:
-            _refuse(f"{self.engine} has no setting for threads; leave --threads out")
+            _refuse(f"{self.engine} has no setting for threads; omit --threads")
 
     def _check_tunable(self, info: EngineInfo) -> None:
         if not info.tunables_on(self.device, self.workload):
-            _refuse(f"{self.engine} has no tuned mode on {self.device}; leave --tuning out")
+            _refuse(f"{self.engine} has no tuned mode on {self.device}; omit --tuning")
         if self.precision not in ("stock", "float32"):
             _refuse(f"tuned is float32 with its fastest settings; not {self.precision}")
         if self.threads is not None:
-            _refuse("--tuning tuned finds the best number of threads itself; leave --threads out")
+            _refuse("--tuning tuned finds the best number of threads itself; omit --threads")
 
 
 def find_workload(name: str) -> Workload:

@@ -71,7 +71,7 @@ def print_table(records: Sequence[Record], files: ResultFiles | None) -> None:
     if files is not None:
         say(
             *_steps(
-                [("table", "every engine's newest run"), ("report", "charts of them all")], place
+                [("table", "every engine's newest run"), ("report", "charts of all of them")], place
             )
         )
 
@@ -124,8 +124,8 @@ def _command_lines(own: Sequence[Record]) -> list[str]:
             cost.insert(0, f"{row.download_mb:,} MB to download")
     except EpochmarkError:
         return []
-    question = "How does this machine stand beside the published ones?"
-    return [f"{question} This finds out ({', '.join(cost)}):", f"  {command}"]
+    question = "How does this machine compare with the published ones?"
+    return [f"{question} Find out ({', '.join(cost)}):", f"  {command}"]
 
 
 def _minutes(own: Sequence[Record]) -> str:
@@ -152,7 +152,7 @@ def _next_steps(record: Record) -> list[tuple[str, str]]:
     short_id = record.id[:8]
     if record.headline.validity == "invalid":
         return [
-            (f"results show {short_id}", "all that is known of this run"),
+            (f"results show {short_id}", "everything known about this run"),
             ("doctor", "what is wrong with this machine's set-up"),
         ]
     steps = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 BUSY_RUN = (
     "The run starts, but will probably be marked as disturbed; close other programs and run it "
-    "again for a figure that can be ranked."
+    "again for a result that can be ranked."
 )
 
 
@@ -14,7 +14,7 @@ def tell_waiting(holder: str) -> None:
 
     remark(
         f"another epochmark run (process {holder}) is measuring; waiting for it to end, "
-        "since two at once would measure each other (Ctrl-C gives up)"
+        "since two at once would disturb each other (Ctrl-C quits)"
     )
 
 

@@ -63,7 +63,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             return
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
-            complain(f"the system refused to go on: {error.strerror or error}{where}")
+            complain(f"the operating system reported an error: {error.strerror or error}{where}")
             raise typer.Exit(EXIT_FAILED) from None
         finally:
             handling.end()

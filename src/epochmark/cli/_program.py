@@ -108,7 +108,7 @@ def _tell_wrong(error: Any) -> None:
         return
     complain(_wrong(error))
     if error.ctx is not None:
-        remark(f"'{error.ctx.command_path} --help' shows what it takes.")
+        remark(f"'{error.ctx.command_path} --help' lists its options.")
 
 
 def _wrong(error: Any) -> str:

@@ -20,7 +20,7 @@ def check_tuning(tuning: str, retune: bool) -> None:
     if tuning not in TUNINGS:
         raise unknown("tuning", tuning, TUNINGS)
     if retune and tuning == "stock":
-        raise EpochmarkError("--retune goes with --tuning tuned or both", exit_code=2)
+        raise EpochmarkError("--retune needs --tuning tuned or both", exit_code=2)
 
 
 def find_settings(

@@ -42,9 +42,9 @@ def store(contents: Contents, folder: Path) -> Path:
         raise EpochmarkError(
             f"MNIST was obtained and verified, but could not be kept in {folder.parent}: "
             f"{error.strerror or error}.\n"
-            "Free some space (60 MB), or set XDG_CACHE_HOME to a folder that can be written, or "
+            "Free some space (60 MB), or set XDG_CACHE_HOME to a writable folder, or "
             "set EPOCHMARK_DATA (or --data) to a folder that holds the four unpacked MNIST files, "
-            "which is used where it is."
+            "which is used in place."
         ) from error
     return folder
 

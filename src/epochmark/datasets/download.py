@@ -65,7 +65,7 @@ def _await(fetch: _Fetch, patience: Deadlines) -> None:
         if left_s <= patience.window_s:
             raise SourceError(f"took too long: {received} bytes arrived in {patience.total_s:g} s")
         if not received:
-            raise SourceError(f"no whole answer within {patience.window_s:g} s")
+            raise SourceError(f"no complete answer within {patience.window_s:g} s")
         if received - before < patience.window_bytes:
             raise SourceError(f"too slow: {received - before} bytes in {patience.window_s:g} s")
         before = received

@@ -81,7 +81,7 @@ def _get_named(option: str, path: Path, progress: Progress) -> Path:
         found = read_path(path)
     except SourceError as error:
         raise EpochmarkError(
-            f"{option} {path} does not give MNIST: {error}.\nIt can be {_HOW_TO_GIVE}.",
+            f"{option} {path} does not contain MNIST: {error}.\nIt can be {_HOW_TO_GIVE}.",
             exit_code=2,
         ) from error
     return found if isinstance(found, Path) else store(found, cache_folder())

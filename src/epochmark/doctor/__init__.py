@@ -1,1 +1,2 @@
-"""What keeps this machine from training well, each with the command that mends it."""
+"""What keeps this machine from training well, each with the command that
+fixes it."""

@@ -17,7 +17,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was looked at.
 
     ``state``: ``ok``; ``note``, worth knowing; ``fault``, it should work and does not. ``remedy``
-    is the command that mends it, or what to do where no command can. ``check`` is the name of the
+    is the command that fixes it, or what to do where no command can. ``check`` is the name of the
     check that wrote it.
     """
 

@@ -106,7 +106,7 @@ class JaxEngine(Engine):
             Tunable(
                 "steps_per_call",
                 ("1", "16"),
-                "so many steps in one call, by `lax.scan`; fewer where a lap or an epoch ends",
+                "this many steps in one call, by `lax.scan`; fewer where a lap or an epoch ends",
                 ("gpu", "tpu"),
             ),
         ),

@@ -59,11 +59,11 @@ def install(
     name = environment_name(row)
     ready = environments.find(name)
     if ready is not None:
-        on_line("looking whether it works")
+        on_line("checking whether it works")
         problem = _problem(ready.python, row, problem_of)
         if problem is None:
             return ready
-        on_line(f"it is there and does not work ({problem}): making it anew")
+        on_line(f"it exists but does not work ({problem}): making it again")
     environments.check_replaceable(name)
     _check_space(environments.folder, row, title)
     # a name of its own each time: what a killed install left may still be written to
@@ -72,12 +72,12 @@ def install(
         on_line("creating the environment")
         create_venv(python, building)
         _install_packages(building / "bin" / "python", row, title, on_line)
-        on_line("looking whether it works")
+        on_line("checking whether it works")
         problem = _problem(building / "bin" / "python", row, problem_of)
         if problem is not None:
             raise EpochmarkError(
                 f"{title}: pip installed it, but it does not work here: {problem}.\n"
-                "The environment is removed again."
+                "The environment was removed."
             )
         return _finish(environments, building, row, name)
     except (OSError, subprocess.SubprocessError) as error:
@@ -190,7 +190,7 @@ def choose_sources(
         f"none.\nNo build for {'/'.join(row.accelerators)} was found in pip's configuration"
         + (f" or at {', '.join([*row.indexes, *row.find_links])}" if public else "")
         + ". Make one known to pip ('pip config set global.extra-index-url URL' or "
-        "'global.find-links FOLDER'), or take the big one: --accelerator cuda"
+        "'global.find-links FOLDER'), or take the large one: --accelerator cuda"
     )
 
 

@@ -100,7 +100,7 @@ class Environments:
         except OSError as error:
             raise EpochmarkError(
                 f"environments cannot be kept in {self.folder}: {error.strerror}.\n"
-                f"Set {FOLDER_VARIABLE} to a folder that can be written."
+                f"Set {FOLDER_VARIABLE} to a writable folder."
             ) from error
         try:
             wait_for_lock(descriptor, on_wait)
@@ -120,8 +120,8 @@ class Environments:
         there = self.find(name)
         if there is not None and there.manifest.python.split(".")[:2] != [*map(str, version[:2])]:
             raise EpochmarkError(
-                f"{name} is there already, with Python {there.manifest.python}.\n"
-                f"To make it anew with another: epochmark engines remove {name}",
+                f"{name} already exists, with Python {there.manifest.python}.\n"
+                f"To make it again with another Python: epochmark engines remove {name}",
                 exit_code=2,
             )
 
@@ -166,5 +166,5 @@ class Environments:
                 shutil.rmtree(doomed)
             except OSError as error:
                 raise EpochmarkError(
-                    f"{folder} could not be removed whole: {error.strerror}: {error.filename}"
+                    f"{folder} could not be removed completely: {error.strerror}: {error.filename}"
                 ) from error

@@ -247,7 +247,8 @@ def explain(error: PipError, what: str) -> EpochmarkError:
 def disk_full(what: str) -> EpochmarkError:
     """The disk ran full."""
     return EpochmarkError(
-        f"{what} could not be installed: the disk is full. What was begun is removed.\n"
+        f"{what} could not be installed: the disk is full. The unfinished environment was "
+        "removed.\n"
         "Free some space, or set EPOCHMARK_ENVIRONMENTS to a folder on another disk (pip also "
         "needs room in TMPDIR)."
     )

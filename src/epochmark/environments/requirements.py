@@ -91,9 +91,9 @@ def check_python(row: Requirements, title: str, version: Sequence[int]) -> None:
         return
     oldest, newest = (".".join(map(str, bound)) for bound in (row.oldest_python, row.newest_python))
     raise EpochmarkError(
-        f"{title} is installed for Python {oldest} to {newest} here, and this is "
+        f"{title} can be installed for Python {oldest} to {newest} here, and this is "
         f"{version[0]}.{version[1]}.\n"
-        f"Name another interpreter to build the environment with: --python python{newest}",
+        f"Choose another interpreter for the environment: --python python{newest}",
         exit_code=2,
     )
 

@@ -108,9 +108,9 @@ def _name_of(document: bytes) -> str:
 
 def _digest(stored: dict[str, Any]) -> Iterator[str]:
     if stored.get("digest") is None:
-        yield "it carries no digest of its content"
+        yield "it has no digest of its content"
     elif not is_intact(stored):
-        yield "its content was changed after it was written: the digest is another one"
+        yield "its content was changed after it was written: the digest does not match"
 
 
 def _differences(record: Record, derived: list[Finding]) -> str:
@@ -118,7 +118,7 @@ def _differences(record: Record, derived: list[Finding]) -> str:
     stored = {finding.code for finding in record.findings}
     today = {finding.code: finding.detail for finding in derived}
     parts = [f"would add {code} ({today[code]})" for code in sorted(today.keys() - stored)]
-    parts += [f"would leave out {code}" for code in sorted(stored - today.keys())]
+    parts += [f"would drop {code}" for code in sorted(stored - today.keys())]
     if next(_precision(record), None):
         observed = observed_precision(record)
         parts.append(f"would call it {observed or 'of no precision'}")
@@ -195,7 +195,7 @@ def _findings(record: Record, derived: list[Finding]) -> Iterator[str]:
     for code in sorted(today.keys() - stored):
         yield f"the finding {code} is missing: {today[code]}"
     for code in sorted(stored - today.keys()):
-        yield f"nothing in it gives the finding {code}"
+        yield f"its data do not support the finding {code}"
 
 
 def _labels(record: Record) -> Iterator[str]:
@@ -246,13 +246,13 @@ def _engine(record: Record) -> Iterator[str]:
         versions.append(engine.python)
     for version in versions:
         if not _VERSION.fullmatch(version):
-            yield f"{version!r} is no version"
+            yield f"{version!r} is not a version"
 
 
 def _foreign(record: Record) -> Iterator[str]:
     """A machine uses at least what our own processes use of it."""
     if record.calm is not None and foreign_is_impossible(record.calm):
-        yield "its own processes are said to have used more processor time than all together"
+        yield "its own processes used more processor time than all processes together"
 
 
 def _counted(record: Record) -> Iterator[str]:
@@ -268,7 +268,7 @@ def _counted(record: Record) -> Iterator[str]:
     for (start, end), *used in zip(spans, *columns, strict=True):
         had_s = calm.cpus * (end - start)
         if sum(used) < COUNTED_SHARE * had_s - TICKS_S * calm.cpus:
-            yield f"only {sum(used):.2f} CPU seconds are told of a sample that had {had_s:.2f}"
+            yield f"only {sum(used):.2f} CPU seconds are accounted for in a sample of {had_s:.2f}"
             return
 
 

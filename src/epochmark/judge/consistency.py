@@ -74,7 +74,7 @@ def shape_problems(record: Record) -> Iterator[str]:
     ends = [lap.end_ns for lap in record.timing.laps]
     epochs = [lap.epoch for lap in record.timing.laps]
     if epochs != sorted(epochs) or not _increase([0, *ends]):
-        yield "its laps do not follow one another in time"
+        yield "its laps are not in time order"
     for log in record.sensors or []:
         yield from _sensor(log)
     if record.calm is not None:
@@ -97,14 +97,14 @@ def _increase(values: Sequence[float]) -> bool:
 
 def _sensor(log: SensorLog) -> Iterator[str]:
     if not _increase(log.at_s) or min(log.at_s, default=0.0) < 0:
-        yield f"the readings of sensor {log.sensor!r} do not follow one another"
+        yield f"the readings of sensor {log.sensor!r} are not in time order"
     for column in log.columns:
         if len(column.values) != len(log.at_s):
             yield f"sensor {log.sensor!r} has columns of different lengths"
         elif column.unit != QUANTITIES[column.quantity].unit:
             yield f"sensor {log.sensor!r} gives {column.quantity} in another unit"
         elif implausible(column.quantity, log.at_s, column.values) is not None:
-            yield f"sensor {log.sensor!r} has a {column.quantity} that cannot be"
+            yield f"sensor {log.sensor!r} has an impossible {column.quantity}"
 
 
 def _columns(calm: Calm) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _columns(calm: Calm) -> Iterator[str]:
     if any(column is not None and len(column) != len(calm.end_s) for column in columns):
         yield "the columns of calm have different lengths"
     if not _increase([0.0, *calm.end_s]):
-        yield "the samples of calm do not follow one another in time"
+        yield "the samples of calm are not in time order in time"
 
 
 def unprintable_text(record: Record) -> Iterator[str]:
@@ -150,7 +150,7 @@ def _workload(record: Record) -> Iterator[str]:
     if run.seed >= 2**32:
         yield f"its seed {run.seed} is larger than any that can be asked for"
     if (run.quick + run.settle + (run.max_steps is not None)) > 1:
-        yield "it was to end by more than one rule"
+        yield "it has more than one rule for when to end"
     if len(set(run.variant)) < len(run.variant):
         yield "it names a variant twice"
     for few, all_of in (found.groups() for name in run.variant for found in _threads(name)):
@@ -192,9 +192,9 @@ def _names(record: Record) -> Iterator[str]:
     device, engine, requested = record.device, record.engine, record.precision.requested
     for place in (device.requested, device.resolved):
         if place is not None and not PLACE.fullmatch(place):
-            yield f"{place!r} is no device"
+            yield f"{place!r} is not a device"
     if requested not in _PRECISIONS:
-        yield f"{requested!r} is no precision that can be asked for"
+        yield f"{requested!r} is not a precision that can be requested"
     tuned = engine.tuned_settings is not None
     if tuned != (engine.tuning == "tuned"):
         yield f"it is labelled {engine.tuning}, and {'has' if tuned else 'lacks'} tuned settings"
@@ -206,9 +206,9 @@ def _times(record: Record) -> Iterator[str]:
     timing = record.timing
     last_ns = timing.laps[-1].end_ns if timing.laps else 0
     if record.outcome == "completed" and None in (timing.fit_ns, timing.startup_s):
-        yield "it completed, and does not say how long it took"
+        yield "it completed, but does not say how long it took"
     if timing.trained_ns is not None and timing.fit_ns is None:
-        yield "its training was done, its fit was not"
+        yield "its training ended, but its fit did not"
     ends = [last_ns, timing.trained_ns, timing.fit_ns]
     known = [end for end in ends if end is not None]
     if known != sorted(known):
@@ -229,11 +229,11 @@ def _losses(record: Record) -> Iterator[str]:
     losses = [*(lap.loss for lap in record.timing.laps), *(one.loss for one in learning.epochs)]
     replayed = record.replay.losses if record.replay else []
     if any(loss is not None and loss < 0 for loss in (*losses, *replayed, learning.test_loss)):
-        yield "it has a negative loss, which no cross entropy is"
+        yield "it has a negative loss, impossible for a cross entropy"
         return
     if any(one.accuracy is not None and not 0 <= one.accuracy <= 1 for one in learning.epochs):
         samples = workload_of(record.workload).samples
-        yield f"it has a training accuracy that is no share of the {samples}"
+        yield f"it has a training accuracy that is not a share of the {samples}"
     yield from _running_losses(record)
     loss, accuracy = learning.test_loss, learning.test_accuracy
     if loss is None or accuracy is None:
@@ -283,9 +283,9 @@ def _failure(record: Record) -> Iterator[str]:
     if len(ended) == 2 or (not ended and failure.kind != "protocol-broken"):
         yield "its worker ended both by itself and by a signal, or in neither way"
     if failure.kind == "killed" and failure.signal is None:
-        yield "it was killed, and no signal is named"
+        yield "it was killed, but no signal is named"
     if failure.kind == "failed" and failure.exception is None:
-        yield "the engine raised, and no exception is named"
+        yield "the engine raised, but no exception is named"
     if failure.signal is not None and not _SIGNAL.fullmatch(failure.signal):
         yield f"there is no signal {failure.signal!r}"
     if failure.phase in _BEFORE_TRAINING and record.timing.laps:
@@ -325,7 +325,7 @@ def _calm(record: Record, calm: Calm) -> Iterator[str]:
             yield f"{counted_s:.2f} CPU seconds were counted in a sample that had {had_s:.2f}"
             break
         if min(own, idle, steal) < -slack_s:
-            yield "somebody used less than no CPU time"
+            yield "a CPU time is negative"
             break
     lasted_s = calm.end_s[-1] if calm.end_s else 0.0
     yield from _own_time(record, calm, lasted_s)
@@ -367,13 +367,13 @@ def _stalls(calm: Calm) -> Iterator[str]:
             yield f"its quota stopped it for {column:.2f} s in a sample of {end - start:.2f} s"
             break
     if any(asleep < -TICKS_S for asleep in calm.suspended_s or []):
-        yield "its machine slept less than not at all"
+        yield "the time its machine slept is negative"
     for start, end, column in _spans(calm, calm.swap_in_bytes):
         if not 0 <= column <= SWAP_BYTES_PER_S * (end - start + STALL_S) or column % 1:
             yield f"{column} bytes were read back from swap in {end - start:.2f} s"
             break
     if any(count < 0 or count % 1 for count in calm.runnable or []):
-        yield "the number of tasks that ran is none"
+        yield "the number of tasks that ran is impossible"
 
 
 def _spans(calm: Calm, column: list[float] | None) -> Iterator[tuple[float, float, float]]:

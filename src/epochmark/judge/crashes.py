@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 
 CRASHES = {
-    "SIGSEGV": "it touched memory that it does not have",
-    "SIGBUS": "it touched memory that could not be brought in (a file cut short, or a full disk)",
-    "SIGILL": "it met an instruction that this processor does not know",
-    "SIGABRT": "it gave up by itself",
-    "SIGFPE": "it divided by zero or the like",
-    "SIGSYS": "it asked the system for something forbidden",
-    "SIGTRAP": "it gave up by itself",
+    "SIGSEGV": "it accessed memory that it does not own",
+    "SIGBUS": "it accessed memory that could not be loaded (a truncated file, or a full disk)",
+    "SIGILL": "it used an instruction that this processor does not support",
+    "SIGABRT": "it aborted itself",
+    "SIGFPE": "it divided by zero, or similar",
+    "SIGSYS": "it made a forbidden system call",
+    "SIGTRAP": "it aborted itself",
 }
 """Signals that come from a mistake in the process itself, and what each means."""
 

@@ -96,7 +96,7 @@ def _foreign_load(seen: Calmness) -> Iterator[Finding]:
     if seen.foreign_cpus is None:
         yield make_finding(
             FindingCode.UNWATCHED,
-            "the system does not count processor time, or less of it than the run itself used",
+            "the system counts no processor time, or less than the run itself used",
         )
         return
     limit = foreign_limit(seen.idle_cpus or 0.0, seen.own_cpus or 0.0, seen.foreign_cpus)
@@ -155,12 +155,12 @@ def _steadiness(record: Record) -> Iterator[Finding]:
         count = steady.interval.count
         yield make_finding(
             FindingCode.FEW_LAPS,
-            f"{count} steady {steady.unit}{'s' if count != 1 else ''}, an interval takes "
+            f"{count} steady {steady.unit}{'s' if count != 1 else ''}, an interval needs "
             f"{MIN_INTERVAL_VALUES}",
         )
     if is_unsteady(steady):
         yield make_finding(
             FindingCode.UNSTEADY,
-            f"the steady epoch is only known to {steady.half_width:.1%}, "
+            f"the steady epoch is known only to within {steady.half_width:.1%}, "
             f"the limit is {UNSTEADY_SHARE:.0%}",
         )

@@ -163,7 +163,7 @@ def _check_meaning(record: Record) -> None:
         if record.replay.version not in versions:
             raise RecordError(
                 f"it has version {record.replay.version} of the replay, this version of epochmark "
-                f"knows up to {max(versions)}: upgrade epochmark to read it"
+                f"reads up to {max(versions)}: upgrade epochmark to read it"
             )
     known = {code.value for code in FindingCode}
     codes = [finding.code for finding in record.findings]
@@ -171,7 +171,7 @@ def _check_meaning(record: Record) -> None:
     if unknown:
         raise RecordError(f"it has an unknown finding, {unknown[0]!r}")
     if record.failure is not None and not codes:
-        raise RecordError("it failed, and no finding says so")
+        raise RecordError("it failed, but no finding says so")
     if not _NAME.fullmatch(record.workload.name):
         raise RecordError(f"it is of an unknown workload, {record.workload.name!r}")
     told = FindingCode.CONTRADICTORY.value in codes

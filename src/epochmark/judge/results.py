@@ -73,7 +73,7 @@ class ResultFiles(RecordFolder):
             raise EpochmarkError(
                 f"{len(matches)} results have an id that begins with {id_start!r}: "
                 + (
-                    f"{', '.join(ids[:5])}; give more of it"
+                    f"{', '.join(ids[:5])}; type more of it"
                     if len(ids) > 1
                     else f"{names} are copies of one record; keep one of them"
                 ),

@@ -113,13 +113,13 @@ def _device(record: Record) -> Iterator[Finding]:
     if device.requested not in (device.resolved, kind):
         yield make_finding(
             FindingCode.DEVICE_MISMATCH,
-            f"{device.requested} was asked for, the engine opened {device.resolved}",
+            f"{device.requested} was requested, but the engine opened {device.resolved}",
         )
     elif _was_observed(record) and set(device.observed) != {device.resolved}:
         seen = ", ".join(sorted(set(device.observed))) or "nowhere"
         yield make_finding(
             FindingCode.DEVICE_MISMATCH,
-            f"the engine opened {device.resolved}, the tensors were seen on {seen}",
+            f"the engine opened {device.resolved}, but the tensors were on {seen}",
         )
     elif kind == "gpu" and _stood_idle(record):
         yield make_finding(
@@ -249,7 +249,7 @@ def _continuation(record: Record) -> Iterator[Finding]:
     found = record.continuation
     if found is None or found.single is None or found.repeated is None:
         why = found.problem if found else None
-        yield make_finding(FindingCode.CONTINUATION_MISSING, why or "nothing was reported of them")
+        yield make_finding(FindingCode.CONTINUATION_MISSING, why or "none were reported")
         return
     further = continuation.SINGLE_STEPS + (found.repeated_steps or 0)
     counted = further
@@ -316,7 +316,7 @@ def _precision(record: Record) -> Iterator[Finding]:
     met = observed == ("tf32" if requested == "float16" else requested)
     if requested != "stock" and observed is not None and not met:
         yield make_finding(
-            FindingCode.PRECISION_MISMATCH, f"{requested} was asked for, {observed} was observed"
+            FindingCode.PRECISION_MISMATCH, f"{requested} was requested, {observed} was observed"
         )
 
 
@@ -348,7 +348,7 @@ def _plausible(record: Record) -> Iterator[Finding]:
         FindingCode.LIMITS_STALE,
         f"{images_per_s:,.0f} images/s are {direct_gflop_per_s(record, images_per_s):,.0f} GFLOP/s "
         f"of direct arithmetic; {ceiling.gflop_per_s:,.0f} GFLOP/s ({ceiling.source}) allow "
-        f"{most:,.0f} images/s, convolutions {MINIMAL_FILTERING} times as fast granted",
+        f"{most:,.0f} images/s, convolutions {MINIMAL_FILTERING} times as fast included",
     )
 
 
@@ -363,7 +363,7 @@ def _clock(record: Record) -> Iterator[Finding]:
     if after_ns > UNACCOUNTED_SHARE * trained_ns and after_ns > UNACCOUNTED_S * NANOSECONDS:
         yield make_finding(
             FindingCode.LAPS_UNSYNCHRONISED,
-            f"the fit went on for {after_ns / NANOSECONDS:.2f} s after the last lap",
+            f"the fit continued for {after_ns / NANOSECONDS:.2f} s after the last lap",
         )
 
 
@@ -392,5 +392,5 @@ def _limited(record: Record) -> Iterator[Finding]:
     if record.workload.max_steps is not None:
         yield make_finding(
             FindingCode.STEPS_LIMITED,
-            f"{counted(expected_steps(record.workload), 'step')} asked for with --steps",
+            f"{counted(expected_steps(record.workload), 'step')} requested with --steps",
         )

@@ -77,13 +77,13 @@ def decode_bundle(document: bytes) -> Bundle:
         version = msgspec.json.decode(document, type=_Version).epochmark_bundle
         if version > BUNDLE_VERSION:
             raise RecordError(
-                f"it is a bundle of version {version}, this version of epochmark knows up to "
+                f"it is a bundle of version {version}, this version of epochmark reads up to "
                 f"{BUNDLE_VERSION}: upgrade epochmark to read it"
             )
         return msgspec.json.decode(document, type=Bundle)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         parsed(document)  # what is no JSON at all is told so
-        raise RecordError(f"it is no bundle of records: {error}") from error
+        raise RecordError(f"it is not a bundle of records: {error}") from error
 
 
 def documents_in(document: bytes) -> tuple[list[bytes], bool]:

@@ -63,21 +63,21 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.WORKER_CRASHED: _Meaning(
         "invalid",
         "the worker process crashed",
-        "take away what is set there, if the line above names anything; read the stderr file "
-        "beside the record; a mistake in the framework or a build of it for other processors is "
-        "likelier than a lack of memory: try another version of it",
+        "undo the settings that the line above names, if any; read the stderr file beside the "
+        "record; a bug in the framework, or a build for other processors, is more likely than too "
+        "little memory: try another version",
     ),
     FindingCode.WORKER_KILLED: _Meaning(
         "invalid",
         "the worker process was killed",
-        "SIGKILL is what the system sends when memory runs out (see its log): close other programs "
-        "or use a smaller --batch; every other signal was sent by a program or a person",
+        "the system sends SIGKILL when memory runs out (see its log): close other programs or use "
+        "a smaller --batch; any other signal came from a program or a person",
     ),
     FindingCode.WORKER_HUNG: _Meaning(
         "invalid",
         "the worker made no progress and was stopped",
-        "run it again; if it hangs again, give it longer with --patience SECONDS or report it to "
-        "the engine's maintainers",
+        "run it again; if it hangs again, allow it more time with --patience SECONDS or report it "
+        "to the engine's maintainers",
     ),
     FindingCode.INTERRUPTED: _Meaning(
         "invalid",
@@ -92,48 +92,48 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.ENGINE_FAILED: _Meaning(
         "invalid",
         "the engine reported an error",
-        "the message names it, and what is set there, if anything; the stderr file beside the "
-        "record has the rest",
+        "read the message above and the stderr file beside the record; undo the settings that the "
+        "message names, if any",
     ),
     FindingCode.OUT_OF_MEMORY: _Meaning(
         "invalid",
-        "the device's memory was not enough",
-        "close what else uses that memory, or use a smaller --batch, a variant that is ranked "
-        "apart",
+        "the device ran out of memory",
+        "close other programs that use that memory, or use a smaller --batch (a variant, ranked "
+        "separately)",
     ),
     FindingCode.PROTOCOL_BROKEN: _Meaning(
         "invalid",
-        "the worker reported what cannot be, or too much",
+        "the worker sent impossible reports, or too many",
         "the engine file is at fault: report it, with the stderr file beside the record",
     ),
     FindingCode.CONTRADICTORY: _Meaning(
         "invalid",
-        "the record contradicts itself: not all of it can be true",
+        "the record contradicts itself",
         "the engine file, or a counter of this machine, is at fault: report it, with the record",
     ),
     FindingCode.LOSS_DIVERGED: _Meaning(
         "invalid",
         "the training loss became NaN or infinite",
-        "take away what is set there, if the line above names anything; else the engine computes "
-        "wrongly on this device: update its framework or driver",
+        "undo the settings that the line above names, if any; otherwise the engine computes "
+        "incorrectly on this device: update its framework or driver",
     ),
     FindingCode.LOSS_FLAT: _Meaning(
         "invalid",
         "the training loss did not fall: nothing was learned",
-        "take away what is set there, if the line above names anything; else the engine computes "
-        "wrongly on this device: update its framework or driver",
+        "undo the settings that the line above names, if any; otherwise the engine computes "
+        "incorrectly on this device: update its framework or driver",
     ),
     FindingCode.LEARNING_OUT_OF_BAND: _Meaning(
         "invalid",
-        "loss or accuracy lie outside what correct training gives",
-        "the engine does other work than the workload; compare its settings with "
+        "loss or accuracy is outside the range of correct training",
+        "the engine does different work from the workload; compare its settings with "
         "docs/measurement/timing.md",
     ),
     FindingCode.PARITY_FAILED: _Meaning(
         "invalid",
-        "ten replayed training steps gave other losses than the exact computation",
-        "take away what is set there, if the line above names anything; else the engine does other "
-        "arithmetic than it says: update its framework or driver",
+        "ten replayed training steps gave different losses from the exact computation",
+        "undo the settings that the line above names, if any; otherwise the engine's arithmetic "
+        "is not what it reports: update its framework or driver",
     ),
     FindingCode.PARITY_MISSING: _Meaning(
         "invalid",
@@ -142,58 +142,59 @@ MEANING: dict[FindingCode, _Meaning] = {
     ),
     FindingCode.CONTINUATION_FAILED: _Meaning(
         "invalid",
-        "what was timed trains otherwise than the exact computation from the same state",
-        "the engine does other work in its fit than in its replay, or hands out another state than "
-        "it trains: report it, or update its framework or driver",
+        "the timed code trains differently from the exact computation started in the same state",
+        "the engine's fit does different work from its replay, or it exports a different state "
+        "from the one it trains: report it, or update its framework or driver",
     ),
     FindingCode.CONTINUATION_MISSING: _Meaning(
         "invalid",
-        "the steps after the fit that prove what was timed were not made",
+        "the steps after the fit, which prove the timed code, were not run",
         "run it again; if it happens again the engine file is at fault: report it",
     ),
     FindingCode.WEIGHTS_MISMATCH: _Meaning(
         "invalid",
-        "the trained weights do not give the loss and accuracy that were reported",
-        "the engine reports what it did not train, or computes wrongly on this device: report it, "
+        "the trained weights do not give the reported loss and accuracy",
+        "the engine reports results it did not train, or computes incorrectly on this device: "
+        "report it, "
         "or update its framework or driver",
     ),
     FindingCode.PRECISION_MISMATCH: _Meaning(
         "invalid",
-        "the precision asked for was not met",
-        "ask for the precision the engine really uses, or for 'stock'",
+        "the requested precision was not used",
+        "request the precision the engine really uses, or 'stock'",
     ),
     FindingCode.DEVICE_MISMATCH: _Meaning(
         "invalid",
-        "the work was not done on the device asked for",
+        "the work was not done on the requested device",
         "check the framework's device support and driver; 'epochmark machine' lists what it sees",
     ),
     FindingCode.WORK_INCOMPLETE: _Meaning(
         "invalid",
-        "fewer or other steps were reported than the workload has",
-        "take away what is set there, if the line above names anything; else the engine file is at "
+        "the reported steps are not those of the workload",
+        "undo the settings that the line above names, if any; otherwise the engine file is at "
         "fault: report it",
     ),
     FindingCode.IMPLAUSIBLE: _Meaning(
         "invalid",
-        "it was faster than this processor can compute",
+        "the run was faster than this processor can compute",
         "the engine leaves work out or ends laps too early: report it",
     ),
     FindingCode.LIMITS_STALE: _Meaning(
         "valid",
-        "it was faster than the measured peak of this processor allows",
+        "the run was faster than the measured peak of this processor allows",
         "the work is proven, so the peak is too low: measure it again on a quiet machine, with "
         "'epochmark limits'",
     ),
     FindingCode.CLOCKS_DISAGREE: _Meaning(
         "invalid",
-        "the worker's clock and the launcher's tell different times",
-        "run it again; if it comes back, the worker's times are wrong: report it, and how the "
-        "engine's Python was installed",
+        "the worker's clock and the launcher's clock disagree",
+        "run it again; if it happens again, the worker's times are wrong: report it, and say how "
+        "the engine's Python was installed",
     ),
     FindingCode.LAPS_UNSYNCHRONISED: _Meaning(
         "disturbed",
-        "work went on after the last lap had ended",
-        "the engine file is at fault, it ends laps before the device has finished: report it",
+        "work continued after the last lap ended",
+        "the engine file is at fault: it ends laps before the device has finished; report it",
     ),
     FindingCode.FOREIGN_LOAD: _Meaning(
         "disturbed",
@@ -203,7 +204,7 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.STEAL_TIME: _Meaning(
         "disturbed",
         "the host took processor time away from this virtual machine",
-        "run it again when the host is less busy, or on a machine with processors of its own",
+        "run it again when the host is less busy, or on dedicated processors",
     ),
     FindingCode.MEMORY_PRESSURE: _Meaning(
         "disturbed",
@@ -212,8 +213,8 @@ MEANING: dict[FindingCode, _Meaning] = {
     ),
     FindingCode.QUOTA_THROTTLED: _Meaning(
         "disturbed",
-        "the container used up its share of processor time and was stopped again and again",
-        "give the container whole processors, or use no more --threads than its share has",
+        "the container used up its CPU quota and was throttled",
+        "give the container whole processors, or use no more --threads than its quota has CPUs",
     ),
     FindingCode.SUSPENDED: _Meaning(
         "disturbed",
@@ -222,20 +223,20 @@ MEANING: dict[FindingCode, _Meaning] = {
     ),
     FindingCode.UNWATCHED: _Meaning(
         "disturbed",
-        "nobody could watch whether other programs used the processor",
-        "run it where the system counts processor time: outside of the sandbox or container that "
+        "use of the processor by other programs could not be observed",
+        "run it where the system counts processor time: outside the sandbox or container that "
         "hides it",
     ),
     FindingCode.POWER_CHANGED: _Meaning(
         "disturbed",
         "the machine was plugged in or unplugged during the run",
-        "leave it on mains power and run it again",
+        "keep it on mains power and run it again",
     ),
     FindingCode.THROTTLED: _Meaning(
         "disturbed",
-        "the machine became slower because of heat",
+        "the machine slowed down because of heat",
         "let it cool down and give its fans air; 'epochmark run --settle' measures the speed that "
-        "it can keep up",
+        "it can sustain",
     ),
     FindingCode.UNSETTLED: _Meaning(
         "disturbed",
@@ -249,9 +250,9 @@ MEANING: dict[FindingCode, _Meaning] = {
     ),
     FindingCode.UNSTEADY: _Meaning(
         "disturbed",
-        "the epochs took too different times for a figure",
-        "close other programs and run it again; a virtual machine's speed changes with its "
-        "host's other guests as well",
+        "the epoch times varied too much for a reliable result",
+        "close other programs and run it again; on a virtual machine, other guests of the host "
+        "can be the cause",
     ),
     FindingCode.NOT_JUDGED: _Meaning(
         "partial",
@@ -270,8 +271,8 @@ MEANING: dict[FindingCode, _Meaning] = {
     ),
     FindingCode.STEPS_LIMITED: _Meaning(
         "partial",
-        "only a fraction of the work was asked for",
-        "leave --steps out for a figure that can be ranked",
+        "only part of the work was requested",
+        "omit --steps for a result that can be ranked",
     ),
 }
 

@@ -64,7 +64,7 @@ class RecordFolder:
     def _unsaved(self, error: OSError) -> str:
         return (
             f"results cannot be saved in {self.folder}: {error.strerror or error}.\n"
-            f"Free some space, set {FOLDER_VARIABLE} to a folder that can be written, or run with "
+            f"Free some space, set {FOLDER_VARIABLE} to a writable folder, or run with "
             "--no-save."
         )
 

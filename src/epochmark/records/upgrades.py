@@ -51,7 +51,7 @@ def upgraded_record(document: bytes) -> tuple[Record, int]:
         raise RecordError(f"it is larger than {MAX_RECORD_BYTES >> 20} MiB")
     fields = parsed(document)
     if not isinstance(fields, dict):
-        raise RecordError("it is no JSON object, so it is no record of a run")
+        raise RecordError("it is not a JSON object, so it is not a record of a run")
     try:
         return msgspec.convert(_in_newest_form(fields), Record), int(fields["schema"])
     except RecursionError as error:
@@ -90,10 +90,10 @@ def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields in the newest schema."""
     schema = fields.get("schema")
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
-        raise RecordError("it has no schema number, so it is no record of a run")
+        raise RecordError("it has no schema number, so it is not a record of a run")
     if schema > SCHEMA_VERSION:
         raise RecordError(
-            f"it has schema {schema}, this version of epochmark knows up to {SCHEMA_VERSION}: "
+            f"it has schema {schema}, this version of epochmark reads up to {SCHEMA_VERSION}: "
             "upgrade epochmark to read it"
         )
     while schema < SCHEMA_VERSION:

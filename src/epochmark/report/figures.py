@@ -176,7 +176,7 @@ def proof_text(record: Record) -> str:
         worst = max((error for error in errors if error is not None), default=0.0)
         parts.append(f"{steps} further steps of the timed code to {worst:.1e} of each update")
     else:
-        parts.append("that the timed code made the same steps was not looked at")
+        parts.append("whether the timed code makes the same steps was not checked")
     if learning_is_judged(record):
         parts.append("loss and accuracy are what correct training gives")
     elif learning_band.load_band(workload_of(record.workload)) is None:
@@ -186,11 +186,11 @@ def proof_text(record: Record) -> str:
         )
     else:
         parts.append(
-            "loss and accuracy were not judged: they are known of whole epochs in float32 "
-            "at the workload's batch only"
+            "loss and accuracy were not judged: their range is known only for whole epochs in "
+            "float32 at the workload's batch"
         )
     if not has_known_bound(record):
-        parts.append(f"how fast {device_id(record)} can be at most is not known here")
+        parts.append(f"how fast {device_id(record)} can be at most is unknown")
     return "; ".join(parts)
 
 

@@ -77,7 +77,7 @@ def side_of_record(record: Record, name: str) -> Side:
     elif steady is None:
         unfit = "it has no steady epoch"
     elif steady.interval.count < FEWEST_VALUES:
-        unfit = f"it has one steady {steady.unit} only, so nobody knows how much its speed varied"
+        unfit = f"it has one steady {steady.unit} only, so how much its speed varied is unknown"
     elif validity == "disturbed":
         doubt = f"disturbed ({codes})"
     elif not steady.knows_its_spread:
@@ -185,7 +185,7 @@ def _reasons(a: Side, b: Side) -> Iterator[str]:
         if machines == "two":
             yield f"engine and machine both differ: {engines} on two machines"
         elif machines == "unlike":
-            yield f"engines differ: {engines}, not known to have run on one machine"
+            yield f"engines differ: {engines}, perhaps on different machines"
         elif a.device != b.device:
             yield f"engine and device both differ: {engines}, {a.device} and {b.device}"
 
@@ -208,7 +208,10 @@ def _text(part: object) -> str:
 def _differences(a: Side, b: Side) -> Iterator[str]:
     """What else differs and may be the cause, in both sides' words."""
     if _machines(a.machine, b.machine) == "alike":
-        yield "machine: alike, but not known to be one (exported records have no machine id)"
+        yield (
+            "machine: similar, but not known to be one and the same "
+            "(exported records have no machine id)"
+        )
     for name, ours, theirs in differences_between(a, b):
         yield f"{name}: {ours} and {theirs}"
 

@@ -176,8 +176,8 @@ def why_no_energy(record: Record) -> str:
     ]
     if list(series_of(record, "energy", "power")):
         return (
-            f"it takes {MIN_ENERGY_S:.0f} s of samples at steady speed without a gap, "
-            "of a counter that moves"
+            f"it takes {MIN_ENERGY_S:.0f} s of gapless samples at steady speed from a "
+            "counter that moves"
         )
     return told[0] if told else "this machine has no sensor for it, or does not show it"
 

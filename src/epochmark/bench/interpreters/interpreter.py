@@ -76,7 +76,7 @@ class Interpreter:
         A version manager's stand-in picks another Python in another folder: there the one that it
         picks here is taken. Raises ``EpochmarkError`` (exit code 2) for what cannot be executed.
         """
-        path = in_home(Path(name).expanduser, f"name another --python than {name}")
+        path = in_home(Path(name).expanduser, f"use another --python than {name}")
         if path.is_dir():
             inside = path / "bin" / "python"
             hint = f"; its interpreter is {inside}" if inside.exists() else ""

@@ -102,7 +102,7 @@ def probe(info: EngineInfo, interpreter: Interpreter) -> EngineStatus:
         if answer.exception is not None:
             problem = _import_problem(info, answer)
         elif not devices:
-            problem = "it finds no device it could train on"
+            problem = "it finds no device to train on"
     needs = [need for row in fitting_rows(info, Platform.here())[:1] for need in missing_needs(row)]
     return EngineStatus(
         engine=info.name,
@@ -154,7 +154,7 @@ def _import_problem(info: EngineInfo, answer: _Answer) -> str:
     if answer.missing_module is not None:
         top = answer.missing_module.split(".")[0]
         if top not in {module.split(".")[0] for module in info.modules}:
-            return f"{info.title} is there, but {answer.missing_module}, which it needs, is not"
+            return f"{info.title} is installed, but it lacks the module {answer.missing_module}"
     return told
 
 

@@ -25,7 +25,7 @@ def interrupted_by(caught: KeyboardInterrupt) -> str:
     """Who ended it, in words; one that does not know its signal was Ctrl-C."""
     name = str(caught)
     if name == "SIGTERM":
-        return "ended by SIGTERM, which another program or the system has sent"
+        return "ended by SIGTERM, sent by another program or the system"
     if name == "SIGHUP":
         return "ended by SIGHUP: its terminal was closed"
     return "interrupted from the keyboard"

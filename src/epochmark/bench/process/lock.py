@@ -42,14 +42,14 @@ def _open(file: Path) -> int:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid != os.getuid():
         os.close(descriptor)
-        _refuse(file, "it is not a file of this user alone")
+        _refuse(file, "it is not a private file of this user")
     return descriptor
 
 
 def _refuse(file: Path, why: str, cause: OSError | None = None) -> NoReturn:
     raise EpochmarkError(
-        f"the lock {file}, which keeps two runs apart, cannot be opened: {why}.\n"
-        "Set TMPDIR to a folder that can be written."
+        f"the lock {file}, which keeps two runs from overlapping, cannot be opened: {why}.\n"
+        "Set TMPDIR to a writable folder."
     ) from cause
 
 

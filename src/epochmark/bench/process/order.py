@@ -77,13 +77,13 @@ class RunOrder:
         came = report.name if isinstance(report, Phase) else type(report)
         if came != due:
             wanted = due if isinstance(due, str) else due.__name__
-            raise MessageError(f"{_name(report)} came where {wanted} was due")
+            raise MessageError(f"{_name(report)} came instead of {wanted}")
         self._came += 1
         if isinstance(report, Fitted):
             self._check_fit(report, running_s)
         elif isinstance(report, Replayed) and len(report.losses) != self._replayed_steps:
             raise MessageError(
-                f"{len(report.losses)} replayed losses, there are {self._replayed_steps} steps"
+                f"{len(report.losses)} replayed losses, but there are {self._replayed_steps} steps"
             )
 
     def _check_fit(self, fitted: Fitted, running_s: float) -> None:
@@ -91,7 +91,7 @@ class RunOrder:
         if not self._last_ns <= trained_ns <= fitted.fit_ns:
             raise MessageError("a fit that ended before its training or its last lap")
         if fitted.startup_s > running_s + CLOCK_S:
-            raise MessageError("a start-up longer than the worker has been there")
+            raise MessageError("a start-up longer than the worker has existed")
 
     def _take_progress(self, report: LapEnd | EpochEnd, running_s: float) -> None:
         if RUN[self._came] is not Fitted:

@@ -37,7 +37,7 @@ def temporary_root() -> Path:
         where = "on this machine" if named is None else f"in {os.environ[named]}, as {named} says"
         raise EpochmarkError(
             f"temporary files cannot be made {where}: {error.strerror or error}.\n"
-            "Set TMPDIR to a folder that can be written.",
+            "Set TMPDIR to a writable folder.",
             exit_code=2,
         ) from error
     with telling_where(root), probe:

@@ -214,7 +214,7 @@ def _description(planned: PlannedRun, tell: Callable[[str], None]) -> Tuned:
     """What is searched for, known before any run: engine, device, versions, settings offered."""
     request = planned.request
     info = get_engine(request.engine).info
-    tell("looking at its device and versions")
+    tell("checking its device and versions")
     status = probe(info, planned.interpreter)
     if status.state != "ready":
         raise EpochmarkError(f"{request.engine}: {status.problem}\n{status.remedy}")

@@ -90,7 +90,7 @@ def _reading_of(record: Record) -> WarmSteps:
         return WarmSteps(None, wrong[0].detail, wrong=True)
     step_s = warm_step_s(record.timing.laps)
     disturbed = any(FindingCode(one.code) in DISTURBANCES for one in record.findings)
-    return WarmSteps(step_s, "" if step_s else "too few laps for a figure", disturbed=disturbed)
+    return WarmSteps(step_s, "" if step_s else "too few laps for a result", disturbed=disturbed)
 
 
 def _is_wrong(code: FindingCode) -> bool:

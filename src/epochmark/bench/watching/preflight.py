@@ -57,8 +57,8 @@ class Unwatched:
 
     def __str__(self) -> str:
         return (
-            "this system does not tell how busy its processor is, so nobody can watch whether "
-            "other programs disturb what is measured; a run is marked as disturbed for it"
+            "this system does not report how busy its processor is, so other programs that "
+            "disturb a run go unseen; runs are marked as disturbed"
         )
 
 

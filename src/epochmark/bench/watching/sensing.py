@@ -75,7 +75,7 @@ class Readings:
         """One reading of all channels, later than the one before. Raises ``ValueError`` when it
         has another number of them."""
         if len(values) != len(self._channels):
-            raise ValueError("a sensor gave another number of values than it has channels")
+            raise ValueError("a sensor returned a different number of values than it has channels")
         if self._at_s and round(at_s, 3) <= self._at_s[-1]:
             return
         row = [self._credible(index, at_s, value) for index, value in enumerate(values)]
@@ -105,8 +105,8 @@ class Readings:
     def problems(self) -> list[str]:
         """Which values were left out."""
         return [
-            f"{len(values)} times its {self._channels[index].quantity} was one that cannot be, "
-            f"first {values[0]:.6g}"
+            f"{len(values)} impossible values of its {self._channels[index].quantity}, the first "
+            f"{values[0]:.6g}"
             for index, values in self._absurd.items()
         ]
 
@@ -157,7 +157,7 @@ class _Reader:
         with self._lock:
             silent_s = 0.0 if self._asked_s is None else time.monotonic() - self._asked_s
             if silent_s > STALL_S and not self._ended.is_set():
-                self._problems.append(f"it had not answered for {silent_s:.0f} s in the end")
+                self._problems.append(f"it had not answered for the last {silent_s:.0f} s")
             self._ended.set()
         self._begun.set()
 
@@ -168,7 +168,7 @@ class _Reader:
                 problems.append(f"it took up to {self._slowest_s:.0f} s to answer")
             if self._longest_pause_s > RARE_S:
                 problems.append(
-                    f"it costs so much that it rests up to {self._longest_pause_s:.0f} s"
+                    f"it is so slow to read that it pauses up to {self._longest_pause_s:.0f} s"
                 )
             return SensorLog(
                 sensor=self._name,

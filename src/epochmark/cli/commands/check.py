@@ -13,16 +13,14 @@ from epochmark.cli._guard import EXIT_FAILED, described
 if TYPE_CHECKING:
     from epochmark.judge.check import Checked
 
-DISCLAIMER = (
-    "This proves consistency, not authenticity: who makes up a record with care is not found out."
-)
+DISCLAIMER = "This proves consistency, not authenticity: a carefully forged record passes."
 
 
 @described(
-    """Recompute every figure and finding, and say what does not fit.
+    """Recompute figures and findings; report what does not match.
 
-    Exit code 0: whole, consistent and plausible; 1: it is not, or today's rules trust it less than
-    those it was judged by; 2: it is no file of ours.
+    Exit code 0: intact, consistent and plausible; 1: it is not, or today's rules trust it less
+    than those it was judged by; 2: not an epochmark file.
     """
 )
 def check(
@@ -84,5 +82,5 @@ def _print(results: list[Checked], consistent: bool) -> None:
             say(f"{one.name}:", *(f"  - {sentence}" for sentence in told))
     if consistent:
         count = sum(one.record is not None for one in results)
-        say(f"{counted(count, 'record')}: whole, consistent and plausible.")
+        say(f"{counted(count, 'record')}: intact, consistent and plausible.")
     say(DISCLAIMER)

@@ -21,10 +21,10 @@ HELP = (
 
 
 @described(
-    """Say how many times as fast A is as B, with an interval.
+    """Compare A with B: ratio of speeds, with an interval.
 
-    Or why that cannot be said. Two engines are compared on one machine, two machines under one
-    engine. Of disturbed runs it says what can be said, without ranking them. With --fail-slower,
+    Or say why they cannot be compared. Compare two engines on one machine, or two machines with
+    one engine. Disturbed runs are compared, but not ranked. With --fail-slower,
     for scripts: exit code 1: B is slower than A by more than that; 0: it is not; 3: undecided, the
     interval holds the limit, a run was disturbed, or the two are not comparable.
     """

@@ -12,7 +12,7 @@ from epochmark.cli._program import JsonOption, add_commands, group
 
 
 @described(
-    """Show where MNIST is, and whether it is whole.
+    """Show where MNIST is stored, and whether it is intact.
 
     Other copies on this machine are listed as well.
     """
@@ -33,7 +33,7 @@ def status(json: JsonOption = False) -> None:
         say(f"named      {found.named} (EPOCHMARK_DATA: the only source used)")
     say(*(f"also here  {source}" for source in found.local_sources))
     if found.state != "verified" and not found.named:
-        say("'epochmark data fetch' gets it; 'epochmark run' does so by itself.")
+        say("'epochmark data fetch' downloads it, and so does 'epochmark run'.")
 
 
 @described("""Fetch and verify MNIST now, so that runs need no network.""")

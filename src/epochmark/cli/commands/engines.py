@@ -21,16 +21,15 @@ if TYPE_CHECKING:
     from epochmark.errors import EpochmarkError
 
 RefreshOption = Annotated[
-    bool, typer.Option("--refresh", help="Ask every engine again, whatever it answered before.")
+    bool, typer.Option("--refresh", help="Ask every engine again instead of showing kept answers.")
 ]
 
 
 @described(
     """Show where each engine is ready, or what it lacks.
 
-    Its versions and devices are listed. To ask an engine, its framework is imported in a process of
-    its own, which takes seconds. So its answer is kept, and shown until its environment or a driver
-    changes.
+    Its versions and devices are listed. Asking an engine imports its framework in a separate
+    process, which takes seconds, so its answer is kept until its environment or a driver changes.
     """
 )
 def list_engines(json: JsonOption = False, refresh: RefreshOption = False) -> None:
@@ -57,12 +56,12 @@ def list_engines(json: JsonOption = False, refresh: RefreshOption = False) -> No
 
 
 @described(
-    """Install engines into environments of their own.
+    """Install engines, each into its own environment.
 
-    Engines with equal requirements share one. pip does the work, from the sources that it is
-    configured for. On a machine without an NVIDIA GPU the builds for CPUs are taken. An install
-    that is interrupted leaves nothing; one that works is not repeated. With --all, an engine that
-    cannot be installed does not keep others from it.
+    Engines with the same requirements share one. pip does the work, from the sources it is
+    configured for. Without an NVIDIA GPU, builds for the CPU are installed. An interrupted install
+    leaves nothing behind; a working one is not repeated. With --all, one failure does not stop the
+    others.
     """
 )
 def install(
@@ -71,13 +70,13 @@ def install(
         typer.Argument(metavar="NAME", help="Engines to install.", autocompletion=complete_engine),
     ] = None,
     all_engines: Annotated[
-        bool, typer.Option("--all", help="Install every engine that there are packages for.")
+        bool, typer.Option("--all", help="Install every engine that has packages for this machine.")
     ] = False,
     accelerator: Annotated[
         str | None,
         typer.Option(
             metavar="cpu|cuda|rocm|metal|...",
-            help="Install the build for this. Default: for the best that this machine has.",
+            help="Install the build for this. Default: the best that this machine has.",
         ),
     ] = None,
     python: Annotated[
@@ -268,7 +267,7 @@ def _environments_of(names: list[str], environments: Environments) -> list[str]:
     return list(doomed)
 
 
-app = group("List the engines and their devices here, install or remove them.")
+app = group("List engines and their devices; install or remove engines.")
 
 
 @app.callback()

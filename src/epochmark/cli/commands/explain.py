@@ -14,8 +14,8 @@ from epochmark.cli._records import WorkloadOption
 @described(
     """Say where a run's time went, what held it back, what to try.
 
-    Every sentence comes from a rule, and rests on the run, on what 'epochmark limits' measured on
-    this machine, and on batch sweeps; what is not known is left unsaid.
+    Every sentence comes from a rule, based on the run, on what 'epochmark limits' measured on
+    this machine, and on batch sweeps. Nothing is guessed.
     """
 )
 def explain(

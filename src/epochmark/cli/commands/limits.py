@@ -21,7 +21,7 @@ STILL_BUSY = "What is measured now may be too low; close other programs and meas
 
 
 @described(
-    """Measure the most that this machine and each engine can do.
+    """Measure the limits of this machine and of each engine.
 
     Arithmetic peaks, matrix product and memory bandwidth of the processor; each engine's own matrix
     product, convolution, dispatch and input. Kept beside the results, where runs and 'explain'
@@ -33,8 +33,8 @@ def limits(
         list[str] | None,
         typer.Argument(
             metavar="ENGINE",
-            help="Only these engines; native: with the processor. Default: the processor and every "
-            "engine that is ready.",
+            help="Measure only these engines; 'native' includes the processor. Default: the "
+            "processor and every engine that is ready.",
             show_default=False,
             autocompletion=complete_engine,
         ),
@@ -43,7 +43,7 @@ def limits(
         str,
         typer.Option(
             metavar="cpu|gpu|gpu:N|tpu|all",
-            help="Where engines are measured; all: on each device that the engine sees.",
+            help="Device to measure engines on; all: each device that the engine sees.",
         ),
     ] = "all",
     python: Annotated[
@@ -70,7 +70,7 @@ def limits(
     if show:
         if engines or python is not None or device != "all":
             raise EpochmarkError(
-                "--show shows all that was measured; leave engines, --device and --python out",
+                "--show shows everything that was measured; omit engines, --device and --python",
                 exit_code=2,
             )
         _show(_stored(files.folder), describe_machine(machine_id(files.folder)), json)
@@ -95,7 +95,7 @@ def _plan(engines: list[str], device: str, python: str | None) -> Plan:
     asked = RunRequest(engine="native", device=device)
     if python is not None and not engines:
         raise EpochmarkError(
-            "--python wants to know what to measure there: epochmark limits ENGINE --python PATH",
+            "--python needs an engine: epochmark limits ENGINE --python PATH",
             exit_code=2,
         )
     with activity("asking the engines", terminal_only=True) as tell:
@@ -166,8 +166,8 @@ def _kept(folder: Path, machine: Machine) -> Limits:
     if stored is not None:
         aside = save_limits(folder, stored, REPLACED_NAME)
         remark(
-            "The limits kept so far are of another machine, or of other cores than are usable now; "
-            f"new ones replace them, and they are kept as {aside}"
+            "The stored limits are from another machine or another set of cores; new ones "
+            f"replace them, and the old file is kept as {aside}"
         )
     return Limits(format=FORMAT, machine=machine)
 
@@ -179,7 +179,7 @@ def _stored(folder: Path) -> Limits:
     stored = read_limits(folder)
     if stored is None:
         raise EpochmarkError(
-            f"no limits are kept in {folder} yet; 'epochmark limits' measures them",
+            f"no limits are stored in {folder} yet; measure them with 'epochmark limits'",
             exit_code=2,
         )
     return stored
@@ -188,8 +188,8 @@ def _stored(folder: Path) -> Limits:
 def _show(stored: Limits, machine: Machine, json: bool) -> None:
     if not stored.fits(machine):
         remark(
-            "These are limits of another machine, or of other cores than are usable now; runs here "
-            "do not use them. 'epochmark limits' measures this one."
+            "These limits are from another machine or another set of cores, so runs here do not "
+            "use them. Measure this one with 'epochmark limits'."
         )
     _print(stored, json)
 

@@ -33,13 +33,13 @@ def plot(
             "-o",
             "--output",
             metavar="FILE.svg|png",
-            help="The picture; its ending says which kind.",
+            help="The file to write; its suffix chooses the format.",
             show_default=False,
         ),
     ] = None,
     bundles: WithOption = None,
     workload: WorkloadOption = None,
-    dark: Annotated[bool, typer.Option("--dark", help="Light on dark paper.")] = False,
+    dark: Annotated[bool, typer.Option("--dark", help="Draw on a dark background.")] = False,
     list_charts: Annotated[bool, typer.Option("--list", help="List the charts.")] = False,
 ) -> None:
     from epochmark.api.reporting import subject, write_file
@@ -60,7 +60,7 @@ def plot(
             raise unknown("chart", name, charts)
         raise EpochmarkError(f"name a chart; there are: {', '.join(charts)}", exit_code=2)
     if output is None or output.suffix not in (".svg", ".png"):
-        raise EpochmarkError("say where to: -o FILE.svg or -o FILE.png", exit_code=2)
+        raise EpochmarkError("name the file to write: -o FILE.svg or -o FILE.png", exit_code=2)
     require_drawing()
     chart, theme = charts[name], themes.dark(WIDTH) if dark else themes.light(WIDTH)
     drawing = chart.draw(subject(chosen_records(runs, bundles, workload)), theme)

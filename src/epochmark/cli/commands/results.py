@@ -60,16 +60,16 @@ def remove(run: RunArgument, json: JsonOption = False) -> None:
 
 
 @described(
-    """Write records into one file, to be read on another machine.
+    """Write records to one file that other machines can read.
 
-    'epochmark results import' takes them there; check, compare, report and plot read the file too.
+    'epochmark results import' adds them there; check, compare, report and plot read the file too.
     """
 )
 def export_records(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle to write.")],
     runs: RunsArgument = None,
     machine_id: Annotated[
-        bool, typer.Option("--machine-id", help="Keep the random id of this machine in it.")
+        bool, typer.Option("--machine-id", help="Include this machine's random id.")
     ] = False,
 ) -> None:
     from epochmark.api import export_results
@@ -88,10 +88,10 @@ def export_records(
 
 
 @described(
-    """Check the records of a file and add them to this machine's.
+    """Check the records in a file and add them to this machine's.
 
-    Each record is judged by itself. Exit code 1 when some were refused or the bundle is not whole;
-    those that fit are imported all the same.
+    Each record is checked on its own, and the sound ones are imported. Exit code 1: some were
+    refused, or the bundle is incomplete.
     """
 )
 def import_records(
@@ -113,7 +113,7 @@ def import_records(
 
     added, refused = import_results(opened(file))
     for one in refused:
-        what = f"{file} is not whole:" if one.name == THE_BUNDLE else f"refused {one.name}:"
+        what = f"{file} is not intact:" if one.name == THE_BUNDLE else f"refused {one.name}:"
         remark(what, *(f"  - {problem}" for problem in one.problems))
     if json:
         print_json(

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from epochmark.records.machine.tuned_settings import Tuned
     from epochmark.records.record import Record
 
-NOTHING_KEPT = "No record is kept: neither an epoch nor six laps were done."
+NOTHING_KEPT = "No record is kept: the run ended before an epoch or six laps were done."
 
 
 @described(
-    """Train on this machine; say how fast, and whether to believe it.
+    """Train on this machine; say how fast, and whether to trust it.
 
     A full run of mnist-cnn, the default, is 10 epochs over MNIST at batch 128, as in the original
     script; -w trains another workload. Exit code 0: the run is sound; 1: it failed or is invalid;
@@ -68,7 +68,7 @@ def run(
         str,
         typer.Option(
             metavar="stock|float32|tf32|bfloat16|float16",
-            help="Arithmetic to ask the engine for; stock: what it does by itself.",
+            help="Arithmetic to request; stock: the engine's default.",
         ),
     ] = "stock",
     tuning: Annotated[
@@ -106,15 +106,16 @@ def run(
         bool,
         typer.Option(
             "--settle",
-            help="Train until the machine is thermally steady; tell what it can keep up.",
+            help="Train until the machine is thermally steady; report what it can sustain.",
         ),
     ] = False,
     repeat: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Run each N times, several engines in turn."),
+        typer.Option(metavar="N", help="Run each N times; several engines take turns."),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(metavar="N", help="Another batch size: a variant, ranked apart.")
+        int | None,
+        typer.Option(metavar="N", help="Use another batch size: a variant, ranked separately."),
     ] = None,
     sweep_batch: Annotated[
         bool,
@@ -132,13 +133,13 @@ def run(
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(metavar="N", help="CPU threads. Default: what the engine does by itself."),
+        typer.Option(metavar="N", help="CPU threads. Default: the engine's choice."),
     ] = None,
     seed: Annotated[
         int, typer.Option(metavar="N", help="Seed of initial weights and shuffling.")
     ] = 1,
     label: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="A remark of yours, kept in the record.")
+        str | None, typer.Option(metavar="TEXT", help="Your remark, kept in the record.")
     ] = None,
     data: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Take MNIST from this file or folder.")
@@ -284,8 +285,8 @@ def _plan(
         return plan_named(engines or [asked.engine], asked, python, only_offering)
     if engines or python is not None:
         raise EpochmarkError(
-            "--all takes the engines that are ready by themselves; leave "
-            f"{'their names' if engines else '--python'} out",
+            "--all runs every engine that is ready; omit "
+            "{'their names' if engines else '--python'}",
             exit_code=2,
         )
     with activity("asking the engines", terminal_only=True) as tell:

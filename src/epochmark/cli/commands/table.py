@@ -44,7 +44,9 @@ def table(
     ] = TableFormat.TEXT,
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Every run, also of other machines, and all that is published."),
+        typer.Option(
+            "--all", help="Show every run, including other machines', and every published figure."
+        ),
     ] = False,
     long: Annotated[
         bool, typer.Option("--long", help="One table with a row for each run, unranked.")
@@ -52,7 +54,7 @@ def table(
     sort: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", help="Long layout in the order of a csv column; -COLUMN: reversed."
+            metavar="COLUMN", help="Sort the long layout by a csv column; -COLUMN: reversed."
         ),
     ] = None,
     columns: Annotated[
@@ -147,5 +149,5 @@ def _more(subject: Subject, here: Machine | None, sections: Sequence[Section]) -
     return [
         "",
         *(place_lines(subject.own, None) if asks else []),
-        f"{runs} that is published: 'epochmark table --all'",
+        f"{runs} published figures: 'epochmark table --all'",
     ]

@@ -40,7 +40,7 @@ def examine(facts: Facts) -> Iterator[Line]:
 def _without_kfd(facts: Facts) -> Line:
     held = {card.driver for card in facts.cards_of("AMD")}
     if held == {"vfio-pci"}:
-        return note("the AMD GPU is kept for virtual machines (vfio-pci)")
+        return note("the AMD GPU is reserved for virtual machines (vfio-pci)")
     if held == {None}:
         return fault("an AMD GPU without a driver", "sudo modprobe amdgpu")
     if facts.container is not None:
@@ -49,7 +49,8 @@ def _without_kfd(facts: Facts) -> Line:
             _START.get(facts.container, _START_ANYWHERE),
         )
     return note(
-        "an AMD GPU whose driver offers no computing (no /dev/kfd): it is too old for ROCm, or the "
+        "an AMD GPU whose driver does not support computing (no /dev/kfd): it is too old for "
+        "ROCm, or the "
         "kernel was built without it"
     )
 
@@ -66,7 +67,7 @@ def _closed(facts: Facts) -> Line:
         )
     user = facts.variables.get("USER") or facts.variables.get("LOGNAME") or "$USER"
     return fault(
-        f"you may not open {files}: that takes the group{'s' if len(groups) > 1 else ''} {named}",
+        f"you may not open {files}: it needs the group{'s' if len(groups) > 1 else ''} {named}",
         f"sudo usermod -a -G {','.join(groups)} {user}    (then log out and in again)",
     )
 
@@ -78,7 +79,7 @@ def _rocm_trouble(facts: Facts) -> Line:
         return _closed(replace(facts, kfd=replace(facts.kfd, closed=(("/dev/kfd", "render"),))))
     if facts.rocm.state == "closed" and "Invalid argument" in facts.rocm.said:
         return fault(
-            f"ROCm and the kernel's amdgpu driver do not fit each other{said}",
+            f"ROCm and the kernel's amdgpu driver do not match{said}",
             "update the kernel or install the amdgpu driver of the same ROCm release",
         )
     if facts.rocm.state == "not loaded":
@@ -86,7 +87,7 @@ def _rocm_trouble(facts: Facts) -> Line:
     if facts.rocm.state == "no GPU":
         return fault(
             "ROCm lists no GPU, only processors",
-            "sudo dmesg | grep kfd    says why; a card that ROCm does not know is passed over",
+            "sudo dmesg | grep kfd    says why; ROCm skips a card that it does not know",
         )
     return fault(
         f"ROCm does not work{said}",
@@ -98,7 +99,7 @@ def _gpus(facts: Facts) -> Iterator[Line]:
     names = dict(facts.rocm.gpus) if facts.rocm is not None else {}
     targets = facts.kfd.targets or tuple(names)
     if not targets:
-        yield note("the kernel offers computing on AMD GPUs (/dev/kfd) and lists none")
+        yield note("the kernel supports computing on AMD GPUs (/dev/kfd) but lists none")
     for target in targets:
         name = names.get(target) or "AMD GPU"
         if served([target]):
@@ -122,9 +123,9 @@ def _hidden(facts: Facts) -> Iterator[Line]:
 CHECK = Check(
     name="AMD",
     looks_at="cards on the bus, `/dev/kfd` and `/dev/dri`, kfd's topology, rocminfo, variables",
-    notes="a GPU that ROCm, or PyTorch's build for it, does not know; one kept for virtual "
-    "machines; one that a variable hides",
+    notes="a GPU that ROCm, or PyTorch's build for it, does not know; one reserved "
+    "for virtual machines; one that a variable hides",
     faults="a GPU without a driver; device files that this user may not open; a container "
-    "without them; ROCm that does not work or does not fit the driver",
+    "without them; ROCm that does not work or does not match the driver",
     examine=examine,
 )

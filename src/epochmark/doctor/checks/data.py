@@ -35,7 +35,7 @@ def data_line(status: MnistStatus) -> Line:
 
 CHECK = Check(
     name="data",
-    looks_at="our copy of MNIST, by its published sums",
+    looks_at="our copy of MNIST, by its published checksums",
     notes="no copy yet",
     faults="a damaged copy; a variable that names what is not there",
     examine=examine,

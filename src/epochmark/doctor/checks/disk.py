@@ -39,7 +39,7 @@ def examine(facts: Facts) -> Iterator[Line]:
             line = folder_line(what, find(), variable, least_mb)
         except EpochmarkError as error:
             text, _, advice = str(error).partition("\n")
-            line = fault(text, advice or f"set {variable} to a folder that can be written")
+            line = fault(text, advice or f"set {variable} to a writable folder")
         if line.state == "ok":
             good.setdefault(line.text, []).append(what)
         else:
@@ -56,7 +56,7 @@ def folder_line(what: str, folder: Path, variable: str, least_mb: int) -> Line:
     if not os.access(there, os.W_OK | os.X_OK):
         return fault(
             f"{what} cannot be written in {there}",
-            f"set {variable} to a folder that can be written",
+            f"set {variable} to a writable folder",
         )
     free_mb = shutil.disk_usage(there).free // _MB
     text = f"{free_mb / 1000:,.1f} GB"
@@ -67,7 +67,7 @@ def folder_line(what: str, folder: Path, variable: str, least_mb: int) -> Line:
         )
     if free_mb < least_mb:
         return note(
-            f"{text} free for {what} in {there}, and the largest engine for here takes "
+            f"{text} free for {what} in {there}, and the largest engine for this machine needs "
             f"{least_mb / 1000:.1f} GB",
             f"free some space, or set {variable} to a folder on another disk",
         )
@@ -77,7 +77,7 @@ def folder_line(what: str, folder: Path, variable: str, least_mb: int) -> Line:
 CHECK = Check(
     name="disk",
     looks_at="the folders of results, environments, copies of data and temporary files",
-    notes="less room than the largest engine for this machine takes",
+    notes="less room than the largest engine for this machine needs",
     faults="a folder that cannot be written, or with less than 60 MB free",
     examine=examine,
 )

@@ -137,7 +137,7 @@ def engine_line(here: EngineHere, facts: Facts) -> Line:
         return trouble
     if status is not None and not any(device.id != "cpu" for device in status.devices):
         return fault(
-            f"{here.title} is made for {_GPUS[wanted]}, which works, and lists only: "
+            f"{here.title} is made for {_GPUS[wanted]}, which works, but lists only: "
             f"{_devices(status)}",
             f"epochmark engines remove {here.info.name} && epochmark engines install "
             f"{here.info.name} --accelerator {wanted}",
@@ -223,7 +223,7 @@ def _cuda_trouble(here: EngineHere, facts: Facts) -> Line | None:
         first = _FIRST_CUDA.get(gpu.capability[0])
         if first is not None and cuda < first:
             return fault(
-                f"{made_with}, which does not know {which}: that takes CUDA {first[0]}.{first[1]}",
+                f"{made_with}, which does not know {which}: it needs CUDA {first[0]}.{first[1]}",
                 f"epochmark engines install {here.info.name} --accelerator cuda    (a newer build)",
             )
         if gpu.capability < _LEAST_CAPABILITY.get(cuda[0], (0, 0)):
@@ -241,7 +241,7 @@ CHECK = Check(
     "`--deep` the devices that each framework lists now",
     notes="engines that are not installed; a build that its packages do not show",
     faults="a build for the CPU, or TensorFlow without NVIDIA's packages, beside a GPU that works; "
-    "a CUDA that the driver or the GPU does not go with; a framework that does not work",
+    "a CUDA version that the driver or the GPU does not support; a framework that does not work",
     examine=examine,
     asks_frameworks=True,
 )

@@ -48,9 +48,7 @@ def broken_line(environment: Environment) -> Line | None:
     build = f" --accelerator {accelerators[0]}" if len(accelerators) == 1 else ""
     again = f"epochmark engines install {engines[0]}{build}    (makes it again)"
     if not environment.python.exists():
-        return fault(
-            f"{name}: the Python that it was made with is gone ({_goal(environment)})", again
-        )
+        return fault(f"{name}: the Python it was made with is gone ({_goal(environment)})", again)
     there = packages_of(Interpreter.of_environment(environment))
     wanted = map(spelled, environment.manifest.installed)
     missing = sorted({package for package in wanted if package not in there})
@@ -84,7 +82,7 @@ def _others(folder: Path, known: set[str]) -> Iterator[Line]:
     names = sorted(one.name for one in folder.iterdir() if one.is_dir() and one.name not in known)
     if any(name.startswith(_LEFTOVERS) for name in names):
         yield note(
-            "the remains of an install that was stopped, or one that is still going on",
+            "leftovers of an install that was stopped, or one that is still running",
             "the next 'epochmark engines install' removes them",
         )
     for name in names:
@@ -98,7 +96,7 @@ def _others(folder: Path, known: set[str]) -> Iterator[Line]:
 CHECK = Check(
     name="environments",
     looks_at="every managed environment: its interpreter, and the packages that its manifest names",
-    notes="remains of installs that were stopped; environments that no engine uses; folders that "
+    notes="leftovers of installs that were stopped; environments that no engine uses; folders that "
     "are not ours",
     faults="an environment whose Python or packages are gone",
     examine=examine,

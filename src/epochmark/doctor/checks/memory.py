@@ -35,9 +35,9 @@ def memory_line(total: int | None, limit: int | None, free: int | None) -> Line:
     if limit is not None and limit < total:
         text += f" (a control group allows that much of {total / _GIB:.1f} GiB)"
     if left < LEAST_BYTES:
-        return fault(f"{text}: no framework starts in that", "close other programs")
+        return fault(f"{text}: too little for any framework", "close other programs")
     if left < ENOUGH_BYTES:
-        return note(f"{text}: little for a framework", "close other programs")
+        return note(f"{text}: tight for a framework", "close other programs")
     return ok(text)
 
 

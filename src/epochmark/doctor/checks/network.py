@@ -49,7 +49,7 @@ def index_line(said: Said | None, package: str) -> Line | None:
 CHECK = Check(
     name="network",
     looks_at="whether pip, as it is configured, reaches its package index",
-    notes="it does not, or not within 2.5 seconds: only installing engines takes it",
+    notes="it does not, or not within 2.5 seconds: only installing engines needs it",
     faults="none",
     examine=examine,
 )

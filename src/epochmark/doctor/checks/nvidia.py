@@ -38,8 +38,8 @@ _TROUBLE: dict[DriverState, tuple[str, str]] = {
         "sudo reboot",
     ),
     "refused": (
-        "the NVIDIA driver refuses to be used from here",
-        "ls -l /dev/nvidia*    shows who may; then start again with those rights",
+        "the NVIDIA driver denies access from here",
+        "ls -l /dev/nvidia*    shows who may use it; start again with those rights",
     ),
     "lost": (
         "the NVIDIA driver has lost a GPU: power, heat, a loose card or a defect",
@@ -48,7 +48,7 @@ _TROUBLE: dict[DriverState, tuple[str, str]] = {
     "no device": ("the NVIDIA driver runs and finds no GPU", "sudo reboot"),
     "no CUDA": (
         "the NVIDIA driver runs, but offers no CUDA: libcuda is missing, or the driver is too old",
-        "install NVIDIA's newest driver whole, with libcuda (Ubuntu, Debian: libcuda1)",
+        "install NVIDIA's newest driver in full, with libcuda (Ubuntu, Debian: libcuda1)",
     ),
     "silent": (
         "the NVIDIA driver did not answer within 2 seconds",
@@ -56,7 +56,7 @@ _TROUBLE: dict[DriverState, tuple[str, str]] = {
     ),
     "failed": ("the NVIDIA driver could not be asked", "nvidia-smi    says more"),
 }
-"""What is wrong, and what mends it, where the driver does not work outside of a container."""
+"""What is wrong, and what fixes it, where the driver does not work outside of a container."""
 
 
 def examine(facts: Facts) -> Iterator[Line]:
@@ -81,7 +81,7 @@ def _gpu_text(gpu: NvidiaGpu, driver: NvidiaDriver) -> str:
 def _trouble(facts: Facts) -> Line:
     held = {card.driver for card in facts.cards_of("NVIDIA")}
     if held == {"vfio-pci"}:
-        return note("the NVIDIA GPU is kept for virtual machines (vfio-pci)")
+        return note("the NVIDIA GPU is reserved for virtual machines (vfio-pci)")
     if held and "nvidia" not in held:
         return _without_driver(facts, held)
     if facts.container is not None:
@@ -144,8 +144,8 @@ def _hidden(facts: Facts) -> Iterator[Line]:
 CHECK = Check(
     name="NVIDIA",
     looks_at="cards on the bus, the kernel's driver, NVML or nvidia-smi, device files, variables",
-    notes="a GPU kept for virtual machines; one that `CUDA_VISIBLE_DEVICES` hides",
-    faults="a GPU without a driver; a driver that is not loaded, does not fit its libraries, "
+    notes="a GPU reserved for virtual machines; one that `CUDA_VISIBLE_DEVICES` hides",
+    faults="a GPU without a driver; a driver that is not loaded, does not match its libraries, "
     "has lost a GPU or does not answer; a container without the device",
     examine=examine,
 )

@@ -72,8 +72,8 @@ def cores_lines(usable: int, there: int, quota: float | None) -> Iterator[Line]:
         yield ok(f"all {usable} logical cores may be used")
     if quota is not None and quota < usable:
         yield note(
-            f"a control group allows the time of {quota:g} CPUs, and there are {usable}: threads "
-            "will be stopped again and again",
+            f"a control group allows the time of {quota:g} of {usable} CPUs: threads will be "
+            "paused again and again",
             f"raise the limit (docker update --cpus {usable} CONTAINER), or run with --threads "
             f"{max(1, int(quota))}",
         )

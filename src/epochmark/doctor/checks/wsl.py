@@ -21,15 +21,15 @@ def examine(facts: Facts) -> Iterator[Line]:
 
 def _wsl_2(facts: Facts) -> Line:
     if facts.nvidia.state == "works":
-        return ok("Windows hands its NVIDIA GPU through")
+        return ok("Windows passes its NVIDIA GPU through")
     if not (facts.root / "dev/dxg").exists():
         return note(
-            "Windows hands no GPU through (no /dev/dxg)",
+            "Windows passes no GPU through (no /dev/dxg)",
             "in Windows: wsl --update, then wsl --shutdown",
         )
     if not (facts.root / _WINDOWS_LIBRARY).exists():
         return note(
-            "Windows hands a GPU through, but has no NVIDIA driver; AMD's need ROCm for WSL",
+            "Windows passes a GPU through, but has no NVIDIA driver; AMD's need ROCm for WSL",
             "install the GPU's newest driver in Windows; never a Linux driver in WSL",
         )
     if any((facts.root / folder / "libcuda.so.1").exists() for folder in _LINUX_LIBRARIES):
@@ -49,7 +49,7 @@ def _wsl_2(facts: Facts) -> Line:
 CHECK = Check(
     name="WSL",
     looks_at="WSL's version, `/dev/dxg`, the libraries that Windows puts into WSL",
-    notes="WSL 1; Windows hands no GPU through, or has no NVIDIA driver",
+    notes="WSL 1; Windows passes no GPU through, or has no NVIDIA driver",
     faults="a Linux driver that hides Windows's; a driver of Windows that does not work",
     examine=examine,
 )

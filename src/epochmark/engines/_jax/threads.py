@@ -16,6 +16,6 @@ def limit_threads(threads: Optional[int]) -> None:
     if not hasattr(os, "sched_setaffinity"):
         raise UnavailableError(
             "JAX has no setting for its threads, and this system cannot bind a process to CPUs; "
-            "leave --threads out"
+            "omit --threads"
         )
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])

@@ -119,7 +119,7 @@ def set_threads(threads: Optional[int], all_cpus: bool) -> None:
     if all_cpus:
         usable = usable_cores()
         if usable == torch.get_num_threads():
-            raise UnavailableError(f"PyTorch takes all {usable} CPUs by itself")
+            raise UnavailableError(f"PyTorch uses all {usable} CPUs by default")
         torch.set_num_threads(usable)
 
 

@@ -40,7 +40,7 @@ class AppleThermalPressure(Sensor):
         self._system = ctypes.CDLL(None)
         self._token = ctypes.c_int()
         if self._system.notify_register_check(NAME, ctypes.byref(self._token)) != 0:
-            raise UnreadableError("macOS does not tell its thermal pressure")
+            raise UnreadableError("macOS does not report its thermal pressure")
 
     def read(self) -> list[float | None]:
         level = ctypes.c_uint64()

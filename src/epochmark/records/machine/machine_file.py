@@ -56,7 +56,7 @@ def decode_document(document: bytes, kind: type[AnyMachineFile], known: int) -> 
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from error
     if found.format != known:
-        raise ValueError(f"it has format {found.format}, this version of epochmark knows {known}")
+        raise ValueError(f"it has format {found.format}, this version of epochmark reads {known}")
     return found
 
 
@@ -69,7 +69,9 @@ def save_document(file: Path, content: MachineFile, what: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, document)
     except ValueError as error:
-        raise EpochmarkError(f"{what} cannot be saved: {error}, so nobody could read it") from error
+        raise EpochmarkError(
+            f"{what} cannot be saved, since it could not be read again: {error}"
+        ) from error
     except OSError as error:
         raise EpochmarkError(
             f"{what} cannot be saved in {file.parent}: {error.strerror or error}"

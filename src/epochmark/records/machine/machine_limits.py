@@ -82,7 +82,7 @@ class Timed(_Part, frozen=True, kw_only=True):
         if self.work / min(self.seconds) / GIGA >= MAX_RATE:
             raise ValueError("it has a rate that no machine reaches")
         if self.work / max(self.seconds) / GIGA < MIN_RATE:
-            raise ValueError("it has a rate that no machine is so slow as to have")
+            raise ValueError("it has a rate lower than any machine's")
 
     @property
     def per_s(self) -> Spread:
@@ -315,7 +315,7 @@ def read_limits(folder: Path, machine: Machine | None = None) -> Limits | None:
         limits_file(folder),
         decode_limits,
         "the stored limits",
-        "'epochmark limits' measures them anew and replaces that file.",
+        "Run 'epochmark limits' to measure them again and replace that file.",
     )
     return limits if limits is None or machine is None or limits.fits(machine) else None
 

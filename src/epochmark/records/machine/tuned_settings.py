@@ -57,7 +57,7 @@ class Tried(_Part, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if len(self.before_s) != len(self.with_s):
-            raise ValueError("its readings are no pairs")
+            raise ValueError("its readings are not pairs")
 
     @property
     def gains(self) -> list[float]:
@@ -91,7 +91,7 @@ class Tuned(_Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name, value in self.settings.items():
             if value not in self.offered.get(name, ()):
-                raise ValueError(f"its setting {name} is none that was offered")
+                raise ValueError(f"its setting {name} was not offered")
 
     @property
     def what(self) -> tuple[str, str, str]:
@@ -122,7 +122,7 @@ def read_tuned(folder: Path, machine: Machine) -> list[Tuned]:
         tuned_file(folder),
         decode_tuned,
         "the tuned settings in",
-        "'--retune' searches anew and replaces that file.",
+        "Search again with '--retune', which replaces that file.",
     )
     return found.engines if found is not None and found.fits(machine) else []
 

@@ -103,7 +103,8 @@ def _spec(values: list[Spec], theme: Theme) -> Spec:
 CHART = Chart(
     name="batch-sweep",
     title="Speed against batch size",
-    reading="Other batch sizes are variants: they learn something else and rank apart. The curve "
+    reading="Other batch sizes are variants: they train differently and are ranked "
+    "separately. The curve "
     "shows how much work at a time a device needs to be fast; where two lines cross, the other "
     "device becomes the faster one.",
     draw=draw,

@@ -108,7 +108,7 @@ def _spec(
 CHART = Chart(
     name="clocks",
     title="The three clocks",
-    reading="What a user waits for: start-up (imports, data, building the model), warm-up (what "
-    "the beginning took beyond steady speed: compilation, caches) and steady training.",
+    reading="What a user waits for: start-up (imports, data, building the model), warm-up "
+    "(extra time at the beginning: compilation, caches) and steady training.",
     draw=draw,
 )

@@ -283,5 +283,5 @@ CHART = Chart(
     "if nothing were fused or stayed in caches. Points that would cover each other stand side by "
     "side.",
     draw=draw,
-    needs="it takes a run on the CPU, and the limits of this machine: 'epochmark limits'",
+    needs="it needs a run on the CPU, and the limits of this machine: 'epochmark limits'",
 )

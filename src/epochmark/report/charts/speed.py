@@ -41,7 +41,7 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
         (Entry(_lap_text(record), theme.own, "line"), laps),
         (Entry("steady speed", theme.ink, "dashes"), _median(record, theme)),
         (Entry("drift", theme.doubtful, "line"), _drift(record, theme)),
-        (Entry("others took processor time", theme.doubtful, "box", opacity=TAKEN),
+        (Entry("other programs took processor time", theme.doubtful, "box", opacity=TAKEN),
          _disturbance(record, theme)),
     ]  # fmt: skip
     spec: Spec = {
@@ -121,7 +121,7 @@ def _disturbance(record: Record, theme: Theme) -> list[Spec]:
     ):
         taken = (foreign_s + steal_s) / (end_s - start_s) if end_s > start_s else 0.0
         if taken > TAKEN_CPUS:
-            says = f"{start_s:.1f} to {end_s:.1f} s: others took {taken:.2f} CPUs"
+            says = f"{start_s:.1f} to {end_s:.1f} s: other programs took {taken:.2f} CPUs"
             spans.append({"start": start_s, "end": end_s, "says": says})
     if not spans:
         return []

@@ -104,8 +104,8 @@ def _panel(
 CHART = Chart(
     name="thermals",
     title="Heat and power over the run",
-    reading="What the machine's own sensors said, each of the part of the machine it is named "
-    "after: power is what that part drew, not the whole machine. Where it gets hot while the chart "
-    "of the speed falls, heat slowed the run down.",
+    reading="Readings of the machine's own sensors, each for the part of the machine it is "
+    "named after: power is what that part drew, not the whole machine. Where "
+    "temperature rises while speed falls, heat slowed the run down.",
     draw=draw,
 )

@@ -66,8 +66,8 @@ class Evidence:
 
     @property
     def stock_limits(self) -> EngineLimits | None:
-        """``engine_limits`` where they tell of the steps of this run: they are measured with stock
-        settings."""
+        """``engine_limits`` where they apply to the steps of this run: they are measured with
+        stock settings."""
         return self.engine_limits if self.record.engine.tuning == "stock" else None
 
     @property

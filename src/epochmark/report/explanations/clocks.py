@@ -28,7 +28,7 @@ HELD_UP = frozenset(
 TUNED_INPUT = "keras-tensorflow"
 """The engine whose ``fit`` is known to sleep between epochs (docs/engines.md)."""
 LARGE_SHARE = 0.05
-"""Of the whole time: what is less is lost in the spread of most runs."""
+"""Of the whole time: anything less is lost in the spread of most runs."""
 FIRST_SHARE = 0.5
 """Of the beginning: with less than that, the first step is not what makes it slow."""
 
@@ -60,8 +60,8 @@ def whole_time(evidence: Evidence) -> Iterator[Sentence]:
         whole = Interval(total_s, *ends, fit.count)
         start = f"A whole run takes {value_text(whole)} s (projected, {range_text(whole)} s)"
     yield Sentence(
-        f"{start}: start-up {_part(parts.startup_s, total_s)}, what the beginning takes beyond "
-        f"steady speed {_part(parts.beginning_s, total_s)}, and {counted(epochs, 'epoch')} "
+        f"{start}: start-up {_part(parts.startup_s, total_s)}, extra time at the beginning "
+        f"{_part(parts.beginning_s, total_s)}, and {counted(epochs, 'epoch')} "
         f"at steady speed {_part(parts.steady_s, total_s)}{_rest_text(parts)}.",
         {**parts._asdict(), "epochs": epochs},
     )
@@ -110,7 +110,7 @@ def second_compilation(evidence: Evidence) -> Iterator[Sentence]:
     yield Sentence(
         "The first smaller batch, the last of epoch 1, took "
         f"{seconds_text(clocks.smaller_batch_s)} more than the next one, as if its shape were "
-        "compiled anew.",
+        "compiled again.",
         {"smaller_batch_s": clocks.smaller_batch_s},
     )
 
@@ -129,8 +129,8 @@ def standing_still(evidence: Evidence) -> Iterator[Sentence]:
         "processes computed nothing, and nothing else kept the processor from them: the framework "
         f"waited{' for the tuner of its input (tf.data)' if by_tuner else ''}.",
         {"standing_s": waited_s, "fit_s": fit_s},
-        "docs/engines.md, 'What fit of Keras on TensorFlow waits for': scripts that call fit wait "
-        "as well; --tuning tuned trains without that tuner, and so do keras-jax and keras-torch"
+        "scripts that call fit wait as well (docs/engines.md, 'What fit of Keras on TensorFlow "
+        "waits for'); --tuning tuned trains without that tuner, and so do keras-jax and keras-torch"
         if by_tuner
         else None,
     )
@@ -168,11 +168,12 @@ RULES = (
         question="time",
         needs="figure",
         says_when=(
-            "start-up is known and neither --steps nor --settle set the run's length; what the fit "
-            f"took beyond beginning and steady epochs is told from {percent(LARGE_SHARE)} on"
+            "start-up is known and neither --steps nor --settle set the run's length; what the "
+            "fit took beyond beginning and steady epochs is mentioned from "
+            f"{percent(LARGE_SHARE)} on"
         ),
         reason=(
-            "start-up and beginning happen once, epochs as often as wanted: they must be told apart"
+            "start-up and beginning happen once, epochs many times, so they are reported separately"
         ),
         apply=whole_time,
     ),
@@ -181,7 +182,7 @@ RULES = (
         question="time",
         needs="figure",
         says_when=f"start-up is at least {percent(LARGE_SHARE)} of the whole run",
-        reason="what is less is lost in the spread of most runs",
+        reason="anything less is lost in the spread of most runs",
         apply=start_up,
     ),
     Rule(
@@ -189,11 +190,11 @@ RULES = (
         question="time",
         needs="figure",
         says_when=(
-            f"what the beginning takes beyond steady speed is at least {percent(LARGE_SHARE)} of "
+            f"the extra time at the beginning is at least {percent(LARGE_SHARE)} of "
             "the whole run; the first step is named if at least "
             f"{percent(FIRST_SHARE)} of that is its own"
         ),
-        reason="what is less is lost in the spread of most runs",
+        reason="anything less is lost in the spread of most runs",
         apply=compilation,
     ),
     Rule(
@@ -204,7 +205,7 @@ RULES = (
             "the first smaller last batch takes a tenth of the first step (and 20 ms) longer than "
             "the second one; not for eager engines"
         ),
-        reason="compilers of fixed shapes compile the smaller last batch of an epoch once more",
+        reason="compilers of fixed shapes compile the smaller last batch of an epoch separately",
         apply=second_compilation,
     ),
     Rule(

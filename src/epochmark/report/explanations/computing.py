@@ -227,7 +227,7 @@ RULES = (
         ),
         reason=(
             "the best hand-written kernels reach 70 to 90 % in whole steps: direct arithmetic has "
-            "little left to gain; over 100%, where multiplications are saved, nobody knows"
+            "little left to gain; over 100%, where multiplications are saved, the limit is unknown"
         ),
         apply=near_peak,
     ),
@@ -288,9 +288,8 @@ RULES = (
             f"{percent(FORWARD_SHARE)} of it; stock runs only; not near the peak"
         ),
         reason=(
-            "each gradient has the arithmetic of the forward pass, so an engine whose gradients "
-            "are as "
-            "good as that needs no twice the time"
+            "each gradient has the arithmetic of the forward pass, so an engine with gradients as "
+            "good as that needs less than twice the time"
         ),
         apply=beyond_forward,
     ),

@@ -52,7 +52,7 @@ def idle_cores(evidence: Evidence) -> Iterator[Sentence]:
         f"It kept {busy:.1f} of {usable} cores busy while it computed: parts of its steps are not "
         "spread over threads.",
         {"busy_cpus": busy, "cores": usable},
-        "larger batches give threads more to share; a tuned run may find other settings",
+        "larger batches give threads more to share; a tuned run may find better settings",
     )
 
 
@@ -185,7 +185,7 @@ RULES = (
             "the native kernels used an instruction set, and another one's multiply-adds are "
             f"{FASTER_SET} times as fast on this machine"
         ),
-        reason="the native engine takes the best by itself, so somebody asked for another",
+        reason="the native engine picks the best by itself, so another one was asked for",
         apply=lesser_instruction_set,
     ),
     Rule(

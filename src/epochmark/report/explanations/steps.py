@@ -118,7 +118,7 @@ def fixed_cost(evidence: Evidence) -> Iterator[Sentence]:
         f"About {percent(min(share, 1.0))} of a step does not depend on the batch: at batch "
         f"{smallest.batch_size} a step takes {milliseconds(small_ms / 1e3)}, at "
         f"{point.batch_size} {milliseconds(ms / 1e3)}. Dispatch, the optimizer and the like take "
-        "that, not the images.",
+        "that time, not the images.",
         {"smallest_batch": smallest.batch_size, "smallest_step_ms": small_ms,
          "batch": point.batch_size, "step_ms": ms},
         "larger batches spread it over more images (a variant: it learns something else)",

@@ -26,19 +26,18 @@ def time_doubtful(evidence: Evidence) -> Iterator[Sentence]:
     validity = evidence.worthless
     if validity == "invalid":
         yield Sentence(
-            "Where its time went is left unsaid: the time of an invalid run explains nothing about "
-            "this machine.",
+            "Where its time went is not explained: an invalid run says nothing about this machine.",
             {"validity": validity},
         )
     elif evidence.steady is None:
         yield Sentence(
-            "Where its time went is left unsaid: it ended before a steady speed was known.",
+            "Where its time went is not explained: it ended before a steady speed was known.",
             {"laps": len(evidence.record.timing.laps)},
         )
     elif validity is not None:
         yield Sentence(
-            "Its times are those of a disturbed run, and this machine may be faster. What held its "
-            "steps back besides is left unsaid.",
+            "The run was disturbed, so this machine may be faster. What else slowed its steps is "
+            "not explained.",
             {"validity": validity},
         )
 
@@ -49,7 +48,7 @@ RULES = (
         question="trust",
         needs="anything",
         says_when="the run has findings",
-        reason="what limits the trust in a run is known and has a remedy; it comes first",
+        reason="what limits trust in a run has a known remedy, so it comes first",
         apply=findings,
     ),
     Rule(
@@ -58,8 +57,8 @@ RULES = (
         needs="anything",
         says_when="the run is disturbed or invalid, or has no steady epoch",
         reason=(
-            "of an invalid run no rule about time speaks; of a disturbed one those that rest on "
-            "its own clocks, and on what was measured apart from it"
+            "no rule about time applies to an invalid run; to a disturbed one only those based on "
+            "its own clocks and on other measurements"
         ),
         apply=time_doubtful,
     ),

@@ -17,10 +17,9 @@ def no_limits(evidence: Evidence) -> Iterator[Sentence]:
     limits = evidence.run_limits
     if not evidence.on_cpu or (limits is not None and limits.steady):
         return
-    how = "has not been measured here" if limits is None else "was measured while it was busy"
+    how = "are not measured yet" if limits is None else "were measured while it was busy"
     yield Sentence(
-        f"What this machine can do at most {how}, so nobody can say how much of it the training "
-        "gets.",
+        f"The limits of this machine {how}, so the run's share of the peak is unknown.",
         {},
         "run 'epochmark limits' on it, then explain again",
     )
@@ -62,9 +61,9 @@ RULES = (
         name="no-limits",
         question="unknown",
         needs="figure",
-        says_when="a run on the CPU, and no limits of its machine are known, or its peaks did not "
-        "repeat when they were measured",
-        reason="without the peak no share of it can be told",
+        says_when="a run on the CPU, and the limits of its machine are unknown, or its peaks "
+        "did not repeat when they were measured",
+        reason="without the peak its share is unknown",
         apply=no_limits,
     ),
     Rule(
@@ -73,7 +72,8 @@ RULES = (
         needs="figure",
         says_when="no limits of this engine on this device are known, or only with other versions, "
         f"or their median repetition was below {percent(REPEATED)} of the best",
-        reason="another version may have another matrix library; limits of a busy machine are none",
+        reason="another version may have another matrix library; limits measured "
+        "on a busy machine are too low",
         apply=no_engine_limits,
     ),
     Rule(

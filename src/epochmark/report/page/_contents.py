@@ -82,7 +82,7 @@ def answer_of(subject: Subject) -> Answer:
     reasons = ", ".join(finding.code for finding in record.findings)
     if headline.validity == "invalid" or headline.steady_epoch_s is None:
         why = f": {reasons}" if reasons else ""
-        sentence = f"No figure to believe from {cpu} yet: its run with {where} is invalid{why}."
+        sentence = f"No valid result from {cpu} yet: its run with {where} is invalid{why}."
         return Answer(sentence, "", "", "", (validity,), headline.validity)
     variant = "".join(f", {departure}" for departure in record.workload.variant)
     doubtful = reasons and headline.validity != "valid"

@@ -30,7 +30,8 @@ SWEEP_COLUMNS = (
     "engine", "device", "batch", "s/epoch", "interval", "images/s", "ms/step", "validity",
 )  # fmt: skip
 VARIANTS_NOTE = (
-    "Batch sizes are variants: each learns something else, so they stand side by side, unranked."
+    "Batch sizes are variants: each trains differently, so they are listed side by side, not "
+    "ranked."
 )
 
 
@@ -84,7 +85,7 @@ def _summary(crossover: Crossover) -> str:
     name, device = crossover.engine, crossover.device
     known = [verdict for verdict in crossover.verdicts if verdict.faster != "unknown"]
     if not known:
-        return f"{name}: {device} against cpu cannot be told: no size has two comparable runs."
+        return f"{name}: {device} cannot be compared with cpu: no size has two comparable runs."
     if crossover.from_batch is None:
         won = [str(verdict.batch_size) for verdict in known if verdict.faster == "other"]
         largest = f"at the largest batch size compared, {known[-1].batch_size}"
@@ -109,7 +110,7 @@ def _at_batch(crossover: Crossover, verdict: BatchVerdict) -> str:
     if verdict.faster == "cpu":
         return f"{start}cpu is faster ({figures})"
     if verdict.faster == "neither":
-        return f"{start}cannot be told apart ({figures})"
+        return f"{start}no clear difference ({figures})"
     return f"{start}{crossover.device} is faster ({figures}){_epochs_text(verdict)}"
 
 

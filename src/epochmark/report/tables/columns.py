@@ -70,7 +70,7 @@ def asked_columns(text: str, usual: Sequence[str]) -> list[str]:
     names = [name.strip() for name in text.removeprefix("+").split(",")]
     if not all(names):
         raise EpochmarkError(
-            f"--columns wants names separated by commas, such as engine,threads; not {text!r}",
+            f"--columns takes names separated by commas, such as engine,threads; not {text!r}",
             exit_code=2,
         )
     offered = (*COLUMNS, INTERVAL)

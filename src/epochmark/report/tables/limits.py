@@ -87,7 +87,10 @@ def _doubts(limits: Limits) -> Iterator[str]:
         why = f"other programs used {processor.foreign_cpus:.1f} CPUs when it was measured"
     elif limits.threads_slow_each_other:
         why = "more threads reached less than fewer, so something else used those cores"
-    yield f"The real peak may be higher: {why}. It bounds no run; measure it again when it is calm."
+    yield (
+        f"The real peak may be higher: {why}. So it is not used to judge runs; measure it again "
+        "when the machine is calm."
+    )
 
 
 def _arithmetic_rows(processor: ProcessorLimits) -> Iterator[tuple[str, ...]]:

@@ -128,7 +128,7 @@ def run_notes(records: Sequence[Record], section: Section) -> list[str]:
     lines = [SIDE_BY_SIDE] if "ratio" in section.header else []
     clocks = [clocks_of(record) for record in records]
     if any(one.first_step_s is None and one.first_epoch_excess_s for one in clocks):
-        lines.append("first step with a +: what the first epoch took more than a steady one.")
+        lines.append("first step with a +: extra time of the first epoch over a steady one.")
     for record, one in zip(records, clocks, strict=True):
         if compiles_again(one):
             lines.append(

@@ -38,7 +38,7 @@ def _test(text: str) -> Test:
     field, equals, value = text.partition("=")
     if not equals or field not in FIELDS:
         raise EpochmarkError(
-            f"{text!r} is no filter; write FIELD=VALUE with one of: {', '.join(FIELDS)}",
+            f"{text!r} is not a filter; write FIELD=VALUE with one of: {', '.join(FIELDS)}",
             exit_code=2,
         )
     wanted = value.lower()

@@ -68,7 +68,7 @@ def tuning_lines(tuned: Tuned) -> list[str]:
 def refused_lines(tuned: Tuned) -> list[str]:
     """The settings that were tried and failed, or computed something else, each with the reason;
     and those for which there was no time."""
-    what = {"failed": "failed", "wrong": "is left out, since it computed something else"}
+    what = {"failed": "failed", "wrong": "was dropped, since it computed something else"}
     lines = [
         f"  {one.setting} {one.value} {what[one.outcome]}: {_shortened(one.detail)}"
         for one in tuned.tried

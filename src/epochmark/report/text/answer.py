@@ -127,9 +127,7 @@ def _facts(record: Record, brief: bool) -> list[tuple[str, str]]:
     facts += _power_facts(record, brief)
     seen = record.timing.launcher
     if seen is not None and seen.absent_s:
-        facts.append(
-            ("not watched", f"{seconds_text(seen.absent_s)}: epochmark was stopped itself")
-        )
+        facts.append(("not watched", f"{seconds_text(seen.absent_s)}: epochmark itself was paused"))
     if record.engine.tuned_settings is not None:
         facts.append(("tuned settings", settings_text(record.engine.tuned_settings)))
     if record.failure is not None:
@@ -182,7 +180,7 @@ def _projected_text(record: Record) -> str:
         f"from {steps_in(record.timing.laps):,} of {expected_steps(record.workload):,} steps",
     ]
     if steady is not None and steady.half_width > QUICK_PRECISION and _ran_out(record):
-        notes.append(f"its time ended with the steady epoch known to {steady.half_width:.1%}")
+        notes.append(f"its time ran out with the steady epoch known to {steady.half_width:.1%}")
     if steady is not None and not steady.epoch_end_seen:
         notes.append("epoch end not seen")
     whole = counted(record.workload.epochs, "epoch")

@@ -35,7 +35,7 @@ def verdict_text(comparison: Comparison) -> str:
     exact = faster.exact_bounds or slower.exact_bounds
     interval = f"{'anything from' if exact else '95 % interval'} {bounds}"
     if comparison.verdict == "alike":
-        return f"{faster.name} and {slower.name} cannot be told apart ({interval})"
+        return f"no clear difference between {faster.name} and {slower.name} ({interval})"
     return f"{faster.name} is {ratio_text(ratio)} times as fast as {slower.name} ({interval})"
 
 
@@ -44,7 +44,7 @@ def _graded_text(comparison: Comparison, ratio: Interval, bounds: str) -> str:
     faster, slower = comparison.faster.name, comparison.slower.name
     if tells_apart(ratio):
         return f"{faster} is about {bounds} times as fast as {slower}"
-    return f"{faster} and {slower} cannot be told apart (anything from {bounds})"
+    return f"no clear difference between {faster} and {slower} (anything from {bounds})"
 
 
 def _doubt_text(comparison: Comparison) -> str:

@@ -16,7 +16,7 @@ TITLES: dict[Question, str] = {
     "setting": "How it was set up",
     "unknown": "Not known yet",
 }
-NOTHING = "No rule has anything to say about this run."
+NOTHING = "No rule applies to this run."
 
 
 def explanation_lines(record: Record, explanations: Sequence[Explanation]) -> list[str]:

@@ -1,4 +1,4 @@
-"""``epochmark doctor``: what keeps this machine from training well, and what mends it."""
+"""``epochmark doctor``: what keeps this machine from training well, and what fixes it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     GPUs, drivers, engines, power, memory, disk and data, without importing a framework. Every line
     is ok, a note (worth knowing) or a fault (it should work and does not), with the command that
-    mends it. No GPU is a note. Exit code 1: there are faults.
+    fixes it. No GPU is a note. Exit code 1: there are faults.
     """
 )
 def doctor(
     deep: Annotated[
         bool,
-        typer.Option("--deep", help="Import every framework, too, and ask it for its devices."),
+        typer.Option("--deep", help="Also import every framework and ask it for its devices."),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

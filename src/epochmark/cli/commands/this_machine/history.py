@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 @described(
-    """Show how this machine's speed changed, and what changed with it.
+    """Show this machine's speed over time, and what changed with it.
 
     Runs of the same workload, engine, device, tuning and precision form a series. Each valid run is
-    compared with the valid run before it. Disturbed runs are shown and decide nothing.
+    compared with the valid run before it. Disturbed runs are shown but not compared.
     """
 )
 def history(

@@ -12,14 +12,15 @@ from epochmark.cli._guard import described
 @described(
     """Describe this machine and the devices that each engine sees.
 
-    To ask an engine, its framework is imported in a process of its own, which takes seconds. So its
-    answer is kept, and shown until its environment or a driver changes.
+    Asking an engine imports its framework in a separate process, which takes seconds, so its answer
+    is kept until its environment or a driver changes.
     """
 )
 def machine(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Ask every engine again, whatever it answered before.")
+        bool,
+        typer.Option("--refresh", help="Ask every engine again instead of showing kept answers."),
     ] = False,
 ) -> None:
     import msgspec
