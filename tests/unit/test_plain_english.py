@@ -1,0 +1,100 @@
+"""What users read is plain English: the worst phrases of earlier versions stay out."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import epochmark
+
+PACKAGE = Path(epochmark.__file__).parent
+ROOT = Path(__file__).parents[2]
+PAGES = ("cli.md", "measurement/validity.md", "measurement/explaining.md", "doctor.md")
+"""Pages that say what the command line says: help, findings, rules, checks."""
+
+OUT = (
+    r"anew",
+    r"nobody",
+    r"told apart",
+    r"so many",
+    r"leave \S+( \S+){0,5} (away|out)",
+    r"is no (tuning|filter|record|bundle|list|device|precision|version|JSON|sentence)\b",
+    r"turn about",
+    r"too different",
+    r"(is|are) another one",
+    r"refused to go on",
+    r"left unsaid",
+    r"tells? of",
+    r"what it is about",
+)
+"""No text needs one of these: there is always an active verb or the field's word for it."""
+
+FINE = r"there is no (tuning|filter|record|bundle|list|device|precision|version)\b"
+
+
+def found_in(text: str) -> list[str]:
+    """The phrases of ``OUT`` in a text, whatever its lines and case."""
+    flat = re.sub(FINE, "", " ".join(text.split()), flags=re.IGNORECASE)
+    found = (re.search(rf"\b{phrase}", flat, re.IGNORECASE) for phrase in OUT)
+    return [match.group() for match in found if match]
+
+
+def texts_of(source: str) -> Iterator[tuple[int, str]]:
+    """Every string of a module with its line, f-strings whole; of docstrings only those of
+    decorated functions: a command's is its help."""
+    tree = ast.parse(source)
+    silent = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr):
+            silent.add(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            silent.update(node.values)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.decorator_list and ast.get_docstring(node):
+            yield node.lineno, ast.get_docstring(node) or ""
+        elif isinstance(node, ast.JoinedStr):
+            parts = (str(getattr(part, "value", "")) for part in node.values)
+            kept = (
+                text if isinstance(part, ast.Constant) else "X"
+                for part, text in zip(node.values, parts, strict=True)
+            )
+            yield node.lineno, "".join(kept)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in silent:
+            yield node.lineno, node.value
+
+
+def test_no_text_of_the_program_has_a_phrase_that_is_out() -> None:
+    found = [
+        f"{file.relative_to(PACKAGE)}:{line}: {', '.join(phrases)}"
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for line, text in texts_of(file.read_text(encoding="utf-8"))
+        if (phrases := found_in(text))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_that_says_what_the_program_says_has_one(page: str) -> None:
+    paragraphs = (ROOT / "docs" / page).read_text(encoding="utf-8").split("\n\n")
+    found = [f"{phrase}: {text[:60]}" for text in paragraphs for phrase in found_in(text)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("source", "phrase"),
+    [
+        ('say(f"the file {name} "\n    "is another one")', "is another one"),
+        ('@app.command()\ndef run():\n    """Leave --steps\n    away."""', "Leave --steps away"),
+        ('hint = "nobody knows"', "nobody"),
+    ],
+)
+def test_a_phrase_is_found_across_lines_and_in_help(source: str, phrase: str) -> None:
+    assert [phrase in found_in(text) for _, text in texts_of(source)] == [True]
+
+
+def test_docstrings_of_the_code_are_not_what_users_read() -> None:
+    assert list(texts_of('"""Nobody reads it."""\ndef f():\n    """Nobody does."""')) == []
