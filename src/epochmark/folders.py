@@ -29,7 +29,7 @@ def user_folder(variable: str, name: str) -> Path:
 def in_home(find: Callable[[], Path], instead: str) -> Path:
     """The folder that ``find`` gives, which it may look for in the user's home folder.
 
-    Raises ``EpochmarkError`` where nobody knows that (no ``HOME``, and no entry for this user among
+    Raises ``EpochmarkError`` where that is unknown (no ``HOME``, and no entry for this user among
     the system's); ``instead`` says what else to do then.
     """
     try:

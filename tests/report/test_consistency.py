@@ -149,7 +149,11 @@ CONTRADICTIONS: list[tuple[Callable[[], Record], Edit, str]] = [
     (watched, put("created", value="2031-01-01T00:00:00Z"), "cannot have been measured at 2031"),
     (watched, put("created", value="1970-01-01T00:00:00Z"), "cannot have been measured at 1970"),
     (watched, put("label", value="a\u202eb"), "text that cannot be printed"),
-    (watched, put("findings", value=[{"code": "worker-crashed", "detail": ""}]), "do not support the finding"),
+    (
+        watched,
+        put("findings", value=[{"code": "worker-crashed", "detail": ""}]),
+        "do not support the finding",
+    ),
     (lambda: failed(5), put("failure", "exit_status", value=1), "by itself and by a signal"),
     (lambda: failed(5), put("failure", "signal", value=None), "in neither way"),
     (lambda: failed(5), put("failure", "signal", value="SIG\n"), "no signal"),

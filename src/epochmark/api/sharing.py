@@ -30,7 +30,7 @@ def import_results(
     """Save the records of a bundle, or of what ``epochmark run --json`` printed, among the user's
     results; return those that were new, and those refused with the reasons. Records already there
     are passed over. Each record is judged by itself, also where the bundle is not whole, which is
-    told among the refused.
+    listed among the refused.
 
     Raises ``EpochmarkError`` when the file, or the open stream, holds no records.
     """

@@ -19,7 +19,7 @@ from epochmark.workloads.continuation import Shares, State, Weights
 def judged_continuation(
     request: RunRequest, outcome: WorkerOutcome, states_file: Path, data_folder: Path
 ) -> parts.Continuation | None:
-    """The continuation of a run that ended as it should, None where the worker told of none.
+    """The continuation of a run that ended as it should, None where the worker sent none.
 
     Takes seconds: nine batches of training and some of the test set in float64.
     """

@@ -49,7 +49,7 @@ all three are swept in turn (McCalpin, https://www.cs.virginia.edu/stream/ref.ht
 MEMORY_SHARE = 1 / 8
 """Of the memory, at most: virtual machines may name a cache of which they own a small part."""
 LEAST_BYTES = 384 << 20
-"""Of the three arrays where the caches are small or not told."""
+"""Of the three arrays where the caches are small or unknown."""
 
 
 class _Bare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -127,7 +127,7 @@ def beside_stock(plan: Plan) -> Plan:
 
 
 def _checked(request: RunRequest) -> RunRequest:
-    """The request, if its engine offers it; with the device ``all``, as far as can be told."""
+    """The request, if its engine offers it; with the device ``all``, as far as is known."""
     if request.device == ALL and request.engine in engine_names():
         replace(request, device=get_engine(request.engine).info.device_kinds[0]).check()
     else:

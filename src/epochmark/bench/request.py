@@ -102,7 +102,7 @@ class RunRequest:
 
     @property
     def run_cpus(self) -> int:
-        """CPUs this run will keep busy, as far as can be told before: all of them unless threads
+        """CPUs this run will keep busy, as far as is known before: all of them unless threads
         are asked for; one that feeds another device."""
         return (self.threads or usable_cores()) if self.device == "cpu" else 1
 

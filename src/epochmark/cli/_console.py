@@ -30,7 +30,7 @@ def say(*lines: str) -> None:
 
 
 def remark(*lines: str) -> None:
-    """Lines of text on standard error. Where nobody can read them, the work goes on."""
+    """Lines of text on standard error. Where they cannot be read, the work goes on."""
     with contextlib.suppress(OSError):
         sys.stderr.write(_lines(lines, sys.stderr))
         sys.stderr.flush()
@@ -44,7 +44,7 @@ def print_json(document: Any) -> None:
 
 
 def write(text: str) -> None:
-    """Text on standard output, at once, so that a failure is told where it can be handled.
+    """Text on standard output, at once, so that a failure shows where it can be handled.
 
     Raises ``BrokenPipeError`` when the reader has gone, and ``EpochmarkError`` when the output
     cannot be written for another reason.

@@ -50,7 +50,7 @@ def store(contents: Contents, folder: Path) -> Path:
 
 
 def _replace(folder: Path, contents: Contents, *, remove_leftovers: bool) -> None:
-    if remove_leftovers:  # of a run that was killed; we hold the lock, so nobody is writing
+    if remove_leftovers:  # of a run that was killed; we hold the lock, so no run is writing
         for leftover in folder.parent.glob(f"{_INCOMING}*"):
             _remove(leftover)
     incoming = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=folder.parent))

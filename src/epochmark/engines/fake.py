@@ -336,7 +336,7 @@ def _end(how: str, crash: str) -> None:
         os.kill(os.getpid(), signal.Signals[crash])
     if how == "bad_alloc":
         library = "libc++.1.dylib" if sys.platform == "darwin" else "libstdc++.so.6"
-        ctypes.CDLL(library)._Znwm(ctypes.c_size_t(1 << 62))  # operator new; nobody catches it
+        ctypes.CDLL(library)._Znwm(ctypes.c_size_t(1 << 62))  # operator new; uncaught
 
 
 def _flood(how: str) -> None:

@@ -64,7 +64,7 @@ class NativeEngine(Engine):
                 f"The native engine has no device {settings.device!r}; it trains on: {CPU.id}."
             )
         self._settings = settings
-        native.instruction_sets()  # a missing library is told here, before any data is loaded
+        native.instruction_sets()  # a missing library shows here, before any data is loaded
         return CPU
 
     def load(self, images: Inputs, labels: Targets) -> Data:

@@ -80,7 +80,7 @@ class Environments:
 
     def ready_for(self, info: EngineInfo, machine: Platform) -> Environment | None:
         """A finished environment for this engine, the one for the best accelerator first; last
-        those for accelerators that were not seen here, which somebody asked for."""
+        those for accelerators that were not seen here, which the user asked for."""
         for row in [*fitting_rows(info, machine), *rows_of_system(info, machine)]:
             environment = self.find(environment_name(row))
             if environment is not None:

@@ -164,7 +164,7 @@ def _run(
 
 
 def _news(line: str) -> str | None:
-    """What a line of pip's output means to somebody who waits; None for most."""
+    """What a line of pip's output means to a waiting user; None for most."""
     if line.startswith("Installing collected packages"):
         return "unpacking the packages"
     if line.lstrip().startswith("Building wheel for"):

@@ -1,4 +1,4 @@
-"""Which accelerators this machine has, told without any framework: what builds to install."""
+"""Which accelerators this machine has, found without any framework: what builds to install."""
 
 from __future__ import annotations
 

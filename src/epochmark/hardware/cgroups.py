@@ -56,7 +56,7 @@ def _quotas(root: Path) -> list[tuple[float, Path]]:
 
 
 def _quota_2(group: Path) -> tuple[str, str]:
-    """Microseconds of CPU time in each period of so many."""
+    """Microseconds of CPU time in each period of that length."""
     allowed, period = (group / "cpu.max").read_text("ascii").split()
     return allowed, period
 

@@ -198,8 +198,8 @@ class CpuTimes(NamedTuple):
 
 
 def parse_stat(content: bytes, cpu_names: set[bytes]) -> CpuTimes | None:
-    """What ``/proc/stat`` tells of these CPUs; None where one of them is missing (it went offline,
-    or a container numbers its CPUs anew) or what it says is no number.
+    """What ``/proc/stat`` has on these CPUs; None where one of them is missing (it went offline,
+    or a container renumbers its CPUs) or what it says is no number.
 
     Guest time is part of user time (proc_stat(5)), waiting for I/O is idle.
     """

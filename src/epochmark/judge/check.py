@@ -1,7 +1,7 @@
 """Is a record whole, consistent and plausible? Everything derivable in it is derived again.
 
 This proves consistency, not authenticity: who edits a record with care, or makes one up, and
-computes everything anew, is not found out.
+recomputes everything, is not detected.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Checked:
 
 
 def check_record(document: bytes) -> Checked:
-    """Derive everything in a record's JSON anew and compare."""
+    """Derive everything in a record's JSON again and compare."""
     try:
         written = decode_as_written(document)
     except RecordError as error:
@@ -145,7 +145,7 @@ def _claims(stored: dict[str, Any]) -> Headline | None:
 
 def _headline(stored: dict[str, Any], record: Record, derived: list[Finding]) -> Iterator[str]:
     """Stored figures against those that laps give; the validity against that of the findings
-    derived anew."""
+    derived again."""
     said = _claims(stored)
     truth = headline_of(msgspec.structs.replace(record, findings=derived))
     for field in msgspec.structs.fields(Headline):

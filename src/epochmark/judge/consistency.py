@@ -119,7 +119,7 @@ def _columns(calm: Calm) -> Iterator[str]:
 
 
 def unprintable_text(record: Record) -> Iterator[str]:
-    """Text in it is shown to people: whoever checks a record is told what readers leave out."""
+    """Text in it is shown to people: ``check`` names what readers leave out."""
     for text in _texts(msgspec.to_builtins(record)):
         if not text.isprintable():
             yield f"it has text that cannot be printed: {ascii(text)[:60]}"
@@ -309,7 +309,7 @@ def _limits(record: Record) -> Iterator[str]:
 
 
 def _calm(record: Record, calm: Calm) -> Iterator[str]:
-    """No sample has more CPU time than there was, and nobody used less than none."""
+    """No sample has more CPU time than there was, and no CPU time is negative."""
     if calm.cpus != record.machine.usable_cores:
         yield f"{calm.cpus} CPUs were watched, {record.machine.usable_cores} were usable"
     nothing = [0.0] * len(calm.end_s)

@@ -35,7 +35,7 @@ class ResultFiles(RecordFolder):
     contradicts itself."""
 
     def save(self, record: Record, stderr: bytes = b"") -> Path:
-        """``write``; a record that nobody could read again as that of a failure (``readable``)."""
+        """``write``; a record that could not be read again as that of a failure (``readable``)."""
         return self.write(readable(record), stderr)
 
     def load(self) -> tuple[list[StoredRecord], list[UnreadableFile]]:

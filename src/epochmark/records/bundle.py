@@ -82,7 +82,7 @@ def decode_bundle(document: bytes) -> Bundle:
             )
         return msgspec.json.decode(document, type=Bundle)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        parsed(document)  # what is no JSON at all is told so
+        parsed(document)  # says so of what is not JSON at all
         raise RecordError(f"it is not a bundle of records: {error}") from error
 
 
@@ -128,5 +128,5 @@ def sum_of_records(records: Sequence[Any]) -> str:
 
 
 def _sum_as_written(records: Sequence[Any]) -> str:
-    """With numbers as they are: until November 2026 sums told -0.0 from 0.0."""
+    """With numbers as they are: until November 2026 sums distinguished -0.0 from 0.0."""
     return hashlib.sha256(msgspec.json.encode(records, order="sorted")).hexdigest()

@@ -27,7 +27,7 @@ def digest_of(fields: dict[str, Any]) -> str:
 
 def is_intact(fields: dict[str, Any]) -> bool:
     """Whether a record's fields are those its digest was taken of. (Until November 2026 digests
-    told -0.0 from 0.0.)"""
+    distinguished -0.0 from 0.0.)"""
     return fields.get("digest") in (digest_of(fields), _digest_as_written(fields))
 
 

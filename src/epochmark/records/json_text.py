@@ -1,6 +1,6 @@
 """JSON as records travel in it: what is none is refused with a sentence, what is written is safe.
 
-The numbers of a document that another tool wrote anew come back as the types say (``retyped``):
+The numbers of a document that another tool rewrote come back as the types say (``retyped``):
 JavaScript writes 0.0 as 0, others write 5 as 5.0.
 """
 

@@ -20,7 +20,7 @@ from epochmark.report.figures import device_id, device_name, machine_name
 class Subject:
     """``records`` are oldest first; ``focus`` is the run the answer is about, None without any.
 
-    ``limits`` are what some machine can do, this one's or not; None where nobody measured them.
+    ``limits`` are what some machine can do, this one's or not; None where they were not measured.
     """
 
     records: tuple[Record, ...]

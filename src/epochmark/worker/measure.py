@@ -229,7 +229,7 @@ class LimitsRun:
 
 
 def time_calls(call: Callable[[], Any], wait: Callable[[Any], Any]) -> List[float]:
-    """Seconds a call takes, of several repetitions of so many calls as need ``REPETITION_S``.
+    """Seconds a call takes, of several repetitions of as many calls as need ``REPETITION_S``.
 
     ``wait`` gets the result of a repetition's last call.
     """

@@ -175,7 +175,7 @@ def _read_weights(path: str) -> Dict[str, npt.NDArray[np.float32]]:
 
 
 def _peak_memory_bytes() -> Optional[int]:
-    """Largest resident set of this process so far, without its children; None where nobody tells.
+    """Largest resident set of this process so far, without its children; None where unknown.
 
     Not ``ru_maxrss`` on Linux: that begins at the size of the process which started this one
     (``exec_mmap`` in fs/exec.c takes it over), while ``VmHWM`` is that of the memory since then.

@@ -286,7 +286,7 @@ beside five standard deviations of chance."""
 
 
 def tolerance_of(workload: Workload, precision: Optional[str], steps: int) -> Optional[Tolerance]:
-    """That of a model trained for so many steps; without an observed precision the widest. None
+    """That of a model trained for that many steps; without an observed precision the widest. None
     where none was measured for this workload."""
     measured: dict[str, Any] = read_evidence(workload, TOLERANCES).get("continuation", {})
     known = [one for one in PRECISIONS if one in measured]

@@ -20,7 +20,7 @@ from epochmark.records.record import Record
 
 CPU = "cpu"
 MOST_EPOCHS = 1e9
-"""More is never: nobody trains that long."""
+"""More is never: no training lasts that long."""
 
 
 @dataclass(frozen=True)

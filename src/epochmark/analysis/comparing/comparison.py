@@ -1,4 +1,4 @@
-"""How many times as fast is A as B? With an interval, or the reason why nobody can say.
+"""How many times as fast is A as B? With an interval, or the reason why it is unknown.
 
 Engines are compared on one machine and device, machines and devices under one comparability key;
 both at once would leave open which of them made the difference.
@@ -20,7 +20,7 @@ from epochmark.records.record import Machine, Record
 from epochmark.records.wording import counted
 
 SMALLEST_RATIO = 1.01
-"""A convention: less is not told apart, since two runs of one machine differ for reasons that
+"""A convention: less is no clear difference, since two runs of one machine differ for reasons that
 neither run's laps show (where memory came to lie, which core ran what), often by more."""
 
 FEWEST_VALUES = 2

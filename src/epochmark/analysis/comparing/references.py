@@ -43,7 +43,7 @@ class OtherReading(_Part, frozen=True):
 class Comparability(_Part, frozen=True):
     """What a reference can be ranked with, in the words of a record.
 
-    ``precision`` is what the framework does by default on that device; nobody observed it.
+    ``precision`` is what the framework does by default on that device; it was not observed.
     """
 
     workload: str

@@ -42,7 +42,7 @@ def direct_gflop_per_s(record: Record, images_per_s: float | None) -> float | No
 def ceiling_of(record: Record) -> Ceiling | None:
     """The processor's measured peak in the precision that the run computed in.
 
-    None where nobody measured it: without limits, on other devices than the CPU, and in precisions
+    None where it was not measured: without limits, on other devices than the CPU, and in precisions
     that ``epochmark limits`` does not measure.
     """
     limits = record.limits

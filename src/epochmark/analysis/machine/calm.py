@@ -17,7 +17,7 @@ COUNTED = (0.25, 1.5)
 
 @dataclass(frozen=True)
 class Calmness:
-    """Means over the fit. ``*_cpus`` are CPUs' worth of time; shares are of 1. None: not told.
+    """Means over the fit. ``*_cpus`` are CPUs' worth of time; shares are of 1. None: unknown.
 
     ``memory_stall_share`` is the part of the fit in which everything waited for memory.
     ``steal_share`` is the part of the CPU time wanted by all processes, ``throttled_share`` of that

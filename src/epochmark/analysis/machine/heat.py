@@ -20,7 +20,7 @@ through its clock and in no other way."""
 TREND_Z = 2.58
 """Two-sided 99 % of a normal distribution, as for drift."""
 THROTTLED_SHARE = 0.1
-"""Of the readings that tell of throttling."""
+"""Of the readings that show throttling."""
 
 
 def signs_of_heat(record: Record) -> list[str]:

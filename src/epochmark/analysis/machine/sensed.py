@@ -24,7 +24,7 @@ MIN_POWER_VALUES = 20
 BREAK_S = 10.0
 """A counter that does not grow for so long has stalled: what trains takes energy all the time."""
 BREAK_INTERVALS = 2.5
-"""Readings further apart than so many usual intervals, and than ``BREAK_S``, have a gap between
+"""Readings further apart than this many usual intervals, and than ``BREAK_S``, have a gap between
 them. One reading left out makes none; a stall, of three intervals at least, always does."""
 
 

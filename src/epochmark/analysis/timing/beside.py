@@ -76,7 +76,7 @@ class OwnSample(NamedTuple):
 
 
 class _Load(NamedTuple):
-    """CPU seconds of a sample: of others, of ours, and of nobody."""
+    """CPU seconds of a sample: of others, of ours, and idle."""
 
     span: Span
     foreign_s: float
@@ -120,7 +120,7 @@ class Beside:
 
 
 NOTHING = Beside()
-"""Where nobody watched."""
+"""Where it was not watched."""
 
 
 def beside(record: Record) -> Beside:

@@ -34,13 +34,13 @@ MIN_INTERVAL_VALUES = 6
 STRETCHES = 12
 
 MIN_STRETCH_VALUES = 5
-"""Of a series that changes slowly, the levels of so many stretches tell how far it moves, and the
+"""Of a series that changes slowly, the levels of this many stretches tell how far it moves, and the
 noise of single values does not widen the interval."""
 
 MAX_AUTOCORRELATION = 0.95
 
 MIN_BLOCKS = 10
-"""Blocking stops while so many blocks are left to take an autocorrelation of."""
+"""Blocking stops while this many blocks are left to take an autocorrelation of."""
 
 Floats = npt.NDArray[np.float64]
 

@@ -97,7 +97,7 @@ class SteadyEpoch:
         return self.interval.count >= MIN_INTERVAL_VALUES
 
     def projected_s(self, epochs: int) -> Interval:
-        """Seconds that a whole cold fit of so many epochs would take."""
+        """Seconds that a whole cold fit of that many epochs would take."""
         low, median, high = (
             self.warm_up_excess_s + epochs * seconds
             for seconds in (self.interval.low, self.interval.median, self.interval.high)
@@ -250,7 +250,7 @@ def _cold_units(units: Sequence[_Unit], seen: Beside) -> int:
 
 
 def _without_waits(units: Sequence[_Unit], fewest: int) -> tuple[Sequence[_Unit], Waiting | None]:
-    """The units in which the framework did not wait for long, if there are so many; else all of
+    """The units in which the framework did not wait for long, if there are enough; else all of
     them, what they waited taken off."""
     waited = [one for one in units if one.waited_long]
     if not waited:

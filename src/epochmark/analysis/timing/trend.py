@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 MIN_DRIFT_UNITS = 6
 DRIFT_STRETCHES = 8
-"""Means of so many equal stretches are scored where a series is long: neighbours in it go together,
-stretches hardly do."""
+"""Means of this many equal stretches are scored where a series is long: neighbours in it go
+together, stretches hardly do."""
 CHANGE_Z = 1.28
 """Two-sided 80 % of a normal distribution, for the interval of the change."""
 
@@ -80,5 +80,5 @@ def _stretches(series: Floats) -> Floats:
 
 
 def _score_sigma(count: int) -> float:
-    """Standard deviation of the score of so many values without a trend (Kendall 1975)."""
+    """Standard deviation of the score of that many values without a trend (Kendall 1975)."""
     return math.sqrt(count * (count - 1) * (2 * count + 5) / 18)

@@ -149,7 +149,7 @@ def import_problem(info: EngineInfo, interpreter: Interpreter) -> str | None:
 
 
 def _import_problem(info: EngineInfo, answer: _Answer) -> str:
-    """What a framework raised, told apart: absent, broken by an absent dependency, or broken."""
+    """Which failure a framework raised: absent, broken by an absent dependency, or broken."""
     told = f"{answer.exception}: {answer.message}"
     if answer.missing_module is not None:
         top = answer.missing_module.split(".")[0]

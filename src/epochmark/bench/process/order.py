@@ -49,7 +49,7 @@ class Order(Protocol):
 
 
 class RunOrder:
-    """The order of a run of so many ``epochs`` of ``steps_per_epoch``, with a replay of so many
+    """The order of a run of that many ``epochs`` of ``steps_per_epoch``, with a replay of so many
     steps."""
 
     def __init__(self, epochs: int, steps_per_epoch: int, replayed_steps: int) -> None:

@@ -7,7 +7,7 @@ from epochmark.records.record import LauncherClock
 from epochmark.worker.protocol import Fitted, LapEnd, Message, Phase
 
 ABSENCE_S = 2.0
-"""Waking up so much later than asked, or being busy with one report for so long: nobody listened. A
+"""Waking up this much later than asked, or being busy with one report for so long: unheard. A
 busy machine keeps a process waiting for some tenths of a second."""
 
 

@@ -1,7 +1,7 @@
-"""Temporary folders: where the user wants them, told apart from others', and gone in the end.
+"""Temporary folders: where the user wants them, distinct from others', and gone in the end.
 
 Each holds a marker file that its maker keeps locked. The lock goes with the process, however it
-ends, so a folder whose marker nobody has locked was left behind.
+ends, so a folder whose marker is not locked was left behind.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class LoadWatch(Watch):
                 self._last = reading
 
     def foreign_cpus(self) -> float | None:
-        """CPUs that other programs used on average; None where that cannot be told."""
+        """CPUs that other programs used on average; None where unknown."""
         first, last = self._first, self._last
         if first is None or last is None or last.at_s - first.at_s < MIN_S:
             return None

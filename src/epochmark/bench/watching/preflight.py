@@ -34,7 +34,7 @@ class Culprit:
 
 @dataclass(frozen=True)
 class Busy:
-    """Foreign CPU use over the last look, and who it was, if that could be told."""
+    """Foreign CPU use over the last look, and who it was, if known."""
 
     foreign_cpus: float
     cpus: int
@@ -106,7 +106,7 @@ def wait_for_calm(
     own_cpus: int | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Sight:
-    """Look until the machine is calm, for ``WAIT_S`` at most, and not where nobody can tell; what
+    """Look until the machine is calm, for ``WAIT_S`` at most, and not where that is unknown; what
     was seen last.
 
     ``on_busy`` is told once what is going on.

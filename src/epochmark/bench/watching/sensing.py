@@ -19,15 +19,15 @@ CPU_SHARE = 0.0003
 next one waits until all of them together cost no more. All nine sensors that there are then stay
 below 0.27 %, about half of what watching may take."""
 RARE_S = 30.0
-"""A pause that is longer because of the cost is told of."""
+"""A pause that is longer because of the cost is mentioned."""
 STALL_S = 2.0
-"""A reading that took longer is not kept: nobody knows when in that time its values were true."""
+"""A reading that took longer is not kept: when in that time its values were true is unknown."""
 MOST_FAILURES = 3
 """In a row, after which a sensor is left alone."""
 
 
 class Sensing:
-    """A thread for each sensor: one that stalls, raises or lies harms nobody but itself.
+    """A thread for each sensor: one that stalls, raises or lies harms only itself.
 
     Sensors are opened at once and read from ``begin`` on, when the clock of the fit starts.
     """
@@ -42,7 +42,7 @@ class Sensing:
             reader.begin(now_s)
 
     def end(self) -> None:
-        """Nothing more is to be read. Waits for nobody."""
+        """Nothing more is to be read. Does not wait."""
         for reader in self._readers:
             reader.end()
 

@@ -167,7 +167,7 @@ class Watch:
 
 
 def foreign_cpu_s(earlier: Reading, later: Reading) -> float | None:
-    """CPU seconds that neither the worker's tree nor we used; None where nobody counts them. A
+    """CPU seconds that neither the worker's tree nor we used; None where they are not counted. A
     little below zero at times: the kernel counts a machine's time in ticks and a process's more
     finely."""
     if earlier.busy_s is None or later.busy_s is None:

@@ -137,7 +137,7 @@ def install(
 
 def _problem_of(row: Requirements) -> Callable[[Path], str | None]:
     """What an engine of this row lacks in an interpreter; nothing is held against packages where
-    the system lacks what pip cannot bring, which is told anyway."""
+    the system lacks what pip cannot bring, which is said anyway."""
     from epochmark.bench.interpreters.interpreter import Interpreter
     from epochmark.bench.interpreters.probe import import_problem
     from epochmark.engines import get_engine

@@ -36,7 +36,7 @@ _GPUS = {
     "metal": "Apple's GPU",
     "tpu": "the TPU",
 }
-"""Accelerators that somebody who has one wants to train on, the better ones first."""
+"""Accelerators that their owner wants to train on, the better ones first."""
 
 _LEAST_DRIVER = {11: 450, 12: 525, 13: 580}
 """The oldest driver for each CUDA; minor versions do not count (NVIDIA, CUDA Compatibility)."""

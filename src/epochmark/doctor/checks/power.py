@@ -49,7 +49,7 @@ _REMEDIES = {
 
 
 def power_lines(source: str | None, mode: str | None, system: str) -> Iterator[Line]:
-    """Battery, and the power mode that somebody chose."""
+    """Battery, and the chosen power mode."""
     if source == "battery":
         yield note("on battery, where most laptops limit their power", "plug in the power supply")
     elif source is not None:

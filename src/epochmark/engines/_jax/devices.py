@@ -48,7 +48,7 @@ def device_id(array: Any) -> str:
 
 def threads_on(device: Device) -> Dict[str, int]:
     """What a record says of the threads JAX computes with: NPROC, which XLA reads, else one for
-    each CPU it may use. Nothing on other devices than the CPU, or where none can be told."""
+    each CPU it may use. Nothing on other devices than the CPU, or where it is unknown."""
     said = os.environ.get("NPROC", "")
     threads = int(said) if said.isdecimal() and int(said) else usable_cpus()
     return {"threads": threads} if device.kind == "cpu" and threads is not None else {}

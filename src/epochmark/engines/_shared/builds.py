@@ -1,4 +1,4 @@
-"""What an installed build of a framework was made for, told from its packages without an import.
+"""What an installed build of a framework was made for, as its packages show without an import.
 
 A framework's builds for the CPU and for GPUs often have the same name: what differs is the end of
 the version, or a package that comes along.

@@ -198,7 +198,7 @@ class Settings:
     """How the training is asked for. ``threads`` None leaves the engine's own default.
 
     ``epochs`` and ``batch_size`` are those of this run, which may depart from the workload's;
-    ``max_steps`` ends the run after so many optimizer steps in all. ``quick`` allows laps inside
+    ``max_steps`` ends the run after that many optimizer steps in all. ``quick`` allows laps inside
     epochs to engines that end only whole epochs in a full run (Keras), so that a quick run can
     stop between them. ``tuned_settings`` are the tunables that depart from stock, by name
     (``EngineInfo.all_settings``).

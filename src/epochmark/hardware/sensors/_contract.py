@@ -44,7 +44,7 @@ class Sensor:
     """Without channels, as this class is, it is the sensor that a machine does not have.
 
     ``source`` names the library or interface that is asked. A sensor may take its time and may
-    raise: each has a thread of its own (``bench.watching.sensing``), and nobody waits for it.
+    raise: each has a thread of its own (``bench.watching.sensing``), and nothing waits for it.
     """
 
     source = ""

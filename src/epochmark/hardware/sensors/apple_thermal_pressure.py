@@ -1,8 +1,8 @@
-"""How much macOS throttles because of heat: its thermal pressure level, told without root.
+"""How much macOS throttles because of heat: its thermal pressure level, read without root.
 
 ``powermetrics -s thermal`` shows the same and wants root; ``notify_get_state`` (notify(3)) of the
 notification that thermald posts does not. Levels (OSThermalNotification.h): 0 nominal, 1 moderate,
-2 heavy, 3 trapping, 4 sleeping. Temperatures and frequencies macOS tells nobody but root.
+2 heavy, 3 trapping, 4 sleeping. Temperatures and frequencies macOS shows only to root.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def open_sensor(worker: int, root: Path) -> Sensor:
 
 @dataclass
 class _Counter:
-    """One zone's counter, unwrapped: it begins anew after ``max_energy_range_uj``."""
+    """One zone's counter, unwrapped: it starts over after ``max_energy_range_uj``."""
 
     file: Path
     last: float = field(init=False)

@@ -1,7 +1,7 @@
 """What tuned mode found on this machine: the fastest settings of each engine, and what was tried.
 
 One JSON file beside the results, replaced whole whenever an engine was searched. Nothing in it is
-believed: a setting that the engine does not declare (any more) is searched anew.
+believed: a setting that the engine does not declare (any more) is searched again.
 """
 
 from __future__ import annotations

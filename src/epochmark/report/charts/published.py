@@ -1,4 +1,4 @@
-"""Published machines whose keys nobody measured here: for orientation, ranked with nothing."""
+"""Published machines whose keys were not measured here: for orientation, ranked with nothing."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from epochmark.records.record import Record, RunLimits, Validity
 
 Question = Literal["trust", "time", "limit", "setting", "unknown"]
 """What a sentence is about, in the order of the answer: whether to believe the run, where its time
-goes, what holds it back, how it was set up, and what nobody has measured yet."""
+goes, what holds it back, how it was set up, and what is not measured yet."""
 
 Needs = Literal["anything", "right work", "figure", "time"]
 """Which runs a rule may speak about: all; those whose work is right; of these those that came as

@@ -24,7 +24,7 @@ HELD_UP = frozenset(
         FindingCode.UNWATCHED.value,
     }
 )
-"""Findings that say already why a worker stood still, or that nobody can say."""
+"""Findings that say already why a worker stood still, or that it is unknown."""
 TUNED_INPUT = "keras-tensorflow"
 """The engine whose ``fit`` is known to sleep between epochs (docs/engines.md)."""
 LARGE_SHARE = 0.05
@@ -103,7 +103,7 @@ def compilation(evidence: Evidence) -> Iterator[Sentence]:
 
 
 def second_compilation(evidence: Evidence) -> Iterator[Sentence]:
-    """The smaller last batch, as if compiled anew."""
+    """The smaller last batch, as if compiled again."""
     clocks = evidence.clocks
     if clocks.smaller_batch_s is None or not compiles_again(clocks) or evidence.is_eager:
         return

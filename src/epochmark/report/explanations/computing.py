@@ -28,7 +28,7 @@ FASTER_SET = 1.3
 
 def ceiling_of(evidence: Evidence) -> Ceiling | None:
     """On the processor the peak of the run's precision, unless a busy machine was measured; on
-    other devices, whose peak nobody measured, the engine's own matrix product."""
+    other devices, whose peak is not measured, the engine's own matrix product."""
     if evidence.on_cpu:
         limits = evidence.run_limits
         if limits is None or not limits.steady:

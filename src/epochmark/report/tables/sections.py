@@ -139,7 +139,7 @@ def _alone_in(sweeps: Sequence[BatchSweep], records: Sequence[Record]) -> set[st
 
 def beside_references(record: Record, references: Sequence[Reference]) -> list[Section]:
     """After a run: its rank among the references of its own key, if there are any; else the
-    original post's machines, unranked. Of a workload that nobody has published, nothing."""
+    original post's machines, unranked. Nothing for a workload without published figures."""
     of_workload = [one for one in references if one.key.workload == key_of(record).workload]
     if not of_workload:
         return []
