@@ -53,7 +53,7 @@ def test_a_run_that_fails_does_not_end_the_sweep(program: Program) -> None:
     ("options", "message"),
     [
         (("--batches", "64"), "2 to 32 different batch sizes"),
-        (("--batches", "64,x"), "no list of batch sizes"),
+        (("--batches", "64,x"), "not a list of batch sizes"),
         (("--batches", "64,60001"), "60000"),
         (("--sweep-batch", "--batch", "64"), "omit --batch"),
         (("--sweep-batch", "--steps", "20"), "omit --steps and --settle"),
