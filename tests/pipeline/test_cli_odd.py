@@ -34,6 +34,7 @@ SOUND = {
     "engines install": [],
     "engines remove": [],
     "data fetch": [],
+    "workloads show": [],
 }
 """What goes before the odd value, command by command; those that are missing take no values."""
 
