@@ -98,7 +98,7 @@ def test_the_limits_of_this_machine_are_found_beside_the_results(program: Progra
     save_limits(program.results, stored_limits(100.0))
     done = program.run("run", "fake", "--epochs", "2")
     assert done.returncode == 0
-    assert "limits-stale: it was faster than the measured peak" in done.stdout
+    assert "limits-stale: the run was faster than the measured peak" in done.stdout
 
 
 def test_work_after_the_last_lap_disturbs_the_time(measure_fake: MeasureFake) -> None:

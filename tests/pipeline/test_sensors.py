@@ -122,7 +122,7 @@ def test_the_command_settles_and_says_when_it_could_not(program: Program) -> Non
     assert record["workload"]["variant"] == ["settle"]
     refused = program.run("run", "fake", "--settle", "--quick")
     assert refused.returncode == 2
-    assert "--settle decides by itself" in refused.stderr
+    assert "--settle stops by itself" in refused.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="binds the command to a core as Linux does")
