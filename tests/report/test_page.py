@@ -46,7 +46,7 @@ def test_what_a_missing_chart_needs_is_told() -> None:
         Outline(page_of([sample(1)])).text.split()
     )
     known = subject_of([sample(1)], (), machine(), machine_limits(machine()))
-    assert "Not drawn: it takes a run on the CPU" not in report_page(known)
+    assert "Not drawn: it needs a run on the CPU" not in report_page(known)
 
 
 class Outline(HTMLParser):
