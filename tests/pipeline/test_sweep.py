@@ -21,7 +21,7 @@ def test_a_sweep_over_both_devices(program: Program) -> None:
     }
     table = done.stdout[done.stdout.index("ms/step") :]
     assert table.count("gpu:0   ") == 2
-    assert "unranked" in table
+    assert "not ranked" in table
     assert "fake: gpu:0 " in table
     for size in ("6000", "12000"):
         assert f"batch {size}: " in table
