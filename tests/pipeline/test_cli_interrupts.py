@@ -305,7 +305,7 @@ def test_ctrl_c_ends_a_loop_over_runs_and_keeps_the_one_it_stopped_from_six_laps
     program.script(step_s=0.3, fail_in="fit", fail_how="hang", fail_at_step=laps + 1)
     process = python(program, LOOP)
     for _ in range(laps):
-        read_until_said(process, "Lap(")
+        read_until_said(process, "LapEnd(")
     for _ in range(times - 1):
         process.send_signal(signal.SIGINT)
     out, err = interrupt(process)
