@@ -65,6 +65,14 @@ class Comparison:
     reasons: tuple[str, ...]
     differences: tuple[str, ...]
 
+    def speed_of(self, side: Side) -> Interval | None:
+        """How many times as fast this side is as the other, below one for the slower; None where
+        the two are not comparable."""
+        ratio = self.ratio
+        if ratio is None or side is self.faster:
+            return ratio
+        return Interval(1 / ratio.median, 1 / ratio.high, 1 / ratio.low, ratio.count)
+
 
 def side_of_record(record: Record, name: str) -> Side:
     """A measured run. A disturbed one can be compared, but not ranked."""

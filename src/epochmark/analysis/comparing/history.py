@@ -110,12 +110,10 @@ def _change(before: Record, after: Record) -> Change | None:
     """None where the two cannot be compared: one of them has too few values for an interval."""
     earlier, later = side_of_record(before, "earlier"), side_of_record(after, "later")
     comparison = compare(earlier, later)
-    if comparison.ratio is None:
+    times_as_fast = comparison.speed_of(later)
+    if times_as_fast is None:
         return None
-    ratio, later_is_faster = comparison.ratio, comparison.faster is later
-    if not later_is_faster:
-        ratio = Interval(1 / ratio.median, 1 / ratio.high, 1 / ratio.low, ratio.count)
     verdict: Verdict = "alike"
     if comparison.verdict == "faster":
-        verdict = "faster" if later_is_faster else "slower"
-    return Change(before, ratio, verdict, tuple(differences_between(earlier, later)))
+        verdict = "faster" if comparison.faster is later else "slower"
+    return Change(before, times_as_fast, verdict, tuple(differences_between(earlier, later)))

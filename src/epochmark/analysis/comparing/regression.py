@@ -26,11 +26,9 @@ def regression(comparison: Comparison, earlier: Side, allowed: float) -> Regress
     undecided; so are runs that are not valid, or not comparable."""
     sides = (comparison.faster, comparison.slower)
     sound = all(side.unfit is None and side.doubt is None for side in sides)
-    ratio = comparison.ratio if sound else None
+    ratio = comparison.speed_of(earlier) if sound else None
     if ratio is None:
         return Regression(allowed, None, "undecided")
-    if comparison.faster is not earlier:
-        ratio = Interval(1 / ratio.median, 1 / ratio.high, 1 / ratio.low, ratio.count)
     verdict: Verdict = "undecided"
     if ratio.low > 1 + allowed:
         verdict = "slower"

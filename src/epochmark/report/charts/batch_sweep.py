@@ -7,7 +7,7 @@ from epochmark.report.digits import value_text
 from epochmark.report.drawing.chart import Chart, Drawing
 from epochmark.report.drawing.key import Entry
 from epochmark.report.drawing.lines import lines_of
-from epochmark.report.drawing.series import coloured, filled, outlined, series_of
+from epochmark.report.drawing.series import coloured, outlined, points_with_intervals, series_of
 from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, round_ticks
@@ -82,7 +82,6 @@ def _spec(values: list[Spec], theme: Theme) -> Spec:
         "scale": {"domain": [0, top], "nice": False},
         "axis": {"title": None, "values": round_ticks(0, top, 6), "format": FORMAT},
     }  # fmt: skip
-    whisker = {"type": "rule", "strokeWidth": 1.6, "aria": False}
     return {
         "width": theme.width,
         "height": HEIGHT,
@@ -91,11 +90,7 @@ def _spec(values: list[Spec], theme: Theme) -> Spec:
         "encoding": {"x": x, "color": coloured()},
         "layer": [
             {"mark": {"type": "line", "strokeWidth": 2, "aria": False}, "encoding": {"y": y}},
-            {"mark": whisker, "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}}},
-            {
-                "mark": {"type": "point", "size": 70, "strokeWidth": 2, "opacity": 1},
-                "encoding": {"y": y, **filled(), "description": {"field": "says"}},
-            },
+            *points_with_intervals(y),
         ],
     }
 

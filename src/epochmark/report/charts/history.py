@@ -12,7 +12,7 @@ from epochmark.report.digits import range_text, value_text
 from epochmark.report.drawing.chart import Chart, Drawing
 from epochmark.report.drawing.key import Entry
 from epochmark.report.drawing.lines import lines_of
-from epochmark.report.drawing.series import coloured, filled, outlined, series_of
+from epochmark.report.drawing.series import coloured, outlined, points_with_intervals, series_of
 from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, round_ticks
@@ -85,7 +85,6 @@ def _spec(values: list[Spec], theme: Theme) -> Spec:
         "field": "speed", "type": "quantitative", "scale": {"domain": [low, top], "nice": False},
         "axis": {"title": None, "values": round_ticks(low, top, 6), "format": FORMAT},
     }  # fmt: skip
-    whisker = {"type": "rule", "strokeWidth": 1.6, "aria": False}
     return {
         "width": theme.width,
         "height": HEIGHT,
@@ -98,11 +97,7 @@ def _spec(values: list[Spec], theme: Theme) -> Spec:
                 "mark": {"type": "line", "strokeWidth": 2, "aria": False},
                 "encoding": {"y": y, "detail": {"field": "line", "type": "nominal"}},
             },
-            {"mark": whisker, "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}}},
-            {
-                "mark": {"type": "point", "size": 70, "strokeWidth": 2, "opacity": 1},
-                "encoding": {"y": y, **filled(), "description": {"field": "says"}},
-            },
+            *points_with_intervals(y),
         ],
     }
 

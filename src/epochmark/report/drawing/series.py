@@ -41,6 +41,19 @@ def shaped() -> Spec:
     return {"field": "shape", "type": "nominal", "scale": None, "legend": None}
 
 
+def points_with_intervals(y: Spec) -> list[Spec]:
+    """The layers of points that are hollow where the data say so, each on the rule from its ``low``
+    to its ``high``; ``y`` is the encoding of the value."""
+    rule = {"type": "rule", "strokeWidth": 1.6, "aria": False}
+    return [
+        {"mark": rule, "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}}},
+        {
+            "mark": {"type": "point", "size": 70, "strokeWidth": 2, "opacity": 1},
+            "encoding": {"y": y, **filled(), "description": {"field": "says"}},
+        },
+    ]
+
+
 def filled() -> Spec:
     """The encodings of a point that is hollow where the data say so."""
     return {
