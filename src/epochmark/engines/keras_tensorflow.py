@@ -104,7 +104,7 @@ BUILDS = (
     Build("tpu", "tensorflow-tpu", title="the build for TPUs"),
     # on Linux it is made for CUDA, and finds nothing without the packages of its extra `and-cuda`
     Build("cuda", "nvidia-cudnn*", title="a build for CUDA"),
-    Build("cuda", "tensorflow", library="libcudnn.so", title="a build for CUDA"),
+    Build("cuda", "tensorflow", needs_library="libcudnn.so", title="a build for CUDA"),
     Build("cpu", "tensorflow", title="TensorFlow without NVIDIA's packages"),
 )
 

@@ -240,18 +240,9 @@ class Workload:
         """What is counted by the second: ``images`` or ``tokens``."""
         return "images" if isinstance(self.input, Images) else "tokens"
 
-    # until every reader has the names above
-
-    @property
-    def train_images(self) -> int:
-        return self.train_samples
-
-    @property
-    def test_images(self) -> int:
-        return self.test_samples
-
     @property
     def pixel_scale(self) -> float:
+        """What the bytes of an image are divided by."""
         assert isinstance(self.input, Images)
         return self.input.scale
 

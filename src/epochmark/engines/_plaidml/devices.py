@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Dict, List
 
-from epochmark.engines._plaidml.library import plaidml
+from epochmark.engines._plaidml.quiet import plaidml
 from epochmark.engines._shared.contract import Device, DeviceUnavailableError
 
 DEVICE_IDS = "PLAIDML_DEVICE_IDS"

@@ -16,7 +16,7 @@ if not hasattr(collections, "Iterable"):  # gone with Python 3.10; keras/callbac
 
 import plaidml.keras
 
-from epochmark.engines._plaidml import library  # noqa: F401
+from epochmark.engines._plaidml import quiet  # noqa: F401
 
 
 def _find_spec(finder: Any, name: str, path: Any = None, target: Any = None) -> Any:

@@ -22,14 +22,15 @@ class Build:
     ``accelerator`` is of ``requirements.ACCELERATORS``. ``package`` is a name in lower case with
     hyphens; ``*`` at its end stands for any ending. ``version`` is a regular expression that must
     be found in the package's version, ``system`` the only one this holds on (``Linux``),
-    ``library`` a library that the system itself must have. ``title`` is what it is, in a sentence.
+    ``needs_library`` a library that the system itself must have. ``title`` is what it is, in a
+    sentence.
     """
 
     accelerator: str
     package: str
     version: str = ""
     system: str = ""
-    library: str = ""
+    needs_library: str = ""
     title: str = ""
 
 
@@ -53,7 +54,9 @@ def installed_build(
         version = _version_of(build.package, packages)
         if version is None or not re.search(build.version, version):
             continue
-        if build.system not in ("", system) or (build.library and not has_library(build.library)):
+        if build.system not in ("", system) or (
+            build.needs_library and not has_library(build.needs_library)
+        ):
             continue
         is_cuda = build.accelerator == "cuda"
         return InstalledBuild(build, _cuda_of(version, packages) if is_cuda else None)
