@@ -286,7 +286,7 @@ def _plan(
     if engines or python is not None:
         raise EpochmarkError(
             "--all runs every engine that is ready; omit "
-            "{'their names' if engines else '--python'}",
+            f"{'their names' if engines else '--python'}",
             exit_code=2,
         )
     with activity("asking the engines", terminal_only=True) as tell:
