@@ -205,7 +205,7 @@ def ratio_interval(ratios: Sequence[float]) -> tuple[float, float, float]:
     """Hodges-Lehmann estimate of the ratio and its interval, low and high."""
     logs = [math.log(ratio) for ratio in ratios]
     means = sorted(
-        (one + other) / 2 for place, one in enumerate(logs) for other in logs[: place + 1]
+        (log + other) / 2 for place, log in enumerate(logs) for other in logs[: place + 1]
     )
     rank = smallest_rank(len(logs))
     found = (statistics.median(means), means[rank - 1], means[-rank])

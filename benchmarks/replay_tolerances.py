@@ -119,7 +119,7 @@ def main() -> None:
             if options.seeds and not kind.startswith("noise"):
                 continue
             found = errors_of(workload, replace(recipe, weights_seed=seed), batches, rounded)
-            print(f"seed {seed}, {kind}: {' '.join(f'{one:.1e}' for one in found)}", flush=True)
+            print(f"seed {seed}, {kind}: {' '.join(f'{error:.1e}' for error in found)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def found_of(tmp_path_factory: pytest.TempPathFactory) -> Found:
     @cache
     def found(engine: str) -> tuple[dict[str, Any], Any]:
         folder = tmp_path_factory.mktemp(engine)
-        names = [name for one, name in OFFERED if one == engine]
+        names = [name for offered, name in OFFERED if offered == engine]
         answer = answer_of(DRIVER, folder, engine, str(folder / "states.npz"), *names)
         with np.load(folder / "states.npz") as arrays:
             return answer, {name: arrays[name] for name in arrays.files}

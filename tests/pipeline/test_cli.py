@@ -78,7 +78,7 @@ def test_json_is_a_list_where_several_may_come_and_is_read_again(
 ) -> None:
     printed = program.run("run", "fake", *several, "--json", "--epochs", "1").stdout
     records = program.records()
-    assert {one["id"] for one in json.loads(printed)} == {one["id"] for one in records}
+    assert {record["id"] for record in json.loads(printed)} == {record["id"] for record in records}
     checked = program.run("check", "-", "--json", input=printed)
     assert checked.returncode == 0, checked.stderr
     assert len(json.loads(checked.stdout)["records"]) == len(records)
@@ -225,8 +225,8 @@ def test_results_are_listed_shown_and_removed(filled: Program) -> None:
 def test_where_an_id_is_taken_so_is_an_engine(filled: Program) -> None:
     """Its newest run here."""
     newest = max(
-        (one for one in filled.records() if one["engine"]["name"] == "fake"),
-        key=lambda one: one["created"],
+        (record for record in filled.records() if record["engine"]["name"] == "fake"),
+        key=lambda record: record["created"],
     )["id"]
     folder = filled.folder
     shown = filled.run("results", "show", "fake", "--json")
@@ -235,7 +235,7 @@ def test_where_an_id_is_taken_so_is_an_engine(filled: Program) -> None:
     assert json.loads(filled.run("check", "fake", "--json").stdout)["records"][0]["id"] == newest
     filled.run("results", "export", str(folder / "one.json"), "fake")
     exported = json.loads((folder / "one.json").read_text("utf-8"))
-    assert [one["id"] for one in exported["records"]] == [newest]
+    assert [record["id"] for record in exported["records"]] == [newest]
     page, picture = folder / "page.html", folder / "speed.svg"
     assert "1 record" in filled.run("report", "fake", "-o", str(page)).stdout
     assert filled.run("plot", "speed", "fake", "-o", str(picture)).returncode == 0

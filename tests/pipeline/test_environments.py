@@ -259,7 +259,9 @@ def test_they_are_refused_before_they_are_downloaded(
                 if self.path.startswith("/nvidia"):
                     ended.wait(60)  # by then pip was stopped, or the test has failed
                 with zipfile.ZipFile(folder / self.path[1:].removesuffix(".metadata")) as wheel:
-                    (name,) = (one for one in wheel.namelist() if one.endswith("/METADATA"))
+                    (name,) = (
+                        member for member in wheel.namelist() if member.endswith("/METADATA")
+                    )
                     kind, body = "text/plain", wheel.read(name)
             else:
                 kind, body = "application/zip", (folder / self.path[1:]).read_bytes()

@@ -118,7 +118,7 @@ def assert_can_be_read_again(record: Record, folder: Path) -> None:
     files.save(record)
     stored, unreadable = files.load()
     assert unreadable == []
-    assert [one.record for one in stored] == [record]
+    assert [run.record for run in stored] == [record]
     assert check_record(encode_record(record)).problems == ()
 
 

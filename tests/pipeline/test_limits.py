@@ -45,9 +45,9 @@ def test_native_measures_the_processor_and_itself(program: Program) -> None:
     assert json.loads(done.stdout)["engines"][0]["engine"] == "native"
     processor = limits.processor
     assert processor is not None
-    sets = {one.instruction_set for one in processor.products}
+    sets = {product.instruction_set for product in processor.products}
     assert "portable" in sets
-    assert sets <= {one.instruction_set for one in processor.multiply_adds}
+    assert sets <= {measured.instruction_set for measured in processor.multiply_adds}
     bandwidth, peak, native = limits.bandwidth(), limits.peak(), limits.of_engine("native", "cpu")
     assert bandwidth is not None
     assert peak is not None
@@ -67,7 +67,7 @@ def test_an_engine_is_measured_on_each_of_its_devices(measured: Program) -> None
     done = measured.run("limits", "fake")
     assert done.returncode == 0, done.stderr
     limits = stored(measured)
-    names = [(one.engine, one.device) for one in limits.engines]
+    names = [(engine.engine, engine.device) for engine in limits.engines]
     assert names == [("fake", "cpu"), ("fake", "gpu:0"), ("torch", "cpu")]
     assert limits.processor is not None
     assert limits.processor.measured == WHEN, "known already, so not measured again"
@@ -77,7 +77,9 @@ def test_an_engine_is_measured_on_each_of_its_devices(measured: Program) -> None
 
 def test_one_device_only(measured: Program) -> None:
     assert measured.run("limits", "fake", "--device", "gpu").returncode == 0
-    assert {one.device for one in stored(measured).engines if one.engine == "fake"} == {"gpu:0"}
+    assert {engine.device for engine in stored(measured).engines if engine.engine == "fake"} == {
+        "gpu:0"
+    }
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,7 @@ def test_limits_of_another_machine_are_put_aside(measured: Program) -> None:
 def test_a_run_keeps_the_figures_of_its_processor(measured: Program) -> None:
     assert measured.run("run", "fake").returncode in (0, 1)
     assert measured.run("run", "fake", "--device", "gpu").returncode in (0, 1)
-    on_cpu, on_gpu = sorted(measured.records(), key=lambda one: one["device"]["resolved"])
+    on_cpu, on_gpu = sorted(measured.records(), key=lambda record: record["device"]["resolved"])
     assert on_cpu["limits"]["float32_source"] == "avx2 multiply-adds, 2 threads"
     assert on_gpu["limits"] is None
 
@@ -181,4 +183,4 @@ def test_ctrl_c_ends_it_and_keeps_what_is_complete(measured: Program) -> None:
         assert process.stderr is not None
         assert "interrupted" in process.stderr.read()
     assert process.returncode == 130
-    assert [one.engine for one in stored(measured).engines] == ["torch"]
+    assert [engine.engine for engine in stored(measured).engines] == ["torch"]

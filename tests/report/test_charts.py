@@ -261,7 +261,7 @@ def test_quick_runs_of_all_engines_are_shown_after_one_full_run() -> None:
     assert len(panel["data"]["values"]) == 3
     both = about([*subject.records, sample(9, engine="torch")])
     whole, of_quick = drawn("engines", both).spec["vconcat"]
-    assert [len(one["data"]["values"]) for one in (whole, of_quick)] == [2, 3]
+    assert [len(chart["data"]["values"]) for chart in (whole, of_quick)] == [2, 3]
 
 
 def test_the_doubtful_is_hollow() -> None:

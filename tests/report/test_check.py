@@ -192,7 +192,7 @@ def test_a_record_without_digest_is_told() -> None:
 def test_a_bundle_tells_of_records_left_out_changed_or_doubled(tmp_path: Path) -> None:
     file = tmp_path / "bundle.json"
     export_results([sample(1), sample(2)], file)
-    assert [one.problems for one in epochmark.check(file)] == [(), ()]
+    assert [result.problems for result in epochmark.check(file)] == [(), ()]
     whole = json.loads(file.read_bytes())
     changes: list[Callable[[list[Fields]], object]] = [
         lambda records: records.pop(),

@@ -202,9 +202,9 @@ def test_a_record_that_says_itself_that_it_contradicts_itself_can_be_read_and_is
 def bundle_of(*documents: bytes) -> bytes:
     """A bundle of documents that need not be records, or text."""
     readable = []
-    for one in documents:
+    for document in documents:
         try:
-            readable.append(parsed(one))
+            readable.append(parsed(document))
         except RecordError:
             readable.append(None)
     head = {"epochmark_bundle": 1, "epochmark_version": "0.1.0", "sha256": sum_of_records(readable)}
@@ -231,7 +231,7 @@ def test_one_bad_record_does_not_block_its_bundle(
         assert done.exit_code == 1, done.output
         assert isinstance(done.exception, SystemExit)
         assert "cannot be read" in done.output
-    assert {one.record.id for one in results.load()[0]} == {sample(1).id, sample(2).id}
+    assert {run.record.id for run in results.load()[0]} == {sample(1).id, sample(2).id}
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b'{"schema": 3, "timing": {}, "label": "\xff"}'])
@@ -254,7 +254,7 @@ def test_of_a_bundle_that_is_not_whole_the_records_that_fit_are_taken_and_it_is_
     file.write_text(json.dumps({**whole, "records": whole["records"][:2]}))
     rule = "each record is checked on its own, and the sound ones are used"
     with pytest.warns(UserWarning, match="bundle") as warned:
-        assert [one.id for one in epochmark.load_results(file)] == [sample(1).id]
+        assert [loaded.id for loaded in epochmark.load_results(file)] == [sample(1).id]
     assert rule in str(warned[0].message)
     assert "changed after it was written" in str(warned[1].message)
     for arguments in (["check", str(file)], ["results", "import", str(file)]):
@@ -275,7 +275,7 @@ def test_findings_that_were_emptied_do_not_hide_behind_another_version(
 ) -> None:
     timing = msgspec.structs.replace(sample(8).timing, fit_ns=10**12)
     doubtful = judged(msgspec.structs.replace(sample(8), timing=timing))
-    assert [one.code for one in doubtful.findings] == ["laps-unsynchronised"]
+    assert [finding.code for finding in doubtful.findings] == ["laps-unsynchronised"]
     headline = msgspec.to_builtins(doubtful.headline)
     file = tmp_path / "record.json"
     file.write_bytes(
@@ -351,7 +351,7 @@ def test_every_number_is_bounded_by_another_or_listed(
     record = make()
     fields = json.loads(encode_record(record))
     unseen = set()
-    for path in numbers({name: one for name, one in fields.items() if name != "headline"}):
+    for path in numbers({name: part for name, part in fields.items() if name != "headline"}):
         value: Any = fields
         for step in path:
             value = value[step]

@@ -31,7 +31,10 @@ def said(
     record: Record, known: Limits | None = None, records: Sequence[Record] = ()
 ) -> dict[str, str]:
     """Sentences by rule."""
-    return {one.rule.name: one.sentence.sentence for one in explain(gather(record, records, known))}
+    return {
+        explanation.rule.name: explanation.sentence.sentence
+        for explanation in explain(gather(record, records, known))
+    }
 
 
 def sweep(*epochs_s: float, **fields: Any) -> list[Record]:
@@ -103,7 +106,11 @@ def test_start_up_and_compilation_speak_where_they_matter() -> None:
 
 def test_from_how_many_epochs_on_compilation_does_not_matter() -> None:
     found = explain(gather(steady(2.0, beginning_s=5.0)))
-    (advice,) = [one.sentence.advice for one in found if one.rule.name == "compilation"]
+    (advice,) = [
+        explanation.sentence.advice
+        for explanation in found
+        if explanation.rule.name == "compilation"
+    ]
     # 5 / (5 + 2 n) falls below 5 % at n = 48
     assert advice is not None
     assert "from 48 epochs on" in advice
@@ -350,8 +357,8 @@ def test_sweeps_on_the_processor_and_on_another_device_tell_which_is_faster() ->
 
 
 def test_threads_and_cores() -> None:
-    one = steady(engine="torch", settings={"threads": "1"})
-    assert said(one)["few-threads"] == "It used 1 thread of 2 cores."
+    record = steady(engine="torch", settings={"threads": "1"})
+    assert said(record)["few-threads"] == "It used 1 thread of 2 cores."
     for threads in ("2", "TensorFlow's default", "²", "", "9" * 50):
         assert "few-threads" not in said(steady(engine="torch", settings={"threads": threads}))
     lazy = steady(engine="torch", settings={}, busy_cpus=1.1)
@@ -431,7 +438,7 @@ def test_what_limits_trust_comes_first_and_a_wrong_time_is_not_explained(
     found = explain(gather(record, (), limits(record)))
     assert found[0].rule.name == "findings"
     assert found[0].sentence.advice == f"{code.value}: {MEANING[code].remedy}"
-    needed = {one.rule.needs for one in found}
+    needed = {explanation.rule.needs for explanation in found}
     validity = MEANING[code].validity
     assert ("time" in needed) is (validity in ("partial", "valid"))
     assert ("figure" in needed) is (validity != "invalid")
@@ -467,9 +474,9 @@ def test_every_sentence_is_tied_to_a_rule_and_its_figures(results: ResultFiles) 
     found = epochmark.explain(record)
     assert found.record is record
     names = {rule.name for rule in all_rules()}
-    assert {one.rule for one in found.reasons} <= names
-    assert all(one.sentence.endswith(".") for one in found.reasons)
-    by_rule = {one.rule: one.figures for one in found.reasons}
+    assert {reason.rule for reason in found.reasons} <= names
+    assert all(reason.sentence.endswith(".") for reason in found.reasons)
+    by_rule = {reason.rule: reason.figures for reason in found.reasons}
     assert by_rule["slow-convolution"] == {
         "convolution_gflop_per_s": pytest.approx(40),
         "product_gflop_per_s": pytest.approx(100),

@@ -170,7 +170,7 @@ def test_a_published_two_seconds_is_one_and_a_half_to_two_and_a_half() -> None:
 
 
 def test_a_doubtful_reference_is_not_compared() -> None:
-    doubtful = next(one for one in load_references() if one.doubt)
+    doubtful = next(reference for reference in load_references() if reference.doubt)
     side = side_of_reference(doubtful)
     assert compare(side, replace(side, name="other")).verdict == "not comparable"
 
@@ -271,9 +271,9 @@ def test_a_machine_confined_to_fewer_cores_is_another_one() -> None:
     whole = sample()
     confined = msgspec.structs.replace(whole.machine, usable_cores=1)
     part = msgspec.structs.replace(whole, machine=confined)
-    one, other = side_of_record(whole, "whole"), side_of_record(part, "part")
-    assert one.machine != other.machine
-    assert "usable cores: 2 and 1" in compare(one, other).differences
+    whole_side, part_side = side_of_record(whole, "whole"), side_of_record(part, "part")
+    assert whole_side.machine != part_side.machine
+    assert "usable cores: 2 and 1" in compare(whole_side, part_side).differences
 
 
 @pytest.mark.parametrize(

@@ -118,9 +118,9 @@ def test_the_answer_says_where_loss_and_accuracy_were_not_judged() -> None:
     reduced = msgspec.structs.replace(
         run, precision=msgspec.structs.replace(run.precision, observed="bfloat16")
     )
-    for one in (other_batch, reduced):
-        assert "loss and accuracy were not judged" in proof_text(one)
-        assert "correct training" not in proof_text(one)
+    for unjudged in (other_batch, reduced):
+        assert "loss and accuracy were not judged" in proof_text(unjudged)
+        assert "correct training" not in proof_text(unjudged)
 
 
 def calm(worker_cpu_s: float | None) -> Calm:

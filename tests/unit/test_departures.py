@@ -107,5 +107,8 @@ def test_float64_is_not_float32_though_it_meets_its_tolerance() -> None:
 def test_wrong_work_names_what_may_have_caused_it() -> None:
     found = run(environment={"KERAS_MAX_EPOCHS": "1", "CUDA_VISIBLE_DEVICES": "0"})
     timing = msgspec.structs.replace(found.timing, laps=found.timing.laps[:1])
-    details = {one.code: one.detail for one in judge(msgspec.structs.replace(found, timing=timing))}
+    details = {
+        finding.code: finding.detail
+        for finding in judge(msgspec.structs.replace(found, timing=timing))
+    }
     assert details["work-incomplete"].endswith("are the work; set there: KERAS_MAX_EPOCHS=1")

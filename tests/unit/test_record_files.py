@@ -22,12 +22,12 @@ def files(tmp_path: Path) -> ResultFiles:
 
 
 def test_a_saved_record_comes_back(files: ResultFiles) -> None:
-    one = record()
-    file = files.save(one, b"what the worker wrote")
-    assert file.name == f"2026-11-24-fake-cpu-{one.id[:8]}.json"
+    saved = record()
+    file = files.save(saved, b"what the worker wrote")
+    assert file.name == f"2026-11-24-fake-cpu-{saved.id[:8]}.json"
     assert file.with_suffix(".stderr.txt").read_bytes() == b"what the worker wrote"
     stored, unreadable = files.load()
-    assert [(each.file, each.record) for each in stored] == [(file, one)]
+    assert [(each.file, each.record) for each in stored] == [(file, saved)]
     assert unreadable == []
     files.remove(stored[0])
     assert list(files.folder.iterdir()) == []

@@ -248,7 +248,7 @@ def test_a_busy_machine_is_told_of_once_and_waited_for() -> None:
     busy = ScriptedCounters(replace(CALM, busy_s=0.9, own_s=0.0, idle_s=1.1))
     seen = wait_for_calm(lambda root: busy, told.append, sleep=lambda seconds: None)
     assert isinstance(seen, Busy)
-    assert [round(one.foreign_cpus, 2) for one in told] == [0.9]
+    assert [round(busy.foreign_cpus, 2) for busy in told] == [0.9]
     assert told[0].cpus == 2
 
 

@@ -37,7 +37,7 @@ def find_settings(
     from epochmark.cli._probing import activity
     from epochmark.report.tables.tuned_settings import refused_lines
 
-    beside_stock = {one.request.tuning for one in plan.runs} == {"stock", "tuned"}
+    beside_stock = {run.request.tuning for run in plan.runs} == {"stock", "tuned"}
     found: dict[tuple[str, str, str], Tuned | None] = {}
     runs: list[PlannedRun] = []
     left_out: list[LeftOut] = []
@@ -62,7 +62,7 @@ def find_settings(
             runs.append(planned)
         elif (settings := found[way]) is not None:
             runs.append(with_settings(planned, settings))
-    return runs, left_out, [one for one in found.values() if one is not None]
+    return runs, left_out, [settings for settings in found.values() if settings is not None]
 
 
 def _print_found(tuned: Tuned, shows_all: bool) -> None:

@@ -289,8 +289,8 @@ class FakeEngine(Engine):
         error = self._script["replay"]
 
         def convolve(images: Floats, kernel: Floats) -> Floats:
-            one = images[:1].astype(np.float64), kernel.astype(np.float64)
-            result = reference.convolve(*one, np.zeros(kernel.shape[-1]))
+            first = images[:1].astype(np.float64), kernel.astype(np.float64)
+            result = reference.convolve(*first, np.zeros(kernel.shape[-1]))
             return np.repeat(result.astype(np.float32), len(images), axis=0)
 
         return Operations(

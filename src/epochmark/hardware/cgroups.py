@@ -74,7 +74,7 @@ def _groups(root: Path, controller: str) -> list[Path]:
     for part, mount in _mounts(root, controller):
         inside = own.relative_to(part) if own.is_relative_to(part) else own.relative_to("/")
         folder = mount / inside
-        groups += [one for one in (folder, *folder.parents) if one.is_relative_to(mount)]
+        groups += [group for group in (folder, *folder.parents) if group.is_relative_to(mount)]
     return list(dict.fromkeys(groups))
 
 

@@ -117,7 +117,7 @@ def _linux_core_kinds(root: Path) -> dict[str, int]:
         _read(file) or ""
         for file in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpu_capacity")
     ]
-    counted = Counter(int(one) for one in capacities if one.isascii() and one.isdecimal())
+    counted = Counter(int(text) for text in capacities if text.isascii() and text.isdecimal())
     return {
         f"of capacity {capacity}": counted[capacity] for capacity in sorted(counted, reverse=True)
     }

@@ -168,7 +168,7 @@ def _old_headline(stored: dict[str, Any], record: Record) -> Iterator[str]:
     if (
         low is None
         or high is None
-        or not any(low <= min(claim, one) <= max(claim, one) <= high for one in now)
+        or not any(low <= min(claim, figure) <= max(claim, figure) <= high for figure in now)
     ):
         yield from _claim("steady_epoch_s", said, truth)
     images_per_s = workload_of(record.workload).train_samples / claim

@@ -124,7 +124,7 @@ def _settling(record: Record) -> Iterator[Finding]:
     if not record.workload.settle:
         return
     laps, per_epoch = record.timing.laps, steps_per_epoch(record.workload)
-    temperatures = [(one.at_s, one.values) for one in series_of(record, "temperature")]
+    temperatures = [(series.at_s, series.values) for series in series_of(record, "temperature")]
     ends = range(len(laps), max(0, len(laps) - LAPS_AFTER_STOP), -1)
     if not any(is_steady(laps[:end], per_epoch, temperatures) for end in ends):
         lasted_s = laps[-1].end_ns / NANOSECONDS if laps else 0.0

@@ -76,7 +76,7 @@ def _without_outdated(record: Record) -> Record:
     if not outdated:
         return record
     outdated -= {FindingCode(finding.code) for finding in disturbances(record)}
-    findings = [one for one in record.findings if FindingCode(one.code) not in outdated]
+    findings = [finding for finding in record.findings if FindingCode(finding.code) not in outdated]
     if len(findings) == len(record.findings):
         return record
     intact = record.digest is not None and sealed(record).digest == record.digest

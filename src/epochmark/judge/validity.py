@@ -73,7 +73,7 @@ def _unknown(record: Record) -> Iterator[Finding]:
     """Nothing that depends on the workload can be said."""
     run = record.workload
     if not is_known(run):
-        there = ", ".join(f"{one.name} v{one.version}" for one in WORKLOADS.values())
+        there = ", ".join(f"{workload.name} v{workload.version}" for workload in WORKLOADS.values())
         yield make_finding(
             FindingCode.WORKLOAD_UNKNOWN, f"{run.name} v{run.version}; known here: {there}"
         )

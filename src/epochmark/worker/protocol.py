@@ -74,7 +74,7 @@ def decode_job(line: bytes) -> AnyJob:
     values = json.loads(line)
     kind = JOBS[values.pop("job")]
     if kind is Job:
-        asked = {one.name: values.pop(one.name) for one in fields(Settings)}
+        asked = {field.name: values.pop(field.name) for field in fields(Settings)}
         asked["workload"] = WORKLOADS[asked["workload"]]
         values["settings"] = Settings(**asked)
     return kind(**values)

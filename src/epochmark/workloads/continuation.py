@@ -110,8 +110,10 @@ def _further(workload: Workload, inputs: Samples, count: int) -> Samples:
     if not isinstance(workload.input, Images):
         return inputs[first : first + count]
     most = SINGLE_STEPS * workload.proof.distinct_samples
-    one, other = (inputs[start : start + most].astype(np.uint16) for start in (first, first + most))
-    blended = ((2 * one + other) // 3).astype(np.uint8)
+    images, others = (
+        inputs[start : start + most].astype(np.uint16) for start in (first, first + most)
+    )
+    blended = ((2 * images + others) // 3).astype(np.uint8)
     return draw_lowest_bits(blended, PIXELS_SEED)[:count]
 
 
@@ -222,7 +224,7 @@ class Float64:
                 self._workload, weights, batch.inputs[part], batch.targets[part], batch.shares[part]
             )
             total_loss += loss
-            total = {name: total.get(name, 0.0) + one for name, one in gradients.items()}
+            total = {name: total.get(name, 0.0) + gradient for name, gradient in gradients.items()}
         return total_loss, total
 
     def evaluate(self, weights: Weights, inputs: Samples, targets: Samples) -> tuple[float, float]:
@@ -289,12 +291,14 @@ def tolerance_of(workload: Workload, precision: Optional[str], steps: int) -> Op
     """That of a model trained for that many steps; without an observed precision the widest. None
     where none was measured for this workload."""
     measured: dict[str, Any] = read_evidence(workload, TOLERANCES).get("continuation", {})
-    known = [one for one in PRECISIONS if one in measured]
+    known = [name for name in PRECISIONS if name in measured]
     if not known:
         return None
     tolerance = Tolerance(**measured[precision if precision in known else known[-1]])
     factor = max(1.0, YOUNG_STEPS / max(1, steps))
-    loss, update = (min(factor * one, YOUNG_LIMIT) for one in (tolerance.loss, tolerance.update))
+    loss, update = (
+        min(factor * limit, YOUNG_LIMIT) for limit in (tolerance.loss, tolerance.update)
+    )
     return Tolerance(loss, update, tolerance.test_loss, tolerance.answers)
 
 

@@ -224,25 +224,27 @@ def crossovers(sweeps: Sequence[BatchSweep]) -> list[Crossover]:
 def apart(sweeps: Sequence[BatchSweep]) -> list[tuple[BatchSweep, str]]:
     """Sweeps on another device that stand beside one on the CPU of the same machine with the same
     engine and yet cannot be compared with it, and what differs."""
-    crossed = {(one.engine, one.key, one.device) for one in crossovers(sweeps)}
+    crossed = {
+        (crossover.engine, crossover.key, crossover.device) for crossover in crossovers(sweeps)
+    }
     found = []
     for sweep in sweeps:
         beside = [
-            one for one in sweeps
-            if one.device == CPU and one.way[:2] == sweep.way[:2] and sweep.device != CPU
+            other for other in sweeps
+            if other.device == CPU and other.way[:2] == sweep.way[:2] and sweep.device != CPU
         ]  # fmt: skip
         if beside and (sweep.engine, sweep.key, sweep.device) not in crossed:
             found.append((sweep, _what_differs(sweep.way, beside[-1].way)))
     return found
 
 
-def _what_differs(one: _Setup, other: _Setup) -> str:
+def _what_differs(setup: _Setup, other: _Setup) -> str:
     parts = [
         f"{name.replace('_', ' ')} {_text(mine)} and {_text(theirs)}"
-        for name, mine, theirs in zip(one.key._fields, one.key, other.key, strict=True)
+        for name, mine, theirs in zip(setup.key._fields, setup.key, other.key, strict=True)
         if mine != theirs
     ]
-    if one.versions != other.versions:
+    if setup.versions != other.versions:
         parts.append("versions of the framework")
     return "; ".join(parts) or "no batch size that both were measured with"
 
@@ -267,13 +269,13 @@ def verdict_at(cpu: BatchPoint, other: BatchPoint) -> BatchVerdict:
     return BatchVerdict(cpu.batch_size, faster, cpu, other, gain_s, epochs)
 
 
-def difference_interval(one: Interval, other: Interval) -> Interval:
-    """``one - other`` with its interval, by the method of variance estimates recovery (Zou and
+def difference_interval(left: Interval, right: Interval) -> Interval:
+    """``left - right`` with its interval, by the method of variance estimates recovery (Zou and
     Donner, Statistics in Medicine 27, 2008)."""
-    difference = one.median - other.median
-    down = math.hypot(one.median - one.low, other.high - other.median)
-    up = math.hypot(one.high - one.median, other.median - other.low)
-    count = min(one.count, other.count)
+    difference = left.median - right.median
+    down = math.hypot(left.median - left.low, right.high - right.median)
+    up = math.hypot(left.high - left.median, right.median - right.low)
+    count = min(left.count, right.count)
     return Interval(difference, difference - down, difference + up, count)
 
 

@@ -34,7 +34,7 @@ def signs_of_heat(record: Record) -> list[str]:
     ]
     frequencies = [series.between(*span) for series in _of_trainer(record, "frequency")]
     for series in _of_trainer(record, "temperature"):
-        its_own = [one for one in frequencies if one.part == series.part]
+        its_own = [frequency for frequency in frequencies if frequency.part == series.part]
         if not its_own or any(map(_fell, its_own)):
             signs += _rise(series)
     return signs

@@ -130,7 +130,7 @@ def _unbroken(series: Series) -> Series:
 
 def _unstalled(series: Series) -> list[float]:
     """The times at which a counter was not standing still."""
-    readings = groupby(zip(series.at_s, series.values, strict=True), key=lambda one: one[1])
+    readings = groupby(zip(series.at_s, series.values, strict=True), key=lambda reading: reading[1])
     plateaus = ([at for at, _ in same] for _, same in readings)
     return [at for same in plateaus if same[-1] - same[0] < BREAK_S for at in same]
 

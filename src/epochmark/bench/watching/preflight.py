@@ -44,11 +44,11 @@ class Busy:
         used = f"{self.foreign_cpus:.1f} of {self.cpus} CPU{'s' if self.cpus != 1 else ''}"
         if self.culprit is None:
             return f"other programs use {used}"
-        one = self.culprit
-        who = f"{one.name}, started {_ago(one.age_s)}"
-        if one.cpus > 0.8 * self.foreign_cpus:
+        culprit = self.culprit
+        who = f"{culprit.name}, started {_ago(culprit.age_s)}"
+        if culprit.cpus > 0.8 * self.foreign_cpus:
             return f"another process uses {used}: {who}"
-        return f"other programs use {used}; the busiest ({one.cpus:.1f}) is {who}"
+        return f"other programs use {used}; the busiest ({culprit.cpus:.1f}) is {who}"
 
 
 @dataclass(frozen=True)

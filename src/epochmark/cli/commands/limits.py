@@ -80,8 +80,8 @@ def limits(
     machine = describe_machine(machine_id(files.folder))
     measured, failed = _measure(plan, engines or [], files.folder, machine, anyway)
     _print(measured, json)
-    for one in plan.left_out:
-        remark(f"{one.engine} left out: {one.reason}")
+    for omitted in plan.left_out:
+        remark(f"{omitted.engine} left out: {omitted.reason}")
     if failed:
         raise typer.Exit(EXIT_FAILED)
 
@@ -131,10 +131,10 @@ def _measure(
             else:
                 remark(f"the processor: {'; '.join(processor.problems)}")
             failed = not processor.multiply_adds
-        for one in plan.runs:
-            engine, device = one.request.engine, one.request.device
+        for planned in plan.runs:
+            engine, device = planned.request.engine, planned.request.device
             with activity(f"{engine} on {device}") as tell:
-                found = measure_engine(engine, device, one.interpreter, tell)
+                found = measure_engine(engine, device, planned.interpreter, tell)
             if found.has_figures:
                 kept = kept.with_engine(found)
                 save_limits(folder, kept)

@@ -57,7 +57,9 @@ def moments_of(model: Any, variables: Sequence[Any]) -> Tuple[List[Any], List[An
     the model's, before 2.11 (and in what later versions call legacy) slots by variable."""
     adam = adam_of(model)
     if hasattr(adam, "get_slot"):
-        first, second = ([adam.get_slot(one, name) for one in variables] for name in ("m", "v"))
+        first, second = (
+            [adam.get_slot(variable, name) for variable in variables] for name in ("m", "v")
+        )
         return first, second
     place = {id(variable): index for index, variable in enumerate(model.trainable_variables)}
     order = [place[id(variable)] for variable in variables]

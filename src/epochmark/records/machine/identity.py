@@ -15,16 +15,16 @@ def machine_identity(machine: Machine) -> tuple[object, ...]:
     return _lookalike(machine) if machine.machine_id is None else known
 
 
-def same_machine(one: Machine, other: Machine) -> bool:
+def same_machine(a: Machine, b: Machine) -> bool:
     """Whether the two may be one machine: by their ids, where both have one, and by hardware."""
-    if None in (one.machine_id, other.machine_id):
-        return hardware_of(one) == hardware_of(other)
-    return machine_identity(one) == machine_identity(other)
+    if None in (a.machine_id, b.machine_id):
+        return hardware_of(a) == hardware_of(b)
+    return machine_identity(a) == machine_identity(b)
 
 
-def look_alike(one: Machine, other: Machine) -> bool:
+def look_alike(a: Machine, b: Machine) -> bool:
     """Whether nothing but an id could tell the two apart."""
-    return _lookalike(one) == _lookalike(other)
+    return _lookalike(a) == _lookalike(b)
 
 
 def processor_of(machine: Machine) -> tuple[object, ...]:

@@ -235,11 +235,11 @@ class Limits(MachineFile, frozen=True, kw_only=True):
     def _peaks(self, precision: str) -> Iterator[Peak]:
         processor = self.processor
         if processor is not None:
-            for one in processor.multiply_adds:
-                if one.precision == precision:
-                    threads = f"{one.threads} thread{'s' if one.threads != 1 else ''}"
-                    source = f"{one.instruction_set} multiply-adds, {threads}"
-                    yield Peak(one.timed.per_s, source, processor.is_loaded)
+            for measured in processor.multiply_adds:
+                if measured.precision == precision:
+                    threads = f"{measured.threads} thread{'s' if measured.threads != 1 else ''}"
+                    source = f"{measured.instruction_set} multiply-adds, {threads}"
+                    yield Peak(measured.timed.per_s, source, processor.is_loaded)
         for engine in self.engines if precision == "float32" else []:
             if engine.device == "cpu" and engine.product is not None:
                 source = f"matrix product of {engine.engine}"
@@ -273,8 +273,8 @@ class Limits(MachineFile, frozen=True, kw_only=True):
         """These, with what was measured now in place of what there was of that engine and
         device."""
         now = (measured.engine, measured.device)
-        others = [one for one in self.engines if (one.engine, one.device) != now]
-        engines = sorted([*others, measured], key=lambda one: (one.engine, one.device))
+        others = [known for known in self.engines if (known.engine, known.device) != now]
+        engines = sorted([*others, measured], key=lambda known: (known.engine, known.device))
         return msgspec.structs.replace(self, engines=engines)
 
     def for_run(self) -> RunLimits | None:
@@ -288,7 +288,7 @@ class Limits(MachineFile, frozen=True, kw_only=True):
             float32_source=peak.source,
             bfloat16_gflop_per_s=low_precision.gflop_per_s.high if low_precision else None,
             steady=not self.threads_slow_each_other
-            and all(one.is_steady for one in (peak, low_precision) if one is not None),
+            and all(reached.is_steady for reached in (peak, low_precision) if reached is not None),
             triad_gb_per_s=bandwidth.high if bandwidth else None,
             foreign_cpus=self.processor.foreign_cpus,
             power_source=self.processor.power_source,

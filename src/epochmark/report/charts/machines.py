@@ -60,7 +60,7 @@ def bars_of(subject: Subject, key: ComparabilityKey, theme: Theme) -> list[Bar]:
     figures = figures_of(subject, key, disturbed=True)
     bars = [_measured_bar(figure, theme) for figure in figures]
     references = [r for r in subject.references if r.key == key and not r.first_epoch_only]
-    bars += [published_bar(one, theme, among_measured=True) for one in references]
+    bars += [published_bar(reference, theme, among_measured=True) for reference in references]
     return sorted(bars, key=lambda bar: (bar.value, bar.label))
 
 
