@@ -59,7 +59,7 @@ class _Bare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _ToldTriad(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A triad as the worker tells it: the caches are the launcher's knowledge."""
+    """A triad as the worker reports it: the caches are the launcher's knowledge."""
 
     threads: PositiveCount
     array_bytes: PositiveCount

@@ -96,8 +96,8 @@ def plan_all(asked: RunRequest, on_engine: Callable[[str], None]) -> Plan:
     """Runs of every engine that is installed on this machine; those that do not offer what was
     asked are left out.
 
-    ``on_engine`` is told which engine is looked at now. Raises ``EpochmarkError`` (exit code 2)
-    when none remains.
+    ``on_engine`` is called with the engine that is looked at now. Raises ``EpochmarkError`` (exit
+    code 2) when none remains.
     """
     runs: list[PlannedRun] = []
     left_out: list[LeftOut] = []
@@ -139,7 +139,7 @@ def _on_devices(request: RunRequest, interpreter: Interpreter) -> list[PlannedRu
     """The request; with the device ``all``, once for each device the engine sees there.
 
     Raises ``EpochmarkError`` for a device other than the CPU that the engine does not see, before
-    anybody waits for anything.
+    anyone waits for anything.
     """
     if request.device == "cpu" or not (request.is_real or request.device == ALL):
         return [PlannedRun(request, interpreter)]

@@ -86,8 +86,8 @@ def _own(record: Record, files: ResultFiles | None) -> Sequence[Record]:
 
 
 def place_lines(own: Sequence[Record], record: Record | None) -> list[str]:
-    """Where this machine stands among the published ones, by this run or an earlier one; else the
-    command that finds it out, with its cost."""
+    """Where this machine stands among the published ones, by this run or an earlier one; otherwise
+    the command that finds it out, with its cost."""
     from epochmark.analysis.comparing.references import load_references
     from epochmark.analysis.comparing.standing import newest_comparable
     from epochmark.report.text.standing import standing_text

@@ -1,4 +1,4 @@
-"""Tuned runs: find the settings first, tell them, and set them beside stock."""
+"""Tuned runs: find the settings first, print them, and set them beside stock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def find_settings(
     searched, unless there is only one; and what was found.
 
     ``prints`` the settings on standard output with those that failed, and everything that was tried
-    where stock is measured as well; else only what failed is shown, on standard error.
+    where stock is measured as well; otherwise only what failed is shown, on standard error.
     """
     from epochmark.bench.plan import LeftOut
     from epochmark.bench.tuned.search import with_settings

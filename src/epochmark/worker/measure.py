@@ -35,7 +35,7 @@ from epochmark.workloads.spec import Shape
 BUDGET_S = 0.4
 """For all repetitions of one piece of work, if the least number of them takes no longer."""
 REPETITION_S = 0.01
-"""A repetition is so many calls that it takes this long at least: clocks and waking threads then
+"""A repetition has enough calls to take at least this long: clocks and waking threads then
 cost less than a thousandth."""
 FEWEST, MOST = 3, 200
 CONVOLUTION = "conv_2"

@@ -15,10 +15,10 @@ from epochmark.workloads._data import Data
 
 
 class Proof:
-    """The continuation of one fit (``workloads.continuation``), told as a ``Continued``.
+    """The continuation of one fit (``workloads.continuation``), reported as a ``Continued``.
 
     ``begin`` right after the fit, before anything else touches the model; then ``end``. What an
-    engine raises meanwhile is the report's ``problem``: the replay can still be made.
+    engine raises in between is the report's ``problem``: the replay can still be made.
     """
 
     def __init__(self, engine: Engine, settings: Settings, states_file: str) -> None:

@@ -134,7 +134,7 @@ def _judged(
 
 
 def samples_at_once(workload: Workload, held: int = ACTIVATION_BYTES) -> int:
-    """Samples whose activations take so many bytes, at least one."""
+    """Samples whose activations take ``held`` bytes, at least one."""
     activations = sum(math.prod(entry.output) for entry in layer_shapes(workload))
     return max(1, held // (8 * activations))
 

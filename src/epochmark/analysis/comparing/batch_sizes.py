@@ -27,7 +27,7 @@ MOST_EPOCHS = 1e9
 class BatchPoint:
     """One batch size of a sweep. ``steady_epoch``: seconds with a 95 % interval; ``fixed_s``: what
     a run takes beyond its epochs at steady speed, start-up and compilation included; None where the
-    run does not tell."""
+    run does not say."""
 
     record: Record
     steady_epoch: Interval
@@ -113,7 +113,7 @@ def batch_sweeps(records: Sequence[Record]) -> list[BatchSweep]:
 
 
 def sweep_around(record: Record, records: Sequence[Record]) -> BatchSweep | None:
-    """The sweep that tells about a run: of its engine, versions and device, under its key but for
+    """The sweep that speaks about a run: of its engine, versions and device, under its key but for
     batch, epochs and being quick, which hardly change the speed of a step. The longest one."""
     way = _without_length(_way_of(record))
     found = [
@@ -164,7 +164,7 @@ Faster = Literal["other", "cpu", "neither", "unknown"]
 
 @dataclass(frozen=True)
 class BatchVerdict:
-    """At one batch size: whose steady epoch is shorter, as far as the intervals tell.
+    """At one batch size: whose steady epoch is shorter, as far as the intervals show.
 
     ``gain_s`` is how much shorter an epoch is on the other device than on the CPU. ``epochs``:
     from how many epochs on the other device is ahead with everything before steady speed counted;

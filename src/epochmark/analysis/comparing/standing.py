@@ -15,7 +15,7 @@ from epochmark.records.record import Record
 @dataclass(frozen=True)
 class Standing:
     """The place of a figure among ``of`` machines, itself included: ``best`` to ``worst``, as far
-    as its interval and the digits of the published figures tell.
+    as its interval and the digits of the published figures show.
 
     ``faster`` is the slowest machine that is surely faster, ``slower`` the fastest that is surely
     slower; None where there is none.

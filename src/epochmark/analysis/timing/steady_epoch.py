@@ -250,7 +250,7 @@ def _cold_units(units: Sequence[_Unit], seen: Beside) -> int:
 
 
 def _without_waits(units: Sequence[_Unit], fewest: int) -> tuple[Sequence[_Unit], Waiting | None]:
-    """The units in which the framework did not wait for long, if there are enough; else all of
+    """The units in which the framework did not wait for long, if there are enough; otherwise all of
     them, what they waited taken off."""
     waited = [unit for unit in units if unit.waited_long]
     if not waited:

@@ -64,7 +64,7 @@ class TrialStop:
 def try_settings(bench: Bench, planned: PlannedRun, settings: Mapping[str, str]) -> WarmSteps:
     """Train a few steps of a planned run with these settings, replay included.
 
-    Only counters watch the machine meanwhile. Raises ``KeyboardInterrupt`` when the user stopped
+    Only counters watch the machine during it. Raises ``KeyboardInterrupt`` when the user stopped
     it.
     """
     request = replace(

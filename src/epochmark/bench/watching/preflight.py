@@ -53,7 +53,7 @@ class Busy:
 
 @dataclass(frozen=True)
 class Unwatched:
-    """Nobody can tell who uses the processor here."""
+    """Who uses the processor cannot be seen here."""
 
     def __str__(self) -> str:
         return (
@@ -109,7 +109,7 @@ def wait_for_calm(
     """Look until the machine is calm, for ``WAIT_S`` at most, and not where that is unknown; what
     was seen last.
 
-    ``on_busy`` is told once what is going on.
+    ``on_busy`` is called once with what is going on.
     """
     looks = int(WAIT_S / LOOK_S)
     seen: Sight = None

@@ -117,17 +117,18 @@ class Readings:
         is_sum = QUANTITIES[quantity].grows is not None
         if value is None or (is_sum and index in self._absurd):
             return None
-        told = float(value)
+        number = float(value)
         if is_sum:
             first = self._first[index]
-            self._first[index] = first = told if first is None else first
-            told -= first
-        told = float(f"{told:.7g}")
+            self._first[index] = first = number if first is None else first
+            number -= first
+        number = float(f"{number:.7g}")
         before = self._last[index]
         times = [at_s] if before is None else [before[0], at_s]
-        if implausible(quantity, times, [told] if before is None else [before[1], told]) is None:
-            self._last[index] = at_s, told
-            return told
+        numbers = [number] if before is None else [before[1], number]
+        if implausible(quantity, times, numbers) is None:
+            self._last[index] = at_s, number
+            return number
         self._absurd.setdefault(index, []).append(float(value))
         return None
 

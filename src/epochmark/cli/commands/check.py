@@ -77,9 +77,9 @@ def _print(results: list[Checked], consistent: bool) -> None:
     from epochmark.records.wording import counted
 
     for result in results:
-        told = [*result.problems, *result.differences]
-        if told:
-            say(f"{result.name}:", *(f"  - {sentence}" for sentence in told))
+        sentences = [*result.problems, *result.differences]
+        if sentences:
+            say(f"{result.name}:", *(f"  - {sentence}" for sentence in sentences))
     if consistent:
         count = sum(result.record is not None for result in results)
         say(f"{counted(count, 'record')}: intact, consistent and plausible.")

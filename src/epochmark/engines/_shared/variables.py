@@ -2,7 +2,7 @@
 
 One vocabulary for both ends: the launcher decides what an interpreter of ours gets, and the worker
 reports what it really has. What belongs to one framework is in the file of its engine. Workers load
-one engine only: the launcher tells them the variables of the others.
+one engine only: the launcher hands them the variables of the others.
 """
 
 from __future__ import annotations

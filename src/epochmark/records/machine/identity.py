@@ -8,7 +8,7 @@ from epochmark.records.record import Machine
 
 
 def machine_identity(machine: Machine) -> tuple[object, ...]:
-    """What tells machines apart: the random id where there is one, and whatever the id says the
+    """What distinguishes machines: the random id where there is one, and whatever the id says the
     hardware, since two machines may share a home folder. Confined to fewer cores or less CPU time
     (taskset, a container) it is another machine."""
     known = (machine.machine_id, *hardware_of(machine))
@@ -23,7 +23,7 @@ def same_machine(a: Machine, b: Machine) -> bool:
 
 
 def look_alike(a: Machine, b: Machine) -> bool:
-    """Whether nothing but an id could tell the two apart."""
+    """Whether only an id could distinguish the two."""
     return _lookalike(a) == _lookalike(b)
 
 
@@ -43,7 +43,7 @@ def hardware_of(machine: Machine) -> tuple[object, ...]:
 
 
 def _lookalike(machine: Machine) -> tuple[object, ...]:
-    """What tells machines without an id apart; it may have a twin, and change."""
+    """What distinguishes machines without an id; it may have a twin, and change."""
     return (*hardware_of(machine), machine.model, machine.os)
 
 

@@ -40,7 +40,7 @@ FORMAT = 1
 FILE_NAME = "machine-limits"
 """JSON, beside ``machine-id`` in the results' folder; without an ending it is no result file."""
 REPLACED_NAME = "machine-limits-replaced"
-"""The last ones of another machine, or of other cores: whoever goes back to that renames it."""
+"""The last ones of another machine, or of other cores: to go back to them, rename the file."""
 REPEATED = 0.8
 """A peak whose median repetition is below this share of the fastest was measured on a busy machine:
 one busy process beside it takes half of a core. Clocks of a calm one vary by a tenth."""
@@ -127,7 +127,7 @@ class Triad(_Part, frozen=True, kw_only=True):
     """Memory bandwidth: STREAM's triad ``a = b + factor * c`` over three float32 arrays.
 
     ``timed.work`` in bytes, three times ``array_bytes`` as STREAM counts. ``cache_bytes`` is the
-    sum of the last-level caches, None where the system does not tell.
+    sum of the last-level caches, None where the system does not say.
     """
 
     threads: PositiveCount
@@ -139,8 +139,8 @@ class Triad(_Part, frozen=True, kw_only=True):
 class _Measured(_Part, frozen=True, kw_only=True):
     """When something was measured, by which version, and under which circumstances.
 
-    ``foreign_cpus`` are the CPUs that other programs used meanwhile, on average. None: not told by
-    this system, or measured by a version that did not ask.
+    ``foreign_cpus`` are the CPUs that other programs used at the same time, on average. None: this
+    system does not report it, or the version that measured did not ask.
     """
 
     measured: Date

@@ -83,8 +83,8 @@ def _measured_bar(figure: MachineFigure, theme: Theme) -> Bar:
 
 
 def around_own(bars: Sequence[Bar], most: int) -> list[Bar]:
-    """All bars if they are few; else the fastest, the slowest, and this machine with those next
-    to it, so that its place can be seen."""
+    """All bars if they are few; otherwise the fastest, the slowest, and this machine with those
+    next to it, so that its place can be seen."""
     if len(bars) <= most:
         return list(bars)
     own = [place for place, bar in enumerate(bars) if bar.strong]

@@ -15,7 +15,7 @@ from epochmark.report.tables.batch_sweep import crossover_lines
 IDLE_SHARE = 0.6
 """Of the cores that an engine could use: less than this kept busy is worth a word."""
 FEWEST_SAMPLES = 3
-"""Fewer do not tell what steps keep busy."""
+"""Fewer do not show what steps keep busy."""
 FASTER_SET = 1.2
 SLOW_GOVERNORS = ("powersave", "conservative")
 

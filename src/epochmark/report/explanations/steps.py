@@ -147,7 +147,7 @@ def fuller_batch(evidence: Evidence) -> Iterator[Sentence]:
 
 def _in_sweep(evidence: Evidence) -> BatchPoint | None:
     """This run, where the sweep's valid run at its batch size was as fast, as far as the intervals
-    tell: else the sweep shows another state of the machine."""
+    show: otherwise the sweep shows another state of the machine."""
     if evidence.sweep is None or evidence.steady is None:
         return None
     here = BatchPoint(evidence.record, evidence.steady.interval, None)

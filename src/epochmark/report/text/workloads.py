@@ -47,8 +47,9 @@ def _duration(seconds: float) -> str:
 
 
 def time_here(workload: Workload, records: Sequence[Record]) -> TimeHere | None:
-    """A whole run, by the fastest valid one of ``records`` on the CPU; else an estimate from the
-    fastest of another workload, as if both were the same kind of arithmetic. None without any."""
+    """A whole run, by the fastest valid one of ``records`` on the CPU; otherwise an estimate from
+    the fastest of another workload, as if both were the same kind of arithmetic. None without
+    any."""
     valid = [
         record for record in records if record.headline.validity == "valid" and _epoch_s(record)
     ]
