@@ -202,7 +202,7 @@ def step_of_native() -> float:
 
 
 def step_of(request: RunRequest, steps: int) -> float:
-    """Median seconds of a warm step, in a fresh run of so many."""
+    """Median seconds of a warm step, in a fresh run of that many."""
     return step_s(short_run(request, steps))
 
 

@@ -36,7 +36,7 @@ NOISE = 1e-6
 
 
 def to_bits(kept: int) -> Rounding:
-    """To float32 with so many bits of its mantissa, ties to even."""
+    """To float32 with ``kept`` bits of its mantissa, ties to even."""
     dropped = 23 - kept
     half, mask = (1 << (dropped - 1)) - 1, ~((1 << dropped) - 1)
 

@@ -244,7 +244,7 @@ def test_where_an_id_is_taken_so_is_an_engine(filled: Program) -> None:
     assert "there is no run of jax" in filled.run("results", "show", "jax").stderr
 
 
-def test_without_results_the_next_step_is_told(program: Program) -> None:
+def test_without_results_the_next_step_is_named(program: Program) -> None:
     assert "'epochmark run' makes the first" in program.run("results").stdout
 
 
@@ -319,7 +319,7 @@ def test_the_machine_is_described(program: Program) -> None:
     assert f"{usable_cores()} usable" in text
 
 
-def test_data_are_fetched_and_their_state_is_told(program: Program, mnist_folder: Path) -> None:
+def test_data_are_fetched_and_their_state_is_shown(program: Program, mnist_folder: Path) -> None:
     cache = {"XDG_CACHE_HOME": str(program.folder / "cache"), "EPOCHMARK_DATA": None}
     absent = json.loads(program.run("data", "--json", environment=cache).stdout)
     assert absent["state"] == "absent"

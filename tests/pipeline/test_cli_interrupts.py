@@ -452,7 +452,7 @@ def test_ctrl_c_while_a_finished_run_is_saved_loses_nothing(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_the_signal_is_told_where_there_is_no_run_yet(
+def test_the_signal_is_named_where_there_is_no_run_yet(
     program: Program, number: signal.Signals
 ) -> None:
     program.script(fail_in="fit", fail_how="hang")

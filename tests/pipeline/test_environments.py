@@ -55,10 +55,10 @@ def python_with_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def silent(text: str) -> None:
-    """What is told of progress, where no test looks at it."""
+    """Hears of progress where no test looks at it."""
 
 
-def nobody(holder: str) -> None:
+def not_waiting(holder: str) -> None:
     raise AssertionError(f"the lock is held by {holder}")
 
 
@@ -67,46 +67,49 @@ def contents(environments: Environments) -> list[str]:
 
 
 def test_an_environment_is_made_used_and_removed(wheels: Path, environments: Environments) -> None:
-    told: list[str] = []
-    with environments.changing(nobody):
-        made = install(environments, ROW, "Tiny", OWN, told.append)
+    said: list[str] = []
+    with environments.changing(not_waiting):
+        made = install(environments, ROW, "Tiny", OWN, said.append)
     name = environment_name(ROW)
     assert contents(environments) == [name]
     assert made.manifest.installed["tiny-framework"] == "1.2"
     assert made.manifest.size_bytes > 0
-    assert any("tiny-framework 1.2" in text for text in told)
+    assert any("tiny-framework 1.2" in text for text in said)
     asked = [str(made.python), "-c", "import sys, tiny_framework; print(sys.prefix)"]
     answer = subprocess.run(asked, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == str(made.folder)
 
     shutil.rmtree(wheels)  # a second install needs nothing: it is there
-    with environments.changing(nobody):
+    with environments.changing(not_waiting):
         assert install(environments, ROW, "Tiny", OWN, silent).manifest == made.manifest
 
-    with made.in_use(), environments.changing(nobody):
+    with made.in_use(), environments.changing(not_waiting):
         with pytest.raises(EpochmarkError, match="in use by another epochmark run"):
             environments.remove(name)
         assert contents(environments) == [name]
-    with environments.changing(nobody):
+    with environments.changing(not_waiting):
         environments.remove(name)
     assert contents(environments) == []
 
 
 def test_what_pip_cannot_find_leaves_nothing(wheels: Path, environments: Environments) -> None:
     row = Requirements(pip=("no-such-framework==1",))
-    with environments.changing(nobody), pytest.raises(EpochmarkError, match="no-such-framework"):
+    with (
+        environments.changing(not_waiting),
+        pytest.raises(EpochmarkError, match="no-such-framework"),
+    ):
         install(environments, row, "None Such", OWN, silent)
     assert contents(environments) == []
 
 
-def test_a_disk_too_small_is_told_before_anything_is_done(environments: Environments) -> None:
+def test_a_disk_too_small_is_reported_before_anything_is_done(environments: Environments) -> None:
     row = Requirements(pip=("tiny-framework",), installed_mb=10**9)
-    with environments.changing(nobody), pytest.raises(EpochmarkError, match="GB free"):
+    with environments.changing(not_waiting), pytest.raises(EpochmarkError, match="GB free"):
         install(environments, row, "Huge", OWN, silent)
     assert contents(environments) == []
 
 
-def test_a_disk_that_runs_full_is_told_and_nothing_is_left(
+def test_a_disk_that_runs_full_is_reported_and_nothing_is_left(
     wheels: Path, environments: Environments, tmp_path: Path
 ) -> None:
     """A real small file system; only root may mount one."""
@@ -115,7 +118,10 @@ def test_a_disk_that_runs_full_is_told_and_nothing_is_left(
     if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
         pytest.skip("a small file system cannot be mounted here (not root?)")
     try:
-        with environments.changing(nobody), pytest.raises(EpochmarkError, match="disk is full"):
+        with (
+            environments.changing(not_waiting),
+            pytest.raises(EpochmarkError, match="disk is full"),
+        ):
             install(environments, Requirements(pip=("tiny-framework",)), "Tiny", OWN, silent)
         assert contents(environments) == []
     finally:
@@ -198,7 +204,7 @@ def test_nothing_is_removed_that_was_not_made(
         shutil.copytree(precious, environments.folder / "mine")
     elif shape == "link":
         (environments.folder / "mine").symlink_to(precious)
-    with environments.changing(nobody), pytest.raises(EpochmarkError, match="left alone"):
+    with environments.changing(not_waiting), pytest.raises(EpochmarkError, match="left alone"):
         environments.remove(name)
     assert (precious / "thesis.txt").exists()
     if shape == "folder":
@@ -215,7 +221,7 @@ def test_a_copied_manifest_does_not_make_a_folder_ours(environments: Environment
         '"size_bytes": 0}'
     )
     assert environments.all() == []
-    with environments.changing(nobody), pytest.raises(EpochmarkError, match="left alone"):
+    with environments.changing(not_waiting), pytest.raises(EpochmarkError, match="left alone"):
         environments.remove("copy")
 
 
@@ -293,19 +299,19 @@ def test_they_are_refused_before_they_are_downloaded(
     assert not [path for path in asked if path.endswith(".whl")]
 
 
-def test_what_is_taken_by_something_else_is_told_before_the_download(
+def test_what_is_taken_by_something_else_is_reported_before_the_download(
     environments: Environments,
 ) -> None:
     """The wheels that the install would need are not even there."""
     (environments.folder / environment_name(ROW)).mkdir(parents=True)
-    with environments.changing(nobody), pytest.raises(EpochmarkError, match="left alone"):
+    with environments.changing(not_waiting), pytest.raises(EpochmarkError, match="left alone"):
         install(environments, ROW, "Tiny", OWN, silent)
 
 
 def test_an_environment_with_another_python_is_not_passed_off(
     wheels: Path, environments: Environments
 ) -> None:
-    with environments.changing(nobody):
+    with environments.changing(not_waiting):
         made = install(environments, ROW, "Tiny", OWN, silent)
     name, version = environment_name(ROW), made.manifest.python
     environments.check_python(name, sys.version_info[:2])
@@ -338,10 +344,10 @@ def test_the_public_source_is_asked_when_the_users_has_no_such_build(
     cuda_only(wheels)
     make_wheel(tmp_path / "public", "big-framework", "1.0+cpu")
     row = Requirements(pip=("big-framework==1.0",), find_links=(str(tmp_path / "public"),))
-    told: list[str] = []
-    sources = choose_sources(python_with_pip, row, "Big", row.pip, told.append)
+    said: list[str] = []
+    sources = choose_sources(python_with_pip, row, "Big", row.pip, said.append)
     assert f"--find-links={tmp_path / 'public'}" in sources
-    assert any("big-framework 1.0+cpu" in text for text in told)
+    assert any("big-framework 1.0+cpu" in text for text in said)
 
 
 def test_the_users_own_source_comes_first(
@@ -399,7 +405,7 @@ def test_packages_end_in_the_environment_whatever_pip_is_configured_for(
     away = {name: value.format(elsewhere=elsewhere) for name, value in ELSEWHERE.items()}
     sources = {"no-index": "true", "find-links": str(tmp_path / "wheels")}
     configure(away | sources, how, tmp_path, monkeypatch)
-    with environments.changing(nobody):
+    with environments.changing(not_waiting):
         made = install(environments, ROW, "Tiny", OWN, silent)
     assert made.manifest.installed.keys() >= {"tiny-framework", "tiny-helper", "numpy"}
     asked = [str(made.python), "-I", "-c", "import tiny_framework, tiny_helper, numpy"]
@@ -440,12 +446,15 @@ def test_the_users_sources_count_wherever_they_are_set(
     assert "PIP_TARGET" not in found
 
 
-def test_a_configuration_that_pip_cannot_read_is_told(
+def test_a_configuration_that_pip_cannot_read_is_reported(
     environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pip.conf").write_text("[global\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    with environments.changing(nobody), pytest.raises(EpochmarkError, match="could not be loaded"):
+    with (
+        environments.changing(not_waiting),
+        pytest.raises(EpochmarkError, match="could not be loaded"),
+    ):
         install(environments, ROW, "Tiny", OWN, silent)
     assert contents(environments) == []
 
@@ -469,22 +478,22 @@ def test_an_engine_is_ready_when_its_modules_can_be_imported(
 
 
 @pytest.mark.parametrize("lost", ["tiny_framework.py", "tiny_framework-1.2.dist-info"])
-def test_an_environment_that_no_longer_works_is_made_anew(
+def test_an_environment_that_no_longer_works_is_made_again(
     wheels: Path, environments: Environments, lost: str
 ) -> None:
     def problem_of(python: Path) -> str | None:
         done = subprocess.run([str(python), "-I", "-c", "import tiny_framework"], check=False)
         return f"exit status {done.returncode}" if done.returncode else None
 
-    with environments.changing(nobody):
+    with environments.changing(not_waiting):
         made = install(environments, ROW, "Tiny", OWN, silent, problem_of)
         (packages,) = made.folder.glob("lib/python*/site-packages")
         gone = packages / lost
         shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
-        told: list[str] = []
-        again = install(environments, ROW, "Tiny", OWN, told.append, problem_of)
+        said: list[str] = []
+        again = install(environments, ROW, "Tiny", OWN, said.append, problem_of)
     assert again.manifest.installed == made.manifest.installed
-    assert any("making it again" in text for text in told)
+    assert any("making it again" in text for text in said)
     assert gone.exists()
 
 

@@ -93,7 +93,7 @@ def test_one_device_only(measured: Program) -> None:
         ({"replay": float("nan")}, "wrong by nan%"),
     ],
 )
-def test_an_engine_that_fails_is_told_and_leaves_the_file_as_it_was(
+def test_an_engine_that_fails_is_reported_and_leaves_the_file_as_it_was(
     measured: Program, script: dict[str, Any], problem: str
 ) -> None:
     before = stored(measured).with_engine(engine("fake", "cpu", 70.0))
@@ -158,7 +158,9 @@ def test_a_run_keeps_the_figures_of_its_processor(measured: Program) -> None:
         (["torch", "--python", "/nowhere/python"], "no such interpreter"),
     ],
 )
-def test_what_cannot_be_done_is_told(program: Program, arguments: list[str], message: str) -> None:
+def test_what_cannot_be_done_is_reported(
+    program: Program, arguments: list[str], message: str
+) -> None:
     done = program.run("limits", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
@@ -166,7 +168,7 @@ def test_what_cannot_be_done_is_told(program: Program, arguments: list[str], mes
     assert read_limits(program.results) is None
 
 
-def test_an_unreadable_file_is_told_of_and_replaced(measured: Program) -> None:
+def test_an_unreadable_file_is_reported_and_replaced(measured: Program) -> None:
     (measured.results / "machine-limits").write_text("{")
     assert measured.run("limits", "--show").returncode == 1
     with measured.start("limits", "fake", "--device", "cpu") as process:

@@ -41,7 +41,7 @@ def test_a_sweep_as_a_document(program: Program) -> None:
 
 
 def test_a_run_that_fails_does_not_end_the_sweep(program: Program) -> None:
-    program.script(fail_in="fit", fail_at_step=50)  # only the smaller batch has so many steps
+    program.script(fail_in="fit", fail_at_step=50)  # only the smaller batch has that many steps
     done = program.run("run", "fake", "--batches", "12000,3000")
     assert done.returncode == 1
     table = done.stdout[done.stdout.index("ms/step") :].splitlines()

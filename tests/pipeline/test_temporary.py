@@ -1,4 +1,4 @@
-"""Temporary files: where the user wants them, seen by nobody else, and gone in the end."""
+"""Temporary files: where the user wants them, seen by no one else, and gone in the end."""
 
 from __future__ import annotations
 

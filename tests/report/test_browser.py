@@ -302,7 +302,7 @@ def test_everything_can_be_reached_with_the_keyboard(browser: Browser, tmp_path:
     page.context.close()
 
 
-def test_a_mark_tells_what_it_stands_for(browser: Browser, tmp_path: Path) -> None:
+def test_a_mark_says_what_it_stands_for(browser: Browser, tmp_path: Path) -> None:
     page = opened(browser, tmp_path, "several").page
     page.locator('#engines .wide [aria-label^="torch on cpu"]').first.hover()
     assert page.locator("#tip").inner_text().startswith("torch on cpu, stock, float32: ")

@@ -184,7 +184,7 @@ def test_a_run_of_a_bundle_is_compared_without_importing_it(
     assert len(list(results.folder.glob("*.json"))) == 1
 
 
-def test_nothing_to_export_and_nothing_new_are_told(results: ResultFiles, tmp_path: Path) -> None:
+def test_nothing_to_export_and_nothing_new_are_said(results: ResultFiles, tmp_path: Path) -> None:
     file = tmp_path / "bundle.json"
     code, said = invoke("results", "export", str(file))
     assert code == 2

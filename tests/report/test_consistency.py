@@ -171,12 +171,12 @@ def test_what_contradicts_itself_is_refused(
 ) -> None:
     untouched = check_record(encode_record(judged(make())))
     assert (untouched.problems, untouched.differences) == ((), ())
-    (*others, told) = [
+    (*others, last) = [
         problem
         for problem in check_record(resealed(judged(make()), edit)).problems
         if not problem.startswith("the headline says")
     ]
-    assert re.search(reason, " ".join((*others, told))), (*others, told)
+    assert re.search(reason, " ".join((*others, last))), (*others, last)
 
 
 @pytest.mark.parametrize("file", SAVED, ids=lambda file: file.stem)
@@ -188,7 +188,7 @@ def test_records_that_were_really_saved_contradict_nothing(file: Path) -> None:
 
 
 def test_a_record_that_says_itself_that_it_contradicts_itself_can_be_read_and_is_invalid() -> None:
-    """Nothing that was measured is lost, and nobody takes it for a figure."""
+    """Nothing that was measured is lost, and it is never taken for a figure."""
     calm = watched().calm
     assert calm is not None
     odd = msgspec.structs.replace(calm, own_cpu_s=[9.0] * len(calm.end_s))
@@ -306,10 +306,10 @@ SPARE: dict[str, str] = {
     "timing.startup_s": "nothing else in a record spans the time before the clock",
     "workload.seed": "initial weights of any seed learn alike",
     "timing.laps.*.end_ns": "the first lap, which holds the compilation, may be as short as it is",
-    "timing.laps.*.loss": "the first of an epoch has none before it; only told",
-    "learning.epochs.*.accuracy": "an engine's own word about training; only told",
-    "machine.physical_cores": "virtual machines make it up; only told",
-    "machine.usable_cores": "of a failed run, which nobody watched to its end",
+    "timing.laps.*.loss": "the first of an epoch has none before it; only reported",
+    "learning.epochs.*.accuracy": "an engine's own word about training; only reported",
+    "machine.physical_cores": "virtual machines make it up; only reported",
+    "machine.usable_cores": "of a failed run, which was not watched to its end",
     "machine.memory_bytes": "more of it bounds nothing",
     "machine.cpu_quota": "more of it bounds nothing",
     "peak_memory_bytes": "less of it bounds nothing above that of Python itself",
@@ -317,17 +317,17 @@ SPARE: dict[str, str] = {
     "calm.foreign_cpu_s.*": "a change smaller than a sample's ticks",
     "calm.idle_cpu_s.*": "a change smaller than a sample's ticks",
     "calm.own_cpu_s.*": "a change smaller than a sample's ticks",
-    "calm.runnable.*": "any whole number of tasks may wait; only told",
-    "calm.worker_cpu_s": "less than the tree's: its children used the rest; only told",
-    "calm.involuntary_switches": "only told",
-    "calm.cost.sampler_cpu_s": "less than the parent's whole time; only told",
-    "calm.cost.parent_cpu_s": "less than the tree's whole time; only told",
-    "calm.cost.reporting_cpu_s": "less than the worker's whole time; only told",
+    "calm.runnable.*": "any whole number of tasks may wait; only reported",
+    "calm.worker_cpu_s": "less than the tree's: its children used the rest; only reported",
+    "calm.involuntary_switches": "only reported",
+    "calm.cost.sampler_cpu_s": "less than the parent's whole time; only reported",
+    "calm.cost.parent_cpu_s": "less than the tree's whole time; only reported",
+    "calm.cost.reporting_cpu_s": "less than the worker's whole time; only reported",
     "limits.float32_gflop_per_s": "a higher peak allows more; the static bound holds it",
-    "limits.triad_gb_per_s": "only told",
+    "limits.triad_gb_per_s": "only reported",
     "schema": "an older schema has fewer fields",
 }
-"""Numbers that may be changed by hand unseen, when digest and headline are computed anew: why."""
+"""Numbers that may be changed by hand unseen, when digest and headline are computed again: why."""
 
 
 def numbers(part: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -45,7 +45,7 @@ def sweep(*epochs_s: float, **fields: Any) -> list[Record]:
     ]
 
 
-def test_the_whole_time_is_told_apart() -> None:
+def test_the_whole_time_is_split_into_its_parts() -> None:
     text = said(steady(20.0, startup_s=0.5))["whole-time"]
     assert "The whole run took 200.5 s:" in text
     assert "start-up 0.500 s (0.2%)" in text
@@ -84,12 +84,12 @@ def test_a_projected_whole_time_has_an_interval() -> None:
     )
     assert low is not None
     assert high is not None
-    told = re.search(r"\(projected, ([\d.]+) to ([\d.]+) s\)", said(record)["whole-time"])
-    assert told is not None
-    assert float(told[1]) <= low + 1 < high + 1 <= float(told[2])
+    whole = re.search(r"\(projected, ([\d.]+) to ([\d.]+) s\)", said(record)["whole-time"])
+    assert whole is not None
+    assert float(whole[1]) <= low + 1 < high + 1 <= float(whole[2])
 
 
-def test_of_a_run_until_the_machine_is_settled_no_whole_time_is_told() -> None:
+def test_of_a_run_until_the_machine_is_settled_no_whole_time_is_given() -> None:
     record = steady(20.0, startup_s=0.5)
     workload = msgspec.structs.replace(record.workload, settle=True, epochs=1000)
     assert "whole-time" not in said(msgspec.structs.replace(record, workload=workload))
@@ -121,7 +121,7 @@ def test_a_slow_beginning_is_not_blamed_on_a_normal_first_step() -> None:
     assert said(record)["compilation"] == "The beginning costs 15.05 s."
 
 
-def test_a_slow_first_smaller_batch_looks_compiled_anew_unless_the_engine_is_eager() -> None:
+def test_a_slow_first_smaller_batch_looks_compiled_again_unless_the_engine_is_eager() -> None:
     def with_lasts(first_s: float, second_s: float, execution: str) -> Record:
         record = steady(20.0, first_step_s=0.1, settings={"execution": execution})
         first, *whole = record.timing.laps
@@ -313,7 +313,7 @@ def test_a_sweep_shows_what_does_not_depend_on_the_batch() -> None:
     assert "About 80% of a step does not depend on the batch" in found["fixed-cost"]
     assert "at batch 32 a step takes 20 ms, at 128 23.5 ms" in found["fixed-cost"]
     assert "at 512 it trains 13,333 images a second, here 5,455" in found["fuller-batch"]
-    whole = steady(11.0, number=9)  # not quick: the sweep tells about its steps all the same
+    whole = steady(11.0, number=9)  # not quick: the sweep speaks about its steps all the same
     assert "fixed-cost" in said(whole, None, records)
 
 
@@ -378,7 +378,7 @@ def test_cores_that_were_idle_while_it_compiled_are_not_blamed_on_its_steps() ->
     assert "idle-cores" not in said(hardly_seen)
 
 
-def test_a_worker_that_stood_still_is_told_of_and_no_lack_of_threads() -> None:
+def test_a_worker_that_stood_still_is_named_and_no_lack_of_threads() -> None:
     calm = watched(5.0, 1.9, 1.9, 0.0, 0.01, 1.9)
     asleep = replace(steady(engine="keras-tensorflow", settings={}), calm=calm)
     assert "For 2.00 s of the 5.00 s that the fit took" in said(asleep)["standing-still"]
@@ -388,8 +388,8 @@ def test_a_worker_that_stood_still_is_told_of_and_no_lack_of_threads() -> None:
     assert "tf.data" not in said(other)["standing-still"]
     on_gpu = replace(steady(engine="keras-tensorflow", device="gpu:0"), calm=calm)
     assert "standing-still" not in said(on_gpu)
-    told = steady(engine="keras-tensorflow", findings=[FindingCode.SUSPENDED])
-    assert "standing-still" not in said(replace(told, calm=calm))
+    suspended = steady(engine="keras-tensorflow", findings=[FindingCode.SUSPENDED])
+    assert "standing-still" not in said(replace(suspended, calm=calm))
     busy = replace(asleep, calm=replace(calm, own_cpu_s=[1.9] * 5))
     assert "standing-still" not in said(busy)
 
@@ -410,7 +410,7 @@ def test_power() -> None:
     assert not {"battery", "governor"} & set(said(steady(on=desktop)))
 
 
-def test_what_is_not_known_is_told_with_the_command_that_finds_out() -> None:
+def test_what_is_not_known_comes_with_the_command_that_finds_out() -> None:
     record = steady(engine="torch")
     lines = "\n".join(explanation_lines(record, explain(gather(record))))
     assert "run 'epochmark limits' on it" in lines

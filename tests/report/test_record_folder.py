@@ -1,4 +1,4 @@
-"""What a results folder may hold, and what its records may say, harms nobody who themes at them."""
+"""What a results folder may hold, and what its records may say, harms no one who looks at them."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_files_with_names_of_ours_are_not_written_through_links(
 
 
 @pytest.mark.parametrize("name", ["machine-id", "machine-limits", "tuned-settings", "a.json"])
-def test_a_pipe_in_the_place_of_a_file_stops_nobody(results: ResultFiles, name: str) -> None:
+def test_a_pipe_in_the_place_of_a_file_blocks_nothing(results: ResultFiles, name: str) -> None:
     results.save(sample(1))
     os.mkfifo(results.folder / name)
     done = threading.Event()

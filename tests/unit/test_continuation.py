@@ -138,7 +138,7 @@ def calm(worker_cpu_s: float | None) -> Calm:
     ("worker_cpu_s", "found"), [(0.1, {"implausible"}), (0.0, set()), (None, set()), (200.0, set())]
 )
 def test_work_takes_cpu_time(worker_cpu_s: float | None, found: set[str]) -> None:
-    """0.1 s for ten epochs; a kernel that counts none at all tells nothing."""
+    """0.1 s for ten epochs; a kernel that counts none at all shows nothing."""
     assert codes(trained(calm=calm(worker_cpu_s))) == found
 
 

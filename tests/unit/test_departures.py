@@ -19,7 +19,7 @@ from tests.unit.samples import record
 
 
 def run(threads: str | None = "4", **values: Any) -> Record:
-    """A whole run on four cores with two threads each, of an engine that had so many threads."""
+    """A whole run on four cores with two threads each, of an engine that had ``threads``."""
     settings = {} if threads is None else {"threads": threads}
     machine = {"machine__usable_cores": 8, "machine__physical_cores": 4}
     return record(**{"engine__settings": settings, **machine, **values})

@@ -46,7 +46,7 @@ def test_a_desktop_that_warms_up_and_keeps_its_speed_does_not() -> None:
 
 
 def without(record: Record, quantity: str) -> Record:
-    """The record of a machine that does not tell this."""
+    """The record of a machine that does not report this."""
     logs = [
         msgspec.structs.replace(
             log, columns=[column for column in log.columns if column.quantity != quantity]
@@ -135,7 +135,7 @@ def test_a_battery_is_remarked_and_unplugging_is_found() -> None:
     assert (codes(plugged), shown(plugged, "power")) == ([], [])
 
 
-def test_energy_is_given_for_each_part_that_tells_it() -> None:
+def test_energy_is_given_for_each_part_that_reports_it() -> None:
     found = {energy.scope: energy for energy in energy_of(desktop())}
     assert set(found) == {"CPU packages", "DRAM", "GPU 0 a card"}
     assert found["CPU packages"].watts == pytest.approx(120)
@@ -225,7 +225,7 @@ def test_a_counter_goes_before_the_power_of_the_same_part() -> None:
     assert energy.watts == pytest.approx(95)
 
 
-def test_why_energy_is_missing_is_told() -> None:
+def test_why_energy_is_missing_is_said() -> None:
     refused = SensorLog(
         sensor="package-energy", source="", at_s=[], columns=[], problems=["only root may read it"]
     )

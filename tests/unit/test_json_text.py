@@ -1,4 +1,4 @@
-"""Equal values have equal digests, whichever tool wrote the JSON; what is no JSON is told so."""
+"""Equal values have equal digests, whichever tool wrote the JSON; what is no JSON is named."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ REWRITERS = [as_javascript, with_floats, in_node]
 
 
 @pytest.mark.parametrize("rewrite", REWRITERS)
-def test_a_record_that_another_tool_wrote_anew_is_still_whole(
+def test_a_record_that_another_tool_rewrote_is_still_whole(
     rewrite: Callable[[bytes], bytes],
 ) -> None:
     for content in (
@@ -93,11 +93,11 @@ def test_a_record_that_another_tool_wrote_anew_is_still_whole(
         json.dumps(document("fake-valid-2")).encode(),
         json.dumps(document("native-2-epochs")).encode(),
     ):
-        anew = rewrite(content)
-        assert anew != content
-        assert decode_record(anew) == decode_record(content)
-        assert "changed" not in str(check_record(anew).problems)
-        edited = re.sub(rb'"seed": ?[0-9.]+', b'"seed": 77', anew)
+        rewritten = rewrite(content)
+        assert rewritten != content
+        assert decode_record(rewritten) == decode_record(content)
+        assert "changed" not in str(check_record(rewritten).problems)
+        edited = re.sub(rb'"seed": ?[0-9.]+', b'"seed": 77', rewritten)
         assert "changed after it was written" in str(check_record(edited).problems)
 
 
@@ -114,7 +114,7 @@ def test_so_is_a_bundle(rewrite: Callable[[bytes], bytes], tmp_path: Path) -> No
 
 
 def test_negative_zeros_of_before_november_2026_are_as_they_were_written() -> None:
-    """Their digests told them from zeros; exported again, such a record is still whole."""
+    """Their digests distinguished them from zeros; exported again, such a record is still whole."""
     fields = json.loads(encode_record(watched()))
     fields["calm"]["foreign_cpu_s"][0] = -0.0
     stated = {name: field for name, field in _stated(fields).items() if name != "digest"}

@@ -31,7 +31,7 @@ WHEN = "2026-11-24T12:00:00Z"
 
 
 def timed(per_s: float, *others: float) -> Timed:
-    """Repetitions that each reached so many 1e9 a second."""
+    """Repetitions of work of 1e9, each at that many a second."""
     return Timed(work=1e9, seconds=[1 / rate for rate in (per_s, *others)])
 
 

@@ -61,7 +61,7 @@ def test_an_engine_that_failed_is_shown_with_the_reason() -> None:
     assert section.notes[-1] == "jax on gpu:0: no memory"
 
 
-def test_what_is_measured_anew_replaces_what_there_was() -> None:
+def test_what_is_measured_again_replaces_what_there_was() -> None:
     kept = limits(engine("torch", "cpu", 1.0), engine("torch", "gpu:0", 2.0))
     kept = kept.with_engine(engine("torch", "cpu", 3.0)).with_engine(engine("jax", "cpu", 4.0))
     found = {

@@ -97,7 +97,7 @@ def test_an_id_may_be_shortened_while_it_is_unique(files: ResultFiles) -> None:
         assert raised.value.exit_code == 2
 
 
-def test_a_copied_file_is_told_apart_from_an_ambiguous_id(files: ResultFiles) -> None:
+def test_a_copied_file_is_no_ambiguous_id(files: ResultFiles) -> None:
     file = files.save(record())
     shutil.copy(file, files.folder / "backup.json")
     with pytest.raises(EpochmarkError, match=r"backup\.json are copies of one record"):

@@ -237,7 +237,7 @@ def test_another_machine_has_settings_of_its_own(tmp_path: Path, change: dict[st
         {"offered": {"layout": ["rows", "columns", "tiles"]}},
     ],
 )
-def test_another_version_or_device_is_searched_anew(change: dict[str, Any]) -> None:
+def test_another_version_or_device_is_searched_again(change: dict[str, Any]) -> None:
     assert tuned().fits(tuned(settings={}, tried=[]))
     assert not tuned().fits(tuned(**change))
 

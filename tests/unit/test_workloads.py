@@ -167,7 +167,7 @@ def test_a_damaged_folder_is_no_workload_and_says_why(
     assert refused.value.exit_code == 1
 
 
-def test_an_unknown_workload_is_told_with_those_there_are() -> None:
+def test_an_unknown_workload_is_named_with_those_there_are() -> None:
     with pytest.raises(EpochmarkError, match=r"did you mean mnist-mlp\?") as refused:
         find_workload("mnist-mpl")
     assert refused.value.exit_code == 2

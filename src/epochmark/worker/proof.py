@@ -32,7 +32,7 @@ class Proof:
         try:
             self._fitted = self._engine.state()
         except Exception as error:
-            self._problem = _told(error)
+            self._problem = _raised(error)
 
     def end(self, data: Data) -> Continued:
         """Go on with batches of the training set."""
@@ -41,7 +41,7 @@ class Proof:
         try:
             return self._go_on(self._fitted, data)
         except Exception as error:
-            return Continued(problem=_told(error))
+            return Continued(problem=_raised(error))
 
     def _go_on(self, fitted: TrainingState, data: Data) -> Continued:
         settings = self._settings
@@ -108,7 +108,7 @@ class _OneEpoch:
         pass
 
 
-def _told(error: Exception) -> str:
+def _raised(error: Exception) -> str:
     """What the engine raised; the rest goes to stderr."""
     traceback.print_exc()
     message = in_short(str(error))

@@ -30,7 +30,7 @@ def signs_of_heat(record: Record) -> list[str]:
         return []
     signs = [
         *_counted(_of_trainer(record, "throttle_count"), span),
-        *_told(_of_trainer(record, "throttle_level")),
+        *_throttled(_of_trainer(record, "throttle_level")),
     ]
     frequencies = [series.between(*span) for series in _of_trainer(record, "frequency")]
     for series in _of_trainer(record, "temperature"):
@@ -57,7 +57,7 @@ def _counted(counts: list[Series], span: tuple[float, float]) -> list[str]:
     return found
 
 
-def _told(levels: list[Series]) -> list[str]:
+def _throttled(levels: list[Series]) -> list[str]:
     """The share of readings in which the system said that it throttles."""
     found = []
     for series in levels:

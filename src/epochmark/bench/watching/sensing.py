@@ -185,7 +185,7 @@ class _Reader:
         except UnreadableError as error:
             self._complain(str(error))
         except Exception as error:  # whatever a driver or library raises must not matter
-            self._complain(f"it could not be opened: {_told(error)}")
+            self._complain(f"it could not be opened: {_reason(error)}")
         else:
             if sensor.channels:
                 self._follow(sensor)
@@ -209,7 +209,7 @@ class _Reader:
                 failures += 1
                 if failures == MOST_FAILURES:
                     after_s = time.monotonic() - self._began_s
-                    self._complain(f"it was given up after {after_s:.0f} s: {_told(error)}")
+                    self._complain(f"it was given up after {after_s:.0f} s: {_reason(error)}")
                     break
             if len(self._readings) > MAX_READINGS:
                 with self._lock:
@@ -247,6 +247,6 @@ class _Reader:
             self._problems.append(problem)
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """What an exception says of itself, without paths."""
     return getattr(error, "strerror", None) or type(error).__name__
