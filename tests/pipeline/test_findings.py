@@ -8,13 +8,8 @@ import pytest
 
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import describe_machine
-from epochmark.records.machine.machine_limits import (
-    Limits,
-    MultiplyAdds,
-    ProcessorLimits,
-    Timed,
-    save_limits,
-)
+from epochmark.records.machine.limits_file import save_limits
+from epochmark.records.machine.machine_limits import Limits, MultiplyAdds, ProcessorLimits, Timed
 from epochmark.records.record import Record
 from epochmark.report.text.answer import answer_lines
 from tests.pipeline.conftest import MeasureFake

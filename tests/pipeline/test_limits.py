@@ -9,13 +9,8 @@ from typing import Any
 import pytest
 
 from epochmark.hardware.machine import describe_machine, machine_id
-from epochmark.records.machine.machine_limits import (
-    Limits,
-    ProcessorLimits,
-    decode_limits,
-    read_limits,
-    save_limits,
-)
+from epochmark.records.machine.limits_file import decode_limits, read_limits, save_limits
+from epochmark.records.machine.machine_limits import Limits, ProcessorLimits
 from tests.pipeline.program import Program, read_until
 from tests.unit.test_limits_file import WHEN, engine, multiply_adds
 

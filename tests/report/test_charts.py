@@ -19,7 +19,8 @@ from epochmark.analysis.comparing.references import load_references
 from epochmark.cli import app
 from epochmark.judge.results import ResultFiles
 from epochmark.records.findings import FindingCode
-from epochmark.records.machine.machine_limits import Limits, save_limits
+from epochmark.records.machine.limits_file import save_limits
+from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import Record, RunLimits
 from epochmark.report import charts
 from epochmark.report.charts import Chart, Drawing, all_charts

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from epochmark.cli import app
 from epochmark.judge.results import ResultFiles
-from epochmark.records.machine.machine_limits import save_limits
+from epochmark.records.machine.limits_file import save_limits
 from tests.report.explained import limits, steady
 from tests.report.samples import failed
 

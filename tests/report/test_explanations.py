@@ -12,7 +12,8 @@ import pytest
 import epochmark
 from epochmark.judge.results import ResultFiles
 from epochmark.records.findings import MEANING, FindingCode
-from epochmark.records.machine.machine_limits import Limits, Timed, save_limits
+from epochmark.records.machine.limits_file import save_limits
+from epochmark.records.machine.machine_limits import Limits, Timed
 from epochmark.records.record import Record, RunLimits
 from epochmark.report.explanations import all_rules, explain, gather
 from epochmark.report.text.explanation import explanation_lines

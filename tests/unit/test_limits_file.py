@@ -10,6 +10,12 @@ import msgspec
 import pytest
 
 from epochmark.errors import EpochmarkError
+from epochmark.records.machine.limits_file import (
+    decode_limits,
+    limits_file,
+    read_limits,
+    save_limits,
+)
 from epochmark.records.machine.machine_limits import (
     EngineLimits,
     Limits,
@@ -18,10 +24,6 @@ from epochmark.records.machine.machine_limits import (
     Product,
     Timed,
     Triad,
-    decode_limits,
-    limits_file,
-    read_limits,
-    save_limits,
 )
 from epochmark.records.record import Machine
 from tests.unit.samples import record

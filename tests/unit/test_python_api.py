@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import epochmark
+from epochmark import api
 from epochmark.errors import EpochmarkError
 from epochmark.records.store import FOLDER_VARIABLE
 
@@ -48,6 +49,11 @@ def test_an_engine_that_is_not_installed_is_no_record(
     with pytest.raises(EpochmarkError, match="epochmark engines install plaidml-keras"):
         epochmark.run("plaidml-keras", device="gpu")
     assert not (tmp_path / "results").exists()
+
+
+def test_its_names_are_those_of_the_api_behind_it() -> None:
+    """Written twice, since this package loads nothing and type checkers read both."""
+    assert epochmark.__all__ == api.__all__
 
 
 @pytest.mark.parametrize("name", epochmark.__all__)

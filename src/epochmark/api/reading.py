@@ -107,7 +107,7 @@ def _read(source: str | Path | BinaryIO) -> bytes:
 def known_limits(folder: Path, machine: Machine | None = None) -> Limits | None:
     """The limits stored beside the results, with ``machine`` only its own; a file that cannot be
     read is warned of."""
-    from epochmark.records.machine.machine_limits import read_limits
+    from epochmark.records.machine.limits_file import read_limits
 
     try:
         return read_limits(folder, machine)

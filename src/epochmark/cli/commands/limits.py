@@ -115,7 +115,7 @@ def _measure(
     from epochmark.bench.process.lock import measuring_alone
     from epochmark.cli._calm import await_calm, tell_waiting
     from epochmark.cli._probing import activity
-    from epochmark.records.machine.machine_limits import save_limits
+    from epochmark.records.machine.limits_file import save_limits
 
     failed = False
     with measuring_alone(tell_waiting):
@@ -148,13 +148,13 @@ def _kept(folder: Path, machine: Machine) -> Limits:
     """What is stored of this machine, to be completed; nothing where that is unreadable or of
     another machine, whose limits are put aside."""
     from epochmark.errors import EpochmarkError
-    from epochmark.records.machine.machine_limits import (
+    from epochmark.records.machine.limits_file import (
         FORMAT,
         REPLACED_NAME,
-        Limits,
         read_limits,
         save_limits,
     )
+    from epochmark.records.machine.machine_limits import Limits
 
     try:
         stored = read_limits(folder)
@@ -174,7 +174,7 @@ def _kept(folder: Path, machine: Machine) -> Limits:
 
 def _stored(folder: Path) -> Limits:
     from epochmark.errors import EpochmarkError
-    from epochmark.records.machine.machine_limits import read_limits
+    from epochmark.records.machine.limits_file import read_limits
 
     stored = read_limits(folder)
     if stored is None:

@@ -1,26 +1,19 @@
-"""What a machine can do at most, as ``epochmark limits`` measured it: figures, file, and whose.
+"""What a machine can do at most, as ``epochmark limits`` measured it, and the figures from it.
 
-One file beside the results, replaced whole at every measurement. Raw repetitions are kept; every
-figure is derived on reading. Rates are in GFLOP/s and GB/s of 1e9; a multiply-add counts as two.
-"""
+Raw repetitions are kept; every figure is derived on reading. Rates are in GFLOP/s and GB/s of 1e9;
+a multiply-add counts as two."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from epochmark.records.machine.machine_file import (
-    MachineFile,
-    decode_document,
-    read_document,
-    save_document,
-)
+from epochmark.records.machine.machine_file import MachineFile
 from epochmark.records.quantities import GIGA
 from epochmark.records.record import (
     MAX_RATE,
@@ -29,18 +22,12 @@ from epochmark.records.record import (
     Date,
     EngineName,
     LongText,
-    Machine,
     PositiveCount,
     RunLimits,
     ShortMap,
     ShortText,
 )
 
-FORMAT = 1
-FILE_NAME = "machine-limits"
-"""JSON, beside ``machine-id`` in the results' folder; without an ending it is no result file."""
-REPLACED_NAME = "machine-limits-replaced"
-"""The last ones of another machine, or of other cores: to go back to them, rename the file."""
 REPEATED = 0.8
 """A peak whose median repetition is below this share of the fastest was measured on a busy machine:
 one busy process beside it takes half of a core. Clocks of a calm one vary by a tenth."""
@@ -298,33 +285,3 @@ class Limits(MachineFile, frozen=True, kw_only=True):
 
 def _spread(values: list[float]) -> Spread:
     return Spread(statistics.median(values), min(values), max(values), len(values))
-
-
-def limits_file(folder: Path) -> Path:
-    """Where the limits of this machine are kept; ``folder`` is that of the result files."""
-    return folder / FILE_NAME
-
-
-def read_limits(folder: Path, machine: Machine | None = None) -> Limits | None:
-    """The limits stored beside the results; None without any, and with ``machine`` for those of
-    another one.
-
-    Nothing in the file is believed. Raises ``EpochmarkError`` when it cannot be read.
-    """
-    limits = read_document(
-        limits_file(folder),
-        decode_limits,
-        "the stored limits",
-        "Run 'epochmark limits' to measure them again and replace that file.",
-    )
-    return limits if limits is None or machine is None or limits.fits(machine) else None
-
-
-def decode_limits(document: bytes) -> Limits:
-    """Limits from JSON; ``ValueError`` says why it is none."""
-    return decode_document(document, Limits, FORMAT)
-
-
-def save_limits(folder: Path, limits: Limits, name: str = FILE_NAME) -> Path:
-    """Replace the stored limits. Raises ``EpochmarkError`` when they cannot be written."""
-    return save_document(folder / name, limits, "the limits")
