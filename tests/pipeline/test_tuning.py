@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from tests.pipeline.program import Program, read_until
-from tests.pipeline.test_cli_interrupts import interrupt
+from tests.pipeline.program import Program, interrupt, read_until
 
 SCRIPT = {
     "step_s": 0.02,

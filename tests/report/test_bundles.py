@@ -22,6 +22,8 @@ from epochmark.records.upgrades import encode_record
 from tests.report.samples import failed, finished, machine, sample
 from tests.report.test_check import judged
 
+SAVED = Path(__file__).parents[1] / "records"
+
 
 def bundle_of(records: list[dict[str, Any]]) -> bytes:
     """A bundle with the right sum, whatever is in it."""
@@ -182,6 +184,22 @@ def test_a_run_of_a_bundle_is_compared_without_importing_it(
         assert code == 2
         assert reason in said
     assert len(list(results.folder.glob("*.json"))) == 1
+
+
+def test_an_export_names_the_records_that_will_be_refused(
+    results: ResultFiles, tmp_path: Path
+) -> None:
+    old = SAVED / "native-2-epochs.json"
+    results.folder.mkdir(exist_ok=True)
+    (results.folder / old.name).write_bytes(old.read_bytes())
+    results.save(sample(1))
+    file = str(tmp_path / "bundle.json")
+    code, said = invoke("results", "export", file)
+    assert (code, "2 records exported" in said) == (0, True)
+    old_id = json.loads(old.read_text("utf-8"))["id"]
+    assert said.count("will be refused") == 1
+    assert f"{old_id} will be refused by check and import: judged by the rules of" in said
+    assert invoke("results", "import", file)[0] == 1
 
 
 def test_nothing_to_export_and_nothing_new_are_said(results: ResultFiles, tmp_path: Path) -> None:

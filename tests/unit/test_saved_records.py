@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from epochmark.analysis.timing.headline import replay_verdict
+from epochmark.judge.check import check_record
 from epochmark.judge.reading import decode_record
 from epochmark.judge.validity import judge
 from epochmark.records.digest import digest_of, is_intact
@@ -98,6 +99,15 @@ def test_its_digest_survives_the_upgrade_and_an_edit_does_not(file: Path) -> Non
     document["label"] = "edited"
     exported = json.loads(encode_record(decode_record(json.dumps(document).encode())))
     assert exported["digest"] != digest_of(exported)
+
+
+def test_what_check_says_of_it_it_says_of_its_export(file: Path) -> None:
+    """Of schema 1 that the replay was another one then: no tampering, and refused all the same."""
+    own = check_record(file.read_bytes())
+    exported = check_record(encode_record(decode_record(file.read_bytes())))
+    was_schema, is_schema = f"schema {document_of(file)['schema']}", "a schema before 3"
+    said = [problem.replace(was_schema, is_schema) for problem in (*own.problems, *own.differences)]
+    assert [*exported.problems, *exported.differences] == said
 
 
 def test_nothing_in_it_names_its_owner(file: Path) -> None:

@@ -29,9 +29,9 @@ def versions_of(modules: Sequence[str], distributions: Sequence[str]) -> Dict[st
             found.setdefault(spelling.get(_normal(name), name), version)
             brought |= top
     for module in sorted(wanted - brought):
-        version = getattr(sys.modules.get(module), "__version__", None)
-        if isinstance(version, str) and version and spelling.get(module) not in found:
-            found[module] = version[:MAX_TEXT]
+        own = getattr(sys.modules.get(module), "__version__", None)
+        if isinstance(own, str) and own and spelling.get(module) not in found:
+            found[module] = own[:MAX_TEXT]
     return found
 
 
