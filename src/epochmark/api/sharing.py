@@ -30,8 +30,8 @@ def export_results(
     write_file(Path(file), bundle)
     for checked in map(check_record, documents_in(bundle)[0]):
         if checked.problems:
-            trouble = f"{checked.name} will be refused by check and import: {checked.problems[0]}"
-            warnings.warn(trouble, EpochmarkWarning, stacklevel=2)
+            lines = (f"check and import will refuse {checked.name}:", *checked.problems)
+            warnings.warn("\n  - ".join(lines), EpochmarkWarning, stacklevel=2)
 
 
 def import_results(

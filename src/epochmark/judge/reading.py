@@ -68,8 +68,6 @@ def decode_as_written(document: bytes) -> Written:
         rules = f"version {record.epochmark_version}"
     elif schema != SCHEMA_VERSION:
         rules = f"schema {schema}"
-    elif record.before_continuation:  # it was upgraded on reading, and exported since
-        rules = "a schema before 3"
     return Written(msgspec.structs.replace(record, headline=headline_of(record)), rules)
 
 
