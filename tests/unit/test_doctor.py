@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -368,6 +370,24 @@ def test_a_check_that_fails_does_not_keep_the_others_from_being_read() -> None:
         ("c", "ok", None),
     ]
     assert "ZeroDivisionError" in lines[1].text
+
+
+def test_checks_begin_before_drivers_have_answered_unless_they_need_them() -> None:
+    began = threading.Event()
+
+    def start(facts: Facts) -> list[Line]:
+        began.set()
+        return []
+
+    driverless = replace(check("network", start), needs_drivers=False)
+    nvidia = check("NVIDIA", lambda facts: [ok(facts.nvidia.state)])
+
+    def ask(facts: Facts) -> Facts:
+        assert began.wait(60)
+        return replace(facts, nvidia=replace(facts.nvidia, state="works"))
+
+    lines = check_up(Facts(), [nvidia, driverless], ask)
+    assert [(line.check, line.text) for line in lines] == [("NVIDIA", "works")]
 
 
 def test_every_check_has_a_name_of_its_own() -> None:

@@ -80,4 +80,5 @@ CHECK = Check(
     notes="less room than the largest engine for this machine needs",
     faults="a folder that cannot be written, or with less than 60 MB free",
     examine=examine,
+    needs_drivers=False,
 )

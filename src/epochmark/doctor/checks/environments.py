@@ -106,4 +106,5 @@ CHECK = Check(
     "are not ours",
     faults="an environment whose Python or packages are gone",
     examine=examine,
+    needs_drivers=False,
 )

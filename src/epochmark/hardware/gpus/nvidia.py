@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -71,7 +72,7 @@ _SMI_GPU = re.compile(r"(?m)^\|\s+\d+\s+(\S.*?)\s+(?:On|Off|N/A|WDDM|TCC)\s*\|.*
                       r"(?:(\d+)MiB\s*\|)")  # fmt: skip
 
 
-def has_signs(cards: list[Card], root: Path = Path("/")) -> bool:
+def has_signs(cards: Sequence[Card], root: Path = Path("/")) -> bool:
     """Whether anything of NVIDIA's is here, so that its driver is worth asking."""
     return (
         any(card.vendor == "NVIDIA" for card in cards)
