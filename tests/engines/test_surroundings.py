@@ -144,7 +144,7 @@ def test_jax_without_compiling_is_a_variant(
     assert record.engine.settings["execution"] == "operation by operation, nothing jitted"
 
 
-def test_a_flag_that_xla_does_not_know_is_told(
+def test_a_flag_that_xla_does_not_know_is_reported(
     run_engine: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XLA_FLAGS", "--xla_no_such_flag=1")

@@ -50,7 +50,7 @@ def machine(cpu: str = "AMD EPYC", machine_id: str | None = None) -> Machine:
 
 
 def timed(per_s: float) -> Timed:
-    """So many 1e9 a second."""
+    """Work of 1e9 at ``per_s`` a second."""
     return Timed(work=1e9, seconds=[1 / per_s])
 
 

@@ -119,9 +119,9 @@ def test_the_answer_says_where_loss_and_accuracy_were_not_judged() -> None:
     reduced = msgspec.structs.replace(
         run, precision=msgspec.structs.replace(run.precision, observed="bfloat16")
     )
-    for one in (other_batch, reduced):
-        assert "loss and accuracy were not judged" in proof_text(one)
-        assert "correct training" not in proof_text(one)
+    for unjudged in (other_batch, reduced):
+        assert "loss and accuracy were not judged" in proof_text(unjudged)
+        assert "correct training" not in proof_text(unjudged)
 
 
 def calm(worker_cpu_s: float | None) -> Calm:
@@ -139,7 +139,7 @@ def calm(worker_cpu_s: float | None) -> Calm:
     ("worker_cpu_s", "found"), [(0.1, {"implausible"}), (0.0, set()), (None, set()), (200.0, set())]
 )
 def test_work_takes_cpu_time(worker_cpu_s: float | None, found: set[str]) -> None:
-    """0.1 s for ten epochs; a kernel that counts none at all tells nothing."""
+    """0.1 s for ten epochs; a kernel that counts none at all shows nothing."""
     assert codes(trained(calm=calm(worker_cpu_s))) == found
 
 

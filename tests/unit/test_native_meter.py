@@ -71,7 +71,7 @@ def test_dispatch_returns(meter: Meter) -> None:
         meter.dispatch()
 
 
-def test_what_cannot_be_had_is_told() -> None:
+def test_what_cannot_be_had_is_reported() -> None:
     with pytest.raises(EpochmarkError, match="no instruction set 'mmx' here"):
         Meter("mmx", 1)
     with pytest.raises(EpochmarkError, match="1 to 256 for threads"):

@@ -76,7 +76,7 @@ def test_the_same_call_gives_the_same_bits(instruction_set: str, threads: int) -
         assert np.array_equal(array, trained[1][name]), name
 
 
-def test_setting_weights_starts_the_optimizer_anew() -> None:
+def test_setting_weights_resets_the_optimizer() -> None:
     images, labels = random_batch(64)
     network = native.Network(MNIST_CNN, 32, 2)
     assert run(network, images, labels, 32, 2) == run(network, images, labels, 32, 2)

@@ -275,7 +275,10 @@ def test_the_bias_of_keys_changes_nothing_and_is_not_judged() -> None:
     weights = draw_weights(TINY, 11, bias_range=0.1, spread=15.0)
     inputs, targets = sequences_of(TINY, 2, seed=11)
     loss, gradients = reference.loss_and_gradients(TINY, weights, inputs, targets)
-    shifted = {name: one + 1 if name.endswith("key.bias") else one for name, one in weights.items()}
+    shifted = {
+        name: weight + 1 if name.endswith("key.bias") else weight
+        for name, weight in weights.items()
+    }
     assert reference.loss_and_gradients(TINY, shifted, inputs, targets)[0] == pytest.approx(loss)
     unjudged = set(weights) - set(judged_parameters(TINY))
     assert unjudged == {"attention_1.heads.key.bias", "attention_2.heads.key.bias"}

@@ -35,7 +35,7 @@ def import_results(
     Raises ``EpochmarkError`` when the file, or the open stream, holds no records.
     """
     files = into or ResultFiles.of_user()
-    known = {one.record.id[:8]: one.record for one in files.load()[0]}
+    known = {run.record.id[:8]: run.record for run in files.load()[0]}
     added: list[Record] = []
     refused: list[Checked] = []
     for checked in check(file):
@@ -64,7 +64,7 @@ def check(file: str | Path | BinaryIO) -> list[Checked]:
     """
     documents, whole = documents_of(file)
     results = [check_record(document) for document in documents]
-    ids = [one.record.id for one in results if one.record is not None]
+    ids = [result.record.id for result in results if result.record is not None]
     problems = []
     if not whole:
         problems.append(f"its checksum does not match: {NOT_WHOLE}")

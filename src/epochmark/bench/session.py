@@ -57,7 +57,7 @@ class Bench:
 
     ``limits`` are those of the machine. ``open_counters`` and ``sensors`` watch it during each fit;
     without them nothing is seen. A worker that is silent for ``patience_s`` counts as hung; by
-    default its own progress tells how long that is.
+    default its own progress says how long that is.
     """
 
     data_folder: Path

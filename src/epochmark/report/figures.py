@@ -107,7 +107,7 @@ def speed_text(speed: float, steady: Interval | None) -> str:
 
 
 def energy_text(energy: Energy) -> str:
-    """Joules per epoch with what they cover and who told them; three digits, sensors carry no
+    """Joules per epoch with what they cover and who measured them; three digits, sensors carry no
     more."""
     joules = float(f"{energy.joules_per_epoch:.3g}")
     return (
@@ -232,7 +232,8 @@ def run_in_words(record: Record) -> str:
 
 
 def device_name(record: Record) -> str:
-    """The device that trained: the processor's name for ``cpu``, else as the engine tells it."""
+    """The device that trained: the processor's name for ``cpu``, otherwise as the engine reports
+    it."""
     device = record.device
     if device_id(record) == "cpu":
         return record.machine.cpu

@@ -156,8 +156,8 @@ def waits_of(calm: Calm) -> tuple[Wait, ...]:
     after: as much of them as they lack of the CPU time that samples usually have.
     """
     samples = list(own_samples(calm))
-    still = [one.stood_still and _could_compute(calm, at) for at, one in enumerate(samples)]
-    at_work = [one.used_s / one.span.lasted_s for one in samples if not one.stood_still]
+    still = [sample.stood_still and _could_compute(calm, at) for at, sample in enumerate(samples)]
+    at_work = [sample.used_s / sample.span.lasted_s for sample in samples if not sample.stood_still]
     if not any(still) or not at_work:
         return ()
     usual = statistics.median(at_work)
@@ -211,7 +211,7 @@ def _loads(calm: Calm) -> Iterator[_Load]:
     columns = (calm.foreign_cpu_s, calm.own_cpu_s, calm.idle_cpu_s)
     if None in columns:
         return
-    for span, *seconds in zip(_spans(calm), *(one or [] for one in columns), strict=False):
+    for span, *seconds in zip(_spans(calm), *(column or [] for column in columns), strict=False):
         yield _Load(span, *seconds)
 
 

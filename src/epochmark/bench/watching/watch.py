@@ -193,7 +193,7 @@ def _foreign_s(
     cpus: int,
     lasted_s: float,
 ) -> list[float] | None:
-    """The same of foreign CPU time; None where the counters do not tell it.
+    """The same of foreign CPU time; None where the counters do not report it.
 
     What a child of ours had used before it was found is taken back from the time before, and so are
     ticks that were counted too early.

@@ -80,7 +80,7 @@ def _band(records: Sequence[Record]) -> list[Spec]:
     """Where the loss of correct training lies, as far as the records go; empty if not measured."""
     workload = workload_of(records[0].workload)
     band = learning_band.load_band(workload)
-    if band is None or any(one.workload.batch_size != workload.batch_size for one in records):
+    if band is None or any(record.workload.batch_size != workload.batch_size for record in records):
         return []
     last = max(len(record.learning.epochs) for record in records)
     return [
