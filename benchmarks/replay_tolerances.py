@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.workloads import Workload, parity, reference
+from epochmark.workloads import Workload
 from epochmark.workloads._data import read_data
 from epochmark.workloads._layers import images, scores
+from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.registry import read_workload
 
 Array = npt.NDArray[np.float64]

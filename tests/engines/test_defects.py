@@ -13,7 +13,7 @@ import epochmark.engines
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.engines import get_engine
 from epochmark.records.record import Record
-from epochmark.workloads import reference
+from epochmark.workloads._proof import reference
 from epochmark.workloads.spec import SGD
 from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.tiny_workloads import GPT, batches_of, draw_parameters, draw_samples

@@ -17,9 +17,10 @@ import numpy.typing as npt
 import pytest
 
 from epochmark.engines import get_engine
-from epochmark.workloads import MNIST_CNN, continuation
-from epochmark.workloads.mnist_files import read_idx_folder
-from epochmark.workloads.parity import draw_lowest_bits
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._data.mnist_files import read_idx_folder
+from epochmark.workloads._proof import continuation
+from epochmark.workloads._proof.parity import draw_lowest_bits
 from epochmark.workloads.shapes import parameter_shapes
 from tests.engines.conftest import ENGINES, TUNED, answer_of, tuned_settings
 

@@ -18,7 +18,8 @@ from epochmark.bench.interpreters.environment import foreign_environment, own_en
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.records.record import Record
 from epochmark.system import usable_cores
-from epochmark.workloads import MNIST_CNN, parity
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
 from tests.engines.conftest import Run, answer_of, interpreter_of
 from tests.engines.test_contract import REPLAY
 

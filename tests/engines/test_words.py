@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from epochmark.engines import get_engine
-from epochmark.workloads import reference
+from epochmark.workloads._proof import reference
 from epochmark.workloads.shapes import parameter_shapes
 from tests.engines.conftest import ENGINES, answer_of
 from tests.engines.tiny_workloads import BATCH, TINY, batches_of, draw_parameters, draw_samples

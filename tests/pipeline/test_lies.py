@@ -27,7 +27,7 @@ from epochmark.records.digest import sealed
 from epochmark.records.record import Record
 from epochmark.records.upgrades import encode_record
 from epochmark.report.text.answer import answer_lines
-from epochmark.workloads.mnist_files import TEST_LABELS, TRAIN_IMAGES, IdxFile
+from epochmark.workloads._data.mnist_files import TEST_LABELS, TRAIN_IMAGES, IdxFile
 from tests.pipeline.conftest import FAKE, MeasureFake
 from tests.pipeline.program import Program
 

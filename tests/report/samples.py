@@ -25,7 +25,8 @@ from epochmark.records.machine.machine_limits import (
     Triad,
 )
 from epochmark.records.record import Epoch, Failure, Finding, Lap, Machine, Record, Replay
-from epochmark.workloads import MNIST_CNN, parity
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
 
 REAL = Path(__file__).parents[1] / "records" / "native-2-epochs.json"
 """Two epochs of the native engine on a two-core machine, as ``epochmark run`` saved them."""

@@ -15,7 +15,8 @@ from epochmark.engines._shared.layouts import nchw_weights, weights_from_nchw
 from epochmark.judge.validity import judge
 from epochmark.records.record import Calm, Continuation, Record, Stretch, WatchingCost
 from epochmark.report.figures import proof_text
-from epochmark.workloads import MNIST_CNN, continuation, reference
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import continuation, reference
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.shapes import parameter_count, parameter_shapes
 from tests.report.samples import sample

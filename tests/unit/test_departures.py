@@ -14,7 +14,8 @@ from epochmark.judge.departures import departures
 from epochmark.judge.validity import judge
 from epochmark.records.record import Placement, Record
 from epochmark.records.upgrades import encode_record
-from epochmark.workloads import MNIST_CNN, parity
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
 from tests.unit.samples import record
 
 

@@ -8,7 +8,7 @@ import pytest
 from epochmark import native
 from epochmark.errors import EpochmarkError
 from epochmark.native.meter import Meter, bfloat16_instruction_sets, product_size
-from epochmark.workloads.reference import convolve, max_pool, relu
+from epochmark.workloads._proof.reference import convolve, max_pool, relu
 
 INSTRUCTION_SETS = native.instruction_sets()
 THREADS = (1, 3)

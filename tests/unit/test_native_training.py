@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pytest
 
 from epochmark import native
-from epochmark.workloads import MNIST_CNN, parity
-from epochmark.workloads import reference as ref
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import reference as ref
 from epochmark.workloads.initial_weights import draw_weights
 
 from .test_native_gradients import random_batch

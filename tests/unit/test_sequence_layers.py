@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from epochmark.workloads import MNIST_CNN, Workload, reference
+from epochmark.workloads import MNIST_CNN, Workload
 from epochmark.workloads._layers import scores, sequences
+from epochmark.workloads._proof import reference
 from epochmark.workloads.flops import count_flops
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.memory_traffic import operations_per_step

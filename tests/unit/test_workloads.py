@@ -16,8 +16,9 @@ import pytest
 import epochmark.workloads
 from epochmark.bench.request import RunRequest, find_workload
 from epochmark.errors import EpochmarkError
-from epochmark.workloads import MNIST_CNN, WORKLOADS, damaged_workloads, parity, reference
+from epochmark.workloads import MNIST_CNN, WORKLOADS, damaged_workloads
 from epochmark.workloads._data import read_data
+from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.registry import (
     GOLDEN_LOSSES,
     LEARNING_BAND,

@@ -11,9 +11,9 @@ from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.records import record as parts
 from epochmark.worker import protocol
-from epochmark.workloads import continuation
 from epochmark.workloads._data import read_data
-from epochmark.workloads.continuation import Shares, State, Weights
+from epochmark.workloads._proof import continuation
+from epochmark.workloads._proof.continuation import Shares, State, Weights
 
 
 def judged_continuation(

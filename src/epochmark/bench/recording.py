@@ -26,7 +26,7 @@ from epochmark.records.digest import sealed
 from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import SCHEMA_VERSION, Machine, Record
 from epochmark.worker import protocol
-from epochmark.workloads import parity
+from epochmark.workloads._proof import parity
 
 LAST_LINES = 30
 """Of what a crashed worker printed, in which the reason may be."""

@@ -29,7 +29,7 @@ from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import Continuation, Machine, Record
 from epochmark.worker import protocol
 from epochmark.worker.protocol import Job, Message
-from epochmark.workloads import parity
+from epochmark.workloads._proof import parity
 from epochmark.workloads.initial_weights import draw_weights
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.datasets.mnist import Contents, SourceError, idx_contents
-from epochmark.workloads.mnist_files import (
+from epochmark.workloads._data.mnist_files import (
     TEST_IMAGES,
     TEST_LABELS,
     TRAIN_IMAGES,

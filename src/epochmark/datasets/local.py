@@ -9,7 +9,7 @@ from pathlib import Path
 from epochmark.datasets.containers import gunzip, read_file, read_zip
 from epochmark.datasets.mnist import Contents, SourceError, verify_contents, verify_folder
 from epochmark.datasets.progress import Progress
-from epochmark.workloads.mnist_files import IDX_FILES, IdxFile
+from epochmark.workloads._data.mnist_files import IDX_FILES, IdxFile
 
 
 @dataclass(frozen=True)

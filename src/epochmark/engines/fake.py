@@ -40,7 +40,8 @@ from epochmark.engines._shared.contract import (
     Variables,
     Weights,
 )
-from epochmark.workloads import Workload, continuation, parity, reference
+from epochmark.workloads import Workload
+from epochmark.workloads._proof import continuation, parity, reference
 from epochmark.workloads.shapes import parameter_shapes
 from epochmark.workloads.spec import Optimizer
 
@@ -358,7 +359,7 @@ def _say(line: str) -> None:
 
 
 class PretendedJudge:
-    """Implements ``workloads.continuation.Judge`` for weights that nothing was computed from."""
+    """Implements ``continuation.Judge`` for weights that nothing was computed from."""
 
     def follow(
         self, start: continuation.State, batches: Iterable[continuation.Shares]

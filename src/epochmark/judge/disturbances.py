@@ -103,7 +103,7 @@ def _foreign_load(seen: Calmness) -> Iterator[Finding]:
     if seen.foreign_cpus > limit and seen.foreign_cpus * seen.lasted_s > FOREIGN_CPU_S:
         yield make_finding(
             FindingCode.FOREIGN_LOAD,
-            f"they used {seen.foreign_cpus:.2f} CPUs on average, the limit is {limit}",
+            f"they used {seen.foreign_cpus:.3f} CPUs on average, the limit is {limit}",
         )
 
 

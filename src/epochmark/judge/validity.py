@@ -33,7 +33,8 @@ from epochmark.judge.failures import failure_finding
 from epochmark.records.findings import MEANING, FindingCode, make_finding
 from epochmark.records.record import Failure, Finding, Record
 from epochmark.records.wording import counted
-from epochmark.workloads import WORKLOADS, continuation, learning_band, parity
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads._proof import continuation, learning_band, parity
 
 FLAT_SHARE = 0.95
 """A mean loss above this share of ln(classes), the loss of guessing, is flat ..."""

@@ -13,7 +13,8 @@ from epochmark.analysis.timing.headline import learning_is_judged, replay_verdic
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.record import Record
 from epochmark.report.digits import range_text, scaled, significant, value_text
-from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, learning_band
+from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS
+from epochmark.workloads._proof import learning_band
 
 NONE = "-"
 """Stands where a run did not come so far."""

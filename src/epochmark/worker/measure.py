@@ -27,7 +27,8 @@ from epochmark.worker.protocol import (
     Trouble,
     UsedSettings,
 )
-from epochmark.workloads import WORKLOADS, reference
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads._proof import reference
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.shapes import layer_shapes
 from epochmark.workloads.spec import Shape

@@ -10,12 +10,12 @@ from typing import BinaryIO, Optional
 from epochmark.engines import Batch, Engine, Settings, TrainingState
 from epochmark.worker.error_text import in_short
 from epochmark.worker.protocol import Continued, OptionalFloat, finite
-from epochmark.workloads import continuation
 from epochmark.workloads._data import Data
+from epochmark.workloads._proof import continuation
 
 
 class Proof:
-    """The continuation of one fit (``workloads.continuation``), reported as a ``Continued``.
+    """The continuation of one fit (``workloads._proof.continuation``), reported as a ``Continued``.
 
     ``begin`` right after the fit, before anything else touches the model; then ``end``. What an
     engine raises in between is the report's ``problem``: the replay can still be made.

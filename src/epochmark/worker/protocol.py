@@ -27,7 +27,7 @@ class Job:
     The job is the first line of the worker's standard input. Any byte after it asks the fit to end
     at its next lap, which the launcher may do in a ``quick`` run. A ``trial`` of tuned settings
     leaves test set and continuation out. Training states go to ``states_file``
-    (``workloads.continuation``). ``variables`` are those of the environment to be reported, besides
+    (``workloads._proof``). ``variables`` are those of the environment to be reported, besides
     the engine's own ones (``engines.Variables.recorded``).
     """
 

@@ -14,7 +14,7 @@ import pytest
 
 from epochmark.datasets.containers import NPZ_MEMBERS
 from epochmark.datasets.mnist import Contents
-from epochmark.workloads.mnist_files import IDX_FILES, read_idx_folder
+from epochmark.workloads._data.mnist_files import IDX_FILES, read_idx_folder
 from tests.unit.datasets.shelf import Shelf
 
 

@@ -18,7 +18,7 @@ from epochmark.datasets.cache import cache_folder, store
 from epochmark.datasets.mirrors import NpzMirror
 from epochmark.datasets.mnist import Contents, verify_folder
 from epochmark.errors import EpochmarkError
-from epochmark.workloads.mnist_files import IDX_FILES, TEST_LABELS
+from epochmark.workloads._data.mnist_files import IDX_FILES, TEST_LABELS
 from tests.unit.datasets.shelf import Shelf, only_mnist_in_cache, quiet
 
 pytestmark = [

@@ -18,7 +18,7 @@ from epochmark.datasets.mnist import Contents, SourceError, verify_folder
 from epochmark.datasets.package_index import PackageIndex
 from epochmark.datasets.progress import Progress
 from epochmark.errors import EpochmarkError
-from epochmark.workloads.mnist_files import IDX_FILES, TEST_LABELS
+from epochmark.workloads._data.mnist_files import IDX_FILES, TEST_LABELS
 from tests.unit.datasets.shelf import Shelf, only_mnist_in_cache, quiet
 
 pytestmark = [

@@ -29,9 +29,9 @@ wait (samples of 2 s, five runs of keras-tensorflow; docs/engines.md)."""
 SWAP_IN_BYTES_PER_S = 1 << 20
 """256 pages a second at about 0.1 ms each (a fast SSD) stall 2 to 3 % of the time."""
 
-FOREIGN_CPUS = 0.1
-"""Foreign work of a tenth of one CPU: an engine that waits for its slowest thread at every layer
-may be slowed by as much."""
+FOREIGN_CPUS = 0.02
+"""Foreign work of a fiftieth of one CPU: an engine that waits for its slowest thread at every layer
+is slowed by about as much (benchmarks/foreign_load_effect.py; docs/measurement/calm.md)."""
 FOREIGN_CPUS_BESIDE = 0.5
 """The limit where at least half of the CPUs idle, hyper-threads included: the system then has CPUs
 to put foreign work on that no thread of ours needs."""

@@ -14,7 +14,7 @@ from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, log_ticks, most_ticks, round_ticks
 from epochmark.report.figures import device_id
 from epochmark.report.subject import Subject
-from epochmark.workloads import learning_band
+from epochmark.workloads._proof import learning_band
 
 MOST_LINES = 6
 BAND = 0.25

@@ -12,7 +12,8 @@ from epochmark.engines import offering
 from epochmark.records.quantities import GIGA
 from epochmark.records.record import Record
 from epochmark.report.figures import NONE
-from epochmark.workloads import Workload, learning_band, parity
+from epochmark.workloads import Workload
+from epochmark.workloads._proof import learning_band, parity
 from epochmark.workloads.flops import count_flops, run_tflop
 from epochmark.workloads.memory_traffic import bytes_per_step
 from epochmark.workloads.shapes import layer_shapes, parameter_count

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO, Optional, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.workloads import reference
-from epochmark.workloads.parity import REPLAY_STEPS, Batch, Samples, draw_lowest_bits
+from epochmark.workloads._proof import reference
+from epochmark.workloads._proof.parity import REPLAY_STEPS, Batch, Samples, draw_lowest_bits
 from epochmark.workloads.registry import TOLERANCES, read_evidence
 from epochmark.workloads.shapes import judged_parameters, parameter_count, parameter_shapes
 from epochmark.workloads.spec import Images, Workload
@@ -195,7 +195,7 @@ class Judge(Protocol):
 
 
 class Float64:
-    """Our own code, ``workloads.reference``, with Adam in the engine's form."""
+    """Our own code, ``workloads._proof.reference``, with Adam in the engine's form."""
 
     def __init__(self, workload: Workload, form: str) -> None:
         self._workload, self._form = workload, form

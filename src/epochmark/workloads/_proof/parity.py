@@ -1,7 +1,7 @@
 """The replay: fixed weights, fixed batches, golden losses, and the verdict on an engine's own.
 
-Golden losses come from ``workloads.reference`` (float64); ``benchmarks/make_golden_losses.py``
-writes them into the workload's folder, with their provenance.
+Golden losses come from ``reference`` (float64); ``benchmarks/make_golden_losses.py`` writes them
+into the workload's folder, with their provenance.
 """
 
 from __future__ import annotations
