@@ -34,7 +34,7 @@ from epochmark.environments.manifest import Manifest
 from epochmark.environments.requirements import environment_name
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.gpus.amd import Kfd
-from epochmark.hardware.gpus.asking import Said
+from epochmark.hardware.gpus.asking import ToolOutput
 from epochmark.hardware.gpus.nvidia import NvidiaDriver, NvidiaGpu
 
 GIB = 2**30
@@ -338,15 +338,15 @@ def test_data(tmp_path: Path) -> None:
 
 def test_network() -> None:
     found = "numpy (2.4.6)\nAvailable versions: 2.4.6, 2.4.5\n"
-    assert index_line(Said(found, 0), "numpy") == ok("pip reaches its package index")
+    assert index_line(ToolOutput(found, 0), "numpy") == ok("pip reaches its package index")
     refused = "WARNING: Retrying\nERROR: No matching distribution found for numpy\n"
-    line = index_line(Said(refused, 1), "numpy")
+    line = index_line(ToolOutput(refused, 1), "numpy")
     assert line is not None
     assert (line.state, "No matching distribution found" in line.text) == ("note", True)
-    late = index_line(Said("", None), "numpy")
+    late = index_line(ToolOutput("", None), "numpy")
     assert late is not None
     assert (late.state, "had no answer" in late.text) == ("note", True)
-    assert index_line(Said("/usr/bin/python3: No module named pip\n", 1), "numpy") is None
+    assert index_line(ToolOutput("/usr/bin/python3: No module named pip\n", 1), "numpy") is None
 
 
 def check(name: str, examine: object) -> Check:

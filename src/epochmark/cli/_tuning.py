@@ -43,12 +43,12 @@ def find_settings(
     left_out: list[LeftOut] = []
     for planned in plan.runs:
         request = planned.request
-        way = (request.engine, request.device, request.workload.name)
-        if request.tuning == "tuned" and way not in found:
-            found[way] = None
+        setup = (request.engine, request.device, request.workload.name)
+        if request.tuning == "tuned" and setup not in found:
+            found[setup] = None
             try:
                 with activity(f"tuning {request.engine} on {request.device}") as tell:
-                    tuned = found[way] = search.tuned(planned, tell)
+                    tuned = found[setup] = search.tuned(planned, tell)
             except EpochmarkError as error:
                 if len(plan.runs) == 1:
                     raise
@@ -60,7 +60,7 @@ def find_settings(
                     remark(*refused_lines(tuned))
         if request.tuning == "stock":
             runs.append(planned)
-        elif (settings := found[way]) is not None:
+        elif (settings := found[setup]) is not None:
             runs.append(with_settings(planned, settings))
     return runs, left_out, [settings for settings in found.values() if settings is not None]
 

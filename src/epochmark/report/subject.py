@@ -75,12 +75,14 @@ class Subject:
             assert self.focus is not None, "there are own records"
             if key.workload != key_of(self.focus).workload:
                 continue
-            ways = kept.setdefault(key.variant, {})
-            way = (record.engine.name, device_id(record), key.tuning, key.precision)
-            before = ways.get(way)
+            setups = kept.setdefault(key.variant, {})
+            setup = (record.engine.name, device_id(record), key.tuning, key.precision)
+            before = setups.get(setup)
             if before is None or _belief(record) >= _belief(before):
-                ways[way] = record
-        return {variant: [ways[way] for way in sorted(ways)] for variant, ways in kept.items()}
+                setups[setup] = record
+        return {
+            variant: [setups[setup] for setup in sorted(setups)] for variant, setups in kept.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from epochmark.doctor.contract import Check, Line, note, ok
 from epochmark.doctor.facts import Facts
 from epochmark.environments.requirements import NUMPY
-from epochmark.hardware.gpus.asking import Said, ask
+from epochmark.hardware.gpus.asking import ToolOutput, ask
 
 _PIP = ("pip", "index", "versions", "--retries=0", "--timeout=2", "--disable-pip-version-check")
 
@@ -26,7 +26,7 @@ def examine(facts: Facts) -> Iterator[Line]:
         yield line
 
 
-def index_line(said: Said | None, package: str) -> Line | None:
+def index_line(said: ToolOutput | None, package: str) -> Line | None:
     """What pip's answer means; None where this Python has no pip, which only environments need."""
     if said is None or "No module named pip" in said.text:
         return None

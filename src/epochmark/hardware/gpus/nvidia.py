@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from epochmark.hardware.gpus.asking import Said, ask
+from epochmark.hardware.gpus.asking import ToolOutput, ask
 from epochmark.hardware.gpus.bus import Card
 
 DriverState = Literal[
@@ -107,7 +107,7 @@ class _Answer(msgspec.Struct):
     message: str = ""
 
 
-def from_nvml(said: Said | None) -> NvidiaDriver:
+def from_nvml(said: ToolOutput | None) -> NvidiaDriver:
     """From what ``ask_nvml.py`` printed."""
     if said is None:
         return NO_DRIVER
@@ -126,7 +126,7 @@ def from_nvml(said: Said | None) -> NvidiaDriver:
     return NvidiaDriver("works" if gpus else "no device", answer.driver, cuda, gpus)
 
 
-def from_nvidia_smi(said: Said) -> NvidiaDriver:
+def from_nvidia_smi(said: ToolOutput) -> NvidiaDriver:
     """From what ``nvidia-smi`` without options printed."""
     if said.status is None:
         return NvidiaDriver("silent")

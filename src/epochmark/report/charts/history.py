@@ -30,7 +30,7 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     chosen = sorted(long, key=lambda series: -len(series.entries))[:MOST_LINES]
     if not chosen:
         return None
-    lines = series_of([str(series.way) for series in chosen], theme)
+    lines = series_of([str(series.setup) for series in chosen], theme)
     values = [
         value for line, series in zip(lines, chosen, strict=True) for value in _values(line, series)
     ]

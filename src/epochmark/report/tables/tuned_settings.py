@@ -91,17 +91,17 @@ def gain_lines(records: Sequence[Record]) -> list[str]:
     for record in records:
         run = record.workload
         other = [] if run.name == DEFAULT_WORKLOAD else [run.name]
-        way = (f"{record.engine.name} on {device_id(record)}", *other, *run.variant)
+        setup = (f"{record.engine.name} on {device_id(record)}", *other, *run.variant)
         figure = steady_interval(record)
         if record.headline.validity == "valid" and figure is not None:
-            steady.setdefault(way, {}).setdefault(record.engine.tuning, []).append(figure)
+            steady.setdefault(setup, {}).setdefault(record.engine.tuning, []).append(figure)
     lines = []
-    for way, by_tuning in steady.items():
+    for setup, by_tuning in steady.items():
         if by_tuning.keys() == {"stock", "tuned"}:
             stock, tuned = (_together(by_tuning[name]) for name in ("stock", "tuned"))
             gain = ratio_interval(stock, tuned, exact_bounds=False)
             lines.append(
-                f"{', '.join(way)}: tuned trains "
+                f"{', '.join(setup)}: tuned trains "
                 f"{ratio_text(gain)} times as fast as stock "
                 f"({value_text(tuned)} s over {value_text(stock)} s per epoch)"
             )

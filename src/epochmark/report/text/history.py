@@ -19,7 +19,7 @@ def history_lines(series: Sequence[Series]) -> list[str]:
     """All series, each with its name, its speed over time and a line for every run."""
     lines: list[str] = []
     for line in series:
-        lines += ["", str(line.way)] if lines else [str(line.way)]
+        lines += ["", str(line.setup)] if lines else [str(line.setup)]
         lines += [f"  speed  {sparks}" for sparks in [_sparks(line)] if sparks]
         lines += [f"  {entry_line(entry)}" for entry in line.entries]
     return lines

@@ -49,7 +49,7 @@ def history(
     series = [
         line
         for line in history_of(subject(chosen_records(None, bundles, workload)).own)
-        if not engines or line.way.engine in engines
+        if not engines or line.setup.engine in engines
     ]
     if json:
         print_json([_document(line) for line in series])
@@ -63,7 +63,7 @@ def history(
 
 
 def _document(series: Series) -> dict[str, Any]:
-    return {**series.way._asdict(), "runs": [_run(entry) for entry in series.entries]}
+    return {**series.setup._asdict(), "runs": [_run(entry) for entry in series.entries]}
 
 
 def _run(entry: Entry) -> dict[str, Any]:
