@@ -8,10 +8,10 @@ engine through epochmark, with all that watches it. Each in fresh processes with
 interpreter and environment, and in a session of its own, since Linux shares out CPUs by sessions
 (autogroups).
 
-The two of a pair take turns of half a second, the other one stopped meanwhile (``SIGSTOP``), and
-the time a side was stopped is taken off. So only one trains at a time, and a machine that changes
-its speed, as virtual ones do within seconds, hits both alike. Who begins changes from pair to pair;
-a first pair warms the caches and does not count. 20 pairs of an epoch take half an hour.
+The two of a pair take turns of half a second, each stopped during the other's turn (``SIGSTOP``),
+and the time a side was stopped is taken off. So only one trains at a time, and a machine that
+changes its speed, as virtual ones do within seconds, hits both alike. Who begins changes from pair
+to pair; a first pair warms the caches and does not count. 20 pairs of an epoch take half an hour.
 
 Compared is the time until the training has ended. TensorFlow's ``fit`` may return much later: its
 input pipeline's tuner sleeps 10 ms, 20 ms, 40 ms and so on up to a minute, and in about every

@@ -64,7 +64,7 @@ def input_(evidence: Evidence) -> Iterator[Sentence]:
     share = input_s / step_s
     if share < INPUT_SHARE:
         return
-    where = "" if evidence.on_cpu else ", unless the device computes meanwhile"
+    where = "" if evidence.on_cpu else ", unless the device computes at the same time"
     yield Sentence(
         f"Input takes about {percent(min(share, 1.0))} of a step{where}: to gather a batch of "
         f"{workload.batch_size} {workload.samples} and bring it to the device takes "
