@@ -1,8 +1,16 @@
-"""Real MNIST for every test that trains or reads it, obtained once a session."""
+"""Real MNIST for every test that trains or reads it; what tests in several processes share.
+
+``make test`` runs tests in several processes side by side (pytest-xdist). Each has cores and
+temporary files of its own, hence its own lock of measuring. A test that needs the whole machine is
+marked ``alone`` and runs afterwards.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +30,43 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
+# Containers often forbid Python to keep what it has compiled. The thousands of processes that tests
+# start would compile all they import, each of them again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # A busy machine must not fail a test: no time limits, neither per example nor for drawing them.
 settings.register_profile("epochmark", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("epochmark")
+
+
+NOTHING_IS_SKIPPED = os.environ.get("EPOCHMARK_REQUIRE_ENGINES") == "all"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A process among several keeps to its share of the cores: frameworks that use them all would
+    wait for each other."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None and hasattr(os, "sched_setaffinity"):
+        number, count = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[number % len(cores) :: count])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where every engine is required, as in CI, a test that is skipped has failed."""
+    report = yield
+    if NOTHING_IS_SKIPPED and report.skipped:
+        report.outcome, report.longrepr = "failed", f"it was skipped: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_files_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ import pytest
 from tests.pipeline.program import Program, read_until
 from tests.pipeline.test_cli_interrupts import interrupt
 
+pytestmark = pytest.mark.alone  # which setting is kept depends on speeds
+
 SCRIPT = {
     "step_s": 0.02,
     "speedups": {"gear=high": 4.0, "gear=reverse": 8.0, "brake=off": 0.2},
