@@ -1,8 +1,8 @@
 """Real MNIST for every test that trains or reads it; what tests in several processes share.
 
-``make test`` runs tests in several processes side by side (pytest-xdist). Each has cores and
-temporary files of its own, hence its own lock of measuring. A test that needs the whole machine is
-marked ``alone`` and runs afterwards.
+``make test`` runs tests in several processes side by side (pytest-xdist). Each has cores
+(``tests.cores``) and temporary files of its own, hence its own lock of measuring. A test that needs
+the whole machine is marked ``alone`` and runs afterwards.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, settings
 from epochmark.bench.session import Bench
 from epochmark.datasets import get_mnist, read_idx_folder
 from epochmark.hardware.machine import describe_machine
+from tests import cores
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -43,16 +44,6 @@ settings.load_profile("epochmark")
 NOTHING_IS_SKIPPED = os.environ.get("EPOCHMARK_REQUIRE_ENGINES") == "all"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """A process among several keeps to its share of the cores: frameworks that use them all would
-    wait for each other."""
-    worker = getattr(config, "workerinput", None)
-    if worker is not None and hasattr(os, "sched_setaffinity"):
-        number, count = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores[number % len(cores) :: count])
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where every engine is required, as in CI, a test that is skipped has failed."""
@@ -67,6 +58,17 @@ def _temporary_files_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Ite
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
         yield
+
+
+@pytest.fixture
+def all_cores() -> Iterator[None]:
+    """For runs that are to have as many threads as a user's, though other tests run beside them."""
+    if cores.ALL:
+        own = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores.ALL)
+    yield
+    if cores.ALL:
+        os.sched_setaffinity(0, own)
 
 
 @pytest.fixture(scope="session")
