@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 
 from epochmark.bench.session import Bench
 from epochmark.datasets import get_mnist, read_idx_folder
+from epochmark.engines._shared.variables import known_variables, recorded_environment
 from epochmark.hardware.machine import describe_machine
 from tests import cores
 
@@ -54,9 +55,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _temporary_files_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Temporary files of this process's own, and no variable that changes the work of a framework:
+    a run in an interpreter that the user names records each of them."""
+    known = known_variables()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
+        for name in recorded_environment(os.environ, (*known.threads, *known.switches)):
+            environment.delenv(name)
         yield
 
 

@@ -17,7 +17,6 @@ import pytest
 
 from epochmark.bench.interpreters.environment import foreign_environment, own_environment
 from epochmark.bench.interpreters.interpreter import Interpreter
-from epochmark.engines._shared.variables import known_variables, recorded_environment
 from epochmark.records.record import Record
 from epochmark.system import usable_cores
 from epochmark.workloads import MNIST_CNN, parity
@@ -33,10 +32,7 @@ IN_SMALL_BATCHES = f"batch {SMALL_BATCH}"
 
 
 @pytest.fixture
-def run_engine(run_engine: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Whatever is set around the tests that could change the work is taken away."""
-    for name in recorded_environment(os.environ, known_variables().recorded):
-        monkeypatch.delenv(name)
+def run_engine(run_engine: Run) -> Run:
     return partial(run_engine, batch_size=SMALL_BATCH)
 
 
