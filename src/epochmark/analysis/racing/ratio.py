@@ -7,27 +7,27 @@ benchmarks/race_coverage.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from epochmark.analysis.racing.signed_rank import located
+from epochmark.analysis.racing.signed_rank import located_ratio
 from epochmark.analysis.racing.turns import Turn
 from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES, effective_count
 
 FEWEST_PAIRS = MIN_INTERVAL_VALUES
 
-NOMINAL = 0.97
-"""What the signed-rank test is asked for, so that 95 % of the races' intervals hold the ratio: who
-stops as soon as an interval is narrow stops more often at one that is too narrow."""
+MOST_VALUES = 1500
+"""Of longer races neighbouring pairs are merged to this many: the estimate looks at every two."""
 
 
 class RaceRatio(NamedTuple):
     """An entry's seconds per sample over the first entry's: above one it is slower. ``low`` to
     ``high`` is its 95 % interval, looks along the way included.
 
-    ``pairs`` of turns were compared, in as many blocks of neighbours as ``autocorrelation_blocks``.
+    ``pairs`` of turns were compared. Neighbours go together in as many ``autocorrelation_blocks``,
+    each worth an independent pair.
     """
 
     ratio: float
@@ -57,29 +57,24 @@ def ratios(turns: Sequence[Turn], entries: int) -> list[RaceRatio | None]:
 def log_ratios(turns: Sequence[Turn], entry: int) -> list[float]:
     """Logarithms of the entry's time per sample over the first entry's, a pair of turns each, in
     the order of the race."""
-    return list(_log_ratios(turns, entry))
-
-
-def _log_ratios(turns: Sequence[Turn], entry: int) -> Iterator[float]:
-    ours = [turn for turn in turns if turn.entry == entry]
-    firsts = [turn for turn in turns if turn.entry == 0]
-    for one, first in zip(ours, firsts, strict=False):
-        if one.counts and first.counts:
-            yield math.log(one.compute_s / one.samples) - math.log(first.compute_s / first.samples)
+    ours, firsts = ([turn for turn in turns if turn.entry == one] for one in (entry, 0))
+    return [
+        math.log(one.compute_s / one.samples) - math.log(first.compute_s / first.samples)
+        for one, first in zip(ours, firsts, strict=False)
+        if one.counts and first.counts
+    ]
 
 
 def ratio_of(logs: Sequence[float]) -> RaceRatio | None:
     """The ratio that these paired log ratios estimate; None for fewer than six."""
     if len(logs) < FEWEST_PAIRS:
         return None
-    blocks = _blocks(logs)
-    found = located(blocks, NOMINAL)
-    middle, low, high = (math.exp(log) for log in (found.median, found.low, found.high))
-    return RaceRatio(middle, low, high, len(logs), len(blocks))
+    merged = logs if len(logs) <= MOST_VALUES else _merged(logs)
+    blocks = max(FEWEST_PAIRS, round(effective_count(merged)))
+    found = located_ratio(merged, blocks)
+    return RaceRatio(found.median, found.low, found.high, len(logs), blocks)
 
 
-def _blocks(logs: Sequence[float]) -> list[float]:
-    """Means of neighbours, as many together as one independent value is worth."""
-    length = max(1, round(len(logs) / effective_count(logs)))
-    count = max(FEWEST_PAIRS, len(logs) // length)
-    return [float(block.mean()) for block in np.array_split(np.asarray(logs), count)]
+def _merged(logs: Sequence[float]) -> list[float]:
+    """Means of neighbours."""
+    return [float(part.mean()) for part in np.array_split(np.asarray(logs), MOST_VALUES)]

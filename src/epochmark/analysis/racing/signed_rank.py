@@ -20,10 +20,12 @@ MOST_EXACT = 60
 near as a rank in a hundred."""
 
 
-def located(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """Median of the means of all two values, each with itself as well, and its interval.
+def located(values: Sequence[float], draws: int | None = None) -> Interval:
+    """Median of the means of all two values, each with itself as well, and its 95 % interval.
 
-    Raises ``ValueError`` for fewer than six values: none has such an interval.
+    ``draws`` is how many independent values they are worth, all by default and six at least: the
+    interval lies where it would among the means of that many. Raises ``ValueError`` for fewer than
+    six values: none has such an interval.
     """
     count = len(values)
     if count < MIN_INTERVAL_VALUES:
@@ -31,29 +33,36 @@ def located(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval
     series = np.asarray(values, np.float64)
     one, other = np.triu_indices(count)
     means = np.sort((series[one] + series[other]) / 2)
-    rank = smallest_rank(count, confidence)
+    draws = count if draws is None else draws
+    rank = smallest_rank(draws) * len(means) // (draws * (draws + 1) // 2)
     low, high = float(means[rank - 1]), float(means[-rank])
     return Interval(float(np.median(means)), low, high, count)
 
 
+def located_ratio(logs: Sequence[float], draws: int | None = None) -> Interval:
+    """The ratio whose logarithm paired log ratios estimate, with its interval."""
+    found = located(logs, draws)
+    middle, low, high = (math.exp(log) for log in (found.median, found.low, found.high))
+    return Interval(middle, low, high, found.count)
+
+
 @cache
-def smallest_rank(count: int, confidence: float = CONFIDENCE) -> int:
-    """The largest k with ``2 P(T < k) <= 1 - confidence``, T the sum of positive ranks of as many
-    values: the interval reaches from the k-th smallest of their pairwise means to the k-th
-    largest. 1, which is their range, where none has it."""
+def smallest_rank(count: int) -> int:
+    """The largest k with ``2 P(T < k) <= 5 %``, T the sum of positive ranks of as many values: the
+    interval reaches from the k-th smallest of their pairwise means to the k-th largest."""
     if count > MOST_EXACT:
-        return _normal_rank(count, confidence)
+        return _normal_rank(count)
     chances = np.ones(1)
     for rank in range(1, count + 1):
         longer = np.zeros(len(chances) + rank)
         longer[: len(chances)] += chances / 2
         longer[rank:] += chances / 2
         chances = longer
-    return max(1, int(np.searchsorted(2 * np.cumsum(chances), 1 - confidence, side="right")))
+    return int(np.searchsorted(2 * np.cumsum(chances), 1 - CONFIDENCE, side="right"))
 
 
-def _normal_rank(count: int, confidence: float) -> int:
+def _normal_rank(count: int) -> int:
     """By the mean and the variance of T, corrected for steps of one."""
     mean, variance = count * (count + 1) / 4, count * (count + 1) * (2 * count + 1) / 24
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    return max(1, math.floor(mean + 0.5 - z * math.sqrt(variance)))
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    return math.floor(mean + 0.5 - z * math.sqrt(variance))

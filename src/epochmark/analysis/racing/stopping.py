@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from epochmark.analysis.racing.ratio import ratios
 from epochmark.analysis.racing.turns import Turn
 
-FIRST_LOOK = 16
+FIRST_LOOK = 20
 """Rounds before the first look: few pairs have narrow intervals by chance."""
 NEXT_LOOK = 1.25
 """From one look to the next there are this many times as many rounds."""
