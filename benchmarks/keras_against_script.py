@@ -165,7 +165,7 @@ def run_engine(epochs: int, python: str | None) -> None:
             began_s = time.monotonic()
 
     trained_ns = run(RunRequest(ENGINE, epochs=epochs), python, note).timing.trained_ns
-    assert trained_ns is not None, "the engine tells when its training was done"
+    assert trained_ns is not None, "the engine says when its training was done"
     print(began_s, began_s + trained_ns / NANOSECONDS)
 
 
