@@ -15,7 +15,7 @@ def changes_of(subject: Subject) -> list[Paragraph]:
     """Each series of this machine in which a run could be compared with the one before it: its
     newest runs, and what changed with each."""
     return [
-        Paragraph(str(series.way), tuple(map(entry_line, series.entries[-MOST_RUNS:])))
+        Paragraph(str(series.setup), tuple(map(entry_line, series.entries[-MOST_RUNS:])))
         for series in history(subject.own)
         if any(entry.change for entry in series.entries[-MOST_RUNS:])
     ]
