@@ -189,11 +189,13 @@ def race(speeds: Speeds, target: float, random: np.random.Generator) -> Outcome:
 
 def print_machine(name: str, outcomes: list[Outcome]) -> None:
     """What became of all races on one machine."""
-    held = np.mean([one.held for one in outcomes])
-    resolved = np.mean([one.resolved for one in outcomes])
-    lasted_s = np.median([one.lasted_s for one in outcomes])
-    half = np.median([one.found.half_width for one in outcomes])
-    length = np.median([one.found.pairs / one.found.autocorrelation_blocks for one in outcomes])
+    held = np.mean([outcome.held for outcome in outcomes])
+    resolved = np.mean([outcome.resolved for outcome in outcomes])
+    lasted_s = np.median([outcome.lasted_s for outcome in outcomes])
+    half = np.median([outcome.found.half_width for outcome in outcomes])
+    length = np.median(
+        [outcome.found.pairs / outcome.found.autocorrelation_blocks for outcome in outcomes]
+    )
     print(
         f"{name:<28} {held:6.1%} {resolved:9.0%} {lasted_s:7.0f} s {half:10.2%} {length:8.1f}",
         flush=True,

@@ -53,13 +53,13 @@ def test_two_entries_take_turns_a_b_b_a() -> None:
 @pytest.mark.parametrize("entries", ENTRIES)
 def test_each_round_has_a_turn_of_each_entry_and_begins_as_the_last_ended(entries: int) -> None:
     rounds = rounds_of(entries, 5 * entries)
-    assert all(sorted(one) == list(range(entries)) for one in rounds)
+    assert all(sorted(turns) == list(range(entries)) for turns in rounds)
     assert all(before[-1] == after[0] for before, after in pairwise(rounds))
 
 
 @pytest.mark.parametrize("entries", ENTRIES)
 def test_every_order_of_neighbours_comes_equally_often(entries: int) -> None:
-    turns = [entry for one in rounds_of(entries, 2 * entries) for entry in one]
+    turns = [entry for each in rounds_of(entries, 2 * entries) for entry in each]
     seen = Counter(pairwise([*turns, turns[0]]))
     assert {pair: seen[pair] for pair in product(range(entries), repeat=2)} == dict.fromkeys(
         product(range(entries), repeat=2), 2
@@ -69,7 +69,7 @@ def test_every_order_of_neighbours_comes_equally_often(entries: int) -> None:
 @pytest.mark.parametrize("entries", ENTRIES)
 def test_a_machine_that_slows_down_steadily_slows_all_entries_alike(entries: int) -> None:
     rounds = rounds_of(entries, 2 * entries)
-    places = [sum(one.index(entry) for one in rounds) for entry in range(entries)]
+    places = [sum(turns.index(entry) for turns in rounds) for entry in range(entries)]
     assert len({*places}) == 1
 
 
@@ -104,7 +104,7 @@ def test_fewer_than_six_values_have_no_interval() -> None:
 def test_the_ratio_is_that_of_the_seconds_per_sample() -> None:
     found = ratios(race([1.0, 1.03, 0.5], 40), 3)
     assert found[0] == REFERENCE
-    assert [round(known(one).ratio, 9) for one in found] == [1.0, 1.03, 0.5]
+    assert [round(known(entry).ratio, 9) for entry in found] == [1.0, 1.03, 0.5]
     assert known(found[1]).pairs == 40
 
 

@@ -54,7 +54,7 @@ def calm_for_a_fifth(chance: random.Random) -> Iterator[float]:
 
 
 def changing(every: int) -> Slowness:
-    """A load that is another one after that many laps, and never none."""
+    """A load that changes after that many laps, and is never none."""
 
     def factors(chance: random.Random) -> Iterator[float]:
         while True:

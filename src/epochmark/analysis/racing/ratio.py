@@ -47,7 +47,7 @@ REFERENCE = RaceRatio(1.0, 1.0, 1.0, 0, 0)
 
 
 def ratios(turns: Sequence[Turn], entries: int) -> list[RaceRatio | None]:
-    """One for each entry; ``REFERENCE`` for the first, None where fewer than six pairs count.
+    """The ratio of each entry; ``REFERENCE`` for the first, None where fewer than six pairs count.
 
     An entry's n-th turn is paired with the first entry's n-th: they lie in one round.
     """
@@ -57,11 +57,11 @@ def ratios(turns: Sequence[Turn], entries: int) -> list[RaceRatio | None]:
 def log_ratios(turns: Sequence[Turn], entry: int) -> list[float]:
     """Logarithms of the entry's time per sample over the first entry's, a pair of turns each, in
     the order of the race."""
-    ours, firsts = ([turn for turn in turns if turn.entry == one] for one in (entry, 0))
+    ours, firsts = ([turn for turn in turns if turn.entry == number] for number in (entry, 0))
     return [
-        math.log(one.compute_s / one.samples) - math.log(first.compute_s / first.samples)
-        for one, first in zip(ours, firsts, strict=False)
-        if one.counts and first.counts
+        math.log(turn.compute_s / turn.samples) - math.log(first.compute_s / first.samples)
+        for turn, first in zip(ours, firsts, strict=False)
+        if turn.counts and first.counts
     ]
 
 

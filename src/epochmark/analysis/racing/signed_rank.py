@@ -31,8 +31,8 @@ def located(values: Sequence[float], draws: int | None = None) -> Interval:
     if count < MIN_INTERVAL_VALUES:
         raise ValueError(f"{count} values have no interval, {MIN_INTERVAL_VALUES} have")
     series = np.asarray(values, np.float64)
-    one, other = np.triu_indices(count)
-    means = np.sort((series[one] + series[other]) / 2)
+    earlier, later = np.triu_indices(count)
+    means = np.sort((series[earlier] + series[later]) / 2)
     draws = count if draws is None else draws
     rank = smallest_rank(draws) * len(means) // (draws * (draws + 1) // 2)
     low, high = float(means[rank - 1]), float(means[-rank])

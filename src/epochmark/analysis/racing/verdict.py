@@ -22,7 +22,8 @@ def gate(ratios: Sequence[RaceRatio | None], tolerance: float) -> GateVerdict:
     """FAIL if the whole interval of an entry is slower than the first by more than ``tolerance``, a
     share; PASS if no interval reaches beyond it; else, or where a ratio is unknown, STRADDLES."""
     verdicts = {
-        "undecided" if one is None else verdict_on(_interval(one), tolerance) for one in ratios
+        "undecided" if ratio is None else verdict_on(_interval(ratio), tolerance)
+        for ratio in ratios
     }
     if "slower" in verdicts:
         return GateVerdict.FAIL
