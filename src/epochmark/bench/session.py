@@ -174,7 +174,7 @@ def _order_of(request: RunRequest) -> RunOrder:
 def _stop_of(request: RunRequest, watch: Watch) -> Callable[[Message], bool]:
     """Who says when the run should end before all its epochs."""
     if request.quick:
-        return QuickStop(request.steps_per_epoch)
+        return QuickStop(request.steps_per_epoch, request.run_epochs)
     if request.settle:
         return SettleStop(request.steps_per_epoch, watch.sensor_logs)
     return lambda report: False

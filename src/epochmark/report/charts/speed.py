@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from epochmark.analysis.timing.headline import images_of_each, steady_of
+from epochmark.analysis.timing.headline import images_of_each, steady_of, workload_of
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
+from epochmark.analysis.timing.undisturbed import undisturbed_of
 from epochmark.records.findings import FindingCode
 from epochmark.records.record import Record
 from epochmark.report.drawing.chart import Chart, Drawing
@@ -40,6 +41,7 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
         (Entry(warm_up, theme.shade, "box"), _warm_up(record, theme)),
         (Entry(_lap_text(record), theme.own, "line"), laps),
         (Entry("steady speed", theme.ink, "dashes"), _median(record, theme)),
+        (Entry("when undisturbed", theme.series[2], "line"), _undisturbed(record, theme)),
         (Entry("drift", theme.doubtful, "line"), _drift(record, theme)),
         (Entry("other programs took processor time", theme.doubtful, "box", opacity=TAKEN),
          _disturbance(record, theme)),
@@ -197,6 +199,31 @@ def _median(record: Record, theme: Theme) -> list[Spec]:
             "encoding": {"y": {"field": "images_per_s", "type": "quantitative"}},
         }
     ]  # fmt: skip
+
+
+def _undisturbed(record: Record, theme: Theme) -> list[Spec]:
+    """The speed of an unsteady run in its calm stretches, over each of them."""
+    calm = undisturbed_of(record)
+    if calm is None:
+        return []
+    images_per_s = workload_of(record.workload).train_samples / calm.epoch_s
+    says = f"when undisturbed: {images_per_s:,.0f} {samples_of(record.workload.name)}/s"
+    spans = [
+        {"start": span.start_s, "end": span.end_s, "images_per_s": images_per_s, "says": says}
+        for span in calm.stretches
+    ]
+    return [
+        {
+            "data": {"values": spans},
+            "mark": {"type": "rule", "strokeWidth": 3.5, "color": theme.series[2]},
+            "encoding": {
+                "x": {"field": "start", "type": "quantitative"},
+                "x2": {"field": "end"},
+                "y": {"field": "images_per_s", "type": "quantitative"},
+                "description": {"field": "says"},
+            },
+        }
+    ]
 
 
 def _drift(record: Record, theme: Theme) -> list[Spec]:

@@ -22,6 +22,7 @@ from epochmark.report.page._contents import (
     method_of,
     table_of,
 )
+from epochmark.report.page._history import changes_of
 from epochmark.report.page._standing import explained, held_back, place_of, setting_of
 from epochmark.report.plain_text import plain
 from epochmark.report.render import can_draw, to_svg
@@ -61,6 +62,7 @@ def report_page(subject: Subject) -> str:
         explained=explained(subject),
         charts=_figures(subject),
         undrawn=not can_draw(),
+        changes=changes_of(subject),
         header=TABLE_HEADER,
         table=table_of(subject),
         findings=findings_of(subject),

@@ -11,6 +11,7 @@ from epochmark.records.dates import local_time
 from epochmark.report.figures import (
     NONE,
     bare_seconds,
+    percent,
     seconds_text,
     shortened,
 )
@@ -162,6 +163,11 @@ def _memory(row: Row) -> str:
     return NONE if size is None else f"{size / 2**20:,.0f} MiB"
 
 
+def _undisturbed_share(row: Row) -> str:
+    share = row["undisturbed_share"]
+    return NONE if share is None else percent(share)
+
+
 def _bare(name: str) -> Callable[[Row], str]:
     return lambda row: bare_seconds(row[name])
 
@@ -192,6 +198,8 @@ _SHOWN = {
     "first_step_s": _Column("first step", _first_step),
     "first_epoch_excess_s": _Column("first epoch +", _seconds("first_epoch_excess_s")),
     "peak_memory_bytes": _Column("memory", _memory),
+    "undisturbed_epoch_s": _Column("s/epoch undisturbed", _bare("undisturbed_epoch_s")),
+    "undisturbed_share": _Column("of the time", _undisturbed_share),
 }
 """Columns whose text is another than the value. With something in brackets: two columns of the data
 in one, or a part of one."""

@@ -12,6 +12,7 @@ from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.machine.arithmetic import direct_gflop_per_s, share_of_peak
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.analysis.timing.start_up import clocks_of
+from epochmark.analysis.timing.undisturbed import undisturbed_of
 from epochmark.records.record import Record
 from epochmark.report.digits import printed, range_text, value_text
 from epochmark.report.figures import (
@@ -35,6 +36,7 @@ COLUMNS = (
     "percent_of_peak", "test_accuracy",
     "measured", "notes", "source", "device_id", "framework_version", "threads", "startup_s",
     "first_step_s", "first_epoch_excess_s", "peak_memory_bytes", "usable_cores",
+    "undisturbed_epoch_s", "undisturbed_share",
 )  # fmt: skip
 
 
@@ -105,7 +107,7 @@ def _csv_cell(value: object) -> object:
 
 def _of_record(record: Record) -> dict[str, Any]:
     key, headline, share = key_of(record), record.headline, share_of_peak(record)
-    clocks = clocks_of(record)
+    clocks, calm = clocks_of(record), undisturbed_of(record)
     return {
         "origin": "measured",
         "id": record.id,
@@ -140,6 +142,8 @@ def _of_record(record: Record) -> dict[str, Any]:
         "first_epoch_excess_s": clocks.first_epoch_excess_s,
         "peak_memory_bytes": record.peak_memory_bytes,
         "usable_cores": record.machine.usable_cores,
+        "undisturbed_epoch_s": None if calm is None else calm.epoch_s,
+        "undisturbed_share": None if calm is None else calm.share,
     }
 
 
