@@ -95,8 +95,8 @@ def test_the_newest_valid_run_of_a_batch_size_counts() -> None:
 def test_a_point_in_images_and_milliseconds() -> None:
     (sweep,) = batch_sweeps([at(100, 3.0), at(200, 2.0)])
     point = sweep.points[0]
-    assert point.images_per_s.median == pytest.approx(20_000)
-    assert point.images_per_s.low <= point.images_per_s.median <= point.images_per_s.high
+    assert point.targets_per_s.median == pytest.approx(20_000)
+    assert point.targets_per_s.low <= point.targets_per_s.median <= point.targets_per_s.high
     assert point.step_ms == pytest.approx(5.0)
     assert point.fixed_s == pytest.approx(1.0)
 
