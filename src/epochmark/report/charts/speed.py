@@ -29,7 +29,7 @@ MOST_POINTS = 300
 
 
 def draw(subject: Subject, theme: Theme) -> Drawing | None:
-    """Images per second of each lap; None when there are fewer than three laps."""
+    """Images or sequences per second of each lap; None when there are fewer than three laps."""
     record = subject.focus
     if record is None or len(record.timing.laps) < 3:
         return None
@@ -254,7 +254,7 @@ def _drift(record: Record, theme: Theme) -> list[Spec]:
 CHART = Chart(
     name="speed",
     title="Speed over the run",
-    reading="Each stroke is a lap: how long it lasted and how many images a second it trained. A "
+    reading="Each stroke is a lap: how long it lasted and how much it trained in a second. A "
     "level line is a calm machine; a slope is heat or drift, a dip is something else that ran.",
     draw=draw,
 )

@@ -11,6 +11,7 @@ from epochmark.records.dates import local_time
 from epochmark.report.figures import (
     NONE,
     bare_seconds,
+    other_workload,
     percent,
     seconds_text,
     shortened,
@@ -205,8 +206,8 @@ _SHOWN = {
 in one, or a part of one."""
 
 LONG_COLUMNS = (
-    "machine (label)", "device", "engine", "tuning", "precision", "variant", "steady_epoch_s",
-    INTERVAL, "images_per_s", "gflop_per_s", "percent_of_peak", "test_accuracy",
+    "machine (label)", "device", "engine", "workload", "tuning", "precision", "variant",
+    "steady_epoch_s", INTERVAL, "images_per_s", "gflop_per_s", "percent_of_peak", "test_accuracy",
     "validity (findings)", "measured",
 )  # fmt: skip
 LONG_OPTIONAL = (
@@ -215,11 +216,17 @@ LONG_OPTIONAL = (
 )  # fmt: skip
 
 
+def without_default(names: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """The columns without that of the workload, where all rows have the default one."""
+    other = any(other_workload(row["workload"].rpartition(" v")[0]) for row in rows)
+    return [name for name in names if name != "workload" or other]
+
+
 def long_section(rows: Sequence[Row], columns: str | None = None) -> Section:
     """The rows as a table of text for people, in the order given; ``columns`` are those that the
     user names."""
     title = "All runs and published figures"
     if columns is None:
-        return section_of(title, LONG_COLUMNS, rows, LONG_OPTIONAL)
-    asked = asked_columns(columns, LONG_COLUMNS)
+        return section_of(title, without_default(LONG_COLUMNS, rows), rows, LONG_OPTIONAL)
+    asked = asked_columns(columns, without_default(LONG_COLUMNS, rows))
     return section_of(title, asked, rows, optional_of(columns, LONG_OPTIONAL))

@@ -24,7 +24,7 @@ from epochmark.report.figures import (
     percent,
     speed_text,
     targets_of,
-    unit_of,
+    under_images,
 )
 from epochmark.report.plain_text import plain
 from epochmark.report.tables.references import footnotes
@@ -56,9 +56,8 @@ def steady_of_row(row: Mapping[str, Any]) -> Interval | None:
 def throughput_of(row: Mapping[str, Any]) -> str:
     """What a row trained in a second, of a row that says it: images, or ``704 tokens``."""
     workload = row["workload"].rpartition(" v")[0]
-    unit = unit_of(workload)
     text = speed_text(row["images_per_s"] * targets_of(workload), steady_of_row(row))
-    return text if unit == "images" else f"{text} {unit}"
+    return under_images(text, workload)
 
 
 def is_published(row: Mapping[str, Any]) -> bool:

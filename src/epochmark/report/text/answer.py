@@ -44,6 +44,7 @@ from epochmark.report.figures import (
     engine_text,
     findings_text,
     images_text,
+    other_workload,
     proof_text,
     seconds_text,
     short_proof,
@@ -52,7 +53,6 @@ from epochmark.report.figures import (
     validity_text,
 )
 from epochmark.report.tables.runs import compiles_again
-from epochmark.workloads import DEFAULT_WORKLOAD
 
 _LABEL_WIDTH = 14
 TOLD_TIDYING_S = 0.25
@@ -82,10 +82,9 @@ def answer_lines(record: Record, laps: str | None = None, *, brief: bool = False
 
 def short_answer(record: Record) -> str:
     """The same in one line."""
-    variant = "".join(f", {departure}" for departure in record.workload.variant)
     run = record.workload
-    other = "" if run.name == DEFAULT_WORKLOAD else f", {run.name}"
-    name = f"{engine_text(record)} on {device_id(record)}{other}{variant}"
+    where = f"{engine_text(record)} on {device_id(record)}"
+    name = ", ".join([where, *other_workload(run.name), *run.variant])
     steady = record.headline.steady_epoch_s
     speed = "" if steady is None else f"{steady_text(record)} s per epoch, "
     return f"{name}: {speed}{validity_text(record)}"
