@@ -9,8 +9,10 @@ from typing import BinaryIO
 from epochmark.api.reading import NOT_WHOLE, documents_of
 from epochmark.api.reporting import write_file
 from epochmark.judge.check import Checked, check_record
+from epochmark.judge.races import FOLDER, RaceFiles, check_race
 from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import encode_bundle
+from epochmark.records.race import Race, is_race
 from epochmark.records.record import Record
 
 THE_BUNDLE = "the bundle"
@@ -18,39 +20,41 @@ THE_BUNDLE = "the bundle"
 
 
 def export_results(
-    records: Sequence[Record], file: str | Path, *, keep_machine_ids: bool = False
+    records: Sequence[Record | Race], file: str | Path, *, keep_machine_ids: bool = False
 ) -> None:
-    """Write the records as one bundle; without their machine ids unless asked for."""
+    """Write records and races as one bundle; without their machine ids unless asked for."""
     write_file(Path(file), encode_bundle(records, keep_machine_ids))
 
 
 def import_results(
     file: str | Path | BinaryIO, *, into: ResultFiles | None = None
-) -> tuple[list[Record], list[Checked]]:
-    """Save the records of a bundle, or of what ``epochmark run --json`` printed, among the user's
-    results; return those that were new, and those refused with the reasons. Records already there
-    are passed over. Each record is judged by itself, also where the bundle is not whole, which is
-    listed among the refused.
+) -> tuple[list[Record | Race], list[Checked]]:
+    """Save the records and races of a bundle, or of what ``epochmark run --json`` printed, among
+    the user's results; return those that were new, and those refused with the reasons. What is
+    already there is passed over. Each is judged by itself, also where the bundle is not whole,
+    which is listed among the refused.
 
     Raises ``EpochmarkError`` when the file, or the open stream, holds no records.
     """
     files = into or ResultFiles.of_user()
-    known = {one.record.id[:8]: one.record for one in files.load()[0]}
-    added: list[Record] = []
+    races = RaceFiles(files.folder / FOLDER)
+    known: dict[str, Record | Race] = {one.record.id[:8]: one.record for one in files.load()[0]}
+    known |= {one.race.id[:8]: one.race for one in races.load()[0]}
+    added: list[Record | Race] = []
     refused: list[Checked] = []
     for checked in check(file):
-        record = checked.record
-        if record is None or checked.problems:
+        one = checked.record or checked.race
+        if one is None or checked.problems:
             refused.append(checked)
             continue
-        twin = known.get(record.id[:8])
+        twin = known.get(one.id[:8])
         if twin is None:
-            files.save(record)
-            added.append(record)
-            known[record.id[:8]] = record
-        elif twin.digest != record.digest:
+            races.save(one) if isinstance(one, Race) else files.save(one)
+            added.append(one)
+            known[one.id[:8]] = one
+        elif twin.digest != one.digest:
             clash = "another record here has the same id but different content"
-            refused.append(Checked(record.id, record, (clash,)))
+            refused.append(Checked(one.id, checked.record, (clash,), race=checked.race))
     return added, refused
 
 
@@ -63,8 +67,9 @@ def check(file: str | Path | BinaryIO) -> list[Checked]:
     file, or the open stream, holds no records.
     """
     documents, whole = documents_of(file)
-    results = [check_record(document) for document in documents]
-    ids = [one.record.id for one in results if one.record is not None]
+    results = [check_race(one) if is_race(one) else check_record(one) for one in documents]
+    found = [one.record or one.race for one in results]
+    ids = [one.id for one in found if one is not None]
     problems = []
     if not whole:
         problems.append(f"its checksum does not match: {NOT_WHOLE}")

@@ -74,6 +74,17 @@ def chosen_records(
     return [one for one in records if workload is None or one.workload.name == workload]
 
 
+def counted_documents(documents: Sequence[object]) -> str:
+    """``2 records and 1 race``."""
+    from epochmark.records.race import Race
+    from epochmark.records.wording import counted
+
+    races = sum(isinstance(one, Race) for one in documents)
+    records = len(documents) - races
+    kinds = ((records, "record"), (races, "race"))
+    return " and ".join(counted(count, noun) for count, noun in kinds if count) or "0 records"
+
+
 def opened(named: str) -> Path | BinaryIO:
     """The file of that name, or standard input for ``-``."""
     import sys

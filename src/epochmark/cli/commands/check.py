@@ -65,22 +65,24 @@ def _source(named: str) -> Path | BinaryIO:
     from epochmark.api.naming import is_file, stored_run
     from epochmark.cli._records import STANDARD_INPUT, opened
     from epochmark.engines import engine_names
+    from epochmark.judge.races import RaceFiles
 
     is_path = named == STANDARD_INPUT or is_file(named) or "/" in named or Path(named).exists()
     if is_path and named not in engine_names():
         return opened(named)
-    return stored_run(named).file
+    race = None if named in engine_names() else RaceFiles.of_user().find(named)
+    return stored_run(named).file if race is None else race.file
 
 
 def _print(results: list[Checked], consistent: bool) -> None:
     from epochmark.cli._console import say
-    from epochmark.records.wording import counted
+    from epochmark.cli._records import counted_documents
 
     for one in results:
         told = [*one.problems, *one.differences]
         if told:
             say(f"{one.name}:", *(f"  - {sentence}" for sentence in told))
     if consistent:
-        count = sum(one.record is not None for one in results)
-        say(f"{counted(count, 'record')}: intact, consistent and plausible.")
+        checked = [one.record or one.race for one in results]
+        say(f"{counted_documents(checked)}: intact, consistent and plausible.")
     say(DISCLAIMER)
