@@ -18,8 +18,8 @@ FIRST_PART_NS = 50_000_000
 """A lap of its own at the beginning of a turn, in which caches are filled again after the others
 had theirs."""
 MOST_WARM_UP_NS = 60_000_000_000
-"""An entry is warm after its first epoch, whose last batch may be smaller and compile again, or
-after this long."""
+"""An entry is warm some steps into its second epoch, or after this long: the last batch of the first
+may be smaller and compile again, and what begins an epoch takes Keras seconds."""
 
 
 class Word:
@@ -129,7 +129,8 @@ class TurnStopwatch(RunStopwatch):
 
     def _may_park(self) -> bool:
         if self._turn_began_ns is None:
-            return self._epoch > 1 or self._last_ns - self._start_ns >= MOST_WARM_UP_NS
+            second = self._epoch > 2 or (self._epoch == 2 and self._steps > 0)
+            return second or self._last_ns - self._start_ns >= MOST_WARM_UP_NS
         return self._last_ns - self._turn_began_ns >= TURN_NS
 
     def _park(self) -> None:
