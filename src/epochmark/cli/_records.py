@@ -11,6 +11,7 @@ import typer
 from epochmark.cli._completion import complete_run, complete_workload
 
 if TYPE_CHECKING:
+    from epochmark.records.race import Race
     from epochmark.records.record import Record
 
 RunsArgument = Annotated[
@@ -72,6 +73,19 @@ def chosen_records(
         records += records_of_file(bundle)
     records = list({record.id: record for record in reversed(records)}.values())[::-1]
     return [one for one in records if workload is None or one.workload.name == workload]
+
+
+def split_races(named: Sequence[str] | None) -> tuple[list[Race], list[str]]:
+    """The user's races among those named, or all of them, and the other names."""
+    from epochmark.engines import engine_names
+    from epochmark.judge.races import RaceFiles
+
+    files = RaceFiles.of_user()
+    if not named:
+        return [one.race for one in files.load()[0]], []
+    found = {name: None if name in engine_names() else files.find(name) for name in named}
+    races = [one.race for one in found.values() if one is not None]
+    return races, [name for name, race in found.items() if race is None]
 
 
 def counted_documents(documents: Sequence[object]) -> str:

@@ -42,8 +42,9 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class RaceTurn(_Part, frozen=True, kw_only=True):
-    """A turn of an entry: its next so many ``laps``. ``start_s`` is when it began, from the first
-    turn of the race on, and ``wall_s`` how long it took, both by the launcher's clock."""
+    """A turn of an entry: as many of its next laps as ``laps`` says. ``start_s`` is when it began,
+    from the first turn of the race on, and ``wall_s`` how long it took, both by the launcher's
+    clock."""
 
     start_s: Seconds
     wall_s: Seconds
@@ -99,6 +100,15 @@ class Race(_Part, frozen=True, kw_only=True):
     entries: Annotated[list[RaceEntry], Meta(min_length=2, max_length=MOST_ENTRIES)]
     standings: Annotated[list[Standing], Meta(max_length=MOST_ENTRIES)] = []
     digest: Digest | None = None
+
+
+def names_of(race: Race) -> list[str]:
+    """The entries as they were typed; equal ones are numbered."""
+    typed = [entry.name for entry in race.entries]
+    return [
+        name if typed.count(name) == 1 else f"{name} ({typed[: place + 1].count(name)})"
+        for place, name in enumerate(typed)
+    ]
 
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}

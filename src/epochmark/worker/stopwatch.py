@@ -18,8 +18,8 @@ FIRST_PART_NS = 50_000_000
 """A lap of its own at the beginning of a turn, in which caches are filled again after the others
 had theirs."""
 MOST_WARM_UP_NS = 60_000_000_000
-"""An entry is warm some steps into its second epoch, or after this long: the last batch of the first
-may be smaller and compile again, and what begins an epoch takes Keras seconds."""
+"""An entry is warm some steps into its second epoch, or after this long: the last batch of the
+first may be smaller and compile again, and what begins an epoch takes Keras seconds."""
 
 
 class Word:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from epochmark.analysis.racing.pieces import Piece, Pieces, first_part_of, shows, turns_of
-from epochmark.analysis.racing.ratio import RaceRatio, ratios
+from epochmark.analysis.racing.ratio import RaceRatio, log_ratios, ratios
 from epochmark.analysis.racing.verdict import GateVerdict
 from epochmark.analysis.racing.verdict import gate as gate_of_ratios
 from epochmark.analysis.timing.headline import is_known, workload_of
@@ -33,6 +33,14 @@ def standings(race: Race) -> list[Standing]:
         else _standing(place == ranked[0], found[place], first_part_of(pieces[place]), left_out)
         for place, reason in enumerate(reasons)
     ]
+
+
+def log_ratios_of(race: Race) -> dict[int, list[float]]:
+    """Logarithms of an entry's time per sample over the reference's, pair by pair of turns, for
+    each entry that is ranked beside it."""
+    ranked = [place for place, one in enumerate(race.standings) if one.place != "out"]
+    turns = turns_of([_pieces_of(race.entries[place]) for place in ranked])
+    return {place: log_ratios(turns, number) for number, place in enumerate(ranked) if number}
 
 
 def gate(race: Race, found: Sequence[Standing]) -> GateVerdict | None:

@@ -16,7 +16,7 @@ RESERVE = 1.2
 
 def check_room(name: str, taken: Sequence[int]) -> None:
     """Raise ``EpochmarkError`` where the next entry, ``name``, is not likely to fit beside those
-    that have ``taken`` so many bytes each: it trains the same, so it may need what the largest of
+    that have ``taken`` these bytes: it trains the same, so it may need what the largest of
     them does. The first is always let in, and so is everything where the system tells nothing."""
     need = RESERVE * max(taken, default=0)
     free = _free_bytes(sum(taken))

@@ -115,17 +115,11 @@ def export_records(
 ) -> None:
     from epochmark.api import export_results
     from epochmark.cli._console import say
-    from epochmark.cli._records import chosen_records, counted_documents
+    from epochmark.cli._records import chosen_records, counted_documents, split_races
     from epochmark.errors import EpochmarkError
-    from epochmark.judge.races import RaceFiles
 
-    named = {run: _race_called(run) for run in runs or ()}
-    races = [one for one in named.values() if one] if runs else RaceFiles.of_user().load()[0]
-    others = [run for run, race in named.items() if race is None]
-    records = [
-        *(chosen_records(others) if others or not runs else ()),
-        *(one.race for one in races),
-    ]
+    races, others = split_races(runs)
+    records = [*(chosen_records(others) if others or not runs else ()), *races]
     if not records:
         raise EpochmarkError(
             "there are no results to export yet: 'epochmark run' makes the first", exit_code=2
@@ -175,7 +169,7 @@ def import_records(
         raise typer.Exit(EXIT_FAILED)
 
 
-app = group("List, show, remove, export or import the records of runs and races.", list_results)
+app = group("List, show, remove, export or import runs and races.", list_results)
 add_commands(
     app,
     {

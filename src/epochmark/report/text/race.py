@@ -8,7 +8,7 @@ from epochmark.analysis.racing.standings import gate
 from epochmark.analysis.racing.verdict import GateVerdict
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.dates import local_time
-from epochmark.records.race import Race, RaceEntry, Standing
+from epochmark.records.race import Race, RaceEntry, Standing, names_of
 from epochmark.records.wording import counted
 from epochmark.report.digits import range_text, value_text
 from epochmark.report.tables.section import Section
@@ -27,15 +27,6 @@ def race_lines(race: Race) -> list[str]:
     if verdict is not None:
         lines += ["", _gate_text(race, verdict)]
     return lines
-
-
-def names_of(race: Race) -> list[str]:
-    """The entries as they were typed; equal ones are numbered."""
-    typed = [entry.name for entry in race.entries]
-    return [
-        name if typed.count(name) == 1 else f"{name} ({typed[: place + 1].count(name)})"
-        for place, name in enumerate(typed)
-    ]
 
 
 def _entry_line(race: Race, place: int) -> str:

@@ -32,7 +32,7 @@ NEWS_INTERVAL_S = 5.0
 
 
 @described(
-    """Race engines, versions or settings; say which is faster and by how much.
+    """Race engines or settings: which is faster, by how much?
 
     They train in turns of half a second, each suspended while the others train, so that a machine
     that changes its speed hits all alike. The first is what the others are compared with. Exit code
