@@ -129,14 +129,16 @@ def print_summary(name: str, files: list[Path]) -> None:
     found: list[dict[str, Any]] = [
         json.loads(file.read_text("utf-8"))["standings"][1] for file in files
     ]
-    known = [one for one in found if one["ratio"] is not None]
+    known = [standing for standing in found if standing["ratio"] is not None]
     if not known:
         print(f"{name}: no race", flush=True)
         return
-    holds = sum(one["low"] <= 1 <= one["high"] for one in known)
-    slower = sum(one["low"] > 1 for one in known)
-    half = median((one["high"] - one["low"]) / 2 / one["ratio"] for one in known)
-    ratio = median(one["ratio"] for one in known)
+    holds = sum(standing["low"] <= 1 <= standing["high"] for standing in known)
+    slower = sum(standing["low"] > 1 for standing in known)
+    half = median(
+        (standing["high"] - standing["low"]) / 2 / standing["ratio"] for standing in known
+    )
+    ratio = median(standing["ratio"] for standing in known)
     print(
         f"{name}: {len(known)} races, the interval holds 1 in {holds}, lies above it in {slower}; "
         f"median ratio {ratio:.4f}, median half width {half:.2%}",

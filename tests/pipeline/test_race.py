@@ -62,7 +62,7 @@ def test_a_slower_entry_is_found_and_the_race_is_kept(program: Program) -> None:
 
     (file,) = (program.results / "races").glob("*.json")
     document = json.loads(file.read_text("utf-8"))
-    assert [one["place"] for one in document["standings"]] == ["reference", "slower"]
+    assert [standing["place"] for standing in document["standings"]] == ["reference", "slower"]
     short_id = document["id"][:8]
     assert short_id in program.run("results").stdout
     shown = program.run("results", "show", short_id)
@@ -90,7 +90,7 @@ def test_what_is_wrong_with_a_document_is_found(bench: Bench, tmp_path: Path) ->
     assert "says place faster" in problem
     fields = json.loads(document)
     fields["entries"][1]["turns"].pop()
-    assert any("digest" in one for one in check_race(json.dumps(fields).encode()).problems)
+    assert any("digest" in problem for problem in check_race(json.dumps(fields).encode()).problems)
     fields["entries"][1]["warm_up_laps"] = 10**6
     (problem,) = check_race(json.dumps(fields).encode()).problems
     assert "it cannot be read" in problem
@@ -103,7 +103,7 @@ def test_what_is_wrong_with_a_document_is_found(bench: Bench, tmp_path: Path) ->
 def test_the_others_go_on_when_an_entry_fails(bench: Bench, tmp_path: Path, how: str) -> None:
     failing = {"fail_in": "fit", "fail_how": how, "fail_at_step": 1000}
     made = raced(bench, tmp_path, [{}, failing, {}], seconds=8.0)
-    assert [one.place == "out" for one in made.standings] == [False, True, False]
+    assert [standing.place == "out" for standing in made.standings] == [False, True, False]
     assert made.standings[2].pairs >= 6
     assert made.entries[1].record.failure is not None
     assert len(made.entries[1].turns) < len(made.entries[0].turns)
@@ -121,8 +121,8 @@ def test_too_few_are_left_when_one_of_two_fails(bench: Bench, tmp_path: Path) ->
 def test_wrong_work_is_not_ranked(bench: Bench, tmp_path: Path) -> None:
     """Nor does a clock that runs slowly win."""
     made = raced(bench, tmp_path, [{"replay": 0.1}, {}, {"clock_rate": 0.5}], seconds=3.0)
-    assert [one.place for one in made.standings] == ["out", "reference", "out"]
-    replay, _, clock = (one.reason for one in made.standings)
+    assert [standing.place for standing in made.standings] == ["out", "reference", "out"]
+    replay, _, clock = (standing.reason for standing in made.standings)
     assert replay is not None
     assert "parity-failed" in replay
     assert clock is not None
@@ -152,7 +152,7 @@ def test_nothing_suspended_outlives_a_launcher_that_was_killed(program: Program)
     process = program.start("race", entry, entry)
     read_until(process, "racing")
     below = psutil.Process(process.pid).children(recursive=True)
-    assert psutil.STATUS_STOPPED in {one.status() for one in below}
+    assert psutil.STATUS_STOPPED in {process.status() for process in below}
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=TIMEOUT_S)
     _, alive = psutil.wait_procs(below, timeout=30)
@@ -189,5 +189,5 @@ def test_native_and_torch_race(program: Program) -> None:
     done = program.run("race", "native", "torch", "--max-seconds", "10", "--json")
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
-    assert [one["place"] for one in made["standings"]] == ["reference", "slower"]
+    assert [standing["place"] for standing in made["standings"]] == ["reference", "slower"]
     assert all(entry["record"]["continuation"] for entry in made["entries"])

@@ -145,7 +145,7 @@ def test_a_build_that_its_packages_do_not_show_is_a_note() -> None:
 
 def test_what_an_engine_answered_counts() -> None:
     def status(*ids: str, **more: object) -> EngineStatus:
-        devices = [SeenDevice(id=one, description="") for one in ids]
+        devices = [SeenDevice(id=device, description="") for device in ids]
         return EngineStatus(
             engine="torch",
             title="",

@@ -38,7 +38,7 @@ def load_results(source: str | Path | None = None) -> list[Record]:
         return records_of_file(Path(source))
     stored, unreadable = files.load()
     warn_skipped(unreadable)
-    return [one.record for one in stored]
+    return [run.record for run in stored]
 
 
 def to_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -52,8 +52,10 @@ def to_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 def warn_skipped(files: Sequence[UnreadableFile]) -> None:
     """Warn of each file among the results that could not be read."""
-    for one in files:
-        warnings.warn(f"skipped {one.file}: {one.reason}", EpochmarkWarning, stacklevel=3)
+    for unreadable in files:
+        warnings.warn(
+            f"skipped {unreadable.file}: {unreadable.reason}", EpochmarkWarning, stacklevel=3
+        )
 
 
 def records_of_file(file: Path) -> list[Record]:
@@ -68,7 +70,7 @@ def records_of_file(file: Path) -> list[Record]:
 def _readable_records(file: Path) -> tuple[list[Record], list[str]]:
     """The records of a file that are as they were written, and in sentences what is not."""
     found, whole = documents_of(file)
-    documents = [one for one in found if not is_race(one)]
+    documents = [document for document in found if not is_race(document)]
     records, troubles = [], [] if whole else [f"{file} is not intact: {NOT_WHOLE}"]
     for document in documents:
         try:
@@ -107,7 +109,7 @@ def _read(source: str | Path | BinaryIO) -> bytes:
 def known_limits(folder: Path, machine: Machine | None = None) -> Limits | None:
     """The limits stored beside the results, with ``machine`` only its own; a file that cannot be
     read is warned of."""
-    from epochmark.records.machine.machine_limits import read_limits
+    from epochmark.records.machine.limits_file import read_limits
 
     try:
         return read_limits(folder, machine)

@@ -38,23 +38,23 @@ def import_results(
     """
     files = into or ResultFiles.of_user()
     races = RaceFiles(files.folder / FOLDER)
-    known: dict[str, Record | Race] = {one.record.id[:8]: one.record for one in files.load()[0]}
-    known |= {one.race.id[:8]: one.race for one in races.load()[0]}
+    known: dict[str, Record | Race] = {run.record.id[:8]: run.record for run in files.load()[0]}
+    known |= {run.race.id[:8]: run.race for run in races.load()[0]}
     added: list[Record | Race] = []
     refused: list[Checked] = []
     for checked in check(file):
-        one = checked.record or checked.race
-        if one is None or checked.problems:
+        found = checked.record or checked.race
+        if found is None or checked.problems:
             refused.append(checked)
             continue
-        twin = known.get(one.id[:8])
+        twin = known.get(found.id[:8])
         if twin is None:
-            races.save(one) if isinstance(one, Race) else files.save(one)
-            added.append(one)
-            known[one.id[:8]] = one
-        elif twin.digest != one.digest:
+            races.save(found) if isinstance(found, Race) else files.save(found)
+            added.append(found)
+            known[found.id[:8]] = found
+        elif twin.digest != found.digest:
             clash = "another record here has the same id but different content"
-            refused.append(Checked(one.id, checked.record, (clash,), race=checked.race))
+            refused.append(Checked(found.id, checked.record, (clash,), race=checked.race))
     return added, refused
 
 
@@ -67,9 +67,9 @@ def check(file: str | Path | BinaryIO) -> list[Checked]:
     file, or the open stream, holds no records.
     """
     documents, whole = documents_of(file)
-    results = [check_race(one) if is_race(one) else check_record(one) for one in documents]
-    found = [one.record or one.race for one in results]
-    ids = [one.id for one in found if one is not None]
+    results = [check_race(text) if is_race(text) else check_record(text) for text in documents]
+    found = [result.record or result.race for result in results]
+    ids = [document.id for document in found if document is not None]
     problems = []
     if not whole:
         problems.append(f"its checksum does not match: {NOT_WHOLE}")

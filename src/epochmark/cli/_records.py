@@ -68,11 +68,11 @@ def chosen_records(
     from epochmark.api.naming import stored_run
     from epochmark.api.reading import load_results, records_of_file
 
-    records = [stored_run(one).record for one in named] if named else load_results()
+    records = [stored_run(name).record for name in named] if named else load_results()
     for bundle in bundles or []:
         records += records_of_file(bundle)
     records = list({record.id: record for record in reversed(records)}.values())[::-1]
-    return [one for one in records if workload is None or one.workload.name == workload]
+    return [record for record in records if workload is None or record.workload.name == workload]
 
 
 def split_races(named: Sequence[str] | None) -> tuple[list[Race], list[str]]:
@@ -82,9 +82,9 @@ def split_races(named: Sequence[str] | None) -> tuple[list[Race], list[str]]:
 
     files = RaceFiles.of_user()
     if not named:
-        return [one.race for one in files.load()[0]], []
+        return [stored.race for stored in files.load()[0]], []
     found = {name: None if name in engine_names() else files.find(name) for name in named}
-    races = [one.race for one in found.values() if one is not None]
+    races = [stored.race for stored in found.values() if stored is not None]
     return races, [name for name, race in found.items() if race is None]
 
 
@@ -93,7 +93,7 @@ def counted_documents(documents: Sequence[object]) -> str:
     from epochmark.records.race import Race
     from epochmark.records.wording import counted
 
-    races = sum(isinstance(one, Race) for one in documents)
+    races = sum(isinstance(stored, Race) for stored in documents)
     records = len(documents) - races
     kinds = ((records, "record"), (races, "race"))
     return " and ".join(counted(count, noun) for count, noun in kinds if count) or "0 records"

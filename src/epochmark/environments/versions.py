@@ -23,7 +23,11 @@ def row_of_version(info: EngineInfo, version: str) -> Requirements:
     row = choose_row(info, Platform.here(), None)
     found = _NAME.match(row.pip[0])
     assert found is not None, row.pip
-    others = [one for one in row.pip[1:] if one != KERAS or "keras" in info.modules]
+    others = [
+        requirement
+        for requirement in row.pip[1:]
+        if requirement != KERAS or "keras" in info.modules
+    ]
     return replace(row, pip=(f"{found[0]}=={version}.*", *others), tested="")
 
 

@@ -142,15 +142,15 @@ class RaceFiles(RecordFolder):
                 found.append(StoredRace(file, decode_race(content)))
             except RecordError as error:
                 unreadable.append(UnreadableFile(file, str(error)))
-        found.sort(key=lambda one: (one.race.created, one.race.id))
+        found.sort(key=lambda stored: (stored.race.created, stored.race.id))
         return found, unreadable
 
     def find(self, id_start: str) -> StoredRace | None:
         """The race whose id begins so; None for none. Raises ``EpochmarkError`` (exit code 2) for
         several."""
-        matches = [one for one in self.load()[0] if one.race.id.startswith(id_start)]
+        matches = [stored for stored in self.load()[0] if stored.race.id.startswith(id_start)]
         if len(matches) > 1:
-            ids = ", ".join(one.race.id for one in matches[:5])
+            ids = ", ".join(stored.race.id for stored in matches[:5])
             raise EpochmarkError(
                 f"{len(matches)} races have an id that begins with {id_start!r}: {ids}; type more "
                 "of it",

@@ -33,12 +33,13 @@ from epochmark.judge.failures import failure_finding
 from epochmark.records.findings import MEANING, FindingCode, make_finding
 from epochmark.records.record import Failure, Finding, Record
 from epochmark.records.wording import counted
-from epochmark.workloads import WORKLOADS, continuation, learning_band, parity
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads._proof import continuation, learning_band, parity
 
 FLAT_SHARE = 0.95
 """A mean loss above this share of ln(classes), the loss of guessing, is flat ..."""
 FLAT_AFTER_STEPS = 100
-"""... once so many steps were made; at the workload's batch the loss is 1.0 after some 15."""
+"""... once that many steps were made; at the workload's batch the loss is 1.0 after some 15."""
 
 IDLE_READINGS = 10
 """Readings of a GPU's use, a second apart, after which nothing but zeros is no coincidence."""
@@ -73,7 +74,7 @@ def _unknown(record: Record) -> Iterator[Finding]:
     """Nothing that depends on the workload can be said."""
     run = record.workload
     if not is_known(run):
-        there = ", ".join(f"{one.name} v{one.version}" for one in WORKLOADS.values())
+        there = ", ".join(f"{workload.name} v{workload.version}" for workload in WORKLOADS.values())
         yield make_finding(
             FindingCode.WORKLOAD_UNKNOWN, f"{run.name} v{run.version}; known here: {there}"
         )
@@ -368,7 +369,7 @@ def _clock(record: Record) -> Iterator[Finding]:
 
 
 def _clocks_agree(record: Record) -> Iterator[Finding]:
-    """The worker's clock and the launcher's must tell the same of the fit, and of every lap."""
+    """The worker's clock and the launcher's must agree on the fit, and on every lap."""
     timing, seen = record.timing, record.timing.launcher
     if seen is None or timing.fit_ns is None:
         return

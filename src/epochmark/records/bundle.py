@@ -58,14 +58,14 @@ def encode_bundle(records: Sequence[Record | Race], keep_machine_ids: bool = Fal
     JSON."""
     fields = [msgspec.to_builtins(record) for record in records]
     if not keep_machine_ids:
-        for one in fields:
-            for run in [entry["record"] for entry in one.get("entries", ())] or [one]:
+        for document in fields:
+            for run in [entry["record"] for entry in document.get("entries", ())] or [document]:
                 run["machine"]["machine_id"] = None
     bundle = Bundle(
         epochmark_bundle=BUNDLE_VERSION,
         epochmark_version=__version__,
         sha256=sum_of_records(fields),
-        records=[msgspec.Raw(msgspec.json.encode(one)) for one in fields],
+        records=[msgspec.Raw(msgspec.json.encode(document)) for document in fields],
     )
     return to_json(bundle) + b"\n"
 
@@ -129,7 +129,7 @@ def is_record(document: bytes) -> bool:
 def sum_of_records(records: Sequence[Any]) -> str:
     """SHA-256 (hexadecimal) of the records' fields as canonical JSON, in order."""
     return _sum_as_written(
-        [retyped(one, Race if is_race_fields(one) else Record) for one in records]
+        [retyped(record, Race if is_race_fields(record) else Record) for record in records]
     )
 
 

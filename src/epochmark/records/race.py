@@ -159,7 +159,7 @@ def _in_newest_form(fields: dict[str, Any]) -> dict[str, Any]:
     for number in range(schema, RACE_SCHEMA):
         fields = {**UPGRADES[number](fields), "race_schema": number + 1}
     if isinstance(fields.get("entries"), list):
-        fields = {**fields, "entries": [_with_newest_record(one) for one in fields["entries"]]}
+        fields = {**fields, "entries": [_with_newest_record(entry) for entry in fields["entries"]]}
     return {**fields, "digest": race_digest(fields)} if intact else fields
 
 
@@ -179,7 +179,7 @@ def race_digest(fields: dict[str, Any]) -> str:
     content = {name: fields[name] for name in fields if name not in ("digest", "standings")}
     content = retyped(content, Race)
     if isinstance(content.get("entries"), list):
-        content["entries"] = [_by_digest(one) for one in content["entries"]]
+        content["entries"] = [_by_digest(entry) for entry in content["entries"]]
     stated = {name: value for name, value in content.items() if value is not None}
     return hashlib.sha256(msgspec.json.encode(stated, order="sorted")).hexdigest()
 

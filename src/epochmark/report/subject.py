@@ -64,7 +64,7 @@ class Subject:
         own = [record for record in self.own if record.headline.steady_epoch_s is not None]
         own = [record for record in own if key_of(record).workload == key.workload]
         right = [record for record in own if record.headline.validity != "invalid"]
-        of_variant = [one for one in right if key_of(one).variant == key.variant]
+        of_variant = [record for record in right if key_of(record).variant == key.variant]
         if self.focus in of_variant or not of_variant:
             return self.focus if self.focus in right else None
         return max(of_variant, key=_prominence)

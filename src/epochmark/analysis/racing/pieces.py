@@ -85,16 +85,16 @@ def first_part_of(pieces: Sequence[Piece]) -> float | None:
     """How many times as long a sample takes in the first part of a turn as in the rest: the median
     over the turns. None where fewer than six have both."""
     logs = [
-        math.log(one.first_s / one.first_samples) - math.log(one.rest_s / one.rest_samples)
-        for one in pieces
-        if min(one.first_s, one.first_samples, one.rest_s, one.rest_samples) > 0
+        math.log(piece.first_s / piece.first_samples) - math.log(piece.rest_s / piece.rest_samples)
+        for piece in pieces
+        if min(piece.first_s, piece.first_samples, piece.rest_s, piece.rest_samples) > 0
     ]
     return math.exp(median(logs)) if len(logs) >= MIN_INTERVAL_VALUES else None
 
 
 def shows(first_parts: Iterable[float | None]) -> bool:
     """Whether the first parts are to be left out of the turns of all entries."""
-    return any(one is not None and one >= SHOWS_FROM for one in first_parts)
+    return any(part is not None and part >= SHOWS_FROM for part in first_parts)
 
 
 def turns_of(entries: Sequence[Sequence[Piece]]) -> list[Turn]:

@@ -38,7 +38,7 @@ def standings(race: Race) -> list[Standing]:
 def log_ratios_of(race: Race) -> dict[int, list[float]]:
     """Logarithms of an entry's time per sample over the reference's, pair by pair of turns, for
     each entry that is ranked beside it."""
-    ranked = [place for place, one in enumerate(race.standings) if one.place != "out"]
+    ranked = [place for place, standing in enumerate(race.standings) if standing.place != "out"]
     turns = turns_of([_pieces_of(race.entries[place]) for place in ranked])
     return {place: log_ratios(turns, number) for number, place in enumerate(ranked) if number}
 
@@ -50,13 +50,14 @@ def gate(race: Race, found: Sequence[Standing]) -> GateVerdict | None:
         return None
     if found[0].place == "out":
         return GateVerdict.STRADDLES
-    return gate_of_ratios([_ratio_of(one) for one in found[1:] if one.place != "out"], race.gate)
+    ranked = [standing for standing in found[1:] if standing.place != "out"]
+    return gate_of_ratios([*map(_ratio_of, ranked)], race.gate)
 
 
-def _ratio_of(one: Standing) -> RaceRatio | None:
-    if one.ratio is None or one.low is None or one.high is None:
+def _ratio_of(standing: Standing) -> RaceRatio | None:
+    if standing.ratio is None or standing.low is None or standing.high is None:
         return None
-    return RaceRatio(one.ratio, one.low, one.high, one.pairs, one.blocks)
+    return RaceRatio(standing.ratio, standing.low, standing.high, standing.pairs, standing.blocks)
 
 
 def _standing(
@@ -142,12 +143,12 @@ def _wrong_clock(entry: RaceEntry, pieces: Sequence[Piece]) -> str | None:
 def _not_comparable(record: Record, reference: Record) -> str | None:
     """What makes another job of it than the reference's."""
     ours, theirs = record.workload, reference.workload
-    for name, one, other in (
+    for name, own, other in (
         ("workload", f"{ours.name} v{ours.version}", f"{theirs.name} v{theirs.version}"),
         ("batch", ours.batch_size, theirs.batch_size),
         ("device", record.device.resolved, reference.device.resolved),
         ("observed precision", record.precision.observed, reference.precision.observed),
     ):
-        if one is not None and other is not None and one != other:
-            return f"not comparable: {name} differs: {one} and {other}"
+        if own is not None and other is not None and own != other:
+            return f"not comparable: {name} differs: {own} and {other}"
     return None

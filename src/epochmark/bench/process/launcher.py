@@ -185,7 +185,7 @@ class Listener:
                     # less than asked for, so the pipe is empty: what comes next is sent later
                     if len(data) < READ_BYTES:
                         self._empty_at = now
-                    if any(type(one) is until for one in self._outcome.reports[heard:]):
+                    if any(type(report) is until for report in self._outcome.reports[heard:]):
                         return True
                 elif worker.exited in ready:
                     # not before: what it reported until its end must still be heard

@@ -56,7 +56,7 @@ def race(request: RaceRequest, bench: Bench, on_news: Callable[[str], None]) -> 
     with Guard() as guard, contextlib.ExitStack() as owned:
         racers: list[Racer] = []
         for number, (name, planned) in enumerate(zip(request.names, request.runs, strict=True), 1):
-            check_room(name, [one.memory_bytes for one in racers if one.is_racing])
+            check_room(name, [racer.memory_bytes for racer in racers if racer.is_racing])
             on_news(f"warming up {name} ({number} of {len(request.runs)})")
             racer = owned.enter_context(started(name, planned, bench, guard))
             racers.append(racer)
@@ -131,7 +131,7 @@ def _prove(
 
 def _document(request: RaceRequest, racers: Sequence[Racer], ending: RaceEnding) -> Race:
     stopped = next(
-        (one.outcome.detail for one in racers if one.outcome.ending == "interrupted"), ""
+        (racer.outcome.detail for racer in racers if racer.outcome.ending == "interrupted"), ""
     )
     for racer in racers:
         if racer.is_racing:

@@ -27,7 +27,7 @@ def list_results(json: JsonOption = False) -> None:
     files = ResultFiles.of_user()
     stored, unreadable = files.load()
     raced, unreadable_races = RaceFiles.of_user().load()
-    records, races = [one.record for one in stored], [one.race for one in raced]
+    records, races = [run.record for run in stored], [race.race for race in raced]
     if json:
         print_json([*records, *races])
     elif not records and not races:
@@ -152,14 +152,14 @@ def import_records(
     from epochmark.cli._records import counted_documents, opened
 
     added, refused = import_results(opened(file))
-    for one in refused:
-        what = f"{file} is not intact:" if one.name == THE_BUNDLE else f"refused {one.name}:"
-        remark(what, *(f"  - {problem}" for problem in one.problems))
+    for result in refused:
+        what = f"{file} is not intact:" if result.name == THE_BUNDLE else f"refused {result.name}:"
+        remark(what, *(f"  - {problem}" for problem in result.problems))
     if json:
         print_json(
             {
                 "imported": [record.id for record in added],
-                "refused": [{"id": one.name, "problems": one.problems} for one in refused],
+                "refused": [{"id": result.name, "problems": result.problems} for result in refused],
             }
         )
     else:

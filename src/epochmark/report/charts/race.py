@@ -39,7 +39,9 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     if not logs:
         return None
     first = next(
-        name for name, one in zip(names, race.standings, strict=True) if one.place != "out"
+        name
+        for name, standing in zip(names, race.standings, strict=True)
+        if standing.place != "out"
     )
     panels = [_panel(names[place], first, found, theme) for place, found in logs.items()]
     return Drawing(
@@ -81,7 +83,7 @@ def _running(logs: Sequence[float]) -> list[Spec]:
 def _panel(name: str, first: str, logs: Sequence[float], theme: Theme) -> Spec:
     running = _running(logs)
     last = running[-1]["ratio"]
-    reach = FAR * max(max(one["high"] - last, last - one["low"]) for one in running)
+    reach = FAR * max(max(known["high"] - last, last - known["low"]) for known in running)
     low, high = min(1.0, last - reach), max(1.0, last + reach)
     points = [
         {"pair": number, "ratio": math.exp(log)}

@@ -22,21 +22,21 @@ REASON_LENGTH = 160
 def tuning_rows(tuned: Tuned) -> list[tuple[str, ...]]:
     """One row for each value tried, in ``TUNING_COLUMNS``. ``gain`` is how many times as fast as
     the best settings before it, with the range over the pairs of runs."""
-    return [_row(one) for one in tuned.tried]
+    return [_row(trial) for trial in tuned.tried]
 
 
-def _row(one: Tried) -> tuple[str, ...]:
-    outcome = f"{one.outcome}: {one.detail}" if one.detail else one.outcome
-    if not one.gains:
-        return (one.setting, one.value, NONE, NONE, NONE, outcome)
-    gain = _range_of(one.gains)
-    spread = f" ({range_text(gain, MAX_DECIMALS)})" if len(one.gains) > 1 else ""
-    step = value_text(_range_of([seconds * 1e3 for seconds in one.with_s]))
+def _row(trial: Tried) -> tuple[str, ...]:
+    outcome = f"{trial.outcome}: {trial.detail}" if trial.detail else trial.outcome
+    if not trial.gains:
+        return (trial.setting, trial.value, NONE, NONE, NONE, outcome)
+    gain = _range_of(trial.gains)
+    spread = f" ({range_text(gain, MAX_DECIMALS)})" if len(trial.gains) > 1 else ""
+    step = value_text(_range_of([seconds * 1e3 for seconds in trial.with_s]))
     return (
-        one.setting,
-        one.value,
+        trial.setting,
+        trial.value,
         f"{ratio_text(gain)}{spread}",
-        str(len(one.gains)),
+        str(len(trial.gains)),
         step,
         outcome,
     )
@@ -70,11 +70,13 @@ def refused_lines(tuned: Tuned) -> list[str]:
     and those for which there was no time."""
     what = {"failed": "failed", "wrong": "was dropped, since it computed something else"}
     lines = [
-        f"  {one.setting} {one.value} {what[one.outcome]}: {_shortened(one.detail)}"
-        for one in tuned.tried
-        if one.outcome in what
+        f"  {trial.setting} {trial.value} {what[trial.outcome]}: {_shortened(trial.detail)}"
+        for trial in tuned.tried
+        if trial.outcome in what
     ]
-    late = [f"{one.setting} {one.value}" for one in tuned.tried if one.outcome == "not tried"]
+    late = [
+        f"{trial.setting} {trial.value}" for trial in tuned.tried if trial.outcome == "not tried"
+    ]
     return [*lines, *([f"  not tried for lack of time: {', '.join(late)}"] if late else [])]
 
 

@@ -20,7 +20,7 @@ DECIMALS = 3
 def race_lines(race: Race) -> list[str]:
     """A line for each entry, how the race ended, and what its gate says."""
     lines = [_entry_line(race, place) for place in range(len(race.entries))]
-    if sum(one.place != "out" for one in race.standings) > 1:
+    if sum(standing.place != "out" for standing in race.standings) > 1:
         lines += ["", _left_out_text(race.standings)]
     lines += [_ending_text(race)]
     verdict = gate(race, race.standings)
@@ -31,30 +31,30 @@ def race_lines(race: Race) -> list[str]:
 
 def _entry_line(race: Race, place: int) -> str:
     names, found = names_of(race), race.standings
-    name, one = names[place], found[place]
+    name, standing = names[place], found[place]
     first = next(
         (name for name, standing in zip(names, found, strict=True) if standing.place != "out"), ""
     )
-    if one.place == "out":
-        return f"{name}: not ranked: {one.reason}"
+    if standing.place == "out":
+        return f"{name}: not ranked: {standing.reason}"
     start = f"{name} ({_what(race.entries[place])})"
-    if one.place == "reference" or name == first:
+    if standing.place == "reference" or name == first:
         return f"{start}: the others are compared with it"
-    if one.ratio is None or one.low is None or one.high is None:
+    if standing.ratio is None or standing.low is None or standing.high is None:
         return f"{start}: too few turns to compare it with {first}"
-    longer = Interval(one.ratio, one.low, one.high, one.pairs)
-    return f"{start}: {_ratio_text(one, longer, first)}"
+    longer = Interval(standing.ratio, standing.low, standing.high, standing.pairs)
+    return f"{start}: {_ratio_text(standing, longer, first)}"
 
 
-def _ratio_text(one: Standing, longer: Interval, first: str) -> str:
+def _ratio_text(standing: Standing, longer: Interval, first: str) -> str:
     """How much faster or slower than the ``first``, from how many times as long it takes."""
     speed = Interval(1 / longer.median, 1 / longer.high, 1 / longer.low, longer.count)
-    seen = f"{counted(one.pairs, 'pair')} of turns"
-    if one.place == "faster":
+    seen = f"{counted(standing.pairs, 'pair')} of turns"
+    if standing.place == "faster":
         bounds = f"95 % interval {range_text(speed, DECIMALS)}, {seen}"
         return f"{value_text(speed, DECIMALS)} times as fast as {first} ({bounds})"
     bounds = f"95 % interval {range_text(longer, DECIMALS)}, {seen}"
-    if one.place == "slower":
+    if standing.place == "slower":
         return f"takes {value_text(longer, DECIMALS)} times as long as {first} ({bounds})"
     within = max(longer.high - 1, 1 - longer.low)
     return f"no clear difference from {first}: at most {within:.1%} (times as long: {bounds})"
@@ -69,11 +69,11 @@ def _what(entry: RaceEntry) -> str:
 
 def _left_out_text(found: Sequence[Standing]) -> str:
     """What going on costs after the others had their turns."""
-    seen = [one.first_part for one in found if one.first_part is not None]
+    seen = [standing.first_part for standing in found if standing.first_part is not None]
     if not seen:
         return "The turns were too short to see what it costs to go on after the others."
     share = f"{max(seen) - 1:+.1%}"
-    if any(one.left_out for one in found):
+    if any(standing.left_out for standing in found):
         return f"The first part of each turn is left out: a sample takes up to {share} there."
     return f"Going on after the others costs little ({share} in the first part of a turn at most)."
 
@@ -116,8 +116,8 @@ def _row(race: Race) -> tuple[str, ...]:
     )
 
 
-def _short(name: str, one: Standing) -> str:
-    if one.ratio is None or one.low is None or one.high is None:
-        return f"{name}: {'not ranked' if one.place == 'out' else 'unknown'}"
-    longer = Interval(one.ratio, one.low, one.high, one.pairs)
+def _short(name: str, standing: Standing) -> str:
+    if standing.ratio is None or standing.low is None or standing.high is None:
+        return f"{name}: {'not ranked' if standing.place == 'out' else 'unknown'}"
+    longer = Interval(standing.ratio, standing.low, standing.high, standing.pairs)
     return f"{name}: {range_text(longer, DECIMALS)} times as long"

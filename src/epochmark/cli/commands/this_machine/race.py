@@ -118,7 +118,9 @@ def race(
     files = RaceFiles.of_user()
     if not no_save:
         files.check_writable()
-    request = RaceRequest([one.shown for one in named], runs, target, max_seconds, label, allowed)
+    request = RaceRequest(
+        [entry.shown for entry in named], runs, target, max_seconds, label, allowed
+    )
     raced = _race(request, asked, keeps=not no_save)
     saved = None if no_save else files.save(raced)
     if json:
@@ -189,7 +191,7 @@ def _race(request: RaceRequest, asked: RunRequest, keeps: bool) -> Race:
     bench = Bench(data, machine, known_limits(folder, machine))
     search = TunedSearch(bench, folder, saves=keeps, retune=False)
     with measuring_alone(tell_waiting):
-        runs = [_with_settings(one, search) for one in request.runs]
+        runs = [_with_settings(entry, search) for entry in request.runs]
         with activity("race") as tell, interrupts_later():
             return carry_out(replace(request, runs=runs), bench, _now_and_then(tell))
 
@@ -223,7 +225,7 @@ def _exit_code(raced: Race) -> int:
 
     if raced.ending == "interrupted":
         return EXIT_INTERRUPTED
-    if any(one.place == "out" for one in raced.standings):
+    if any(entry.place == "out" for entry in raced.standings):
         return EXIT_FAILED
     verdict = gate(raced, raced.standings)
     if verdict is GateVerdict.STRADDLES:
