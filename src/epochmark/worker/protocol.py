@@ -30,7 +30,7 @@ class Job:
     The job is the first line of the worker's standard input. ``STOP`` after it asks the fit to end
     at its next lap, which the launcher may do in a ``quick`` run. A ``trial`` of tuned settings
     leaves test set and continuation out. A worker that ``takes_turns`` parks whenever a turn is
-    over, and trains on once it is told to ``GO_ON``. Training states go to ``states_file``
+    over, and trains on at the word ``GO_ON``. Training states go to ``states_file``
     (``workloads._proof``). ``variables`` are those of the environment to be reported, besides
     the engine's own ones (``engines.Variables.recorded``).
     """

@@ -149,7 +149,7 @@ class Listener:
 
     def hear(self, until: type[Message] | None = None) -> bool:
         """Listen until a report of that kind comes, which is the answer; what ends it before that,
-        Ctrl-C included, is noted in the outcome. While nobody listens no silence is counted."""
+        Ctrl-C included, is noted in the outcome. Between two calls no silence is counted."""
         now = time.monotonic()
         self._presence.at_work(now)
         self._patience.resume(self._listened_s())

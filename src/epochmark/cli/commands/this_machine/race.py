@@ -207,13 +207,13 @@ def _with_settings(planned: PlannedRun, search: TunedSearch) -> PlannedRun:
 
 def _now_and_then(tell: Callable[[str], None]) -> Callable[[str], None]:
     """News as they come, but of turns only some: they come twice a second."""
-    last, told_s = "", 0.0
+    last, shown_s = "", 0.0
 
     def news(text: str) -> None:
-        nonlocal last, told_s
+        nonlocal last, shown_s
         kind, now = text.partition(":")[0], time.monotonic()
-        if kind != last or now - told_s >= NEWS_INTERVAL_S:
-            last, told_s = kind, now
+        if kind != last or now - shown_s >= NEWS_INTERVAL_S:
+            last, shown_s = kind, now
             tell(text)
 
     return news
