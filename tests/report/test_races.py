@@ -23,7 +23,7 @@ from epochmark.records.race import (
 from epochmark.report.text.race import race_lines
 from tests.report.samples import sample, sample_race
 
-ODD = (None, -1, 2**70, "x" * 5000, [[]])
+ODD: tuple[Any, ...] = (None, -1, 2**70, "x" * 5000, [[]])
 
 
 def places_of(value: Any) -> Iterator[tuple[Any, Any]]:
