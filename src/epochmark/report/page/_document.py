@@ -140,7 +140,8 @@ def _embedded(subject: Subject) -> tuple[str, int]:
             break
         chosen.append(record)
     while True:
-        bundle = encode_bundle(sorted(chosen, key=age_order))
+        ordered = sorted(chosen, key=age_order)
+        bundle = encode_bundle(ordered)
         packed = gzip.compress(bundle, compresslevel=6, mtime=0)
         if len(packed) <= MAX_EMBEDDED_BYTES or not chosen:
             return base64.b64encode(packed).decode(), len(chosen)
