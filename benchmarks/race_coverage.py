@@ -78,7 +78,8 @@ def steps(stays_s: float) -> Speeds:
         state = (np.cumsum(changes) + random.integers(2)) % 2
         # a turn in which it changes gets a part of either
         slow = state.reshape(TURNS, fine).mean(axis=1)
-        return noisy(0.01)(random) * (1 - slow / 3)
+        speeds: Floats = noisy(0.01)(random) * (1 - slow / 3)
+        return speeds
 
     return make
 
@@ -116,8 +117,9 @@ def recorded(record: Record) -> Speeds:
 
     def make(random: np.random.Generator) -> Floats:
         drawn = random.choice(pieces, TURNS // PIECE + 1)
-        speeds = [piece[:: random.choice((1, -1))] for piece in drawn]
-        return noisy(0.01)(random) * np.concatenate(speeds)[:TURNS]
+        directed = [piece[:: random.choice((1, -1))] for piece in drawn]
+        speeds: Floats = noisy(0.01)(random) * np.concatenate(directed)[:TURNS]
+        return speeds
 
     return make
 
