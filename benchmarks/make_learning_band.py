@@ -30,7 +30,8 @@ from epochmark._version import __version__
 from epochmark.datasets import get_mnist, read_idx_folder
 from epochmark.engines import Settings, get_engine
 from epochmark.native import kernel_version
-from epochmark.workloads import MNIST_CNN, learning_band
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import learning_band
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.registry import LEARNING_BAND, evidence_file
 

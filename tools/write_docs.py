@@ -39,14 +39,14 @@ def record_schema() -> dict[str, Any]:
 def _with_javascript_patterns(part: Any) -> Any:
     """JSON Schema's patterns are JavaScript's, in which ^ and $ are the ends of the whole text."""
     if isinstance(part, list):
-        return [_with_javascript_patterns(one) for one in part]
+        return [_with_javascript_patterns(item) for item in part]
     if not isinstance(part, dict):
         return part
     return {
-        name: one.replace(r"\A", "^").replace(r"\Z", "$")
-        if name == "pattern" and isinstance(one, str)
-        else _with_javascript_patterns(one)
-        for name, one in part.items()
+        name: value.replace(r"\A", "^").replace(r"\Z", "$")
+        if name == "pattern" and isinstance(value, str)
+        else _with_javascript_patterns(value)
+        for name, value in part.items()
     }
 
 
@@ -87,9 +87,9 @@ def engines_table() -> str:
 def devices_table() -> str:
     """Every kind of device of every engine, and what of it has been seen."""
     rows = [
-        f"| {'' if count else info.name} | {one.kind} | {one.through} | {one.seen} |"
+        f"| {'' if count else info.name} | {device.kind} | {device.through} | {device.seen} |"
         for info in _public_infos()
-        for count, one in enumerate(info.devices)
+        for count, device in enumerate(info.devices)
     ]
     return "\n".join(["| engine | device | through | seen |", "|---|---|---|---|", *rows, ""])
 
@@ -134,14 +134,16 @@ def _requirements_row(row: Requirements, engines: list[str]) -> str:
 def tunables_table() -> str:
     """Every setting that tuned mode may change, engine by engine, in the order of the search."""
     rows = [
-        "| engine | setting | values, stock first | devices | what it is |",
-        "|---|---|---|---|---|",
+        "| engine | setting | values, stock first | devices | workloads with | what it is |",
+        "|---|---|---|---|---|---|",
     ]
     for info in _public_infos():
-        for one in info.tunables:
-            values = ", ".join(f"`{value}`" for value in one.values)
-            devices = ", ".join(one.device_kinds or info.device_kinds)
-            rows.append(f"| {info.name} | {one.name} | {values} | {devices} | {one.summary} |")
+        for tunable in info.tunables:
+            values = ", ".join(f"`{value}`" for value in tunable.values)
+            devices = ", ".join(tunable.device_kinds or info.device_kinds)
+            word = f"`{tunable.word}`" if tunable.word else "anything"
+            cells = (info.name, tunable.name, values, devices, word, tunable.summary)
+            rows.append(f"| {' | '.join(cells)} |")
     return "\n".join([*rows, ""])
 
 

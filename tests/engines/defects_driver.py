@@ -15,8 +15,9 @@ from pathlib import Path
 from epochmark.engines.defective_torch import DEFECTS  # type: ignore[import-not-found]
 
 from epochmark.engines import Settings
-from epochmark.workloads import MNIST_CNN, parity
-from epochmark.workloads.mnist_files import read_idx_folder
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._data.mnist_files import read_idx_folder
+from epochmark.workloads._proof import parity
 from epochmark.workloads.spec import SGD
 
 sys.path.insert(0, str(Path(__file__).parents[2]))

@@ -42,7 +42,10 @@ FOREIGN_FILES = [
 ]
 """What a foreign interpreter (any Python >= 3.9 with numpy and a framework) may load."""
 
-PARENT_ONLY = ("msgspec", "typer", "rich", "psutil", "platformdirs", "archspec", "altair", "pip")
+PARENT_ONLY = (
+    "msgspec", "typer", "rich", "psutil", "platformdirs", "archspec", "altair", "pip",
+    "threadpoolctl",
+)  # fmt: skip
 
 
 def imported_at_the_top(file: Path) -> set[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from epochmark.bench.continuation import one_blas_thread
 from epochmark.engines._shared.layouts import nchw_weights, weights_from_nchw
 from epochmark.judge.validity import judge
 from epochmark.records.record import Calm, Continuation, Record, Stretch, WatchingCost
 from epochmark.report.figures import proof_text
-from epochmark.workloads import MNIST_CNN, continuation, reference
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import continuation, reference
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.shapes import parameter_count, parameter_shapes
 from tests.report.samples import sample
@@ -118,9 +122,9 @@ def test_the_answer_says_where_loss_and_accuracy_were_not_judged() -> None:
     reduced = msgspec.structs.replace(
         run, precision=msgspec.structs.replace(run.precision, observed="bfloat16")
     )
-    for one in (other_batch, reduced):
-        assert "loss and accuracy were not judged" in proof_text(one)
-        assert "correct training" not in proof_text(one)
+    for unjudged in (other_batch, reduced):
+        assert "loss and accuracy were not judged" in proof_text(unjudged)
+        assert "correct training" not in proof_text(unjudged)
 
 
 def calm(worker_cpu_s: float | None) -> Calm:
@@ -138,7 +142,7 @@ def calm(worker_cpu_s: float | None) -> Calm:
     ("worker_cpu_s", "found"), [(0.1, {"implausible"}), (0.0, set()), (None, set()), (200.0, set())]
 )
 def test_work_takes_cpu_time(worker_cpu_s: float | None, found: set[str]) -> None:
-    """0.1 s for ten epochs; a kernel that counts none at all tells nothing."""
+    """0.1 s for ten epochs; a kernel that counts none at all shows nothing."""
     assert codes(trained(calm=calm(worker_cpu_s))) == found
 
 
@@ -271,3 +275,16 @@ def test_layouts_of_nchw_frameworks_come_back() -> None:
     back = weights_from_nchw(MNIST_CNN, nchw_weights(MNIST_CNN, weights))
     assert list(back) == list(weights)
     assert all(np.array_equal(back[name], weights[name]) for name in weights)
+
+
+def test_the_proof_computes_on_one_thread_and_leaves_no_variable_to_the_next_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("KMP_DUPLICATE_LIB_OK", raising=False)
+    monkeypatch.delitem(sys.modules, "threadpoolctl", raising=False)
+    before = dict(os.environ)
+    with one_blas_thread():
+        assert os.environ == before
+        libraries = sys.modules["threadpoolctl"].threadpool_info()
+        threads = [one["num_threads"] for one in libraries if one["user_api"] == "blas"]
+        assert threads == [1] * len(threads) != []

@@ -13,7 +13,7 @@ import pytest
 
 from epochmark.bench.tuned.search import BUDGET_S, MAX_PAIRS, is_clearly_faster, search
 from epochmark.bench.tuned.trial import TrialStop, WarmSteps, warm_step_s
-from epochmark.engines import Tunable
+from epochmark.engines import Tunable, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.records.machine.tuned_settings import (
     Tried,
@@ -26,6 +26,7 @@ from epochmark.records.machine.tuned_settings import (
 from epochmark.records.record import Lap, Machine
 from epochmark.report.tables.tuned_settings import gain_lines, tuning_lines, tuning_rows
 from epochmark.worker import protocol
+from epochmark.workloads import WORKLOADS
 from tests.report.samples import sample
 from tests.unit.samples import record
 
@@ -74,7 +75,7 @@ def test_what_is_faster_is_kept_and_built_upon() -> None:
     machine = Machinery(FACTORS)
     found = search((LAYOUT, FUSED), machine.attempt, machine.now_s)
     assert found.settings == {"layout": "columns", "fused": "yes"}
-    outcomes = {(one.setting, one.value): one.outcome for one in found.tried}
+    outcomes = {(trial.setting, trial.value): trial.outcome for trial in found.tried}
     assert outcomes == {
         ("layout", "columns"): "kept",
         ("layout", "tiles"): "not faster",
@@ -152,7 +153,7 @@ def test_an_engine_that_cannot_train_as_stock_is_an_error() -> None:
 def test_the_search_ends_in_time() -> None:
     machine = Machinery(FACTORS, run_s=BUDGET_S)
     found = search((LAYOUT, FUSED), machine.attempt, machine.now_s)
-    assert [one.outcome for one in found.tried] == ["kept", "not tried", "not tried"]
+    assert [trial.outcome for trial in found.tried] == ["kept", "not tried", "not tried"]
 
 
 def test_a_trials_reading_is_not_that_of_its_disturbed_laps() -> None:
@@ -188,7 +189,7 @@ MACHINE = msgspec.structs.replace(record().machine, machine_id="0" * 16)
 
 
 def tuned(engine: str = "torch", **changes: Any) -> Tuned:
-    one = Tuned(
+    tuned = Tuned(
         measured="2026-11-24T12:00:00Z",
         epochmark_version="0",
         engine=engine,
@@ -206,7 +207,7 @@ def tuned(engine: str = "torch", **changes: Any) -> Tuned:
             )
         ],
     )  # fmt: skip
-    return msgspec.structs.replace(one, **changes)
+    return msgspec.structs.replace(tuned, **changes)
 
 
 def test_what_was_found_is_read_again(tmp_path: Path) -> None:
@@ -237,7 +238,7 @@ def test_another_machine_has_settings_of_its_own(tmp_path: Path, change: dict[st
         {"offered": {"layout": ["rows", "columns", "tiles"]}},
     ],
 )
-def test_another_version_or_device_is_searched_anew(change: dict[str, Any]) -> None:
+def test_another_version_or_device_is_searched_again(change: dict[str, Any]) -> None:
     assert tuned().fits(tuned(settings={}, tried=[]))
     assert not tuned().fits(tuned(**change))
 
@@ -305,3 +306,20 @@ def test_what_gains_beyond_steps_is_kept_unless_steps_are_slower() -> None:
     kept = [found_on(Machinery({}, noise=0.01, seed=seed), beyond) for seed in range(20)]
     assert all(kept)
     assert found_on(Machinery({"fused=yes": 1.1}, noise=0.01), beyond) == {}
+
+
+@pytest.mark.parametrize(
+    ("engine", "settings"),
+    [
+        ("torch", ["adam", "compile", "threads"]),
+        ("jax", ["data", "donate"]),
+        ("tinygrad", ["adam"]),
+        ("keras-torch", ["threads"]),
+        ("keras-jax", []),
+    ],
+)
+def test_a_transformer_is_not_tried_with_layouts_of_images(
+    engine: str, settings: list[str]
+) -> None:
+    offered = get_engine(engine).info.tunables_on("cpu", WORKLOADS["gpt-3m"])
+    assert [tunable.name for tunable in offered] == settings

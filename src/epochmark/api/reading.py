@@ -13,6 +13,7 @@ from epochmark.judge.results import ResultFiles, UnreadableFile
 from epochmark.records.bundle import MAX_BUNDLE_BYTES, documents_in
 from epochmark.records.digest import is_intact
 from epochmark.records.json_text import RecordError, parsed
+from epochmark.records.race import is_race
 from epochmark.records.record import Machine, Record
 from epochmark.report.tables.long import long_rows
 
@@ -37,7 +38,7 @@ def load_results(source: str | Path | None = None) -> list[Record]:
         return records_of_file(Path(source))
     stored, unreadable = files.load()
     warn_skipped(unreadable)
-    return [one.record for one in stored]
+    return [run.record for run in stored]
 
 
 def to_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -51,8 +52,10 @@ def to_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 def warn_skipped(files: Sequence[UnreadableFile]) -> None:
     """Warn of each file among the results that could not be read."""
-    for one in files:
-        warnings.warn(f"skipped {one.file}: {one.reason}", EpochmarkWarning, stacklevel=3)
+    for unreadable in files:
+        warnings.warn(
+            f"skipped {unreadable.file}: {unreadable.reason}", EpochmarkWarning, stacklevel=3
+        )
 
 
 def records_of_file(file: Path) -> list[Record]:
@@ -66,7 +69,8 @@ def records_of_file(file: Path) -> list[Record]:
 
 def _readable_records(file: Path) -> tuple[list[Record], list[str]]:
     """The records of a file that are as they were written, and in sentences what is not."""
-    documents, whole = documents_of(file)
+    found, whole = documents_of(file)
+    documents = [document for document in found if not is_race(document)]
     records, troubles = [], [] if whole else [f"{file} is not intact: {NOT_WHOLE}"]
     for document in documents:
         try:
@@ -82,8 +86,8 @@ def _readable_records(file: Path) -> tuple[list[Record], list[str]]:
 
 
 def documents_of(source: str | Path | BinaryIO) -> tuple[list[bytes], bool]:
-    """The record documents in a file or stream, never more than a bundle may have, and whether all
-    of them are there. Raises ``EpochmarkError`` (exit code 2) when it holds none."""
+    """The documents of records and races in a file or stream, never more than a bundle may have,
+    and whether all of them are there. Raises ``EpochmarkError`` (exit code 2) for none."""
     name = str(source) if isinstance(source, str | Path) else "the input"
     try:
         return documents_in(_read(source))
@@ -105,7 +109,7 @@ def _read(source: str | Path | BinaryIO) -> bytes:
 def known_limits(folder: Path, machine: Machine | None = None) -> Limits | None:
     """The limits stored beside the results, with ``machine`` only its own; a file that cannot be
     read is warned of."""
-    from epochmark.records.machine.machine_limits import read_limits
+    from epochmark.records.machine.limits_file import read_limits
 
     try:
         return read_limits(folder, machine)

@@ -22,7 +22,7 @@ from epochmark.cli.commands import (
     table,
     workloads,
 )
-from epochmark.cli.commands.this_machine import doctor, history, machine
+from epochmark.cli.commands.this_machine import doctor, history, machine, race
 
 app = typer.Typer(
     name="epochmark",
@@ -55,6 +55,7 @@ add_commands(
     app,
     {
         "run": run.run,
+        "race": race.race,
         "machine": machine.machine,
         "doctor": doctor.doctor,
         "limits": limits.limits,
@@ -82,7 +83,7 @@ def main() -> None:
     """Entry point of the ``epochmark`` command."""
     try:
         app(prog_name="epochmark")
-    except OSError as error:  # the help text could not be written; commands tell it themselves
+    except OSError as error:  # the help text could not be written; commands say it themselves
         abandon_stdout()
         complain(f"standard output cannot be written: {error.strerror}")
         raise SystemExit(EXIT_FAILED) from None

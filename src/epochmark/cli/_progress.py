@@ -70,7 +70,7 @@ def transfer_progress() -> Iterator[TransferProgress]:
 class RunProgress:
     """Shows one run: epoch, loss, accuracy, images per second, time left.
 
-    ``position`` is (number, of how many): with several runs, a second bar tells how far all are.
+    ``position`` is (number, of how many): with several runs, a second bar shows how far all are.
     A run that ends by itself has no number of steps: one that is to settle has a time after which
     it ends at the latest, a quick one a time at which it will probably know enough.
     """
@@ -156,8 +156,9 @@ class RunProgress:
         self._left_s = (self._steps - self._done) * step_s
         if not self._quick:
             return f"{_duration(self._left_s)} left"
-        needed_s = seconds_left(self._steps_per_epoch, self._done, self._elapsed_s, step_s)
-        self._left_s = min(self._left_s, needed_s)
+        self._left_s = seconds_left(
+            self._steps_per_epoch, self._epochs, self._done, self._elapsed_s, step_s
+        )
         return f"about {_duration(self._left_s)} left"
 
     def _share(self) -> float:

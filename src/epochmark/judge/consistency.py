@@ -68,7 +68,7 @@ def contradictions(record: Record) -> Iterator[str]:
 
 
 def shape_problems(record: Record) -> Iterator[str]:
-    """What keeps anybody from reading the columns of a record at all."""
+    """What keeps anyone from reading the columns of a record at all."""
     dates = [record.created, *([record.limits.measured] if record.limits else [])]
     yield from (f"there is no such date: {date}" for date in dates if not _is_date(date))
     ends = [lap.end_ns for lap in record.timing.laps]
@@ -167,7 +167,7 @@ def _threads(variant: str) -> Iterator[re.Match[str]]:
 
 
 def _work(record: Record) -> Iterator[str]:
-    """A run that failed has done no more than its work; of one that completed a finding tells."""
+    """A run that failed has done no more than its work; of one that completed a finding says so."""
     per_epoch, done = steps_per_epoch(record.workload), _steps_by_epoch(record.timing.laps)
     if any(steps > per_epoch for steps in done.values()):
         yield f"an epoch has {max(done.values())} steps, there are {per_epoch} of this batch"
@@ -226,12 +226,14 @@ def _seconds(nanoseconds: int | None) -> str:
 def _losses(record: Record) -> Iterator[str]:
     """Cross entropy is never negative, and accuracy is a share."""
     learning, classes = record.learning, workload_of(record.workload).classes
-    losses = [*(lap.loss for lap in record.timing.laps), *(one.loss for one in learning.epochs)]
+    losses = [*(lap.loss for lap in record.timing.laps), *(entry.loss for entry in learning.epochs)]
     replayed = record.replay.losses if record.replay else []
     if any(loss is not None and loss < 0 for loss in (*losses, *replayed, learning.test_loss)):
         yield "it has a negative loss, impossible for a cross entropy"
         return
-    if any(one.accuracy is not None and not 0 <= one.accuracy <= 1 for one in learning.epochs):
+    if any(
+        entry.accuracy is not None and not 0 <= entry.accuracy <= 1 for entry in learning.epochs
+    ):
         samples = workload_of(record.workload).samples
         yield f"it has a training accuracy that is not a share of the {samples}"
     yield from _running_losses(record)
@@ -263,13 +265,13 @@ def _running_losses(record: Record) -> Iterator[str]:
             yield f"in epoch {epoch} the sum of losses falls"
             return
         total, last[epoch] = lap.loss * seen, lap.loss
-    for one in record.learning.epochs:
-        running = last.get(one.epoch)
-        if running is None or one.loss is None:
+    for entry in record.learning.epochs:
+        running = last.get(entry.epoch)
+        if running is None or entry.loss is None:
             continue
-        if not math.isclose(running, one.loss, rel_tol=SAME_LOSS):
+        if not math.isclose(running, entry.loss, rel_tol=SAME_LOSS):
             yield (
-                f"the loss of epoch {one.epoch} is given as {one.loss:.6g}, "
+                f"the loss of epoch {entry.epoch} is given as {entry.loss:.6g}, "
                 f"its last lap has {running:.6g}"
             )
             return
@@ -317,7 +319,7 @@ def _calm(record: Record, calm: Calm) -> Iterator[str]:
     spans = pairwise([0.0, *calm.end_s])
     columns = (calm.own_cpu_s, calm.foreign_cpu_s, calm.idle_cpu_s, calm.steal_cpu_s)
     # what is not known counts as nothing: the sum may only be too small then
-    for (start, end), *used in zip(spans, *(one or nothing for one in columns), strict=False):
+    for (start, end), *used in zip(spans, *(column or nothing for column in columns), strict=False):
         own, foreign, idle, steal = used
         had_s = calm.cpus * (end - start)
         counted_s = own + foreign + idle + steal

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 
 from epochmark.analysis.machine.arithmetic import (
-    MINIMAL_FILTERING,
     beyond_processor,
     ceiling_of,
     direct_gflop_per_s,
+    filtering_text,
     most_images_per_s,
 )
 from epochmark.analysis.machine.sensed import use_of_gpu
@@ -33,12 +33,13 @@ from epochmark.judge.failures import failure_finding
 from epochmark.records.findings import MEANING, FindingCode, make_finding
 from epochmark.records.record import Failure, Finding, Record
 from epochmark.records.wording import counted
-from epochmark.workloads import WORKLOADS, continuation, learning_band, parity
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads._proof import continuation, learning_band, parity
 
 FLAT_SHARE = 0.95
 """A mean loss above this share of ln(classes), the loss of guessing, is flat ..."""
 FLAT_AFTER_STEPS = 100
-"""... once so many steps were made; at the workload's batch the loss is 1.0 after some 15."""
+"""... once that many steps were made; at the workload's batch the loss is 1.0 after some 15."""
 
 IDLE_READINGS = 10
 """Readings of a GPU's use, a second apart, after which nothing but zeros is no coincidence."""
@@ -73,7 +74,7 @@ def _unknown(record: Record) -> Iterator[Finding]:
     """Nothing that depends on the workload can be said."""
     run = record.workload
     if not is_known(run):
-        there = ", ".join(f"{one.name} v{one.version}" for one in WORKLOADS.values())
+        there = ", ".join(f"{workload.name} v{workload.version}" for workload in WORKLOADS.values())
         yield make_finding(
             FindingCode.WORKLOAD_UNKNOWN, f"{run.name} v{run.version}; known here: {there}"
         )
@@ -344,11 +345,12 @@ def _plausible(record: Record) -> Iterator[Finding]:
     images_per_s = headline_of(record).images_per_s
     if most is None or ceiling is None or images_per_s is None or images_per_s <= most:
         return
+    samples = workload_of(record.workload).samples
     yield make_finding(
         FindingCode.LIMITS_STALE,
-        f"{images_per_s:,.0f} images/s are {direct_gflop_per_s(record, images_per_s):,.0f} GFLOP/s "
-        f"of direct arithmetic; {ceiling.gflop_per_s:,.0f} GFLOP/s ({ceiling.source}) allow "
-        f"{most:,.0f} images/s, convolutions {MINIMAL_FILTERING} times as fast included",
+        f"{images_per_s:,.0f} {samples}/s are {direct_gflop_per_s(record, images_per_s):,.0f} "
+        f"GFLOP/s of direct arithmetic; {ceiling.gflop_per_s:,.0f} GFLOP/s ({ceiling.source}) "
+        f"allow {most:,.0f} {samples}/s{filtering_text(record)}",
     )
 
 
@@ -368,7 +370,7 @@ def _clock(record: Record) -> Iterator[Finding]:
 
 
 def _clocks_agree(record: Record) -> Iterator[Finding]:
-    """The worker's clock and the launcher's must tell the same of the fit, and of every lap."""
+    """The worker's clock and the launcher's must agree on the fit, and on every lap."""
     timing, seen = record.timing, record.timing.launcher
     if seen is None or timing.fit_ns is None:
         return

@@ -13,7 +13,8 @@ from epochmark.analysis.timing.headline import learning_is_judged, replay_verdic
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.record import Record
 from epochmark.report.digits import range_text, scaled, significant, value_text
-from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, learning_band
+from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS
+from epochmark.workloads._proof import learning_band
 
 NONE = "-"
 """Stands where a run did not come so far."""
@@ -83,10 +84,21 @@ def images_text(record: Record) -> str:
     return speed_text(samples * targets_of(record.workload.name), steady_interval(record))
 
 
+def under_images(speed: str, workload: str) -> str:
+    """A speed under the heading ``images/s``, where any other unit is named: ``704 tokens``."""
+    unit = unit_of(workload)
+    return speed if unit == "images" or speed == NONE else f"{speed} {unit}"
+
+
 def unit_of(workload: str) -> str:
     """What this workload's speed counts by the second: ``images`` or ``tokens``."""
     known = WORKLOADS.get(workload)
     return "images" if known is None else known.unit
+
+
+def other_workload(name: str) -> list[str]:
+    """The workload's name, unless it is the default, which goes without saying."""
+    return [] if name == DEFAULT_WORKLOAD else [name]
 
 
 def samples_of(workload: str) -> str:
@@ -106,7 +118,7 @@ def speed_text(speed: float, steady: Interval | None) -> str:
 
 
 def energy_text(energy: Energy) -> str:
-    """Joules per epoch with what they cover and who told them; three digits, sensors carry no
+    """Joules per epoch with what they cover and who measured them; three digits, sensors carry no
     more."""
     joules = float(f"{energy.joules_per_epoch:.3g}")
     return (
@@ -224,14 +236,17 @@ def run_in_words(record: Record) -> str:
     doubted."""
     tuning = [record.engine.tuning] if record.engine.tuning != "stock" else []
     run = record.workload
-    other = [] if run.name == DEFAULT_WORKLOAD else [run.name]
-    parts = [f"{record.engine.name} on {device_id(record)}", *other, *tuning, *run.variant]
+    parts = [
+        f"{record.engine.name} on {device_id(record)}",
+        *other_workload(run.name), *tuning, *run.variant,
+    ]  # fmt: skip
     doubt = [validity_text(record)] if record.headline.validity != "valid" else []
     return ", ".join([*parts, device_name(record), *doubt])
 
 
 def device_name(record: Record) -> str:
-    """The device that trained: the processor's name for ``cpu``, else as the engine tells it."""
+    """The device that trained: the processor's name for ``cpu``, otherwise as the engine reports
+    it."""
     device = record.device
     if device_id(record) == "cpu":
         return record.machine.cpu

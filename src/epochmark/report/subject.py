@@ -12,13 +12,15 @@ from epochmark.engines import is_hidden
 from epochmark.records.dates import age_order
 from epochmark.records.machine.identity import machine_identity, processor_of
 from epochmark.records.machine.machine_limits import Limits
+from epochmark.records.race import Race
 from epochmark.records.record import Machine, Record, Validity
 from epochmark.report.figures import device_id, device_name, machine_name
 
 
 @dataclass(frozen=True)
 class Subject:
-    """``records`` are oldest first; ``focus`` is the run the answer is about, None without any.
+    """``records`` and ``races`` are oldest first; ``focus`` is the run the answer is about, None
+    without any.
 
     ``limits`` are what some machine can do, this one's or not; None where they were not measured.
     """
@@ -27,6 +29,7 @@ class Subject:
     references: tuple[Reference, ...]
     focus: Record | None
     limits: Limits | None = None
+    races: tuple[Race, ...] = ()
 
     @property
     def own(self) -> list[Record]:
@@ -61,7 +64,7 @@ class Subject:
         own = [record for record in self.own if record.headline.steady_epoch_s is not None]
         own = [record for record in own if key_of(record).workload == key.workload]
         right = [record for record in own if record.headline.validity != "invalid"]
-        of_variant = [one for one in right if key_of(one).variant == key.variant]
+        of_variant = [record for record in right if key_of(record).variant == key.variant]
         if self.focus in of_variant or not of_variant:
             return self.focus if self.focus in right else None
         return max(of_variant, key=_prominence)
@@ -75,12 +78,14 @@ class Subject:
             assert self.focus is not None, "there are own records"
             if key.workload != key_of(self.focus).workload:
                 continue
-            ways = kept.setdefault(key.variant, {})
-            way = (record.engine.name, device_id(record), key.tuning, key.precision)
-            before = ways.get(way)
+            setups = kept.setdefault(key.variant, {})
+            setup = (record.engine.name, device_id(record), key.tuning, key.precision)
+            before = setups.get(setup)
             if before is None or _belief(record) >= _belief(before):
-                ways[way] = record
-        return {variant: [ways[way] for way in sorted(ways)] for variant, ways in kept.items()}
+                setups[setup] = record
+        return {
+            variant: [setups[setup] for setup in sorted(setups)] for variant, setups in kept.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,7 @@ def subject_of(
     references: Sequence[Reference],
     machine: Machine | None,
     limits: Limits | None = None,
+    races: Sequence[Race] = (),
 ) -> Subject:
     """The report's subject: of this machine if it has records, else of the newest.
 
@@ -146,7 +152,7 @@ def subject_of(
     """
     ordered = tuple(sorted(records, key=age_order))
     focus = max(measured_here(ordered, machine), key=_prominence, default=None)
-    return Subject(ordered, tuple(references), focus, limits)
+    return Subject(ordered, tuple(references), focus, limits, tuple(races))
 
 
 def measured_here(records: Sequence[Record], machine: Machine | None) -> Sequence[Record]:

@@ -1,4 +1,4 @@
-"""What the launcher tells the worker (one job) and what the worker reports (JSON lines).
+"""What the launcher sends the worker (one job) and what the worker reports (JSON lines).
 
 Job and reports are plain dataclasses; both ends share these definitions, so the protocol exists
 once. Floats that are not finite travel as null. Python 3.9.
@@ -16,6 +16,9 @@ from epochmark.engines import Settings
 from epochmark.workloads import WORKLOADS
 
 MAX_LINE_BYTES = 1 << 20
+GO_ON = b"go on\n"
+STOP = b"stop\n"
+"""What the launcher may say after the job."""
 
 OptionalFloat = Optional[float]
 
@@ -24,10 +27,11 @@ OptionalFloat = Optional[float]
 class Job:
     """One run as the launcher asks for it. ``spawned_ns`` is ``time.monotonic_ns`` at the spawn.
 
-    The job is the first line of the worker's standard input. Any byte after it asks the fit to end
+    The job is the first line of the worker's standard input. ``STOP`` after it asks the fit to end
     at its next lap, which the launcher may do in a ``quick`` run. A ``trial`` of tuned settings
-    leaves test set and continuation out. Training states go to ``states_file``
-    (``workloads.continuation``). ``variables`` are those of the environment to be reported, besides
+    leaves test set and continuation out. A worker that ``takes_turns`` parks whenever a turn is
+    over, and trains on at the word ``GO_ON``. Training states go to ``states_file``
+    (``workloads._proof``). ``variables`` are those of the environment to be reported, besides
     the engine's own ones (``engines.Variables.recorded``).
     """
 
@@ -40,6 +44,7 @@ class Job:
     spawned_ns: int
     variables: List[str]
     trial: bool = False
+    takes_turns: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def decode_job(line: bytes) -> AnyJob:
     values = json.loads(line)
     kind = JOBS[values.pop("job")]
     if kind is Job:
-        asked = {one.name: values.pop(one.name) for one in fields(Settings)}
+        asked = {field.name: values.pop(field.name) for field in fields(Settings)}
         asked["workload"] = WORKLOADS[asked["workload"]]
         values["settings"] = Settings(**asked)
     return kind(**values)
@@ -100,7 +105,7 @@ class Phase:
 @dataclass(frozen=True)
 class Opened:
     """The engine picked a device. ``versions``: as of ``Hello``, now that its framework is
-    imported and can tell by itself."""
+    imported and can be asked."""
 
     device: str
     description: str
@@ -129,13 +134,19 @@ class EpochEnd:
 
 
 @dataclass(frozen=True)
+class Parked:
+    """The worker is warm, or a turn of its training is over: the device has done all it was given,
+    and nothing more is computed until the launcher says so. No lap contains the time until then."""
+
+
+@dataclass(frozen=True)
 class Fitted:
     """The fit returned ``fit_ns`` after the clock started; ``startup_s`` came before the clock.
-    ``trained_ns`` is when its training was done, where an engine tells them apart.
+    ``trained_ns`` is when its training was done, where an engine reports that.
 
     CPU seconds and involuntary context switches are those of all the worker's threads during the
     fit; ``reporting_cpu_s`` is the part of it that the stopwatch took to report. ``busy_threads``
-    did the work, and may run on ``their_cpus`` CPUs all together. None: the system does not tell.
+    did the work, and may run on ``their_cpus`` CPUs all together. None: the system does not say.
     """
 
     startup_s: float
@@ -186,8 +197,8 @@ class Replayed:
 @dataclass(frozen=True)
 class Figure:
     """A piece of work, timed for ``epochmark limits``: ``what`` (``multiply_adds``, ``product``,
-    ``triad``, ``convolution``, ``dispatch``, ``input``), the ``facts`` that tell it from others,
-    how much ``work`` one call does, and the ``seconds`` of each repetition, per call."""
+    ``triad``, ``convolution``, ``dispatch``, ``input``), the ``facts`` that distinguish it from
+    others, how much ``work`` one call does, and the ``seconds`` of each repetition, per call."""
 
     what: str
     facts: Dict[str, Union[str, int]]
@@ -227,14 +238,14 @@ class Finished:
 
 
 Message = Union[
-    Hello, Phase, Opened, LapEnd, EpochEnd, Fitted, Observed, Continued, Replayed, Figure,
+    Hello, Phase, Opened, LapEnd, EpochEnd, Parked, Fitted, Observed, Continued, Replayed, Figure,
     UsedSettings, Trouble, Failed, Finished,
 ]  # fmt: skip
 MESSAGES: Dict[str, Type[Message]] = {
     kind.__name__: kind
     for kind in (
-        Hello, Phase, Opened, LapEnd, EpochEnd, Fitted, Observed, Continued, Replayed, Figure,
-        UsedSettings, Trouble, Failed, Finished,
+        Hello, Phase, Opened, LapEnd, EpochEnd, Parked, Fitted, Observed, Continued, Replayed,
+        Figure, UsedSettings, Trouble, Failed, Finished,
     )
 }  # fmt: skip
 

@@ -10,8 +10,9 @@ from epochmark.analysis.timing.settling import window
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS, SteadyEpoch, steady_epoch
 from epochmark.records.findings import FindingCode, worst_validity
 from epochmark.records.record import Headline, Lap, Record, WorkloadRun
-from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, Workload, parity
-from epochmark.workloads.learning_band import load_band
+from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, Workload
+from epochmark.workloads._proof import parity
+from epochmark.workloads._proof.learning_band import load_band
 from epochmark.workloads.spec import Flatten, Images, Proof
 
 

@@ -22,7 +22,7 @@ from epochmark.report.drawing.series import filled, outlined, series_of
 from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, log_ticks, most_ticks
-from epochmark.report.figures import device_id, percent, rate
+from epochmark.report.figures import device_id, other_workload, percent, rate
 from epochmark.report.subject import Subject
 from epochmark.workloads.memory_traffic import arithmetic_intensity
 
@@ -78,7 +78,8 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     if machine.bandwidth is not None:
         said.append(f"memory: {machine.bandwidth:.3g} GB/s")
     said += [point.name for point in points]
-    about = ", ".join([subject.own[0].machine.cpu, *_shown(subject)[0].workload.variant])
+    run = _shown(subject)[0].workload
+    about = ", ".join([subject.own[0].machine.cpu, *other_workload(run.name), *run.variant])
     if not machine.limits.steady:
         about = f"{about} (its limits were measured while it was busy)"
     key = series_of([point.name for point in points], theme, "point")
@@ -102,9 +103,9 @@ def _machine(subject: Subject) -> _Machine | None:
 def _stored_roofs(limits: Limits) -> tuple[_Roof, ...]:
     """The best of each instruction set; and what exceeds them all, such as a matrix unit."""
     best: dict[str, float] = {}
-    for one in limits.processor.multiply_adds if limits.processor else []:
-        reached = one.timed.per_s.high
-        best[one.instruction_set] = max(best.get(one.instruction_set, 0.0), reached)
+    for measured in limits.processor.multiply_adds if limits.processor else []:
+        reached = measured.timed.per_s.high
+        best[measured.instruction_set] = max(best.get(measured.instruction_set, 0.0), reached)
     peak = limits.peak()
     if peak is not None and peak.gflop_per_s.high > max(best.values(), default=0.0):
         best[peak.source] = peak.gflop_per_s.high
@@ -159,7 +160,7 @@ def _apart(points: Sequence[_Point]) -> list[_Point]:
     """The points, fastest first, with names and places of their own."""
     placed: list[_Point] = []
     for point in points:
-        near = [one for one in placed if one.gflop_per_s < COVERED * point.gflop_per_s]
+        near = [earlier for earlier in placed if earlier.gflop_per_s < COVERED * point.gflop_per_s]
         name = point.name
         if any(name == other.name for other in placed):
             name = f"{name} [{len(placed) + 1}]"

@@ -23,6 +23,7 @@ from epochmark.report.figures import (
     energy_text,
     images_text,
     interval_text,
+    other_workload,
     seconds_text,
     steady_text,
     unit_of,
@@ -136,7 +137,8 @@ def _row(row: dict[str, Any]) -> list[Cell]:
     low, high = row["steady_epoch_low_s"], row["steady_epoch_high_s"]
     findings = f" ({row['findings']})" if row["findings"] else ""
     accuracy, images, elapsed = row["test_accuracy"], row["images_per_s"], row["elapsed_s"]
-    settings = [row["tuning"], row["precision"], row["variant"]]
+    other = other_workload(row["workload"].rpartition(" v")[0])
+    settings = [*other, row["tuning"], row["precision"], row["variant"]]
     return [
         _text(_where(row)),
         Cell(row["engine"]),
@@ -233,7 +235,7 @@ def _energy(record: Record) -> str:
 
 
 def _power(record: Record) -> str:
-    """Mains or battery, power mode, frequency governor: as far as the system tells."""
+    """Mains or battery, power mode, frequency governor: as far as the system says."""
     machine = record.machine
     mode = None if machine.power_mode is None else f"power mode {machine.power_mode}"
     governor = None if machine.cpu_governor is None else f"CPU governor {machine.cpu_governor}"

@@ -12,6 +12,7 @@ from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.machine.arithmetic import direct_gflop_per_s, share_of_peak
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.analysis.timing.start_up import clocks_of
+from epochmark.analysis.timing.undisturbed import undisturbed_of
 from epochmark.records.record import Record
 from epochmark.report.digits import printed, range_text, value_text
 from epochmark.report.figures import (
@@ -23,7 +24,7 @@ from epochmark.report.figures import (
     percent,
     speed_text,
     targets_of,
-    unit_of,
+    under_images,
 )
 from epochmark.report.plain_text import plain
 from epochmark.report.tables.references import footnotes
@@ -35,6 +36,7 @@ COLUMNS = (
     "percent_of_peak", "test_accuracy",
     "measured", "notes", "source", "device_id", "framework_version", "threads", "startup_s",
     "first_step_s", "first_epoch_excess_s", "peak_memory_bytes", "usable_cores",
+    "undisturbed_epoch_s", "undisturbed_share",
 )  # fmt: skip
 
 
@@ -54,9 +56,8 @@ def steady_of_row(row: Mapping[str, Any]) -> Interval | None:
 def throughput_of(row: Mapping[str, Any]) -> str:
     """What a row trained in a second, of a row that says it: images, or ``704 tokens``."""
     workload = row["workload"].rpartition(" v")[0]
-    unit = unit_of(workload)
     text = speed_text(row["images_per_s"] * targets_of(workload), steady_of_row(row))
-    return text if unit == "images" else f"{text} {unit}"
+    return under_images(text, workload)
 
 
 def is_published(row: Mapping[str, Any]) -> bool:
@@ -105,7 +106,7 @@ def _csv_cell(value: object) -> object:
 
 def _of_record(record: Record) -> dict[str, Any]:
     key, headline, share = key_of(record), record.headline, share_of_peak(record)
-    clocks = clocks_of(record)
+    clocks, calm = clocks_of(record), undisturbed_of(record)
     return {
         "origin": "measured",
         "id": record.id,
@@ -140,6 +141,8 @@ def _of_record(record: Record) -> dict[str, Any]:
         "first_epoch_excess_s": clocks.first_epoch_excess_s,
         "peak_memory_bytes": record.peak_memory_bytes,
         "usable_cores": record.machine.usable_cores,
+        "undisturbed_epoch_s": None if calm is None else calm.epoch_s,
+        "undisturbed_share": None if calm is None else calm.share,
     }
 
 

@@ -8,8 +8,19 @@ from epochmark.analysis.timing.headline import workload_of
 from epochmark.analysis.timing.start_up import Clocks, clocks_of
 from epochmark.records.dates import age_order
 from epochmark.records.record import Record, Validity
-from epochmark.report.figures import device_id, engine_text, seconds_text, shortened
-from epochmark.report.tables.columns import asked_columns, optional_of, section_of
+from epochmark.report.figures import (
+    device_id,
+    engine_text,
+    other_workload,
+    seconds_text,
+    shortened,
+)
+from epochmark.report.tables.columns import (
+    asked_columns,
+    optional_of,
+    section_of,
+    without_default,
+)
 from epochmark.report.tables.long import long_rows
 from epochmark.report.tables.ranking import Row, ranked_section
 from epochmark.report.tables.section import Section
@@ -67,9 +78,7 @@ def newest_section(machine: str, records: Sequence[Record], columns: str | None 
 def results_section(records: Sequence[Record]) -> Section:
     """All records, in the order given."""
     rows = long_rows(records, ())
-    several = len({row["workload"] for row in rows}) > 1
-    names = [name for name in RESULT_COLUMNS if name != "workload" or several]
-    return section_of("", names, rows, RESULT_OPTIONAL)
+    return section_of("", without_default(RESULT_COLUMNS, rows), rows, RESULT_OPTIONAL)
 
 
 def newest_of_each(records: Sequence[Record]) -> list[Record]:
@@ -127,23 +136,27 @@ def run_notes(records: Sequence[Record], section: Section) -> list[str]:
     """What the table's figures mean, and why runs are not valid, in lines of text."""
     lines = [SIDE_BY_SIDE] if "ratio" in section.header else []
     clocks = [clocks_of(record) for record in records]
-    if any(one.first_step_s is None and one.first_epoch_excess_s for one in clocks):
+    if any(clock.first_step_s is None and clock.first_epoch_excess_s for clock in clocks):
         lines.append("first step with a +: extra time of the first epoch over a steady one.")
-    for record, one in zip(records, clocks, strict=True):
-        if compiles_again(one):
+    for record, clock in zip(records, clocks, strict=True):
+        if compiles_again(clock):
             lines.append(
-                f"{engine_text(record)} on {device_id(record)}: the first smaller batch took "
-                f"{seconds_text(one.smaller_batch_s)} more than the second, as if compiled again."
+                f"{_named(record)}: the first smaller batch took "
+                f"{seconds_text(clock.smaller_batch_s)} more than the second, as if compiled again."
             )
     for record in records:
         lines.extend(
-            f"{engine_text(record)} on {device_id(record)}: {finding.code}: {finding.detail}"
-            for finding in record.findings
+            f"{_named(record)}: {finding.code}: {finding.detail}" for finding in record.findings
         )
     return lines
 
 
+def _named(record: Record) -> str:
+    where = f"{engine_text(record)} on {device_id(record)}"
+    return ", ".join([where, *other_workload(record.workload.name)])
+
+
 def compiles_again(clocks: Clocks) -> bool:
-    """Whether the smaller last batch themes compiled again: at least a tenth of the first step."""
+    """Whether the smaller last batch seems compiled again: at least a tenth of the first step."""
     extra, first = clocks.smaller_batch_s, clocks.first_step_s
     return extra is not None and first is not None and extra > max(0.1 * first, 0.02)
