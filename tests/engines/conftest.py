@@ -3,7 +3,8 @@
 An engine is tested in the interpreter that a run would choose: ours, or a managed environment made
 with ``epochmark engines install``. ``EPOCHMARK_TEST_PYTHONS`` (``torch=/path/python,jax=...``)
 names others. An engine that is ready nowhere is skipped, unless ``EPOCHMARK_REQUIRE_ENGINES``
-(names separated by commas, or ``all``) says that it must be tested: then it fails.
+(names separated by commas, or ``all``) says that it must be tested: then it fails. With ``all``
+every skipped test has failed (``tests/conftest.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from epochmark.bench.process.importable import with_our_package
 from epochmark.bench.request import RunRequest, public_engines
 from epochmark.bench.session import Bench, Measured
 from epochmark.engines import get_engine
+from epochmark.hardware.machine import describe_machine
 
 ENGINES = public_engines()
 TUNED = [name for name in ENGINES if get_engine(name).info.tunables_on("cpu")]
@@ -90,11 +93,13 @@ def answer_of(
 
 @pytest.fixture(scope="session")
 def run_engine(bench: Bench) -> Run:
-    """Measure a few steps of an engine through the whole pipeline, on the CPU."""
+    """Measure a few steps of an engine through the whole pipeline, on the CPU. The machine is
+    described with the cores that the test has now."""
 
     def run(engine: str, interpreter: Interpreter | None = None, **departures: Any) -> Measured:
         request = RunRequest(engine=engine, **departures)
         request.check()
-        return bench.measure(PlannedRun(request, interpreter or interpreter_of(engine)))
+        own = replace(bench, machine=describe_machine(None))
+        return own.measure(PlannedRun(request, interpreter or interpreter_of(engine)))
 
     return run

@@ -48,6 +48,7 @@ def raced(
     return race(request, replace(bench, patience_s=10.0), lambda news: None)
 
 
+@pytest.mark.alone
 def test_a_slower_entry_is_found_and_the_race_is_kept(program: Program) -> None:
     fast, slow = (
         f"fake@{interpreter(program.folder, name, step_s=step_s)}"
@@ -185,6 +186,7 @@ def test_what_cannot_be_raced_says_why(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_native_and_torch_race(program: Program) -> None:
     done = program.run("race", "native", "torch", "--max-seconds", "10", "--json")
     assert done.returncode == 0, done.stderr
