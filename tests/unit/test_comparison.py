@@ -55,6 +55,14 @@ def test_the_faster_is_named_first_with_its_interval() -> None:
     assert verdict_text(compare(NATIVE, TORCH)) == expected
 
 
+def test_the_time_to_the_target_stands_beside_the_epoch_where_there_is_a_target() -> None:
+    reached = replace(TORCH, time_to_target_s=150.0)
+    lines = comparison_lines(compare(reached, NATIVE))
+    assert sum("the target after" in line for line in lines) == 1
+    assert any("per epoch (9.9 to 10.1 s), the target after 150.0 s; mnist-cnn" in line
+               for line in lines), lines  # fmt: skip
+
+
 def test_overlapping_figures_cannot_be_told_apart() -> None:
     near = replace(NATIVE, steady_epoch=Interval(9.95, 9.8, 10.1, 9))
     comparison = compare(TORCH, near)

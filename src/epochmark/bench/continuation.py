@@ -14,6 +14,7 @@ from epochmark.worker import protocol
 from epochmark.workloads import continuation
 from epochmark.workloads._data import read_data
 from epochmark.workloads.continuation import Shares, State, Weights
+from epochmark.workloads.reference import Worth
 
 
 def judged_continuation(
@@ -55,9 +56,7 @@ def _computed(
     )
     one_sample = continuation.shares_of(workload, continuation.repeated_batch(*training, 1))
     batches = continuation.single_batches(*training, size)
-    right_loss, right_accuracy = judge.evaluate(
-        fitted[0], data.test_inputs[first], data.test_targets[first]
-    )
+    worth = judge.evaluate(fitted[0], data.test_inputs[first], data.test_targets[first])
     return parts.Continuation(
         version=continuation.VERSION,
         single=_stretch(
@@ -79,9 +78,14 @@ def _computed(
         steps_after=told.steps_after,
         test_loss=told.test_loss,
         test_accuracy=told.test_accuracy,
-        right_test_loss=protocol.finite(right_loss),
-        right_test_accuracy=right_accuracy,
+        right_test_loss=protocol.finite(worth.loss),
+        right_test_accuracy=worth.accuracy,
+        right_half_losses=_finite_halves(worth),
     )
+
+
+def _finite_halves(worth: Worth) -> list[float | None] | None:
+    return None if worth.halves is None else [protocol.finite(loss) for loss in worth.halves]
 
 
 def _stretch(
