@@ -42,7 +42,8 @@ def main(engine: str, name: str, folder: str, rate: str, *defects: str) -> None:
     losses = {}
     for defect in defects:
         found = DEFECTS[defect]()
-        found.open(Settings(workload, "cpu", "float32", "stock", 1, 1, workload.batch_size))
+        asked = Settings(workload, "cpu", "float32", "stock", 1, 1, workload.batch_size, threads=1)
+        found.open(asked)
         optimizer = SGD(float(rate)) if float(rate) else None
         losses[defect] = found.replay(weights, batches, optimizer)
     print(json.dumps(losses))

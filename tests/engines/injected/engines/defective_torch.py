@@ -157,7 +157,8 @@ def untie_the_head(training: Training) -> None:
     import torch
 
     own = torch.nn.Parameter(training.model.embed.weight.detach().clone())
-    training.model.scores.weight = own
+    (head,) = (one for one in training.model.modules() if type(one).__name__ == "Head")
+    head.weight = own
     training.optimizer.add_param_group({"params": [own]})
 
 
