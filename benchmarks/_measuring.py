@@ -22,7 +22,7 @@ from epochmark.worker.protocol import Message
 
 
 def _ignore(report: Message) -> None:
-    """Nobody waits for what the worker reports."""
+    """What the worker reports is not needed."""
 
 
 def run(

@@ -4,7 +4,7 @@ Twenty quick runs on the quiet machine, of which at most one may be found distur
 busy loop beside them, all of which must be. Also what watching cost, as a share of the worker's CPU
 time, to stay below 0.5 %.
 
-Whether the machine was quiet is told by a control that shares nothing with the tool: before each
+Whether the machine was quiet is shown by a control that shares nothing with the tool: before each
 quiet run NumPy multiplies the same two matrices for some seconds on all cores. Where the time of
 that swings, a host's other guests or the clock frequency do it, which no guest can see.
 

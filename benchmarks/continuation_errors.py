@@ -1,4 +1,4 @@
-"""How far an engine's continuation is from float64, after so many steps of training.
+"""How far an engine's continuation is from float64, after that many steps of training.
 
     python benchmarks/continuation_errors.py ENGINE... [--steps 1 20 200] [--precision bfloat16]
 

@@ -166,7 +166,7 @@ def run_engine(epochs: int, python: str | None) -> None:
             began_s = time.monotonic()
 
     trained_ns = run(RunRequest(ENGINE, epochs=epochs), python, note).timing.trained_ns
-    assert trained_ns is not None, "the engine tells when its training was done"
+    assert trained_ns is not None, "the engine says when its training was done"
     print(began_s, began_s + trained_ns / NANOSECONDS)
 
 
@@ -205,7 +205,7 @@ def ratio_interval(ratios: Sequence[float]) -> tuple[float, float, float]:
     """Hodges-Lehmann estimate of the ratio and its interval, low and high."""
     logs = [math.log(ratio) for ratio in ratios]
     means = sorted(
-        (one + other) / 2 for place, one in enumerate(logs) for other in logs[: place + 1]
+        (log + other) / 2 for place, log in enumerate(logs) for other in logs[: place + 1]
     )
     rank = smallest_rank(len(logs))
     found = (statistics.median(means), means[rank - 1], means[-rank])

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from epochmark.datasets.mnist import verify_folder
-from epochmark.workloads import Workload, parity, reference
+from epochmark.workloads import Workload
 from epochmark.workloads._data import FROM_FILES, read_data
+from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.registry import (
     GOLDEN_LOSSES,
     DamagedError,
@@ -102,7 +103,7 @@ def compute_golden(
         },
         "provenance": {
             "script": "benchmarks/make_golden_losses.py",
-            "method": "float64 NumPy training steps of epochmark.workloads.reference",
+            "method": "float64 NumPy training steps of epochmark.workloads._proof.reference",
             "weights": f"draw_weights(seed={recipe.weights_seed}, "
             f"bias_range={recipe.bias_range}, spread={recipe.spread})",
             "batches": f"first {samples} training {workload.samples} of {workload.dataset} in file "

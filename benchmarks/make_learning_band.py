@@ -38,7 +38,8 @@ from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.record import Record
-from epochmark.workloads import WORKLOADS, Workload, learning_band
+from epochmark.workloads import WORKLOADS, Workload
+from epochmark.workloads._proof import learning_band
 from epochmark.workloads.registry import LEARNING_BAND, evidence_file
 
 MINIMUM_RUNS = 20

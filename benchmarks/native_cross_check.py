@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.datasets import read_idx_folder
-from epochmark.workloads import MNIST_CNN, parity, reference
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.shapes import parameter_shapes
 
 SOURCES = Path(__file__).parents[1] / "src/epochmark/native"

@@ -123,8 +123,8 @@ def faster_than(requests: Sequence[RunRequest], pairs: int) -> list[Result]:
 def scaling() -> Result:
     """What all cores gain over one, beside what a matrix product of NumPy's BLAS gains by them."""
     cores = usable_cores()
-    one = replace(NATIVE, threads=1)
-    ours = paired(partial(step_of, one, NATIVE_STEPS), step_of_native, SCALING_PAIRS)
+    single = replace(NATIVE, threads=1)
+    ours = paired(partial(step_of, single, NATIVE_STEPS), step_of_native, SCALING_PAIRS)
     products = paired(partial(sgemm_s, 1), partial(sgemm_s, cores), SCALING_PAIRS)
     share = median_interval(
         [gain / other for gain, other in zip(ours.ratios, products.ratios, strict=True)]
@@ -202,7 +202,7 @@ def step_of_native() -> float:
 
 
 def step_of(request: RunRequest, steps: int) -> float:
-    """Median seconds of a warm step, in a fresh run of so many."""
+    """Median seconds of a warm step, in a fresh run of that many."""
     return step_s(short_run(request, steps))
 
 
@@ -218,7 +218,11 @@ def outcome(record: Record) -> tuple[object, ...]:
 
 def invalidity(record: Record) -> list[str]:
     """What makes its work wrong; a disturbed time is another matter."""
-    return [one.code for one in record.findings] if record.headline.validity == "invalid" else []
+    return (
+        [finding.code for finding in record.findings]
+        if record.headline.validity == "invalid"
+        else []
+    )
 
 
 def paired(over: Callable[[], float], under: Callable[[], float], pairs: int) -> Ratio:
@@ -237,8 +241,9 @@ def paired(over: Callable[[], float], under: Callable[[], float], pairs: int) ->
 
 def show(results: Sequence[Result]) -> None:
     print("| target | limit | reached | met |\n|---|---|---|---|")
-    for one in results:
-        print(f"| {one.target} | {one.limit} | {one.reached} | {'yes' if one.met else 'NO'} |")
+    for result in results:
+        met = "yes" if result.met else "NO"
+        print(f"| {result.target} | {result.limit} | {result.reached} | {met} |")
 
 
 def say(line: str) -> None:

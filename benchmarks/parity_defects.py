@@ -29,9 +29,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from epochmark.datasets.mnist import verify_folder
-from epochmark.workloads import MNIST_CNN, parity
-from epochmark.workloads.mnist_files import read_idx_folder
-from epochmark.workloads.reference import ADAM_FORMS
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._data.mnist_files import read_idx_folder
+from epochmark.workloads._proof import parity
+from epochmark.workloads._proof.reference import ADAM_FORMS
 from epochmark.workloads.spec import Adam
 
 Parameters = dict[str, Tensor]

@@ -60,7 +60,7 @@ def measure_pair(engine: str, quick_first: bool) -> Pair:
     assert projected_s is not None, "the quick run was over before it could be stopped"
     assert elapsed_s is not None
     assert took_ns is not None
-    trained_s = elapsed_s - (clocks_of(records[False]).tidying_s or 0.0)  # nobody can project that
+    trained_s = elapsed_s - (clocks_of(records[False]).tidying_s or 0.0)  # that cannot be projected
     pair = Pair(projected_s, trained_s, took_ns / NANOSECONDS, quarter_error(records[False]))
     validity = [records[kind].headline.validity for kind in (True, False)]
     print(

@@ -21,8 +21,9 @@ from pathlib import Path
 def losses_here(name: str, engine_name: str, precision: str, folder: str) -> None:
     """In an engine's interpreter: the replay's losses, as JSON."""
     from epochmark.engines import Settings, get_engine
-    from epochmark.workloads import WORKLOADS, parity
+    from epochmark.workloads import WORKLOADS
     from epochmark.workloads._data import read_data
+    from epochmark.workloads._proof import parity
 
     workload, engine = WORKLOADS[name], get_engine(engine_name)
     data = read_data(workload, folder)
@@ -36,7 +37,8 @@ def main() -> None:
     from epochmark.bench.interpreters.interpreter import find_interpreter
     from epochmark.bench.process.importable import with_our_package
     from epochmark.engines import get_engine, offering
-    from epochmark.workloads import WORKLOADS, parity
+    from epochmark.workloads import WORKLOADS
+    from epochmark.workloads._proof import parity
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("workload", choices=list(WORKLOADS))

@@ -18,9 +18,10 @@ from pathlib import Path
 import torch
 from parity_defects import Batches, Variant, read_batches, train
 
-from epochmark.workloads import MNIST_CNN, parity
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
+from epochmark.workloads._proof.reference import ADAM_FORMS
 from epochmark.workloads.initial_weights import draw_weights
-from epochmark.workloads.reference import ADAM_FORMS
 
 NOISE = 1e-6
 

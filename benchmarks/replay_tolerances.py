@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.workloads import Workload, parity, reference
+from epochmark.workloads import Workload
 from epochmark.workloads._data import read_data
 from epochmark.workloads._layers import images, scores
+from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.registry import read_workload
 
 Array = npt.NDArray[np.float64]
@@ -36,7 +37,7 @@ NOISE = 1e-6
 
 
 def to_bits(kept: int) -> Rounding:
-    """To float32 with so many bits of its mantissa, ties to even."""
+    """To float32 with ``kept`` bits of its mantissa, ties to even."""
     dropped = 23 - kept
     half, mask = (1 << (dropped - 1)) - 1, ~((1 << dropped) - 1)
 
@@ -119,7 +120,7 @@ def main() -> None:
             if options.seeds and not kind.startswith("noise"):
                 continue
             found = errors_of(workload, replace(recipe, weights_seed=seed), batches, rounded)
-            print(f"seed {seed}, {kind}: {' '.join(f'{one:.1e}' for one in found)}", flush=True)
+            print(f"seed {seed}, {kind}: {' '.join(f'{error:.1e}' for error in found)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -40,10 +40,10 @@ def main() -> None:
         for record in mixed_records(count):
             files.save(record)
         stored, _ = timed(f"read {count} records", files.load)
-        subject = subject_of([one.record for one in stored], load_references(), None)
+        subject = subject_of([run.record for run in stored], load_references(), None)
         page = timed("page, first time", lambda: report_page(subject))
         timed("page, drawing library warm", lambda: report_page(subject))
-        laps = sum(len(one.record.timing.laps) for one in stored)
+        laps = sum(len(run.record.timing.laps) for run in stored)
         print(f"{len(page.encode()) / 1e6:.2f} MB, {laps / count:.0f} laps a record")
 
 

@@ -2,7 +2,7 @@
 
 ``python benchmarks/startup.py [RUNS]``: median, quartiles and range of RUNS processes each (default
 20) after one that warms the file cache. Bare ``python -c pass`` stands beside them: what remains
-above it is ours. The processor time tells apart a slow program from a busy machine.
+above it is ours. The processor time distinguishes a slow program from a busy machine.
 """
 
 from __future__ import annotations

@@ -41,5 +41,5 @@ def mnist(mnist_folder: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
 
 @pytest.fixture(scope="session")
 def bench(mnist_folder: Path) -> Bench:
-    """Makes runs on this machine, which nobody watches."""
+    """Makes runs on this machine without watching it."""
     return Bench(mnist_folder, describe_machine(None))

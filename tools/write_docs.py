@@ -39,14 +39,14 @@ def record_schema() -> dict[str, Any]:
 def _with_javascript_patterns(part: Any) -> Any:
     """JSON Schema's patterns are JavaScript's, in which ^ and $ are the ends of the whole text."""
     if isinstance(part, list):
-        return [_with_javascript_patterns(one) for one in part]
+        return [_with_javascript_patterns(item) for item in part]
     if not isinstance(part, dict):
         return part
     return {
-        name: one.replace(r"\A", "^").replace(r"\Z", "$")
-        if name == "pattern" and isinstance(one, str)
-        else _with_javascript_patterns(one)
-        for name, one in part.items()
+        name: value.replace(r"\A", "^").replace(r"\Z", "$")
+        if name == "pattern" and isinstance(value, str)
+        else _with_javascript_patterns(value)
+        for name, value in part.items()
     }
 
 
@@ -87,9 +87,9 @@ def engines_table() -> str:
 def devices_table() -> str:
     """Every kind of device of every engine, and what of it has been seen."""
     rows = [
-        f"| {'' if count else info.name} | {one.kind} | {one.through} | {one.seen} |"
+        f"| {'' if count else info.name} | {device.kind} | {device.through} | {device.seen} |"
         for info in _public_infos()
-        for count, one in enumerate(info.devices)
+        for count, device in enumerate(info.devices)
     ]
     return "\n".join(["| engine | device | through | seen |", "|---|---|---|---|", *rows, ""])
 
@@ -138,10 +138,12 @@ def tunables_table() -> str:
         "|---|---|---|---|---|",
     ]
     for info in _public_infos():
-        for one in info.tunables:
-            values = ", ".join(f"`{value}`" for value in one.values)
-            devices = ", ".join(one.device_kinds or info.device_kinds)
-            rows.append(f"| {info.name} | {one.name} | {values} | {devices} | {one.summary} |")
+        for tunable in info.tunables:
+            values = ", ".join(f"`{value}`" for value in tunable.values)
+            devices = ", ".join(tunable.device_kinds or info.device_kinds)
+            rows.append(
+                f"| {info.name} | {tunable.name} | {values} | {devices} | {tunable.summary} |"
+            )
     return "\n".join([*rows, ""])
 
 

@@ -39,7 +39,7 @@ def tuned_settings(engine: str) -> dict[str, str]:
     """The furthest from stock that an engine's tuned mode goes on a CPU; threads as they are, since
     asking for what is there anyway is refused."""
     tunables = get_engine(engine).info.tunables_on("cpu")
-    return {one.name: one.values[-1] for one in tunables if one.name != "threads"}
+    return {tunable.name: tunable.values[-1] for tunable in tunables if tunable.name != "threads"}
 
 
 def _listed(variable: str) -> list[str]:

@@ -16,8 +16,9 @@ from pathlib import Path
 from epochmark.engines.defective_torch import DEFECTS  # type: ignore[import-not-found]
 
 from epochmark.engines import Settings
-from epochmark.workloads import WORKLOADS, parity
+from epochmark.workloads import WORKLOADS
 from epochmark.workloads._data import read_data
+from epochmark.workloads._proof import parity
 from epochmark.workloads.spec import SGD
 
 sys.path.insert(0, str(Path(__file__).parents[2]))

@@ -62,7 +62,7 @@ def record_steps(engine: Any, steps: List[List[int]]) -> None:
 
 
 class Recorder:
-    """A stopwatch that always wants a lap, and asks to stop after so many."""
+    """A stopwatch that always wants a lap, and asks to stop after that many."""
 
     def __init__(self, stop_after_laps: Optional[int]) -> None:
         self.laps: List[int] = []

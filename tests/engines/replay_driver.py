@@ -12,8 +12,9 @@ import json
 import sys
 
 from epochmark.engines import Settings, get_engine
-from epochmark.workloads import MNIST_CNN, parity
-from epochmark.workloads.mnist_files import read_idx_folder
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._data.mnist_files import read_idx_folder
+from epochmark.workloads._proof import parity
 
 
 def main(

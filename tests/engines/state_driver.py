@@ -17,9 +17,9 @@ import numpy as np
 
 from epochmark.engines import Settings, TrainingState, get_engine
 from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._data.mnist_files import read_idx_folder
+from epochmark.workloads._proof.parity import draw_lowest_bits
 from epochmark.workloads.initial_weights import draw_weights
-from epochmark.workloads.mnist_files import read_idx_folder
-from epochmark.workloads.parity import draw_lowest_bits
 
 BATCH_SIZE = 32
 """A quarter of the workload's: some frameworks take seconds for a step on a CPU."""

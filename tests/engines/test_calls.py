@@ -12,14 +12,14 @@ DRIVER = Path(__file__).with_name("calls_driver.py")
 
 
 def test_a_scan_of_steps_trains_as_single_steps_do(tmp_path: Path) -> None:
-    one, several = answer_of(DRIVER, tmp_path, "jax")
-    assert one["execution"] == "one jitted step"
+    single, several = answer_of(DRIVER, tmp_path, "jax")
+    assert single["execution"] == "one jitted step"
     assert several["execution"] == "4 steps in one jitted scan"
-    assert several["losses"] == pytest.approx(one["losses"], rel=1e-5)
-    assert len(one["losses"]) == 10
-    assert one["losses"][-1] < one["losses"][0]
+    assert several["losses"] == pytest.approx(single["losses"], rel=1e-5)
+    assert len(single["losses"]) == 10
+    assert single["losses"][-1] < single["losses"][0]
     for (_, loss, accuracy), (_, other_loss, other_accuracy) in zip(
-        one["epochs"], several["epochs"], strict=True
+        single["epochs"], several["epochs"], strict=True
     ):
         assert other_loss == pytest.approx(loss, rel=1e-4)
         assert other_accuracy == pytest.approx(accuracy, abs=0.011)

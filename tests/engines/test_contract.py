@@ -14,7 +14,8 @@ from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.records.record import Record
-from epochmark.workloads import MNIST_CNN, parity
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
 from tests.engines.conftest import ENGINES, SMALL_BATCH, Run, answer_of, interpreter_of
 
 REPLAY = Path(__file__).with_name("replay_driver.py")

@@ -13,7 +13,8 @@ import epochmark.engines
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.engines import get_engine
 from epochmark.records.record import Record
-from epochmark.workloads import WORKLOADS, parity, reference
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.spec import SGD
 from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.tiny_workloads import GPT, batches_of, draw_parameters, draw_samples
@@ -53,7 +54,7 @@ LIES = {
     "transposed kernel": "weights-mismatch",
     "foreign layout": "continuation-missing",
 }
-"""What is done in the fit and not in the replay, or handed out as its state; and what tells."""
+"""What is done in the fit and not in the replay, or handed out as its state; and what shows it."""
 
 
 def defective(defect: str) -> Interpreter:
@@ -118,7 +119,7 @@ def test_without_a_defect_it_goes_on_as_float64_does(run_engine: Run) -> None:
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_what_the_replay_is_not_told_is_found(run_engine: Run, lie: str) -> None:
+def test_what_the_replay_does_not_see_is_found(run_engine: Run, lie: str) -> None:
     record = run_lying(run_engine, lie)
     assert record.precision.observed == "float32", "the replay is right"
     assert LIES[lie] in codes(record), record.continuation

@@ -10,7 +10,8 @@ import pytest
 import epochmark.engines
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.errors import EpochmarkError
-from epochmark.workloads import MNIST_CNN, parity
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
 from tests.engines.conftest import Run, answer_of, interpreter_of
 from tests.engines.test_contract import REPLAY
 from tests.engines.test_defects import INJECTED, codes

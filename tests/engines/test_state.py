@@ -1,6 +1,6 @@
-"""What an engine tells of its training state is what it trains on from there.
+"""What an engine reports as its training state is what it trains on from there.
 
-Each engine trains a few steps, tells its state, and goes on through the same ``fit``, one batch a
+Each engine trains a few steps, reports its state, and goes on through the same ``fit``, one batch a
 call; float64 does the same steps from that state.
 """
 
@@ -17,9 +17,10 @@ import numpy.typing as npt
 import pytest
 
 from epochmark.engines import get_engine
-from epochmark.workloads import MNIST_CNN, continuation
-from epochmark.workloads.mnist_files import read_idx_folder
-from epochmark.workloads.parity import draw_lowest_bits
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._data.mnist_files import read_idx_folder
+from epochmark.workloads._proof import continuation
+from epochmark.workloads._proof.parity import draw_lowest_bits
 from epochmark.workloads.shapes import parameter_shapes
 from tests.engines.conftest import ENGINES, TUNED, answer_of, tuned_settings
 
@@ -84,11 +85,11 @@ def _part(arrays: Any, index: int, part: str) -> Arrays:
 
 def errors_from(run: Continued, start: State) -> tuple[float, dict[str, float]]:
     """The largest relative error of a loss, and the relative error of each parameter's update over
-    all batches, from the first state as it is told to be."""
+    all batches, from the first state as the engine reports it."""
     judge = continuation.Float64(MNIST_CNN, run.form)
-    told = continuation.State(start.weights, start.first, start.second, start.steps or 0)
+    state = continuation.State(start.weights, start.first, start.second, start.steps or 0)
     right_losses, right = judge.follow(
-        told, (continuation.shares_of(MNIST_CNN, batch) for batch in run.batches)
+        state, (continuation.shares_of(MNIST_CNN, batch) for batch in run.batches)
     )
     pairs = zip(run.losses, right_losses, strict=True)
     loss_error = max(abs(loss - right_loss) / right_loss for loss, right_loss in pairs)
@@ -170,7 +171,7 @@ def test_weights_in_another_order_show_in_the_losses(honest: Continued) -> None:
 
 
 def test_a_state_that_was_kept_from_an_earlier_step_shows(honest: Continued) -> None:
-    """Told first: the losses do not fit. Told last as well: nothing was updated."""
+    """Reported first: the losses do not fit. Reported last as well: nothing was updated."""
     first, second, _ = honest.states
     one_later = replace(honest, losses=honest.losses[1:], batches=honest.batches[1:])
     loss_error, _ = errors_from(one_later, first)

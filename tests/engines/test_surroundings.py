@@ -18,7 +18,8 @@ from epochmark.bench.interpreters.environment import foreign_environment, own_en
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.records.record import Record
 from epochmark.system import usable_cores
-from epochmark.workloads import MNIST_CNN, parity
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
 from tests.engines.conftest import Run, answer_of, interpreter_of
 from tests.engines.test_contract import REPLAY
 
@@ -143,7 +144,7 @@ def test_jax_without_compiling_is_a_variant(
     assert record.engine.settings["execution"] == "operation by operation, nothing jitted"
 
 
-def test_a_flag_that_xla_does_not_know_is_told(
+def test_a_flag_that_xla_does_not_know_is_reported(
     run_engine: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XLA_FLAGS", "--xla_no_such_flag=1")

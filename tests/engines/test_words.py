@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from epochmark.engines import get_engine
-from epochmark.workloads import reference
+from epochmark.workloads._proof import reference
 from epochmark.workloads.shapes import parameter_shapes
 from tests.engines.conftest import ENGINES, answer_of
 from tests.engines.tiny_workloads import BATCH, TINY, batches_of, draw_parameters, draw_samples
@@ -38,7 +38,7 @@ def found_of(tmp_path_factory: pytest.TempPathFactory) -> Found:
     @cache
     def found(engine: str) -> tuple[dict[str, Any], Any]:
         folder = tmp_path_factory.mktemp(engine)
-        names = [name for one, name in OFFERED if one == engine]
+        names = [name for offered, name in OFFERED if offered == engine]
         answer = answer_of(DRIVER, folder, engine, str(folder / "states.npz"), *names)
         with np.load(folder / "states.npz") as arrays:
             return answer, {name: arrays[name] for name in arrays.files}
@@ -63,19 +63,19 @@ def test_the_state_behind_a_fit_is_worth_what_the_engine_says(
     engine: str, name: str, found_of: Found
 ) -> None:
     found, arrays = found_of(engine)
-    workload, told = TINY[name], found[name]
+    workload, reported = TINY[name], found[name]
     steps = -(-workload.train_samples // BATCH)
-    assert [epoch[0] for epoch in told["epochs"]] == [steps, steps]
-    assert told["steps"] in (2 * steps, None)
-    assert told["epochs"][1][1] < told["epochs"][0][1]
+    assert [epoch[0] for epoch in reported["epochs"]] == [steps, steps]
+    assert reported["steps"] in (2 * steps, None)
+    assert reported["epochs"][1][1] < reported["epochs"][0][1]
     weights = {
         parameter: arrays[f"{name}/weights/{parameter}"] for parameter in parameter_shapes(workload)
     }
     parts = workload.epochs if workload.passes == "once" else 1
     data = draw_samples(workload, parts * workload.train_samples)
     loss, accuracy, _ = reference.evaluate(workload, weights, *data)
-    assert told["loss"] == pytest.approx(loss, rel=LOSS_TOLERANCE)
-    assert told["accuracy"] == pytest.approx(accuracy, abs=1.5 / data[1].size)
+    assert reported["loss"] == pytest.approx(loss, rel=LOSS_TOLERANCE)
+    assert reported["accuracy"] == pytest.approx(accuracy, abs=1.5 / data[1].size)
 
 
 @pytest.mark.parametrize("engine", [engine for engine, name in OFFERED if name == "tiny-gpt"])
@@ -85,14 +85,16 @@ def test_a_training_set_passed_once_is_gone_through_in_its_order(
     """No sample comes twice, though Keras goes through arrays by itself: float64 makes the same
     steps to the same weights and moments."""
     name = "tiny-gpt"
-    told, arrays = found_of(engine)
+    reported, arrays = found_of(engine)
     workload = TINY[name]
     data = draw_samples(workload, workload.epochs * workload.train_samples)
     form = get_engine(engine).info.adam_form
     start = draw_parameters(workload)
     losses, right = reference.train(workload, start, batches_of(data), form)
     halves = np.array(losses).reshape(2, -1).mean(axis=1)
-    assert [epoch[1] for epoch in told[name]["epochs"]] == pytest.approx(halves, rel=LOSS_TOLERANCE)
+    assert [epoch[1] for epoch in reported[name]["epochs"]] == pytest.approx(
+        halves, rel=LOSS_TOLERANCE
+    )
     for parameter, weights in right.items():
         if parameter.endswith("key.bias"):
             continue  # it shifts all scores of a softmax alike: its gradient is rounding only

@@ -99,7 +99,7 @@ GPT = replace(  # each epoch has samples of its own
     ),
 )
 
-TINY: Dict[str, Workload] = {one.name: one for one in (CNN, MLP, GPT)}
+TINY: Dict[str, Workload] = {workload.name: workload for workload in (CNN, MLP, GPT)}
 
 Batch = Tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +17,13 @@ from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import Bench, Measured
 from epochmark.bench.watching.watch import OpenCounters
+from epochmark.environments.install import create_venv
+from epochmark.environments.managed import Environments
 from epochmark.hardware.sensors import OpenSensor
 from epochmark.records.machine.machine_limits import Limits
 from epochmark.worker.protocol import Message
 from tests.pipeline.program import SAMPLES, Program
+from tests.pipeline.wheels import make_wheel
 
 FAKE = RunRequest(engine="fake")
 
@@ -87,3 +92,28 @@ def filled(program: Program) -> Program:
     for sample in SAMPLES.glob("*.json"):
         shutil.copy(sample, program.results)
     return program
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that the user's pip configuration names as the only source of packages."""
+    folder = tmp_path / "wheels"
+    make_wheel(folder, "tiny-framework", "1.2")
+    make_wheel(folder, "numpy", "2.0")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    return folder
+
+
+@pytest.fixture
+def environments(tmp_path: Path) -> Environments:
+    return Environments(tmp_path / "environments")
+
+
+@pytest.fixture(scope="session")
+def python_with_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter whose pip is asked what it would install."""
+    folder = tmp_path_factory.mktemp("pip") / "venv"
+    create_venv(Path(sys.executable), folder)
+    return folder / "bin" / "python"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 COMMAND = (sys.executable, "-m", "epochmark")
 TIMEOUT_S = 120
@@ -91,3 +94,34 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
         if text in line:
             return seen
     raise AssertionError(f"{text!r} never came; stderr was:\n{seen}")
+
+
+def read_until_said(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"it never said {text}")
+
+
+def interrupt(
+    process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT
+) -> tuple[str, str]:
+    """Send the signal to the program alone; its output, once it and all its children have gone."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    output = process.communicate(timeout=TIMEOUT_S)
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    return output
+
+
+def python(program: Program, source: str) -> subprocess.Popen[str]:
+    """A Python program of a user, with the results and the fake engine of ``program``."""
+    return subprocess.Popen(
+        [sys.executable, "-c", source],
+        env=program.variables({}),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )

@@ -46,7 +46,7 @@ def on_terminal(program: Program, columns: int, *arguments: str, **variables: st
     try:
         while data := os.read(ours, 1 << 16):
             written += data
-    except OSError:  # how Linux tells that the other side has gone
+    except OSError:  # how Linux says that the other side has gone
         pass
     finally:
         os.close(ours)
@@ -118,9 +118,9 @@ def test_lines_of_progress_are_limited_however_fast_laps_come(
     done = program.run("run", "fake", "--epochs", "200", environment=variables)
     lasted_s = time.monotonic() - began_s
     assert done.returncode == 0, done.stderr
-    told = [line for line in done.stderr.splitlines() if line.startswith("epoch ")]
-    assert told[-1].startswith("epoch 200/200, ")
-    assert len(told) <= 2 + lasted_s / PLAIN_INTERVAL_S
+    printed = [line for line in done.stderr.splitlines() if line.startswith("epoch ")]
+    assert printed[-1].startswith("epoch 200/200, ")
+    assert len(printed) <= 2 + lasted_s / PLAIN_INTERVAL_S
 
 
 @pytest.mark.parametrize("named", [None, "0", "-1", "wide", "9" * 30])
@@ -242,7 +242,7 @@ def test_a_reader_that_stops_early_loses_no_run(program: Program) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["table"], ["machine", "--json"], ["results"], ["--help"]])
-def test_a_full_disk_behind_stdout_is_told(filled: Program, arguments: list[str]) -> None:
+def test_a_full_disk_behind_stdout_is_reported(filled: Program, arguments: list[str]) -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123
         done = filled.run(*arguments, stdout=full)
     assert done.returncode == 1
@@ -281,7 +281,7 @@ def below_a_file(program: Program) -> None:
 
 
 @pytest.mark.parametrize("obstacle", [in_the_way, below_a_file])
-def test_results_that_cannot_be_saved_are_told_before_the_run(
+def test_results_that_cannot_be_saved_are_reported_before_the_run(
     program: Program, obstacle: Callable[[Program], None]
 ) -> None:
     obstacle(program)
@@ -299,14 +299,14 @@ def limit_file_size() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def test_a_full_disk_is_told_before_the_run(program: Program) -> None:
+def test_a_full_disk_is_reported_before_the_run(program: Program) -> None:
     done = program.run("run", "fake", preexec_fn=limit_file_size)
     assert done.returncode == 1
     assert "results cannot be saved" in done.stderr
     assert "starting the engine" not in done.stderr
 
 
-def test_a_full_disk_for_temporary_files_is_told(program: Program) -> None:
+def test_a_full_disk_for_temporary_files_is_reported(program: Program) -> None:
     done = program.run("run", "fake", "--no-save", preexec_fn=limit_file_size)
     assert done.returncode == 1
     assert f"temporary files cannot be written in {program.folder / 'tmp'}" in done.stderr

@@ -180,7 +180,7 @@ def test_cheap_command_lines_run(filled: Program, monkeypatch: pytest.MonkeyPatc
     for name, value in filled.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(filled.folder)
-    valid = [one for one in filled.records() if one["headline"]["validity"] == "valid"]
+    valid = [record for record in filled.records() if record["headline"]["validity"] == "valid"]
     for line in CHEAP:
         words = [valid[0]["id"][:8] if word == "ID" else word for word in line.split()[1:]]
         code, out, err = call(*words)

@@ -94,7 +94,7 @@ def test_each_frameworks_way_to_lack_memory_is_known(
 
 
 def test_memory_that_a_framework_in_cpp_lacks_is_named(measure_fake: MeasureFake) -> None:
-    """A real std::bad_alloc that nobody catches ends the process with SIGABRT."""
+    """A real std::bad_alloc that is not caught ends the process with SIGABRT."""
     record = measure_fake({"fail_in": "fit", "fail_how": "bad_alloc"}).record
     assert [finding.code for finding in record.findings] == ["out-of-memory"]
     assert record.failure is not None

@@ -9,13 +9,8 @@ import pytest
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import describe_machine
 from epochmark.judge.check import check_record
-from epochmark.records.machine.machine_limits import (
-    Limits,
-    MultiplyAdds,
-    ProcessorLimits,
-    Timed,
-    save_limits,
-)
+from epochmark.records.machine.limits_file import save_limits
+from epochmark.records.machine.machine_limits import Limits, MultiplyAdds, ProcessorLimits, Timed
 from epochmark.records.record import Record
 from epochmark.records.upgrades import encode_record
 from epochmark.report.text.answer import answer_lines
@@ -127,7 +122,7 @@ def test_work_after_the_last_lap_disturbs_the_time(measure_fake: MeasureFake) ->
     assert record.headline.validity == "disturbed"
 
 
-def test_what_a_framework_tidies_up_is_told_and_is_no_work(measure_fake: MeasureFake) -> None:
+def test_what_a_framework_tidies_up_is_reported_and_is_no_work(measure_fake: MeasureFake) -> None:
     record = measure_fake({"tidying_s": 0.4}).record
     assert codes(record) == []
     assert record.timing.trained_ns is not None
@@ -137,7 +132,9 @@ def test_what_a_framework_tidies_up_is_told_and_is_no_work(measure_fake: Measure
     assert "after the last epoch until fit returned, part of elapsed" in text
 
 
-def test_unsynchronised_laps_are_found_although_the_end_was_told(measure_fake: MeasureFake) -> None:
+def test_unsynchronised_laps_are_found_although_the_end_was_reported(
+    measure_fake: MeasureFake,
+) -> None:
     record = measure_fake({"unsynchronised_s": 0.4, "tidying_s": 0.1}).record
     assert codes(record) == ["laps-unsynchronised"]
 

@@ -20,7 +20,7 @@ from tests.pipeline.program import Program
 
 
 def _unsharing() -> list[str] | None:
-    """The command before one that gets a mount namespace; None where nobody lets us."""
+    """The command before one that gets a mount namespace; None where none may."""
     for command in (["unshare", "-m"], ["unshare", "-r", "-m"]):
         try:
             subprocess.run([*command, "true"], capture_output=True, check=True)
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(UNSHARE is None, reason="no mount namespace can 
 
 
 def hidden(program: Program, mounts: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command after these mounts, which nobody else sees."""
+    """Run the command after these mounts, which no other process sees."""
     assert UNSHARE is not None
     command = shlex.join([sys.executable, "-m", "epochmark", *arguments])
     return subprocess.run(
@@ -73,7 +73,7 @@ def watched_run(program: Program, mounts: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("change", ["zeros", "frozen", "without btime", "without processors"])
-def test_a_run_that_nobody_could_watch_is_never_calm(
+def test_a_run_that_could_not_be_watched_is_never_calm(
     change: str, program: Program, tmp_path: Path
 ) -> None:
     record = watched_run(program, stat_file(tmp_path, change))
@@ -109,10 +109,10 @@ def test_without_proc_a_run_is_measured_and_nothing_is_known(program: Program) -
     assert "unwatched" in {finding["code"] for finding in record["findings"]}
     assert record["calm"]["own_cpu_s"] is None
     assert record["peak_memory_bytes"] is None
-    assert record["machine"]["memory_bytes"] > 0, "the kernel tells it without /proc"
+    assert record["machine"]["memory_bytes"] > 0, "the kernel reports it without /proc"
 
 
-def test_memory_that_is_not_told_is_not_known(program: Program) -> None:
+def test_memory_that_is_not_reported_is_not_known(program: Program) -> None:
     done = hidden(program, "mount --bind /dev/null /proc/meminfo", "machine", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["memory_bytes"] > 0

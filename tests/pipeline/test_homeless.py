@@ -38,7 +38,7 @@ def unknown_user(folder: Path, command: list[str]) -> list[str]:
 
 @pytest.fixture
 def homeless(program: Program, mnist_folder: Path, tmp_path: Path) -> Homeless:
-    """Run the command as a user whom nobody knows, with these variables changed."""
+    """Run the command as an unknown user, with these variables changed."""
     folders = {name: str(tmp_path / "named" / name.lower()) for name in DOCUMENTED}
     named = {**folders, "EPOCHMARK_DATA": str(mnist_folder), "TMPDIR": str(tmp_path)}
     elsewhere = tmp_path / "elsewhere"
@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_found_is_asked_for_by_its_variable(
         (("run", "native", "--python", "~nobody-knows/bin/python"), {}),
     ],
 )
-def test_the_home_of_a_user_whom_nobody_knows_is_no_traceback(
+def test_the_home_of_an_unknown_user_is_no_traceback(
     homeless: Homeless, command: tuple[str, ...], changes: dict[str, str]
 ) -> None:
     done = homeless(*command, **changes)

@@ -123,7 +123,7 @@ def test_another_interpreter_is_measured_as_it_is(
     assert sorted(packages.iterdir()) == before
 
 
-def test_a_framework_for_a_newer_python_is_told_with_the_version(
+def test_a_framework_for_a_newer_python_is_reported_with_the_version(
     with_numpy: Path, bench: Bench
 ) -> None:
     """Found, so not refused beforehand: only its import shows that it does not fit."""
@@ -237,7 +237,7 @@ def test_a_version_managers_stand_in_is_the_python_of_the_users_folder(
 def test_a_script_that_sets_things_up_and_starts_a_python_stays_what_is_started(
     with_numpy: Path, tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it sets is recorded: the worker tells what it really has."""
+    """What it sets is recorded: the worker reports what it really has."""
     monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
     text = f'#!/bin/sh\nexport DNNL_MAX_CPU_ISA=SSE41\nexec "{with_numpy}" "$@"\n'
     script = executable(tmp_path / "wrapper", text)
@@ -333,7 +333,7 @@ def test_a_worker_that_cannot_start_says_why(bare: Path, bench: Bench, tmp_path:
 def test_packages_by_another_name_and_without_metadata(
     with_numpy: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A renamed package tells its version; an empty ``*.dist-info`` is none."""
+    """A renamed package says its version; an empty ``*.dist-info`` is none."""
     monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
     (packages,) = with_numpy.parent.parent.glob("lib/python*/site-packages")
     (packages / "torch").mkdir()
@@ -351,10 +351,10 @@ def test_packages_by_another_name_and_without_metadata(
         planned = PlannedRun(RunRequest(engine=engine, max_steps=1), interpreter)
         versions[engine] = bench.measure(planned).record.engine.versions
     assert versions["keras-tensorflow"]["tf-nightly"] == "2.99"
-    assert "torch" not in versions["torch"], "nothing opened, so nobody told a version"
+    assert "torch" not in versions["torch"], "nothing opened, so no version is known"
 
 
-def test_a_module_without_a_distribution_tells_its_version_itself() -> None:
+def test_a_module_without_a_distribution_says_its_version_itself() -> None:
     program = (
         "import json, sys, types\n"
         "sys.modules['torch'] = types.ModuleType('torch')\n"

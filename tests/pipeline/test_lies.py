@@ -27,7 +27,7 @@ from epochmark.records.digest import sealed
 from epochmark.records.record import Record
 from epochmark.records.upgrades import encode_record
 from epochmark.report.text.answer import answer_lines
-from epochmark.workloads.mnist_files import TEST_LABELS, TRAIN_IMAGES, IdxFile
+from epochmark.workloads._data.mnist_files import TEST_LABELS, TRAIN_IMAGES, IdxFile
 from tests.pipeline.conftest import FAKE, MeasureFake
 from tests.pipeline.program import Program
 
@@ -67,7 +67,7 @@ LIES: dict[str, tuple[str, list[Any]]] = {
     "an infinite loss": ("fit", ['{"report": "LapEnd", "epoch": 1, "steps": 3, "end_ns": 10, '
                                  '"loss": 1e999, "accuracy": 0.9}']),
     "a text that is none": ("fit", ['{"report": "Phase", "name": "\\ud800"}']),
-    "fields of nobody": ("fit", [{**LAP, "also": 1}]),
+    "unknown fields": ("fit", [{**LAP, "also": 1}]),
     "a lap before the training": ("load", [LAP]),
     "a lap after the fit": ("evaluate", [LAP]),
     "the end of the fit before its last lap": ("fit", [LAP, {**FITTED, "fit_ns": 9}]),
@@ -77,7 +77,7 @@ LIES: dict[str, tuple[str, list[Any]]] = {
     "a start-up longer than its life": ("fit", [LAP, {**FITTED, "startup_s": 1e6}]),
     "CPU time below zero": ("fit", [LAP, {**FITTED, "cpu_s": -1.0}]),
     "context switches below zero": ("fit", [LAP, {**FITTED, "involuntary_switches": -1}]),
-    "a phase of nobody": ("load", [{"report": "Phase", "name": "dancing"}]),
+    "an unknown phase": ("load", [{"report": "Phase", "name": "dancing"}]),
     "a phase again": ("fit", [TRAINING]),
     "a phase left out": ("load", [TRAINING]),
     "a second hello": ("load", [{"report": "Hello", "python": "3", "versions": {}}]),
@@ -118,7 +118,7 @@ def assert_can_be_read_again(record: Record, folder: Path) -> None:
     files.save(record)
     stored, unreadable = files.load()
     assert unreadable == []
-    assert [one.record for one in stored] == [record]
+    assert [run.record for run in stored] == [record]
     assert check_record(encode_record(record)).problems == ()
 
 
@@ -153,7 +153,7 @@ def test_an_engine_that_says_too_much_breaks_the_protocol(
     assert_can_be_read_again(record, tmp_path)
 
 
-def test_a_lie_is_told_and_its_record_is_among_the_results(program: Program) -> None:
+def test_a_lie_is_reported_and_its_record_is_among_the_results(program: Program) -> None:
     laps = [{**LAP, "steps": -5}, {**LAP, "steps": 8, "end_ns": 20}]
     program.script(fail_in="fit", fail_how="say", says=laps)
     done = program.run("run", "fake", "--steps", "3")
@@ -197,7 +197,7 @@ def test_a_worker_whose_clock_runs_wrong_is_invalid(measure_fake: MeasureFake, r
 
 
 def test_laps_that_end_before_they_are_reported_are_found(measure_fake: MeasureFake) -> None:
-    """The whole fit is told rightly, its laps are not."""
+    """The whole fit is reported rightly, its laps are not."""
     script = {"clock_rate": 0.5, "clock_recovers": True, "step_s": 0.01}
     record = measure_fake(script, max_steps=400).record
     assert "clocks-disagree" in codes(record)
@@ -219,7 +219,7 @@ def test_check_compares_the_clocks(measure_fake: MeasureFake) -> None:
     assert any("clocks-disagree is missing" in problem for problem in problems)
 
 
-def test_a_launcher_that_was_stopped_blames_nobody(measure_fake: MeasureFake) -> None:
+def test_a_launcher_that_was_stopped_blames_no_one(measure_fake: MeasureFake) -> None:
     """The worker stops and continues it, for longer than its patience."""
     measured = measure_fake(
         {"step_s": 0.05, "launcher_stopped": [10, 190]}, max_steps=200, patience_s=5.0

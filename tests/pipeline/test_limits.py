@@ -9,13 +9,8 @@ from typing import Any
 import pytest
 
 from epochmark.hardware.machine import describe_machine, machine_id
-from epochmark.records.machine.machine_limits import (
-    Limits,
-    ProcessorLimits,
-    decode_limits,
-    read_limits,
-    save_limits,
-)
+from epochmark.records.machine.limits_file import decode_limits, read_limits, save_limits
+from epochmark.records.machine.machine_limits import Limits, ProcessorLimits
 from tests.pipeline.program import Program, read_until
 from tests.unit.test_limits_file import WHEN, engine, multiply_adds
 
@@ -45,9 +40,9 @@ def test_native_measures_the_processor_and_itself(program: Program) -> None:
     assert json.loads(done.stdout)["engines"][0]["engine"] == "native"
     processor = limits.processor
     assert processor is not None
-    sets = {one.instruction_set for one in processor.products}
+    sets = {product.instruction_set for product in processor.products}
     assert "portable" in sets
-    assert sets <= {one.instruction_set for one in processor.multiply_adds}
+    assert sets <= {measured.instruction_set for measured in processor.multiply_adds}
     bandwidth, peak, native = limits.bandwidth(), limits.peak(), limits.of_engine("native", "cpu")
     assert bandwidth is not None
     assert peak is not None
@@ -67,7 +62,7 @@ def test_an_engine_is_measured_on_each_of_its_devices(measured: Program) -> None
     done = measured.run("limits", "fake")
     assert done.returncode == 0, done.stderr
     limits = stored(measured)
-    names = [(one.engine, one.device) for one in limits.engines]
+    names = [(engine.engine, engine.device) for engine in limits.engines]
     assert names == [("fake", "cpu"), ("fake", "gpu:0"), ("torch", "cpu")]
     assert limits.processor is not None
     assert limits.processor.measured == WHEN, "known already, so not measured again"
@@ -77,7 +72,9 @@ def test_an_engine_is_measured_on_each_of_its_devices(measured: Program) -> None
 
 def test_one_device_only(measured: Program) -> None:
     assert measured.run("limits", "fake", "--device", "gpu").returncode == 0
-    assert {one.device for one in stored(measured).engines if one.engine == "fake"} == {"gpu:0"}
+    assert {engine.device for engine in stored(measured).engines if engine.engine == "fake"} == {
+        "gpu:0"
+    }
 
 
 @pytest.mark.parametrize(
@@ -91,7 +88,7 @@ def test_one_device_only(measured: Program) -> None:
         ({"replay": float("nan")}, "wrong by nan%"),
     ],
 )
-def test_an_engine_that_fails_is_told_and_leaves_the_file_as_it_was(
+def test_an_engine_that_fails_is_reported_and_leaves_the_file_as_it_was(
     measured: Program, script: dict[str, Any], problem: str
 ) -> None:
     before = stored(measured).with_engine(engine("fake", "cpu", 70.0))
@@ -139,7 +136,7 @@ def test_limits_of_another_machine_are_put_aside(measured: Program) -> None:
 def test_a_run_keeps_the_figures_of_its_processor(measured: Program) -> None:
     assert measured.run("run", "fake").returncode in (0, 1)
     assert measured.run("run", "fake", "--device", "gpu").returncode in (0, 1)
-    on_cpu, on_gpu = sorted(measured.records(), key=lambda one: one["device"]["resolved"])
+    on_cpu, on_gpu = sorted(measured.records(), key=lambda record: record["device"]["resolved"])
     assert on_cpu["limits"]["float32_source"] == "avx2 multiply-adds, 2 threads"
     assert on_gpu["limits"] is None
 
@@ -156,7 +153,9 @@ def test_a_run_keeps_the_figures_of_its_processor(measured: Program) -> None:
         (["torch", "--python", "/nowhere/python"], "no such interpreter"),
     ],
 )
-def test_what_cannot_be_done_is_told(program: Program, arguments: list[str], message: str) -> None:
+def test_what_cannot_be_done_is_reported(
+    program: Program, arguments: list[str], message: str
+) -> None:
     done = program.run("limits", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
@@ -164,7 +163,7 @@ def test_what_cannot_be_done_is_told(program: Program, arguments: list[str], mes
     assert read_limits(program.results) is None
 
 
-def test_an_unreadable_file_is_told_of_and_replaced(measured: Program) -> None:
+def test_an_unreadable_file_is_reported_and_replaced(measured: Program) -> None:
     (measured.results / "machine-limits").write_text("{")
     assert measured.run("limits", "--show").returncode == 1
     with measured.start("limits", "fake", "--device", "cpu") as process:
@@ -181,4 +180,4 @@ def test_ctrl_c_ends_it_and_keeps_what_is_complete(measured: Program) -> None:
         assert process.stderr is not None
         assert "interrupted" in process.stderr.read()
     assert process.returncode == 130
-    assert [one.engine for one in stored(measured).engines] == ["torch"]
+    assert [engine.engine for engine in stored(measured).engines] == ["torch"]

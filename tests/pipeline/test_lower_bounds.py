@@ -29,7 +29,7 @@ OLDEST_PYTHON = "python3.11"
 def lower_bounds() -> list[str]:
     """Every dependency of the program and its report in the oldest version allowed."""
     wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["report"]]
-    return [re.sub(r"^([\w-]+)>=([\d.]+),?[^;]*", r"\1==\2", one) for one in wanted]
+    return [re.sub(r"^([\w-]+)>=([\d.]+),?[^;]*", r"\1==\2", requirement) for requirement in wanted]
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ def trained(program: Program, *options: str) -> dict[str, Any]:
 
 def test_it_is_listed_shown_and_completed(program: Program) -> None:
     listed = json.loads(program.run("workloads", "--json").stdout)
-    (found,) = [one for one in listed if one["name"] == "small-mlp"]
+    (found,) = [workload for workload in listed if workload["name"] == "small-mlp"]
     assert found["parameters"] == 784 * 16 + 16 + 16 * 10 + 10
     assert "torch" in found["engines"]
     assert "native" not in found["engines"]
@@ -119,7 +119,9 @@ def test_with_tolerances_a_run_is_valid(program: Program, added: Path) -> None:
 def test_all_workloads_make_a_row_each(program: Program) -> None:
     done = program.run(*FAKE, "-w", "all", "--steps", "3", "--json")
     names = [record["workload"]["name"] for record in json.loads(done.stdout)]
-    offered = [one.name for one in WORKLOADS.values() if get_engine("fake").info.offers(one)]
+    offered = [
+        workload.name for workload in WORKLOADS.values() if get_engine("fake").info.offers(workload)
+    ]
     assert names == sorted([*offered, "small-mlp"])
 
 

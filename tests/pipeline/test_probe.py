@@ -27,7 +27,9 @@ def test_a_ready_engine_lists_its_devices(monkeypatch: pytest.MonkeyPatch) -> No
     assert status.problem is None
 
 
-def test_an_import_error_is_told_in_the_frameworks_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_error_is_reported_in_the_frameworks_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     status = probe_fake(monkeypatch, fail_in="list")
     assert status.state == "broken"
     assert status.problem == "RuntimeError: the fake engine was told to fail"
@@ -41,7 +43,7 @@ def test_a_module_that_a_framework_lacks_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(("how", "said"), [("kill", "SIGKILL"), ("exit", "exit status 3")])
-def test_a_crash_is_told(monkeypatch: pytest.MonkeyPatch, how: str, said: str) -> None:
+def test_a_crash_is_reported(monkeypatch: pytest.MonkeyPatch, how: str, said: str) -> None:
     status = probe_fake(monkeypatch, fail_in="list", fail_how=how)
     assert status.state == "broken"
     assert said in str(status.problem)

@@ -20,7 +20,7 @@ SLOW = {"step_s": 0.001}
 
 
 class Thermometer(Sensor):
-    """Reads what it was told to."""
+    """Reads what its script says."""
 
     source = "a script"
     channels = (Channel("temperature", "CPU"),)

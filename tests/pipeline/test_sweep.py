@@ -28,7 +28,7 @@ def test_a_sweep_over_both_devices(program: Program) -> None:
     later = program.run("table", "--filter", "engine=fake").stdout
     assert later.count("Batch sweep: mnist-cnn v1 (quick), fake stock, float32 (") == 1
     explained = json.loads(program.run("explain", "fake", "--json").stdout)
-    assert "whole-time" in [one["rule"] for one in explained["explanations"]]
+    assert "whole-time" in [explanation["rule"] for explanation in explained["explanations"]]
 
 
 def test_a_sweep_as_a_document(program: Program) -> None:
@@ -37,11 +37,11 @@ def test_a_sweep_as_a_document(program: Program) -> None:
     assert len(document["records"]) == 4
     (crossover,) = document["crossovers"]
     assert (crossover["engine"], crossover["device"]) == ("fake", "gpu:0")
-    assert [one["batch"] for one in crossover["at"]] == [6000, 12000]
+    assert [point["batch"] for point in crossover["at"]] == [6000, 12000]
 
 
 def test_a_run_that_fails_does_not_end_the_sweep(program: Program) -> None:
-    program.script(fail_in="fit", fail_at_step=50)  # only the smaller batch has so many steps
+    program.script(fail_in="fit", fail_at_step=50)  # only the smaller batch has that many steps
     done = program.run("run", "fake", "--batches", "12000,3000")
     assert done.returncode == 1
     table = done.stdout[done.stdout.index("ms/step") :].splitlines()

@@ -1,4 +1,4 @@
-"""Temporary files: where the user wants them, seen by nobody else, and gone in the end."""
+"""Temporary files: where the user wants them, seen by no one else, and gone in the end."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_only_our_own_abandoned_folders_are_removed(
     precious.write_text("{}", encoding="utf-8")
     monkeypatch.setenv("TMPDIR", str(elsewhere))
     with temporary_folder("weights") as ours:
-        copied = [one.name for one in ours.iterdir()]
+        copied = [file.name for file in ours.iterdir()]
     (elsewhere / "left").mkdir()
     for name in copied:
         (elsewhere / "left" / name).touch()

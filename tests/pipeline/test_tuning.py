@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from tests.pipeline.program import Program, read_until
-from tests.pipeline.test_cli_interrupts import interrupt
+from tests.pipeline.program import Program, interrupt, read_until
 
 SCRIPT = {
     "step_s": 0.02,
@@ -55,7 +54,7 @@ def test_both_shows_what_each_setting_gains(geared: Program) -> None:
     assert "fake tuned" in apart
 
 
-def test_retune_searches_anew_and_replaces_a_file_that_cannot_be_read(geared: Program) -> None:
+def test_retune_searches_again_and_replaces_a_file_that_cannot_be_read(geared: Program) -> None:
     geared.results.mkdir()
     file = geared.results / "tuned-settings"
     file.write_text("{")

@@ -45,7 +45,7 @@ def steady(
 
 
 def watched(lasted_s: float, *busy_cpus: float) -> Calm:
-    """A calm machine of two CPUs, of which the worker kept so many busy, in as many samples."""
+    """A calm machine of two CPUs, of which the worker kept ``busy_cpus`` busy, one a sample."""
     count = len(busy_cpus)
     sample_s = lasted_s / count
     return Calm(

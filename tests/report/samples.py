@@ -25,7 +25,8 @@ from epochmark.records.machine.machine_limits import (
     Triad,
 )
 from epochmark.records.record import Epoch, Failure, Finding, Lap, Machine, Record, Replay
-from epochmark.workloads import MNIST_CNN, parity
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
 
 REAL = Path(__file__).parents[1] / "records" / "native-2-epochs.json"
 """Two epochs of the native engine on a two-core machine, as ``epochmark run`` saved them."""
@@ -49,7 +50,7 @@ def machine(cpu: str = "AMD EPYC", machine_id: str | None = None) -> Machine:
 
 
 def timed(per_s: float) -> Timed:
-    """So many 1e9 a second."""
+    """Work of 1e9 at ``per_s`` a second."""
     return Timed(work=1e9, seconds=[1 / per_s])
 
 

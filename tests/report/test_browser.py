@@ -73,9 +73,9 @@ def opened(
         color_scheme="dark" if dark else "light",
         offline=True,
     )
-    one = Opened(context.new_page())
-    one.page.goto(file.as_uri())
-    return one
+    report = Opened(context.new_page())
+    report.page.goto(file.as_uri())
+    return report
 
 
 def several() -> list[Record]:
@@ -106,16 +106,16 @@ CASES: dict[str, Callable[[], list[Record]]] = {
 def test_it_loads_quietly_and_fits_the_screen(
     browser: Browser, tmp_path: Path, case: str, width: int
 ) -> None:
-    one = opened(browser, tmp_path, case, width=width)
-    assert one.sentence == []
-    assert one.requested == [(tmp_path / "report.html").as_uri()]
-    assert one.page.evaluate("document.documentElement.scrollWidth") <= width
+    report = opened(browser, tmp_path, case, width=width)
+    assert report.sentence == []
+    assert report.requested == [(tmp_path / "report.html").as_uri()]
+    assert report.page.evaluate("document.documentElement.scrollWidth") <= width
     shown = "narrow" if width < 500 else "wide"
-    for figure in one.page.locator("figure").all():
+    for figure in report.page.locator("figure").all():
         assert figure.locator(f".{shown}").is_visible()
         assert figure.locator("svg:visible").count() == 1
         assert figure.locator("svg:visible").get_attribute("aria-label")
-    one.page.context.close()
+    report.page.context.close()
 
 
 def column(page: Page, number: int) -> list[str]:
@@ -302,7 +302,7 @@ def test_everything_can_be_reached_with_the_keyboard(browser: Browser, tmp_path:
     page.context.close()
 
 
-def test_a_mark_tells_what_it_stands_for(browser: Browser, tmp_path: Path) -> None:
+def test_a_mark_says_what_it_stands_for(browser: Browser, tmp_path: Path) -> None:
     page = opened(browser, tmp_path, "several").page
     page.locator('#engines .wide [aria-label^="torch on cpu"]').first.hover()
     assert page.locator("#tip").inner_text().startswith("torch on cpu, stock, float32: ")
@@ -310,16 +310,16 @@ def test_a_mark_tells_what_it_stands_for(browser: Browser, tmp_path: Path) -> No
 
 
 def test_the_download_is_a_bundle_that_can_be_checked(browser: Browser, tmp_path: Path) -> None:
-    one = opened(browser, tmp_path, "one")
-    with one.page.expect_download() as waiting:
-        one.page.get_by_role("button", name="Download the records").click()
+    report = opened(browser, tmp_path, "one")
+    with report.page.expect_download() as waiting:
+        report.page.get_by_role("button", name="Download the records").click()
     file = tmp_path / "download.json"
     waiting.value.save_as(file)
     assert waiting.value.suggested_filename == "epochmark-records.json"
     assert [checked.problems for checked in epochmark.check(file)] == [()]
     assert json.loads(file.read_bytes())["epochmark_bundle"] == 1
-    assert one.sentence == []
-    one.page.context.close()
+    assert report.sentence == []
+    report.page.context.close()
 
 
 def test_without_scripts_it_says_the_same(browser: Browser, tmp_path: Path) -> None:

@@ -15,12 +15,15 @@ from typer.testing import CliRunner
 
 import epochmark
 from epochmark.cli import app
+from epochmark.errors import EpochmarkWarning
 from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import sum_of_records
 from epochmark.records.digest import digest_of
 from epochmark.records.upgrades import encode_record
 from tests.report.samples import failed, finished, machine, sample
 from tests.report.test_check import judged
+
+SAVED = Path(__file__).parents[1] / "records"
 
 
 def bundle_of(records: list[dict[str, Any]]) -> bytes:
@@ -55,7 +58,7 @@ def test_records_arrive_as_they_left_but_for_the_machine_id(
     assert added == without_id
     by_id = sorted(epochmark.load_results(), key=lambda record: record.id)
     assert by_id == without_id
-    assert [one.problems for one in epochmark.check(tmp_path / "bundle.json")] == [(), (), ()]
+    assert [result.problems for result in epochmark.check(tmp_path / "bundle.json")] == [(), (), ()]
 
 
 def test_the_machine_id_goes_along_when_asked_for(tmp_path: Path) -> None:
@@ -88,7 +91,7 @@ def test_an_edited_record_is_refused_and_the_others_are_taken(
     file.write_bytes(bundle_of([fields_of(1), edited, fields_of(3)]))
     added, refused = epochmark.import_results(file)
     assert [record.id for record in added] == [sample(1).id, sample(3).id]
-    assert [one.name for one in refused] == [sample(2).id]
+    assert [result.name for result in refused] == [sample(2).id]
 
 
 def test_a_record_cannot_take_the_place_of_another(results: ResultFiles, tmp_path: Path) -> None:
@@ -97,7 +100,8 @@ def test_a_record_cannot_take_the_place_of_another(results: ResultFiles, tmp_pat
     before = {file.name: file.read_bytes() for file in results.folder.iterdir()}
     for other_id in (sample(1).id, sample(1).id[:8] + "ffff"):
         twin = finished(msgspec.structs.replace(sample(1, step_s=0.001), id=other_id))
-        epochmark.export_results([twin], tmp_path / "bundle.json")
+        with pytest.warns(EpochmarkWarning, match="implausible"):
+            epochmark.export_results([twin], tmp_path / "bundle.json")
         added, refused = epochmark.import_results(tmp_path / "bundle.json")
         assert (added, len(refused)) == ([], 1)
     assert {file.name: file.read_bytes() for file in results.folder.iterdir()} == before
@@ -164,15 +168,15 @@ def test_a_run_of_a_bundle_is_compared_without_importing_it(
     results: ResultFiles, tmp_path: Path
 ) -> None:
     results.save(sample(1, step_s=0.02))
-    one, several = str(tmp_path / "one.json"), str(tmp_path / "several.json")
+    single, several = str(tmp_path / "one.json"), str(tmp_path / "several.json")
     there = sample(2, step_s=0.04, on=machine("Another"))
-    epochmark.export_results([there], one)
+    epochmark.export_results([there], single)
     epochmark.export_results([there, sample(3)], several)
-    for arguments in (("native", one), ("native", "0002", "--with", several)):
+    for arguments in (("native", single), ("native", "0002", "--with", several)):
         code, said = invoke("compare", *arguments)
         assert code == 0, said
         assert "times as fast" in said
-    assert "0002" in invoke("explain", one)[1]
+    assert "0002" in invoke("explain", single)[1]
     for arguments, reason in (
         (("native", several), "holds 2 records, not one (00020000, 00030000"),
         (("native", "00", "--with", several), "2 records have an id that begins with '00'"),
@@ -184,7 +188,24 @@ def test_a_run_of_a_bundle_is_compared_without_importing_it(
     assert len(list(results.folder.glob("*.json"))) == 1
 
 
-def test_nothing_to_export_and_nothing_new_are_told(results: ResultFiles, tmp_path: Path) -> None:
+def test_an_export_names_the_records_that_will_be_refused(
+    results: ResultFiles, tmp_path: Path
+) -> None:
+    old = SAVED / "native-2-epochs.json"
+    results.folder.mkdir(exist_ok=True)
+    (results.folder / old.name).write_bytes(old.read_bytes())
+    results.save(sample(1))
+    file = str(tmp_path / "bundle.json")
+    code, said = invoke("results", "export", file)
+    assert (code, "2 records exported" in said) == (0, True)
+    old_id = json.loads(old.read_text("utf-8"))["id"]
+    assert said.count("will refuse") == 1
+    assert f"check and import will refuse {old_id}:\n" in said
+    assert "  - the finding parity-failed is missing" in said
+    assert invoke("results", "import", file)[0] == 1
+
+
+def test_nothing_to_export_and_nothing_new_are_said(results: ResultFiles, tmp_path: Path) -> None:
     file = tmp_path / "bundle.json"
     code, said = invoke("results", "export", str(file))
     assert code == 2

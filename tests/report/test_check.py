@@ -1,4 +1,4 @@
-"""``check`` derives everything anew: ten kinds of clumsy edit are found, honest records pass."""
+"""``check`` derives everything again: ten kinds of clumsy edit are found, honest records pass."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_a_clumsy_edit_is_found(make: Callable[[], Record], edit: Edit, digest_t
     assert check_record(edited(make(), edit, digest_too=digest_too)).problems != ()
 
 
-def test_what_only_the_digest_tells() -> None:
+def test_what_only_the_digest_shows() -> None:
     """A renamed graphics card contradicts nothing else in the record: docs/report.md says so."""
 
     def rename(fields: Fields) -> None:
@@ -182,17 +182,17 @@ def test_a_record_of_another_version_keeps_its_judgement() -> None:
     assert check_record(edited(record, remove_findings, digest_too=False)).problems != ()
 
 
-def test_a_record_without_digest_is_told() -> None:
+def test_a_record_without_digest_is_named() -> None:
     fields = json.loads(encode_record(sound()))
     del fields["digest"]
     (problem,) = check_record(json.dumps(fields).encode()).problems
     assert "no digest" in problem
 
 
-def test_a_bundle_tells_of_records_left_out_changed_or_doubled(tmp_path: Path) -> None:
+def test_a_bundle_shows_records_left_out_changed_or_doubled(tmp_path: Path) -> None:
     file = tmp_path / "bundle.json"
     export_results([sample(1), sample(2)], file)
-    assert [one.problems for one in epochmark.check(file)] == [(), ()]
+    assert [result.problems for result in epochmark.check(file)] == [(), ()]
     whole = json.loads(file.read_bytes())
     changes: list[Callable[[list[Fields]], object]] = [
         lambda records: records.pop(),
@@ -218,7 +218,7 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path, text: str) -> No
 
 
 def test_every_single_changed_number_is_found() -> None:
-    """Whatever number is changed by hand, anywhere: the digest or the headline tells."""
+    """Whatever number is changed by hand, anywhere: the digest or the headline shows it."""
     fields = json.loads(encode_record(sound()))
     chance = random.Random(1)
     for path in chance.sample(list(_numbers(fields)), 60):
@@ -240,7 +240,7 @@ def _numbers(fields: Any, path: tuple[Any, ...] = ()) -> Any:
 
 
 def quick_of(count: int) -> Record:
-    """A quick run of so many steady laps, none of which reached the end of an epoch."""
+    """A quick run of ``count`` steady laps, none of which reached the end of an epoch."""
     record = sample(5)
     laps = [Lap(epoch=1, steps=40, end_ns=n * 10**9) for n in range(1, count + 1)]
     workload = msgspec.structs.replace(record.workload, quick=True, variant=["quick"])

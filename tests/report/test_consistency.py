@@ -171,12 +171,12 @@ def test_what_contradicts_itself_is_refused(
 ) -> None:
     untouched = check_record(encode_record(judged(make())))
     assert (untouched.problems, untouched.differences) == ((), ())
-    (*others, told) = [
+    (*others, last) = [
         problem
         for problem in check_record(resealed(judged(make()), edit)).problems
         if not problem.startswith("the headline says")
     ]
-    assert re.search(reason, " ".join((*others, told))), (*others, told)
+    assert re.search(reason, " ".join((*others, last))), (*others, last)
 
 
 @pytest.mark.parametrize("file", SAVED, ids=lambda file: file.stem)
@@ -188,7 +188,7 @@ def test_records_that_were_really_saved_contradict_nothing(file: Path) -> None:
 
 
 def test_a_record_that_says_itself_that_it_contradicts_itself_can_be_read_and_is_invalid() -> None:
-    """Nothing that was measured is lost, and nobody takes it for a figure."""
+    """Nothing that was measured is lost, and it is never taken for a figure."""
     calm = watched().calm
     assert calm is not None
     odd = msgspec.structs.replace(calm, own_cpu_s=[9.0] * len(calm.end_s))
@@ -202,9 +202,9 @@ def test_a_record_that_says_itself_that_it_contradicts_itself_can_be_read_and_is
 def bundle_of(*documents: bytes) -> bytes:
     """A bundle of documents that need not be records, or text."""
     readable = []
-    for one in documents:
+    for document in documents:
         try:
-            readable.append(parsed(one))
+            readable.append(parsed(document))
         except RecordError:
             readable.append(None)
     head = {"epochmark_bundle": 1, "epochmark_version": "0.1.0", "sha256": sum_of_records(readable)}
@@ -231,7 +231,7 @@ def test_one_bad_record_does_not_block_its_bundle(
         assert done.exit_code == 1, done.output
         assert isinstance(done.exception, SystemExit)
         assert "cannot be read" in done.output
-    assert {one.record.id for one in results.load()[0]} == {sample(1).id, sample(2).id}
+    assert {run.record.id for run in results.load()[0]} == {sample(1).id, sample(2).id}
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b'{"schema": 3, "timing": {}, "label": "\xff"}'])
@@ -254,7 +254,7 @@ def test_of_a_bundle_that_is_not_whole_the_records_that_fit_are_taken_and_it_is_
     file.write_text(json.dumps({**whole, "records": whole["records"][:2]}))
     rule = "each record is checked on its own, and the sound ones are used"
     with pytest.warns(UserWarning, match="bundle") as warned:
-        assert [one.id for one in epochmark.load_results(file)] == [sample(1).id]
+        assert [loaded.id for loaded in epochmark.load_results(file)] == [sample(1).id]
     assert rule in str(warned[0].message)
     assert "changed after it was written" in str(warned[1].message)
     for arguments in (["check", str(file)], ["results", "import", str(file)]):
@@ -275,7 +275,7 @@ def test_findings_that_were_emptied_do_not_hide_behind_another_version(
 ) -> None:
     timing = msgspec.structs.replace(sample(8).timing, fit_ns=10**12)
     doubtful = judged(msgspec.structs.replace(sample(8), timing=timing))
-    assert [one.code for one in doubtful.findings] == ["laps-unsynchronised"]
+    assert [finding.code for finding in doubtful.findings] == ["laps-unsynchronised"]
     headline = msgspec.to_builtins(doubtful.headline)
     file = tmp_path / "record.json"
     file.write_bytes(
@@ -306,10 +306,10 @@ SPARE: dict[str, str] = {
     "timing.startup_s": "nothing else in a record spans the time before the clock",
     "workload.seed": "initial weights of any seed learn alike",
     "timing.laps.*.end_ns": "the first lap, which holds the compilation, may be as short as it is",
-    "timing.laps.*.loss": "the first of an epoch has none before it; only told",
-    "learning.epochs.*.accuracy": "an engine's own word about training; only told",
-    "machine.physical_cores": "virtual machines make it up; only told",
-    "machine.usable_cores": "of a failed run, which nobody watched to its end",
+    "timing.laps.*.loss": "the first of an epoch has none before it; only reported",
+    "learning.epochs.*.accuracy": "an engine's own word about training; only reported",
+    "machine.physical_cores": "virtual machines make it up; only reported",
+    "machine.usable_cores": "of a failed run, which was not watched to its end",
     "machine.memory_bytes": "more of it bounds nothing",
     "machine.cpu_quota": "more of it bounds nothing",
     "peak_memory_bytes": "less of it bounds nothing above that of Python itself",
@@ -317,17 +317,17 @@ SPARE: dict[str, str] = {
     "calm.foreign_cpu_s.*": "a change smaller than a sample's ticks",
     "calm.idle_cpu_s.*": "a change smaller than a sample's ticks",
     "calm.own_cpu_s.*": "a change smaller than a sample's ticks",
-    "calm.runnable.*": "any whole number of tasks may wait; only told",
-    "calm.worker_cpu_s": "less than the tree's: its children used the rest; only told",
-    "calm.involuntary_switches": "only told",
-    "calm.cost.sampler_cpu_s": "less than the parent's whole time; only told",
-    "calm.cost.parent_cpu_s": "less than the tree's whole time; only told",
-    "calm.cost.reporting_cpu_s": "less than the worker's whole time; only told",
+    "calm.runnable.*": "any whole number of tasks may wait; only reported",
+    "calm.worker_cpu_s": "less than the tree's: its children used the rest; only reported",
+    "calm.involuntary_switches": "only reported",
+    "calm.cost.sampler_cpu_s": "less than the parent's whole time; only reported",
+    "calm.cost.parent_cpu_s": "less than the tree's whole time; only reported",
+    "calm.cost.reporting_cpu_s": "less than the worker's whole time; only reported",
     "limits.float32_gflop_per_s": "a higher peak allows more; the static bound holds it",
-    "limits.triad_gb_per_s": "only told",
+    "limits.triad_gb_per_s": "only reported",
     "schema": "an older schema has fewer fields",
 }
-"""Numbers that may be changed by hand unseen, when digest and headline are computed anew: why."""
+"""Numbers that may be changed by hand unseen, when digest and headline are computed again: why."""
 
 
 def numbers(part: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -351,7 +351,7 @@ def test_every_number_is_bounded_by_another_or_listed(
     record = make()
     fields = json.loads(encode_record(record))
     unseen = set()
-    for path in numbers({name: one for name, one in fields.items() if name != "headline"}):
+    for path in numbers({name: part for name, part in fields.items() if name != "headline"}):
         value: Any = fields
         for step in path:
             value = value[step]

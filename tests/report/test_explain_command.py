@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from epochmark.cli import app
 from epochmark.judge.results import ResultFiles
-from epochmark.records.machine.machine_limits import save_limits
+from epochmark.records.machine.limits_file import save_limits
 from tests.report.explained import limits, steady
 from tests.report.samples import failed
 
@@ -78,7 +78,7 @@ def test_without_any_run_it_says_how_to_make_one(results: ResultFiles) -> None:
     assert "'epochmark run' makes the first" in done.stderr
 
 
-def test_stored_limits_are_used_and_a_broken_file_is_told_of(stored: ResultFiles) -> None:
+def test_stored_limits_are_used_and_a_broken_file_is_reported(stored: ResultFiles) -> None:
     save_limits(stored.folder, limits(steady(), product=230))
     assert "What holds it back" in invoke("native").stdout
     (stored.folder / "machine-limits").write_bytes(b"{}")

@@ -41,7 +41,7 @@ def page_of(records: Sequence[Record]) -> str:
     return report_page(subject_of(records, load_references(), machine()))
 
 
-def test_what_a_missing_chart_needs_is_told() -> None:
+def test_what_a_missing_chart_needs_is_said() -> None:
     assert "Not drawn: it needs a run on the CPU, and the limits of this machine" in " ".join(
         Outline(page_of([sample(1)])).text.split()
     )

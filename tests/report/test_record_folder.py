@@ -1,4 +1,4 @@
-"""What a results folder may hold, and what its records may say, harms nobody who themes at them."""
+"""What a results folder may hold, and what its records may say, harms no one who looks at them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_date_that_cannot_be_is_never_the_newest(results: ResultFiles, created
     subject = subject_of(epochmark.load_results(), [], None)
     assert subject.focus is not None
     assert subject.focus.id == newest.id
-    assert [one.id for one in subject.newest_own()] == [newest.id]
+    assert [own.id for own in subject.newest_own()] == [newest.id]
     assert newest.id[:8] in invoke("explain")
     assert newest.id[:8] in invoke("explain", "native")
 
@@ -106,7 +106,7 @@ def test_nor_what_is_written_for_others(hostile: Record, tmp_path: Path) -> None
         invoke(*command.split(), *option, str(file))
         text = file.read_text("utf-8")
         assert [c for c in text if not c.isprintable() and c not in "\n\t"] == []
-    (problem,) = [one.problems for one in epochmark.check(tmp_path / "bundle.json")]
+    (problem,) = [result.problems for result in epochmark.check(tmp_path / "bundle.json")]
     assert "cannot be printed" in str(problem)
 
 
@@ -136,7 +136,7 @@ def test_files_with_names_of_ours_are_not_written_through_links(
 
 
 @pytest.mark.parametrize("name", ["machine-id", "machine-limits", "tuned-settings", "a.json"])
-def test_a_pipe_in_the_place_of_a_file_stops_nobody(results: ResultFiles, name: str) -> None:
+def test_a_pipe_in_the_place_of_a_file_blocks_nothing(results: ResultFiles, name: str) -> None:
     results.save(sample(1))
     os.mkfifo(results.folder / name)
     done = threading.Event()

@@ -96,7 +96,7 @@ def test_what_does_not_exist_is_named_with_what_does(
     assert there_is in done.stderr
 
 
-def test_a_filter_that_nothing_meets_is_told() -> None:
+def test_a_filter_that_nothing_meets_is_reported() -> None:
     done = CliRunner().invoke(app, ["table", "--format", "json", "--filter", "engine=nothing"])
     assert (done.exit_code, json.loads(done.stdout)) == (0, [])
     assert "no run and no published figure" in done.stderr

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from epochmark.hardware.gpus.asking import Said
+from epochmark.hardware.gpus.asking import ToolOutput
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 
 
-def recorded(name: str, status: int = 0) -> Said:
-    return Said((RECORDINGS / f"{name}.txt").read_text("utf-8"), status)
+def recorded(name: str, status: int = 0) -> ToolOutput:
+    return ToolOutput((RECORDINGS / f"{name}.txt").read_text("utf-8"), status)
 
 
 def files(root: Path, *names: str, content: str = "") -> Path:

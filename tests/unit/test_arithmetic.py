@@ -87,7 +87,7 @@ def test_convolutions_may_be_filtered_and_nothing_else() -> None:
         ("stock", "bfloat16", "cpu", 300.0, 300.0),
         ("bfloat16", "float32", "cpu", 300.0, 300.0),
         ("bfloat16", "bfloat16", "cpu", 50.0, 100.0),
-        # nobody measured that precision, or that device
+        # that precision, or that device, was not measured
         ("stock", "bfloat16", "cpu", None, None),
         ("bfloat16", "float32", "cpu", None, None),
         ("stock", "tf32", "cpu", 300.0, None),
@@ -120,7 +120,7 @@ def test_a_peak_measured_on_a_busy_machine_bounds_nothing_and_is_marked() -> Non
     assert shown(record).endswith("(avx512 multiply-adds, 2 threads; measured while it was busy)")
 
 
-def test_the_finding_tells_the_figures_and_makes_nothing_invalid() -> None:
+def test_the_finding_has_the_figures_and_makes_nothing_invalid() -> None:
     record = run(limits(50.0))
     (found,) = judge(record)
     assert "50 GFLOP/s (avx512 multiply-adds, 2 threads) allow" in found.detail
@@ -157,7 +157,7 @@ def at(gflop_per_s: float, known: RunLimits | None) -> Record:
     return replace(record, headline=replace(record.headline, images_per_s=images))
 
 
-def test_the_answer_tells_the_share_of_the_peak() -> None:
+def test_the_answer_has_the_share_of_the_peak() -> None:
     assert shown(at(142, None)) == "142 GFLOP/s, counted as direct arithmetic"
     peak = "(avx512 multiply-adds, 2 threads)"
     below, above = shown(at(142, limits(169.0))), shown(at(240, limits(200.0)))
@@ -165,7 +165,7 @@ def test_the_answer_tells_the_share_of_the_peak() -> None:
     assert above.endswith(f": 120% of the peak (direct-arithmetic equivalent), 200 GFLOP/s {peak}")
 
 
-def test_a_run_without_a_speed_tells_none() -> None:
+def test_a_run_without_a_speed_says_none() -> None:
     record = failed(1)
     timing = replace(record.timing, laps=record.timing.laps[:1])
     record = finished(replace(record, timing=timing, limits=limits(100.0)))
@@ -209,6 +209,6 @@ def test_a_peak_bounds_runs_with_the_same_supply_only(
 
 
 def test_an_answer_says_where_no_bound_of_the_device_is_known() -> None:
-    told = "how fast gpu:0 can be at most is unknown"
-    assert told in "\n".join(answer_lines(run(None, device="gpu:0")))
-    assert told not in "\n".join(answer_lines(run(None)))
+    unknown = "how fast gpu:0 can be at most is unknown"
+    assert unknown in "\n".join(answer_lines(run(None, device="gpu:0")))
+    assert unknown not in "\n".join(answer_lines(run(None)))

@@ -142,7 +142,7 @@ def test_what_is_no_limit_leaves_all_memory(said: str, tmp_path: Path) -> None:
         ("0::/\n", "1 2 0:3 / /sys/fs/cgroup - cgroup2 cgroup2 rw\n"),
     ],
 )
-def test_lines_that_nobody_expects_are_no_error(shown: tuple[str, str], tmp_path: Path) -> None:
+def test_unexpected_lines_are_no_error(shown: tuple[str, str], tmp_path: Path) -> None:
     root = system(tmp_path, shown, {"cpu.max": "100000 100000\n"})
     assert cpu_quota(root) in (1.0, None)
 
@@ -156,7 +156,7 @@ def test_a_path_with_a_space_is_found(tmp_path: Path) -> None:
     assert cpu_quota(root) == 0.5
 
 
-def test_of_equal_quotas_the_nearest_group_tells_who_was_throttled(tmp_path: Path) -> None:
+def test_of_equal_quotas_the_nearest_group_says_who_was_throttled(tmp_path: Path) -> None:
     folder = "user.slice/user-1000.slice"
     both = {f"{folder}/cpu.max": "400000 100000\n", "user.slice/cpu.max": "400000 100000\n"}
     root = system(tmp_path, V2_HOST, both)

@@ -111,10 +111,10 @@ def test_a_keras_run_is_ranked_among_the_published_figures_of_its_key() -> None:
 
 
 def test_the_place_among_published_machines_in_words() -> None:
-    told = standing_text(keras(20.0), load_references())
-    assert told is not None
-    assert "this one is 3rd of 9 with keras-tensorflow (20.00 s per epoch): slower than" in told
-    assert "Mac mini 2020 (M1) on its CPU (16 s), faster than" in told
+    text = standing_text(keras(20.0), load_references())
+    assert text is not None
+    assert "this one is 3rd of 9 with keras-tensorflow (20.00 s per epoch): slower than" in text
+    assert "Mac mini 2020 (M1) on its CPU (16 s), faster than" in text
     fastest = standing_text(keras(1.0), load_references())
     assert fastest is not None
     assert "is 1st of 9" in fastest
@@ -126,10 +126,10 @@ def test_the_place_among_published_machines_in_words() -> None:
 
 def test_a_disturbed_run_has_no_rank_but_a_place_where_it_would_be() -> None:
     disturbed = keras(20.0, FindingCode.UNSTEADY)
-    told = standing_text(disturbed, load_references())
-    assert told is not None
-    assert "would be 3rd of 9" in told
-    assert "not ranked: the run was disturbed (unsteady)" in told
+    text = standing_text(disturbed, load_references())
+    assert text is not None
+    assert "would be 3rd of 9" in text
+    assert "not ranked: the run was disturbed (unsteady)" in text
     assert standing_text(sample(), load_references()) is None
     assert standing_text(keras(20.0, FindingCode.PARITY_FAILED), load_references()) is None
 

@@ -62,14 +62,14 @@ def test_the_time_to_the_target_stands_beside_the_epoch_where_there_is_a_target(
     assert line.startswith("torch: 10.00 s per epoch (9.90 to 10.10 s), the target after 150.0 s;")
 
 
-def test_overlapping_figures_cannot_be_told_apart() -> None:
+def test_overlapping_figures_cannot_be_distinguished() -> None:
     near = replace(NATIVE, steady_epoch=Interval(9.95, 9.8, 10.1, 9))
     comparison = compare(TORCH, near)
     assert comparison.verdict == "alike"
     assert "no clear difference between" in verdict_text(comparison)
 
 
-def test_less_than_a_percent_between_two_runs_is_not_told() -> None:
+def test_less_than_a_percent_between_two_runs_is_no_difference() -> None:
     steady = replace(TORCH, steady_epoch=Interval(10.0, 9.999, 10.001, 9))
     close = replace(steady, name="other", steady_epoch=Interval(10.05, 10.049, 10.051, 9))
     assert compare(steady, close).verdict == "alike"
@@ -144,7 +144,7 @@ def test_one_disturbed_run_is_enough_for_no_rank() -> None:
     assert verdict_text(compare(TORCH, DISTURBED)).endswith("; native is disturbed, not ranked")
 
 
-def test_disturbed_runs_whose_intervals_overlap_cannot_be_told_apart() -> None:
+def test_disturbed_runs_whose_intervals_overlap_cannot_be_distinguished() -> None:
     near = replace(DISTURBED, steady_epoch=Interval(9.0, 7.0, 10.5, 9))
     text = verdict_text(compare(DOUBTFUL, near))
     assert text == (
@@ -177,7 +177,7 @@ def test_a_published_two_seconds_is_one_and_a_half_to_two_and_a_half() -> None:
 
 
 def test_a_doubtful_reference_is_not_compared() -> None:
-    doubtful = next(one for one in load_references() if one.doubt)
+    doubtful = next(reference for reference in load_references() if reference.doubt)
     side = side_of_reference(doubtful)
     assert compare(side, replace(side, name="other")).verdict == "not comparable"
 
@@ -201,7 +201,7 @@ def test_digits_follow_the_interval(low: float, high: float, decimals: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("slow", "told"),
+    ("slow", "text"),
     [
         (Interval(44.0, 31.1, 65.3, 9), "44 times as fast as slow (95 % interval 31 to 66)"),
         (
@@ -210,14 +210,14 @@ def test_digits_follow_the_interval(low: float, high: float, decimals: int) -> N
         ),
     ],
 )
-def test_a_large_ratio_is_rounded_to_tens_and_hundreds(slow: Interval, told: str) -> None:
+def test_a_large_ratio_is_rounded_to_tens_and_hundreds(slow: Interval, text: str) -> None:
     fast = replace(TORCH, steady_epoch=Interval(1.0, 1.0, 1.0, 9))
     comparison = compare(replace(TORCH, name="slow", steady_epoch=slow), fast)
-    assert verdict_text(comparison).endswith(told)
+    assert verdict_text(comparison).endswith(text)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "text"),
     [
         (Interval(10.043, 9.91, 10.18, 9), "10.04 s per epoch (9.91 to 10.18 s)"),
         (Interval(44.123, 31.1, 65.3, 9), "44 s per epoch (31 to 66 s)"),
@@ -229,10 +229,10 @@ def test_a_large_ratio_is_rounded_to_tens_and_hundreds(slow: Interval, told: str
         (Interval(1234.5, 1234.2, 1234.9, 9), "1,234 s per epoch (1,234 to 1,235 s)"),
     ],
 )
-def test_seconds_have_the_digits_of_their_interval(seconds: Interval, told: str) -> None:
+def test_seconds_have_the_digits_of_their_interval(seconds: Interval, text: str) -> None:
     side = replace(TORCH, steady_epoch=seconds)
     lines = comparison_lines(compare(side, side))
-    assert any(f"torch: {told}" in line for line in lines), lines
+    assert any(f"torch: {text}" in line for line in lines), lines
 
 
 seconds = st.floats(0.01, 1e4)
@@ -278,9 +278,9 @@ def test_a_machine_confined_to_fewer_cores_is_another_one() -> None:
     whole = sample()
     confined = msgspec.structs.replace(whole.machine, usable_cores=1)
     part = msgspec.structs.replace(whole, machine=confined)
-    one, other = side_of_record(whole, "whole"), side_of_record(part, "part")
-    assert one.machine != other.machine
-    assert "usable cores: 2 and 1" in compare(one, other).differences
+    whole_side, part_side = side_of_record(whole, "whole"), side_of_record(part, "part")
+    assert whole_side.machine != part_side.machine
+    assert "usable cores: 2 and 1" in compare(whole_side, part_side).differences
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_machines_that_share_a_home_folder_are_two_in_spite_of_one_id(
     comparison = compare(side_of_record(here, "here"), side_of_record(there, "there"))
     assert comparison.verdict == "not comparable"
     assert any("engine and machine both differ" in reason for reason in comparison.reasons)
-    assert any(told.startswith(difference) for told in comparison.differences)
+    assert any(line.startswith(difference) for line in comparison.differences)
     assert measured_here([here, there], here.machine)[0] is here
 
 
@@ -332,7 +332,7 @@ def test_this_machine_is_the_one_with_this_processor() -> None:
     assert len(measured_here([mine, theirs], msgspec.structs.replace(twin, cpu="third"))) == 2
 
 
-def test_what_only_one_side_tells_is_no_cause() -> None:
+def test_what_only_one_side_says_is_no_cause() -> None:
     other = replace(TORCH, name="other", context={"power": "battery", "kernel": "6.1"})
     assert compare(TORCH, other).differences == ("power: mains and battery",)
 
@@ -340,8 +340,8 @@ def test_what_only_one_side_tells_is_no_cause() -> None:
 def test_a_variable_that_only_one_run_had_is_a_cause() -> None:
     plain, set_ = sample(1), sample(2)
     set_ = msgspec.structs.replace(set_, environment={"OMP_NUM_THREADS": "1"})
-    told = compare(side_of_record(plain, "plain"), side_of_record(set_, "set")).differences
-    assert told == ("OMP_NUM_THREADS: not set and 1",)
+    differences = compare(side_of_record(plain, "plain"), side_of_record(set_, "set")).differences
+    assert differences == ("OMP_NUM_THREADS: not set and 1",)
 
 
 def took(name: str, low: float, high: float) -> Side:
@@ -349,7 +349,7 @@ def took(name: str, low: float, high: float) -> Side:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict", "told"),
+    ("low", "high", "verdict", "text"),
     [
         (10.5, 10.7, "slower", "new takes 1.050 to 1.070 times as long as old: slower by more"),
         (10.2, 10.4, "undecided", "undecided whether that is more than the 3% allowed"),
@@ -358,12 +358,12 @@ def took(name: str, low: float, high: float) -> Side:
     ],
 )
 def test_the_whole_interval_decides_whether_a_run_became_slower(
-    low: float, high: float, verdict: str, told: str
+    low: float, high: float, verdict: str, text: str
 ) -> None:
     old, new = took("old", 10.0, 10.0), took("new", low, high)
     found = regression(compare(old, new), old, 0.03)
     assert found.verdict == verdict
-    assert told in regression_text(found, "old", "new")
+    assert text in regression_text(found, "old", "new")
 
 
 def test_what_is_not_comparable_or_not_valid_decides_nothing() -> None:

@@ -15,7 +15,8 @@ from epochmark.engines._shared.layouts import nchw_weights, weights_from_nchw
 from epochmark.judge.validity import judge
 from epochmark.records.record import Calm, Continuation, Record, Stretch, WatchingCost
 from epochmark.report.figures import proof_text
-from epochmark.workloads import MNIST_CNN, continuation, reference
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import continuation, reference
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.shapes import parameter_count, parameter_shapes
 from tests.report.samples import sample
@@ -118,9 +119,9 @@ def test_the_answer_says_where_loss_and_accuracy_were_not_judged() -> None:
     reduced = msgspec.structs.replace(
         run, precision=msgspec.structs.replace(run.precision, observed="bfloat16")
     )
-    for one in (other_batch, reduced):
-        assert "loss and accuracy were not judged" in proof_text(one)
-        assert "correct training" not in proof_text(one)
+    for unjudged in (other_batch, reduced):
+        assert "loss and accuracy were not judged" in proof_text(unjudged)
+        assert "correct training" not in proof_text(unjudged)
 
 
 def calm(worker_cpu_s: float | None) -> Calm:
@@ -138,7 +139,7 @@ def calm(worker_cpu_s: float | None) -> Calm:
     ("worker_cpu_s", "found"), [(0.1, {"implausible"}), (0.0, set()), (None, set()), (200.0, set())]
 )
 def test_work_takes_cpu_time(worker_cpu_s: float | None, found: set[str]) -> None:
-    """0.1 s for ten epochs; a kernel that counts none at all tells nothing."""
+    """0.1 s for ten epochs; a kernel that counts none at all shows nothing."""
     assert codes(trained(calm=calm(worker_cpu_s))) == found
 
 

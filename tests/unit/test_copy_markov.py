@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from epochmark.workloads.copy_markov import ENTROPY, Language
+from epochmark.workloads._data.copy_markov import ENTROPY, Language
 
 LANGUAGE = Language(symbols=256, context=128, seed=1)
 

@@ -52,14 +52,14 @@ def test_busy_idle_and_stolen_time_of_the_cpus_we_may_use() -> None:
     "content",
     [
         b"",
-        STAT.replace(b"cpu1", b"cpu7"),  # offline, or numbered anew by a container
+        STAT.replace(b"cpu1", b"cpu7"),  # offline, or renumbered by a container
         STAT.replace(b"cpu1 600 100", b"cpu1 600 many"),
         STAT.replace(b"cpu1 600 100 200 2000 25 3 4 40 0 0", b"cpu1 600"),
         STAT.replace(b"600", b"9" * 400),
         b"\xff\xfe\x00",
     ],
 )
-def test_processors_that_are_not_told_of_are_not_known(content: bytes) -> None:
+def test_processors_that_are_not_listed_are_not_known(content: bytes) -> None:
     """Not idle: a run beside a busy loop would pass for calm."""
     assert parse_stat(content, {b"cpu0", b"cpu1"}) is None
 
@@ -95,7 +95,7 @@ def machine_folder(root: Path, **files: str) -> Path:
         ("throttled_usec many\n", None),
     ],
 )
-def test_a_group_with_a_quota_tells_for_how_long_it_throttled(
+def test_a_group_with_a_quota_says_for_how_long_it_throttled(
     statistics: str, throttled_s: float | None, tmp_path: Path
 ) -> None:
     files = {"sys__fs__cgroup__cpu.max": "100000 100000\n"}
@@ -106,7 +106,7 @@ def test_a_group_with_a_quota_tells_for_how_long_it_throttled(
 
 
 @linux
-def test_a_machine_that_tells_nothing_is_read_without_an_error(tmp_path: Path) -> None:
+def test_a_machine_that_reports_nothing_is_read_without_an_error(tmp_path: Path) -> None:
     seen = LinuxCounters(os.getpid(), machine_folder(tmp_path))
     reading = seen.read()
     seen.close()

@@ -14,12 +14,13 @@ from epochmark.judge.departures import departures
 from epochmark.judge.validity import judge
 from epochmark.records.record import Placement, Record
 from epochmark.records.upgrades import encode_record
-from epochmark.workloads import MNIST_CNN, parity
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
 from tests.unit.samples import record
 
 
 def run(threads: str | None = "4", **values: Any) -> Record:
-    """A whole run on four cores with two threads each, of an engine that had so many threads."""
+    """A whole run on four cores with two threads each, of an engine that had ``threads``."""
     settings = {} if threads is None else {"threads": threads}
     machine = {"machine__usable_cores": 8, "machine__physical_cores": 4}
     return record(**{"engine__settings": settings, **machine, **values})
@@ -107,5 +108,8 @@ def test_float64_is_not_float32_though_it_meets_its_tolerance() -> None:
 def test_wrong_work_names_what_may_have_caused_it() -> None:
     found = run(environment={"KERAS_MAX_EPOCHS": "1", "CUDA_VISIBLE_DEVICES": "0"})
     timing = msgspec.structs.replace(found.timing, laps=found.timing.laps[:1])
-    details = {one.code: one.detail for one in judge(msgspec.structs.replace(found, timing=timing))}
+    details = {
+        finding.code: finding.detail
+        for finding in judge(msgspec.structs.replace(found, timing=timing))
+    }
     assert details["work-incomplete"].endswith("are the work; set there: KERAS_MAX_EPOCHS=1")

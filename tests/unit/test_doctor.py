@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,7 @@ from epochmark.environments.manifest import Manifest
 from epochmark.environments.requirements import environment_name
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.gpus.amd import Kfd
-from epochmark.hardware.gpus.asking import Said
+from epochmark.hardware.gpus.asking import ToolOutput
 from epochmark.hardware.gpus.nvidia import NvidiaDriver, NvidiaGpu
 
 GIB = 2**30
@@ -145,7 +147,7 @@ def test_a_build_that_its_packages_do_not_show_is_a_note() -> None:
 
 def test_what_an_engine_answered_counts() -> None:
     def status(*ids: str, **more: object) -> EngineStatus:
-        devices = [SeenDevice(id=one, description="") for one in ids]
+        devices = [SeenDevice(id=device, description="") for device in ids]
         return EngineStatus(
             engine="torch",
             title="",
@@ -336,15 +338,15 @@ def test_data(tmp_path: Path) -> None:
 
 def test_network() -> None:
     found = "numpy (2.4.6)\nAvailable versions: 2.4.6, 2.4.5\n"
-    assert index_line(Said(found, 0), "numpy") == ok("pip reaches its package index")
+    assert index_line(ToolOutput(found, 0), "numpy") == ok("pip reaches its package index")
     refused = "WARNING: Retrying\nERROR: No matching distribution found for numpy\n"
-    line = index_line(Said(refused, 1), "numpy")
+    line = index_line(ToolOutput(refused, 1), "numpy")
     assert line is not None
     assert (line.state, "No matching distribution found" in line.text) == ("note", True)
-    late = index_line(Said("", None), "numpy")
+    late = index_line(ToolOutput("", None), "numpy")
     assert late is not None
     assert (late.state, "had no answer" in late.text) == ("note", True)
-    assert index_line(Said("/usr/bin/python3: No module named pip\n", 1), "numpy") is None
+    assert index_line(ToolOutput("/usr/bin/python3: No module named pip\n", 1), "numpy") is None
 
 
 def check(name: str, examine: object) -> Check:
@@ -368,6 +370,24 @@ def test_a_check_that_fails_does_not_keep_the_others_from_being_read() -> None:
         ("c", "ok", None),
     ]
     assert "ZeroDivisionError" in lines[1].text
+
+
+def test_checks_begin_before_drivers_have_answered_unless_they_need_them() -> None:
+    began = threading.Event()
+
+    def start(facts: Facts) -> list[Line]:
+        began.set()
+        return []
+
+    driverless = replace(check("network", start), needs_drivers=False)
+    nvidia = check("NVIDIA", lambda facts: [ok(facts.nvidia.state)])
+
+    def ask(facts: Facts) -> Facts:
+        assert began.wait(60)
+        return replace(facts, nvidia=replace(facts.nvidia, state="works"))
+
+    lines = check_up(Facts(), [nvidia, driverless], ask)
+    assert [(line.check, line.text) for line in lines] == [("NVIDIA", "works")]
 
 
 def test_every_check_has_a_name_of_its_own() -> None:

@@ -153,7 +153,7 @@ def test_an_amd_gpu_that_can_be_used_is_named() -> None:
     assert Facts(kfd=OPEN).usable == ("cpu", "rocm")
 
 
-def test_a_user_outside_of_the_group_is_told_which() -> None:
+def test_a_user_outside_of_the_group_reads_which() -> None:
     closed = Kfd(True, (("/dev/kfd", "render"), ("/dev/dri/renderD128", "render")), ("gfx1100",))
     line = only(amd_lines(kfd=closed, variables={"USER": "ada"}))
     assert line.state == "fault"

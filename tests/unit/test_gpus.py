@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from epochmark.hardware.gpus.amd import NO_KFD, Kfd, Rocm, from_rocminfo, look_at_kfd, target_of
-from epochmark.hardware.gpus.asking import Said
+from epochmark.hardware.gpus.asking import ToolOutput
 from epochmark.hardware.gpus.bus import Card, cards
 from epochmark.hardware.gpus.nvidia import NvidiaDriver, NvidiaGpu, from_nvidia_smi, from_nvml
 from epochmark.hardware.host import container, wsl_version
@@ -64,13 +64,16 @@ def test_what_nvidia_smi_prints_where_it_is_not(name: str, state: str, said: str
 
 
 def test_a_tool_that_hangs_or_prints_nonsense_is_no_crash() -> None:
-    assert from_nvidia_smi(Said("", None)).state == "silent"
-    assert from_nvidia_smi(Said("Segmentation fault\n", -11)).state == "failed"
-    assert from_nvml(Said("", None)).state == "silent"
-    assert from_nvml(Said("ModuleNotFoundError: No module named 'pynvml'\n", 1)).state == "failed"
+    assert from_nvidia_smi(ToolOutput("", None)).state == "silent"
+    assert from_nvidia_smi(ToolOutput("Segmentation fault\n", -11)).state == "failed"
+    assert from_nvml(ToolOutput("", None)).state == "silent"
+    assert (
+        from_nvml(ToolOutput("ModuleNotFoundError: No module named 'pynvml'\n", 1)).state
+        == "failed"
+    )
     assert from_nvml(None).state == "no library"
-    assert from_rocminfo(Said("", None)).state == "silent"
-    assert from_rocminfo(Said("\x00\xff" * 500, 139)).state == "failed"
+    assert from_rocminfo(ToolOutput("", None)).state == "silent"
+    assert from_rocminfo(ToolOutput("\x00\xff" * 500, 139)).state == "failed"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_a_tool_that_hangs_or_prints_nonsense_is_no_crash() -> None:
 )
 def test_nvmls_codes(code: int, message: str, state: str) -> None:
     answer = json.dumps({"code": code, "message": message})
-    assert from_nvml(Said(answer, 0)) == NvidiaDriver(state, said=message)  # type: ignore[arg-type]
+    assert from_nvml(ToolOutput(answer, 0)) == NvidiaDriver(state, said=message)  # type: ignore[arg-type]
 
 
 def test_what_nvml_answers_where_all_is_well() -> None:
@@ -96,7 +99,7 @@ def test_what_nvml_answers_where_all_is_well() -> None:
         {"name": "NVIDIA RTX 5880 Ada Generation", "capability": [8, 9], "memory_bytes": 48 << 30},
     ]
     answer = json.dumps({"driver": "570.86.15", "cuda": 12080, "gpus": gpus})
-    found = from_nvml(Said(answer, 0))
+    found = from_nvml(ToolOutput(answer, 0))
     assert (found.state, found.driver, found.cuda) == ("works", "570.86.15", (12, 8))
     assert [gpu.capability for gpu in found.gpus] == [(7, 0), (8, 9)]
 

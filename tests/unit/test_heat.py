@@ -37,7 +37,7 @@ def test_a_fanless_laptop_throttles() -> None:
     record = fanless_laptop()
     assert "throttled" in codes(record)
     assert "drifting" not in codes(record)
-    (finding,) = [one for one in disturbances(record) if one.code == "throttled"]
+    (finding,) = [finding for finding in disturbances(record) if finding.code == "throttled"]
     assert "CPU warmed from" in finding.detail
 
 
@@ -46,12 +46,12 @@ def test_a_desktop_that_warms_up_and_keeps_its_speed_does_not() -> None:
 
 
 def without(record: Record, quantity: str) -> Record:
-    """The record of a machine that does not tell this."""
+    """The record of a machine that does not report this."""
     logs = [
         msgspec.structs.replace(
-            one, columns=[column for column in one.columns if column.quantity != quantity]
+            log, columns=[column for column in log.columns if column.quantity != quantity]
         )
-        for one in record.sensors or []
+        for log in record.sensors or []
     ]
     return msgspec.structs.replace(record, sensors=logs)
 
@@ -135,8 +135,8 @@ def test_a_battery_is_remarked_and_unplugging_is_found() -> None:
     assert (codes(plugged), shown(plugged, "power")) == ([], [])
 
 
-def test_energy_is_given_for_each_part_that_tells_it() -> None:
-    found = {one.scope: one for one in energy_of(desktop())}
+def test_energy_is_given_for_each_part_that_reports_it() -> None:
+    found = {energy.scope: energy for energy in energy_of(desktop())}
     assert set(found) == {"CPU packages", "DRAM", "GPU 0 a card"}
     assert found["CPU packages"].watts == pytest.approx(120)
     assert found["CPU packages"].joules_per_epoch == pytest.approx(480, rel=0.01)
@@ -181,19 +181,19 @@ def test_what_a_counter_missed_while_it_stalled_is_not_counted(
         missed_s = min(max(at_s - 300, 0), 150)
         return 120 * (at_s - (missed_s if at_s < 450 or not back_to_truth else 0))
 
-    (one,) = energies(log({("energy", "CPU packages"): stalled}, 600, every_s=every_s))
-    assert one.watts == pytest.approx(120)
-    assert one.joules_per_epoch == pytest.approx(480, rel=0.01)
-    assert 240 < one.lasted_s <= 300
+    (energy,) = energies(log({("energy", "CPU packages"): stalled}, 600, every_s=every_s))
+    assert energy.watts == pytest.approx(120)
+    assert energy.joules_per_epoch == pytest.approx(480, rel=0.01)
+    assert 240 < energy.lasted_s <= 300
 
 
 def test_a_counter_that_froze_for_good_counts_until_then_if_that_is_long_enough() -> None:
     def frozen(after_s: float) -> Any:
         return {("energy", "CPU packages"): lambda at_s: 120 * min(at_s, after_s)}
 
-    (one,) = energies(log(frozen(120), 600))
-    assert one.watts == pytest.approx(120)
-    assert one.lasted_s < 120
+    (energy,) = energies(log(frozen(120), 600))
+    assert energy.watts == pytest.approx(120)
+    assert energy.lasted_s < 120
     assert energies(log(frozen(40), 600)) == []
 
 
@@ -211,21 +211,21 @@ def without_readings(sensor: SensorLog, start_s: float, end_s: float) -> SensorL
 
 def test_power_is_not_guessed_where_it_was_not_read() -> None:
     power: Any = {("power", "GPU 0"): lambda at_s: 200.0 if at_s < 200 else 30.0}
-    (one,) = energies(without_readings(log(power, 600), 180, 500))
-    assert one.watts == 200
-    assert one.lasted_s == pytest.approx(180, abs=10)
+    (energy,) = energies(without_readings(log(power, 600), 180, 500))
+    assert energy.watts == 200
+    assert energy.lasted_s == pytest.approx(180, abs=10)
     assert energies(without_readings(log(power, 600), 50, 560)) == []
-    (one,) = energies(without_readings(log(power, 600, every_s=8), 190, 195))
-    assert one.lasted_s > 580, "one reading left out is no gap"
+    (energy,) = energies(without_readings(log(power, 600, every_s=8), 190, 195))
+    assert energy.lasted_s > 580, "one reading left out is no gap"
 
 
 def test_a_counter_goes_before_the_power_of_the_same_part() -> None:
     both: Any = {("power", "GPU 0"): lambda at_s: 90.0, ("energy", "GPU 0"): lambda at_s: 95 * at_s}
-    (one,) = energies(log(both, 600))
-    assert one.watts == pytest.approx(95)
+    (energy,) = energies(log(both, 600))
+    assert energy.watts == pytest.approx(95)
 
 
-def test_why_energy_is_missing_is_told() -> None:
+def test_why_energy_is_missing_is_said() -> None:
     refused = SensorLog(
         sensor="package-energy", source="", at_s=[], columns=[], problems=["only root may read it"]
     )
@@ -237,10 +237,10 @@ def logs_until(record: Record, end_s: float) -> list[SensorLog]:
     """What the sensors had said by then."""
     replace = msgspec.structs.replace
     found = []
-    for one in record.sensors or []:
-        count = sum(at <= end_s for at in one.at_s)
-        columns = [replace(column, values=column.values[:count]) for column in one.columns]
-        found.append(replace(one, at_s=one.at_s[:count], columns=columns))
+    for sensed in record.sensors or []:
+        count = sum(at <= end_s for at in sensed.at_s)
+        columns = [replace(column, values=column.values[:count]) for column in sensed.columns]
+        found.append(replace(sensed, at_s=sensed.at_s[:count], columns=columns))
     return found
 
 

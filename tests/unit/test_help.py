@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from epochmark.cli import app
+from epochmark.cli._console import COMMANDS
 from tests.unit.test_docs import commands
 
 PATHS = [path for path, _ in commands()]
@@ -29,6 +30,11 @@ def test_help_fits_80_columns_and_cuts_nothing(path: str) -> None:
     assert not re.search(r"<[a-z]|\[str\]|list\[|Optional|range\b", out), "a type of Python's"
     described = rest.partition("Options:")[0].split("\n\n")[0].split()
     assert described[-1][-1] in ".?", "the summary is no sentence"
+
+
+def test_every_command_has_the_name_of_its_file() -> None:
+    """By which printing knows a command in a sentence, and shows it as it works when typed."""
+    assert {path.split()[1] for path in PATHS if " " in path} <= set(COMMANDS)
 
 
 def test_every_option_with_a_value_says_what_it_takes() -> None:

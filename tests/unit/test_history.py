@@ -103,7 +103,7 @@ def test_each_way_to_train_is_a_series_of_its_own() -> None:
         ),
         run(4, 7.0),
     ]
-    assert [(s.way.engine, s.way.tuning, s.way.variant) for s in history(records)] == [
+    assert [(s.setup.engine, s.setup.tuning, s.setup.variant) for s in history(records)] == [
         ("fake", "stock", ()),
         ("torch", "stock", ()),
         ("torch", "stock", ("batch 64",)),

@@ -1,4 +1,4 @@
-"""Equal values have equal digests, whichever tool wrote the JSON; what is no JSON is told so."""
+"""Equal values have equal digests, whichever tool wrote the JSON; what is no JSON is named."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 import epochmark
+from epochmark.errors import EpochmarkWarning
 from epochmark.judge.check import check_record
 from epochmark.judge.reading import decode_record
 from epochmark.records.digest import sealed
@@ -33,9 +34,9 @@ def as_javascript(document: bytes) -> bytes:
 
     def number(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: number(one) for name, one in value.items()}
+            return {name: number(item) for name, item in value.items()}
         if isinstance(value, list):
-            return [number(one) for one in value]
+            return [number(item) for item in value]
         if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
             return int(value)
         return value
@@ -48,9 +49,9 @@ def with_floats(document: bytes) -> bytes:
 
     def number(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: number(one) for name, one in value.items()}
+            return {name: number(item) for name, item in value.items()}
         if isinstance(value, list):
-            return [number(one) for one in value]
+            return [number(item) for item in value]
         return float(value) if type(value) is int else value
 
     return json.dumps(number(json.loads(document)), indent=2).encode()
@@ -85,7 +86,7 @@ REWRITERS = [as_javascript, with_floats, in_node]
 
 
 @pytest.mark.parametrize("rewrite", REWRITERS)
-def test_a_record_that_another_tool_wrote_anew_is_still_whole(
+def test_a_record_that_another_tool_rewrote_is_still_whole(
     rewrite: Callable[[bytes], bytes],
 ) -> None:
     for content in (
@@ -93,28 +94,32 @@ def test_a_record_that_another_tool_wrote_anew_is_still_whole(
         json.dumps(document("fake-valid-2")).encode(),
         json.dumps(document("native-2-epochs")).encode(),
     ):
-        anew = rewrite(content)
-        assert anew != content
-        assert decode_record(anew) == decode_record(content)
-        assert "changed" not in str(check_record(anew).problems)
-        edited = re.sub(rb'"seed": ?[0-9.]+', b'"seed": 77', anew)
+        rewritten = rewrite(content)
+        assert rewritten != content
+        assert decode_record(rewritten) == decode_record(content)
+        assert "changed" not in str(check_record(rewritten).problems)
+        edited = re.sub(rb'"seed": ?[0-9.]+', b'"seed": 77', rewritten)
         assert "changed after it was written" in str(check_record(edited).problems)
 
 
 @pytest.mark.parametrize("rewrite", [as_javascript, in_node])
 def test_so_is_a_bundle(rewrite: Callable[[bytes], bytes], tmp_path: Path) -> None:
     file = tmp_path / "bundle.json"
-    epochmark.export_results([watched(), record("fake-killed")], file)
+    with pytest.warns(EpochmarkWarning, match="memory-pressure"):
+        epochmark.export_results([watched(), record("fake-killed")], file)
     file.write_bytes(rewrite(file.read_bytes()))
-    assert [one.name for one in epochmark.check(file)] == [watched().id, record("fake-killed").id]
+    assert [result.name for result in epochmark.check(file)] == [
+        watched().id,
+        record("fake-killed").id,
+    ]
     assert len(epochmark.load_results(file)) == 2
 
 
 def test_negative_zeros_of_before_november_2026_are_as_they_were_written() -> None:
-    """Their digests told them from zeros; exported again, such a record is still whole."""
+    """Their digests distinguished them from zeros; exported again, such a record is still whole."""
     fields = json.loads(encode_record(watched()))
     fields["calm"]["foreign_cpu_s"][0] = -0.0
-    stated = {name: one for name, one in _stated(fields).items() if name != "digest"}
+    stated = {name: field for name, field in _stated(fields).items() if name != "digest"}
     del stated["headline"], stated["machine"]["machine_id"]
     text = msgspec.json.encode(stated, order="sorted")
     assert b"-0.0" in text
@@ -126,9 +131,11 @@ def test_negative_zeros_of_before_november_2026_are_as_they_were_written() -> No
 def _stated(value: Any) -> Any:
     """Without fields that are null or false."""
     if isinstance(value, dict):
-        stated = {name: one for name, one in value.items() if one is not None and one is not False}
-        return {name: _stated(one) for name, one in stated.items()}
-    return [_stated(one) for one in value] if isinstance(value, list) else value
+        stated = {
+            name: field for name, field in value.items() if field is not None and field is not False
+        }
+        return {name: _stated(field) for name, field in stated.items()}
+    return [_stated(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize(
@@ -157,11 +164,11 @@ def test_json_that_is_written_has_nothing_that_cannot_be_printed() -> None:
 
 def _patterns(part: Any) -> list[str]:
     if isinstance(part, list):
-        return [found for one in part for found in _patterns(one)]
+        return [found for item in part for found in _patterns(item)]
     if not isinstance(part, dict):
         return []
     own = [part["pattern"]] if isinstance(part.get("pattern"), str) else []
-    return own + [found for one in part.values() for found in _patterns(one)]
+    return own + [found for item in part.values() for found in _patterns(item)]
 
 
 def test_patterns_mean_the_whole_text_and_digits_of_ascii() -> None:
@@ -173,7 +180,7 @@ def test_patterns_mean_the_whole_text_and_digits_of_ascii() -> None:
         assert r"\d" not in pattern
     published = _patterns(write_docs.record_schema())
     assert len(published) == len(patterns)
-    assert all(one.startswith("^") and one.endswith("$") for one in published)
+    assert all(pattern.startswith("^") and pattern.endswith("$") for pattern in published)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from epochmark.bench.process.last_words import last_words
 
 
 @pytest.mark.parametrize(
-    ("stderr", "told"),
+    ("stderr", "words"),
     [
         ("", ""),
         ("\n...\n", ""),
@@ -31,5 +31,5 @@ from epochmark.bench.process.last_words import last_words
         ("loaded 1/2 and w/o more\n", "; it says: loaded 1/2 and w/o more"),
     ],
 )
-def test_the_line_that_names_the_cause_is_told_without_paths(stderr: str, told: str) -> None:
-    assert last_words(stderr.encode()) == told
+def test_the_line_that_names_the_cause_is_given_without_paths(stderr: str, words: str) -> None:
+    assert last_words(stderr.encode()) == words

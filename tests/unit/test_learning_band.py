@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epochmark.workloads import MNIST_CNN, learning_band, registry
-from epochmark.workloads.learning_band import (
+from epochmark.workloads import MNIST_CNN, registry
+from epochmark.workloads._proof import learning_band
+from epochmark.workloads._proof.learning_band import (
     Band,
     LearningBand,
     accuracy_interval,

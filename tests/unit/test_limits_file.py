@@ -10,6 +10,12 @@ import msgspec
 import pytest
 
 from epochmark.errors import EpochmarkError
+from epochmark.records.machine.limits_file import (
+    decode_limits,
+    limits_file,
+    read_limits,
+    save_limits,
+)
 from epochmark.records.machine.machine_limits import (
     EngineLimits,
     Limits,
@@ -18,10 +24,6 @@ from epochmark.records.machine.machine_limits import (
     Product,
     Timed,
     Triad,
-    decode_limits,
-    limits_file,
-    read_limits,
-    save_limits,
 )
 from epochmark.records.record import Machine
 from tests.unit.samples import record
@@ -31,7 +33,7 @@ WHEN = "2026-11-24T12:00:00Z"
 
 
 def timed(per_s: float, *others: float) -> Timed:
-    """Repetitions that each reached so many 1e9 a second."""
+    """Repetitions of work of 1e9, each at that many a second."""
     return Timed(work=1e9, seconds=[1 / rate for rate in (per_s, *others)])
 
 

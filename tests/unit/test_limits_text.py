@@ -32,14 +32,14 @@ def test_every_figure_stands_in_a_table() -> None:
     processor = limits().processor
     assert processor is not None
     processor = msgspec.structs.replace(processor, products=[product], problems=["hot"])
-    one = msgspec.structs.replace(
+    measured = msgspec.structs.replace(
         engine("torch", "cpu", 98.7),
         convolution=timed(250.0),
         dispatch=Timed(work=1.0, seconds=[4.2e-6]),
         input=Timed(work=401_408.0, seconds=[4.92e-3]),
     )
     arithmetic, memory, engines = limits_sections(
-        msgspec.structs.replace(limits(one), processor=processor)
+        msgspec.structs.replace(limits(measured), processor=processor)
     )
     assert arithmetic.rows == (
         ("avx2", "float32", "1", "80", "-"),
@@ -61,13 +61,13 @@ def test_an_engine_that_failed_is_shown_with_the_reason() -> None:
     assert section.notes[-1] == "jax on gpu:0: no memory"
 
 
-def test_what_is_measured_anew_replaces_what_there_was() -> None:
+def test_what_is_measured_again_replaces_what_there_was() -> None:
     kept = limits(engine("torch", "cpu", 1.0), engine("torch", "gpu:0", 2.0))
     kept = kept.with_engine(engine("torch", "cpu", 3.0)).with_engine(engine("jax", "cpu", 4.0))
     found = {
-        f"{one.engine} {one.device}": round(one.product.timed.per_s.median, 6)
-        for one in kept.engines
-        if one.product
+        f"{measured.engine} {measured.device}": round(measured.product.timed.per_s.median, 6)
+        for measured in kept.engines
+        if measured.product
     }
     assert found == {"jax cpu": 4.0, "torch cpu": 3.0, "torch gpu:0": 2.0}
 
@@ -125,7 +125,7 @@ def test_short_calls_are_timed_together_and_waited_for() -> None:
     calls = iter(range(10**9))
     seconds = time_calls(lambda: next(calls), waited.append)
     assert len(seconds) >= 3
-    assert all(0 < one < 0.1 for one in seconds)
+    assert all(0 < second < 0.1 for second in seconds)
     assert waited[0] == 0
     assert waited == sorted(waited)
     assert waited[-1] == next(calls) - 1, "the last call of a repetition is waited for"

@@ -59,7 +59,7 @@ def described(root: Path, **files: str | bytes) -> Machine:
         ("model name\t: a\x1b[31mb\u202ec\n", "a [31mb c"),
     ],
 )
-def test_a_processor_is_called_by_what_tells_it_apart(
+def test_a_processor_is_called_by_what_distinguishes_it(
     cpuinfo: str, name: str, tmp_path: Path
 ) -> None:
     assert described(tmp_path, proc__cpuinfo=cpuinfo).cpu == name

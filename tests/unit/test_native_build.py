@@ -56,8 +56,8 @@ def said_by(folder: Path) -> str:
 
 def test_flags_of_a_users_do_not_change_the_kernels(tmp_path: Path) -> None:
     flags = "-Ofast -march=native -ffast-math -fsanitize=address -g -isystem /usr/include/none"
-    told = " ".join(configure(tmp_path, flags=flags).split())
-    assert "without these flags of yours: -Ofast -march=native -ffast-math" in told
+    printed = " ".join(configure(tmp_path, flags=flags).split())
+    assert "without these flags of yours: -Ofast -march=native -ffast-math" in printed
     commands = build(tmp_path, "kernels_portable")
     assert "-isystem /usr/include/none" in commands
     for flag in ("-Ofast", "-march=native", "-ffast-math", "-fsanitize"):

@@ -1,4 +1,4 @@
-"""The native engine under a stopwatch that writes down what it is told."""
+"""The native engine under a stopwatch that writes down what it hears."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ IMAGES, LABELS = random_batch(50)
 
 @dataclass
 class Notes:
-    """A stopwatch that wants a lap after every step if ``wanting``, and asks to stop after so many
-    laps or epochs."""
+    """A stopwatch that wants a lap after every step if ``wanting``, and asks to stop after that
+    many laps or epochs."""
 
     wanting: bool = False
     stop_after_laps: Optional[int] = None

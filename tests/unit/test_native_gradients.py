@@ -12,7 +12,7 @@ import pytest
 
 from epochmark import native
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads import reference as ref
+from epochmark.workloads._proof import reference as ref
 from epochmark.workloads.initial_weights import draw_weights
 
 TOLERANCE = 2e-5

@@ -8,7 +8,7 @@ import pytest
 from epochmark import native
 from epochmark.errors import EpochmarkError
 from epochmark.native.meter import Meter, bfloat16_instruction_sets, product_size
-from epochmark.workloads.reference import convolve, max_pool, relu
+from epochmark.workloads._proof.reference import convolve, max_pool, relu
 
 INSTRUCTION_SETS = native.instruction_sets()
 THREADS = (1, 3)
@@ -71,7 +71,7 @@ def test_dispatch_returns(meter: Meter) -> None:
         meter.dispatch()
 
 
-def test_what_cannot_be_had_is_told() -> None:
+def test_what_cannot_be_had_is_reported() -> None:
     with pytest.raises(EpochmarkError, match="no instruction set 'mmx' here"):
         Meter("mmx", 1)
     with pytest.raises(EpochmarkError, match="1 to 256 for threads"):

@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pytest
 
 from epochmark import native
-from epochmark.workloads import MNIST_CNN, parity
-from epochmark.workloads import reference as ref
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import reference as ref
 from epochmark.workloads.initial_weights import draw_weights
 
 from .test_native_gradients import random_batch
@@ -75,7 +76,7 @@ def test_the_same_call_gives_the_same_bits(instruction_set: str, threads: int) -
         assert np.array_equal(array, trained[1][name]), name
 
 
-def test_setting_weights_starts_the_optimizer_anew() -> None:
+def test_setting_weights_resets_the_optimizer() -> None:
     images, labels = random_batch(64)
     network = native.Network(MNIST_CNN, 32, 2)
     assert run(network, images, labels, 32, 2) == run(network, images, labels, 32, 2)

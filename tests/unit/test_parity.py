@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epochmark.workloads import MNIST_CNN, parity, reference
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.registry import GOLDEN_LOSSES, read_evidence
 
 Mnist = tuple[npt.NDArray[np.uint8], ...]

@@ -1,4 +1,5 @@
-"""What users read is plain English: the worst phrases of earlier versions stay out."""
+"""What users read is plain English, and what the code says is the field's: the worst phrases and
+names of earlier versions stay out."""
 
 from __future__ import annotations
 
@@ -13,8 +14,7 @@ import epochmark
 
 PACKAGE = Path(epochmark.__file__).parent
 ROOT = Path(__file__).parents[2]
-PAGES = ("cli.md", "measurement/validity.md", "measurement/explaining.md", "doctor.md")
-"""Pages that say what the command line says: help, findings, rules, checks."""
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 OUT = (
     r"anew",
@@ -33,13 +33,18 @@ OUT = (
 )
 """No text needs one of these: there is always an active verb or the field's word for it."""
 
+OUT_OF_DOCSTRINGS = (r"anew", r"nobody", r"told", r"so many", r"turn about", r"of before")
+
+NAMES_OUT = ("one", "told")
+"""An item of a list is called what it is: engine, record, lap; so is what was reported."""
+
 FINE = r"there is no (tuning|filter|record|bundle|list|device|precision|version)\b"
 
 
-def found_in(text: str) -> list[str]:
-    """The phrases of ``OUT`` in a text, whatever its lines and case."""
+def found_in(text: str, out: tuple[str, ...] = OUT) -> list[str]:
+    """The phrases of ``out`` in a text, whatever its lines and case."""
     flat = re.sub(FINE, "", " ".join(text.split()), flags=re.IGNORECASE)
-    found = (re.search(rf"\b{phrase}", flat, re.IGNORECASE) for phrase in OUT)
+    found = (re.search(rf"\b{phrase}", flat, re.IGNORECASE) for phrase in out)
     return [match.group() for match in found if match]
 
 
@@ -77,9 +82,9 @@ def test_no_text_of_the_program_has_a_phrase_that_is_out() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_no_page_that_says_what_the_program_says_has_one(page: str) -> None:
-    paragraphs = (ROOT / "docs" / page).read_text(encoding="utf-8").split("\n\n")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_has_a_phrase_that_is_out(page: Path) -> None:
+    paragraphs = page.read_text(encoding="utf-8").split("\n\n")
     found = [f"{phrase}: {text[:60]}" for text in paragraphs for phrase in found_in(text)]
     assert found == []
 
@@ -98,3 +103,53 @@ def test_a_phrase_is_found_across_lines_and_in_help(source: str, phrase: str) ->
 
 def test_docstrings_of_the_code_are_not_what_users_read() -> None:
     assert list(texts_of('"""Nobody reads it."""\ndef f():\n    """Nobody does."""')) == []
+
+
+def docstrings_of(source: str) -> Iterator[tuple[int, str]]:
+    """Every docstring of a module with its line, also those below a constant or a field."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.lineno, str(node.value.value)
+
+
+def names_bound(source: str) -> Iterator[tuple[int, str]]:
+    """Every variable, loop variable and parameter of a module with its line."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+
+
+def test_no_docstring_has_an_archaic_word() -> None:
+    found = [
+        f"{file.relative_to(PACKAGE)}:{line}: {', '.join(phrases)}"
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for line, text in docstrings_of(file.read_text(encoding="utf-8"))
+        if (phrases := found_in(text, OUT_OF_DOCSTRINGS))
+    ]
+    assert found == []
+
+
+def test_no_variable_is_called_one() -> None:
+    found = [
+        f"{file.relative_to(PACKAGE)}:{line}: {name}"
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for line, name in names_bound(file.read_text(encoding="utf-8"))
+        if name in NAMES_OUT
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for one in laps: pass",
+        "[lap for _, one in laps]",
+        "key = lambda one: one.steps",
+        "def f(*, one): pass",
+        "one, other = laps",
+    ],
+)
+def test_a_name_is_found_wherever_it_is_bound(source: str) -> None:
+    assert "one" in [name for _, name in names_bound(source)]

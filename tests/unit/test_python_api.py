@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import epochmark
+from epochmark import api
 from epochmark.errors import EpochmarkError
 from epochmark.records.store import FOLDER_VARIABLE
 
@@ -48,6 +49,11 @@ def test_an_engine_that_is_not_installed_is_no_record(
     with pytest.raises(EpochmarkError, match="epochmark engines install plaidml-keras"):
         epochmark.run("plaidml-keras", device="gpu")
     assert not (tmp_path / "results").exists()
+
+
+def test_its_names_are_those_of_the_api_behind_it() -> None:
+    """Written twice, since this package loads nothing and type checkers read both."""
+    assert epochmark.__all__ == api.__all__
 
 
 @pytest.mark.parametrize("name", epochmark.__all__)
@@ -107,7 +113,7 @@ def test_repeated_runs_are_a_list_and_each_is_saved(
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "results"))
     records = epochmark.run("native", repeat=2, max_steps=20)
     assert len({record.id for record in records}) == 2
-    assert {record.id for record in epochmark.load_results()} == {one.id for one in records}
+    assert {record.id for record in epochmark.load_results()} == {run.id for run in records}
     assert {record.workload.name for record in records} == {"mnist-cnn"}
     alone = epochmark.run("fake", repeat=1, workload="mnist-cnn", save=False)
     assert [record.headline.validity for record in alone] == ["valid"]
@@ -131,16 +137,16 @@ def test_two_runs_are_compared_however_they_are_named(saved: Path) -> None:
     records = {record.id: record for record in epochmark.load_results()}
     fakes = [record for record in records.values() if record.engine.name == "fake"]
     valid = [record for record in fakes if record.headline.validity == "valid"]
-    one, other = valid[0], valid[1]
-    file = next(file for file in saved.glob("*.json") if one.id in file.read_text("utf-8"))
+    first, second = valid[-1], valid[-2]
+    file = next(file for file in saved.glob("*.json") if first.id in file.read_text("utf-8"))
     bundle = saved.parent / "bundle.json"
-    epochmark.export_results([one], bundle)
-    found = epochmark.compare(one, other)
+    epochmark.export_results([first], bundle)
+    found = epochmark.compare(first, second)
     assert str(found).splitlines()[0] == found.sentence
-    assert {found.faster, found.slower} == {f"fake ({r.id[:8]})" for r in (one, other)}
-    assert epochmark.compare(one.id[:6], other.id) == found
-    assert epochmark.compare(file, other).verdict == found.verdict
-    assert epochmark.compare(one.id, other, bundles=[bundle]) == found
+    assert {found.faster, found.slower} == {f"fake ({r.id[:8]})" for r in (first, second)}
+    assert epochmark.compare(first.id[:6], second.id) == found
+    assert epochmark.compare(file, second).verdict == found.verdict
+    assert epochmark.compare(first.id, second, bundles=[bundle]) == found
     newest = max(valid, key=lambda record: record.created)
     assert f"fake ({newest.id[:8]})" in str(epochmark.compare("fake", "gtx-1080-ti"))
 
@@ -175,10 +181,10 @@ def test_what_names_no_run_is_an_error(saved: Path) -> None:
 
 
 def test_the_check_reads_a_stream_and_lists_of_records(saved: Path) -> None:
-    one, other = (saved / name for name in ("fake-valid.json", "fake-valid-2.json"))
-    listed = b"[" + one.read_bytes() + b"," + other.read_bytes() + b"]"
+    first, second = (saved / name for name in ("fake-valid.json", "fake-valid-2.json"))
+    listed = b"[" + first.read_bytes() + b"," + second.read_bytes() + b"]"
     checked = epochmark.check(io.BytesIO(listed))
     assert len(checked) == 2
-    assert checked == [*epochmark.check(one), *epochmark.check(other)]
+    assert checked == [*epochmark.check(first), *epochmark.check(second)]
     (saved / "list.json").write_bytes(listed)
     assert len(epochmark.load_results(saved / "list.json")) == 2

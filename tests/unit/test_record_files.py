@@ -22,12 +22,12 @@ def files(tmp_path: Path) -> ResultFiles:
 
 
 def test_a_saved_record_comes_back(files: ResultFiles) -> None:
-    one = record()
-    file = files.save(one, b"what the worker wrote")
-    assert file.name == f"2026-11-24-fake-cpu-{one.id[:8]}.json"
+    saved = record()
+    file = files.save(saved, b"what the worker wrote")
+    assert file.name == f"2026-11-24-fake-cpu-{saved.id[:8]}.json"
     assert file.with_suffix(".stderr.txt").read_bytes() == b"what the worker wrote"
     stored, unreadable = files.load()
-    assert [(each.file, each.record) for each in stored] == [(file, one)]
+    assert [(each.file, each.record) for each in stored] == [(file, saved)]
     assert unreadable == []
     files.remove(stored[0])
     assert list(files.folder.iterdir()) == []
@@ -97,7 +97,7 @@ def test_an_id_may_be_shortened_while_it_is_unique(files: ResultFiles) -> None:
         assert raised.value.exit_code == 2
 
 
-def test_a_copied_file_is_told_apart_from_an_ambiguous_id(files: ResultFiles) -> None:
+def test_a_copied_file_is_no_ambiguous_id(files: ResultFiles) -> None:
     file = files.save(record())
     shutil.copy(file, files.folder / "backup.json")
     with pytest.raises(EpochmarkError, match=r"backup\.json are copies of one record"):

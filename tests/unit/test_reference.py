@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epochmark.workloads import MNIST_CNN, Workload
-from epochmark.workloads import reference as ref
+from epochmark.workloads._proof import reference as ref
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.spec import Adam, Conv2D, Dense, Flatten, Images, MaxPool2D
 

@@ -30,7 +30,7 @@ def test_what_an_engine_lacks_is_refused(departures: dict[str, Any], message: st
     assert raised.value.exit_code == 2
 
 
-def test_threads_are_refused_where_nobody_can_set_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_refused_where_they_cannot_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = get_engine("fake")
     monkeypatch.setattr(fake, "info", replace(fake.info, sets_threads=False), raising=False)
     RunRequest(engine="fake").check()

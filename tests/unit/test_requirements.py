@@ -68,7 +68,7 @@ def test_an_experimental_plug_in_must_be_asked_for() -> None:
     assert "jax-metal==0.1.1" in metal.pip
 
 
-def test_a_machine_without_packages_is_told_what_there_is() -> None:
+def test_a_machine_without_packages_reads_what_there_is() -> None:
     with pytest.raises(EpochmarkError, match="--python PATH") as raised:
         choose_row(get_engine("torch").info, Platform("Linux", "riscv64", ("cpu",)), None)
     assert raised.value.exit_code == 2
@@ -139,7 +139,7 @@ def test_a_plan_names_what_was_asked_for() -> None:
     assert text == "torch 2.13.0, ml_dtypes 0.5 and 1 more packages"
 
 
-def test_sizes_are_told_in_units_people_read() -> None:
+def test_sizes_are_in_units_people_read() -> None:
     row = Requirements(pip=("x",), download_mb=240, installed_mb=1050)
     assert size_text(row) == "about 240 MB to download, 1.1 GB on disk"
 

@@ -116,7 +116,7 @@ def test_one_that_stalls_neither_holds_up_the_others_nor_the_end(
     silent.let_go.set()
 
 
-def test_one_that_is_never_done_with_opening_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_never_done_with_opening_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sensing, "STALL_S", 0.0)
     let_go = threading.Event()
 
@@ -162,13 +162,13 @@ def test_one_that_fails_now_and_then_goes_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reason"),
     [
         (UnreadableError("only root may read it"), "only root may read it"),
         (OSError("/dev/secret"), "could not be opened: OSError"),
     ],
 )
-def test_one_that_cannot_be_opened_says_why(error: Exception, told: str) -> None:
+def test_one_that_cannot_be_opened_says_why(error: Exception, reason: str) -> None:
     closed = threading.Event()
 
     def refuse(worker: int) -> Sensor:
@@ -179,11 +179,11 @@ def test_one_that_cannot_be_opened_says_why(error: Exception, told: str) -> None
     assert closed.wait(PATIENCE_S)
     while not (logs := followed.logs()):
         pass  # the thread is about to say it
-    assert told in logs[0].problems[0]
+    assert reason in logs[0].problems[0]
     assert "secret" not in logs[0].problems[0]
 
 
-def test_values_that_cannot_be_are_left_out_and_told() -> None:
+def test_values_that_cannot_be_are_left_out_and_reported() -> None:
     readings = Readings((Channel("temperature", "CPU"),))
     values = (45.0, -128.0, float("nan"), float("inf"), 46.0, None, 255.0)
     for n, value in enumerate(values):
@@ -197,7 +197,7 @@ def test_values_that_cannot_be_are_left_out_and_told() -> None:
     ("counter", "kept"),
     [
         ([1000.0, 1100.0, 1200.0], [0.0, 100.0, 200.0]),
-        # it fell: whatever comes afterwards is counted from nobody knows where
+        # it fell: whatever comes afterwards is counted from an unknown start
         ([1000.0, 1100.0, 5.0, 105.0], [0.0, 100.0, None, None]),
         # a jump of more than ten kilowatts
         ([1000.0, 1e9, 1e9 + 100], [0.0, None, None]),
@@ -236,7 +236,7 @@ def test_a_sensor_that_costs_much_is_read_rarely_and_says_so(
     followed = Sensing({"costly": lambda worker: costly, "cheap": lambda worker: cheap}, worker=1)
     followed.begin()
     assert cheap.exhausted.wait(PATIENCE_S)
-    while not (problems := [told for log in followed.logs() for told in log.problems]):
+    while not (problems := [problem for log in followed.logs() for problem in log.problems]):
         pass  # it is about to be read for the second time, and to rest
     followed.end()
     cheap.let_go.set()
@@ -248,7 +248,9 @@ def test_a_sensor_that_costs_much_is_read_rarely_and_says_so(
     assert "it is so slow to read that it pauses up to" in problems[0]
 
 
-def test_a_first_reading_that_costs_much_silences_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_first_reading_that_costs_much_silences_no_sensor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sensing, "CPU_SHARE", 0.0003)
     (log,) = logs_of(Scripted([burn, *rows(41.0, 42.0)]))
     assert log.problems == []

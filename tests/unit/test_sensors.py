@@ -105,7 +105,7 @@ def test_package_energy_adds_packages_and_keeps_memory_and_board_apart(tmp_path:
     assert sensor.read() == [100.0, 3.5, 0]
 
 
-def test_a_counter_that_begins_anew_loses_nothing(tmp_path: Path) -> None:
+def test_a_counter_that_begins_again_loses_nothing(tmp_path: Path) -> None:
     put(tmp_path / POWERCAP / "intel-rapl:0", zone("package-0", 262_000_000_000))
     sensor = opened("package-energy", tmp_path)
     put(tmp_path / POWERCAP / "intel-rapl:0", {"energy_uj": 856_671_150})
@@ -165,7 +165,7 @@ def test_the_hottest_of_the_processors_own_sensors_counts(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(("plugged", "value"), [(True, 1.0), (False, 0.0), (None, None)])
-def test_a_battery_tells_whether_it_is_used(
+def test_a_battery_says_whether_it_is_used(
     monkeypatch: pytest.MonkeyPatch, plugged: bool | None, value: float | None
 ) -> None:
     battery = SimpleNamespace(power_plugged=plugged)
@@ -219,11 +219,11 @@ def test_an_amd_card_is_read_from_the_files_that_can_be(tmp_path: Path) -> None:
     assert sensor.read()[:2] == [90, 61]
 
 
-def test_apple_energy_takes_what_the_chip_tells() -> None:
-    told = SimpleNamespace(cpu_total_mj=9_000, gpu_mj=None, dram_mj=500)
-    sensor = apple_energy.AppleEnergy(SimpleNamespace(get_cumulative_energy=lambda: told))
+def test_apple_energy_takes_what_the_chip_reports() -> None:
+    energy = SimpleNamespace(cpu_total_mj=9_000, gpu_mj=None, dram_mj=500)
+    sensor = apple_energy.AppleEnergy(SimpleNamespace(get_cumulative_energy=lambda: energy))
     assert channels(sensor) == [("energy", "CPU"), ("energy", "DRAM")]
-    told.cpu_total_mj = 21_000
+    energy.cpu_total_mj = 21_000
     assert sensor.read() == [21.0, 0.5]
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from epochmark.workloads import MNIST_CNN, Workload, reference
+from epochmark.workloads import MNIST_CNN, Workload
 from epochmark.workloads._layers import scores, sequences
+from epochmark.workloads._proof import reference
 from epochmark.workloads.flops import count_flops
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.memory_traffic import operations_per_step
@@ -282,7 +283,10 @@ def test_the_bias_of_keys_changes_nothing_and_is_not_judged() -> None:
     weights = draw_weights(TINY, 11, bias_range=0.1, spread=15.0)
     inputs, targets = sequences_of(TINY, 2, seed=11)
     loss, gradients = reference.loss_and_gradients(TINY, weights, inputs, targets)
-    shifted = {name: one + 1 if name.endswith("key.bias") else one for name, one in weights.items()}
+    shifted = {
+        name: weight + 1 if name.endswith("key.bias") else weight
+        for name, weight in weights.items()
+    }
     assert reference.loss_and_gradients(TINY, shifted, inputs, targets)[0] == pytest.approx(loss)
     unjudged = set(weights) - set(judged_parameters(TINY))
     assert unjudged == {"attention_1.heads.key.bias", "attention_2.heads.key.bias"}

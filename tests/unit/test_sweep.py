@@ -158,7 +158,7 @@ def test_the_faster_device_is_the_one_that_compare_names(
     assert verdict_at(other, cpu).faster == turned
 
 
-def test_a_ratio_that_tells_while_the_difference_does_not_has_no_end_of_epochs() -> None:
+def test_a_ratio_that_decides_while_the_difference_does_not_has_no_end_of_epochs() -> None:
     """Of very wide intervals the two need not agree to the last digit."""
     cpu = BatchPoint(SAVED, Interval(1.0, 0.06, 1.0, 10), 1.0)
     other = BatchPoint(SAVED, Interval(0.0183, 0.0183, 0.307, 10), 2.0)

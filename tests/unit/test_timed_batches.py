@@ -16,7 +16,7 @@ SAMPLES = 10
 
 @dataclass
 class RecordingStopwatch:
-    """Wants a lap whenever it is asked if ``eager``; writes down what it is told. The fit shall end
+    """Wants a lap whenever it is asked if ``eager``; writes down what it hears. The fit shall end
     at the first lap if ``ends``."""
 
     eager: bool = False

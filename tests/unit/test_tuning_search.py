@@ -74,7 +74,7 @@ def test_what_is_faster_is_kept_and_built_upon() -> None:
     machine = Machinery(FACTORS)
     found = search((LAYOUT, FUSED), machine.attempt, machine.now_s)
     assert found.settings == {"layout": "columns", "fused": "yes"}
-    outcomes = {(one.setting, one.value): one.outcome for one in found.tried}
+    outcomes = {(trial.setting, trial.value): trial.outcome for trial in found.tried}
     assert outcomes == {
         ("layout", "columns"): "kept",
         ("layout", "tiles"): "not faster",
@@ -152,7 +152,7 @@ def test_an_engine_that_cannot_train_as_stock_is_an_error() -> None:
 def test_the_search_ends_in_time() -> None:
     machine = Machinery(FACTORS, run_s=BUDGET_S)
     found = search((LAYOUT, FUSED), machine.attempt, machine.now_s)
-    assert [one.outcome for one in found.tried] == ["kept", "not tried", "not tried"]
+    assert [trial.outcome for trial in found.tried] == ["kept", "not tried", "not tried"]
 
 
 def test_a_trials_reading_is_not_that_of_its_disturbed_laps() -> None:
@@ -188,7 +188,7 @@ MACHINE = msgspec.structs.replace(record().machine, machine_id="0" * 16)
 
 
 def tuned(engine: str = "torch", **changes: Any) -> Tuned:
-    one = Tuned(
+    tuned = Tuned(
         measured="2026-11-24T12:00:00Z",
         epochmark_version="0",
         engine=engine,
@@ -206,7 +206,7 @@ def tuned(engine: str = "torch", **changes: Any) -> Tuned:
             )
         ],
     )  # fmt: skip
-    return msgspec.structs.replace(one, **changes)
+    return msgspec.structs.replace(tuned, **changes)
 
 
 def test_what_was_found_is_read_again(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_another_machine_has_settings_of_its_own(tmp_path: Path, change: dict[st
         {"offered": {"layout": ["rows", "columns", "tiles"]}},
     ],
 )
-def test_another_version_or_device_is_searched_anew(change: dict[str, Any]) -> None:
+def test_another_version_or_device_is_searched_again(change: dict[str, Any]) -> None:
     assert tuned().fits(tuned(settings={}, tried=[]))
     assert not tuned().fits(tuned(**change))
 

@@ -56,7 +56,7 @@ class ScriptedCounters:
 
 
 def watched(counters: ScriptedCounters, samples: int) -> Watch:
-    """A watch that has followed a fit of so many samples."""
+    """A watch that has followed a fit of ``samples`` samples."""
     watch = Watch(lambda worker: counters, interval_s=0.0)
     watch.on_report(Phase("loading"), worker=os.getpid())
     assert counters.reads == 0, "only the fit is watched"
@@ -67,7 +67,7 @@ def watched(counters: ScriptedCounters, samples: int) -> Watch:
     return watch
 
 
-CALM = Reading(at_s=0, busy_s=1.52, idle_s=0.48, own_s=1.5, steal_s=0.01, runnable=2)
+CALM = Reading(at_s=0, busy_s=1.51, idle_s=0.49, own_s=1.5, steal_s=0.01, runnable=2)
 
 
 def test_samples_become_means_over_the_fit() -> None:
@@ -77,10 +77,10 @@ def test_samples_become_means_over_the_fit() -> None:
     assert calm.swap_in_bytes is None
     assert counters.closed
     seen = calmness(calm)
-    assert seen.foreign_cpus == pytest.approx(0.02)
+    assert seen.foreign_cpus == pytest.approx(0.01)
     assert seen.own_cpus == pytest.approx(1.5)
-    assert seen.idle_cpus == pytest.approx(0.48)
-    assert seen.steal_share == pytest.approx(0.01 / 1.53)
+    assert seen.idle_cpus == pytest.approx(0.49)
+    assert seen.steal_share == pytest.approx(0.01 / 1.52)
     assert seen.switches_per_s == pytest.approx(9.0)
     assert seen.memory_stall_share is None
 
@@ -90,7 +90,7 @@ def test_a_long_run_keeps_few_samples_and_loses_nothing() -> None:
     assert calm is not None
     assert MAX_SAMPLES / 2 <= len(calm.end_s) <= MAX_SAMPLES
     assert calm.end_s == sorted(calm.end_s)
-    assert calmness(calm).foreign_cpus == pytest.approx(0.02, abs=1e-4)
+    assert calmness(calm).foreign_cpus == pytest.approx(0.01, abs=1e-4)
 
 
 def test_cpu_time_of_the_whole_fit_is_never_negative() -> None:
@@ -180,27 +180,27 @@ def test_counters_that_stand_still_beside_an_idle_processor_tell_nothing() -> No
     assert calm.foreign_cpu_s is None
 
 
-def test_processes_of_ours_that_cannot_be_seen_make_nobody_foreign() -> None:
+def test_processes_of_ours_that_cannot_be_seen_make_no_other_foreign() -> None:
     """``/proc`` of another namespace: our own time would pass for that of others."""
     calm = watched(ScriptedCounters(replace(CALM, own_s=0.01)), samples=30).calm(FITTED)
     assert calm is not None
     assert (calm.own_cpu_s, calm.foreign_cpu_s) == (None, None)
 
 
-def test_a_machine_that_nobody_can_watch_is_not_waited_for_and_not_called_calm() -> None:
-    told: list[Busy] = []
+def test_a_machine_that_cannot_be_watched_is_not_waited_for_and_not_called_calm() -> None:
+    heard: list[Busy] = []
     for each in (SILENT, replace(CALM, busy_s=None)):
         machine = ScriptedCounters(replace(each, own_s=0.0))
-        seen = wait_for_calm(lambda root, m=machine: m, told.append, sleep=lambda seconds: None)  # type: ignore[misc]
+        seen = wait_for_calm(lambda root, m=machine: m, heard.append, sleep=lambda seconds: None)  # type: ignore[misc]
         assert isinstance(seen, Unwatched)
         assert machine.reads == 2
-    assert told == []
+    assert heard == []
 
 
 def test_what_children_used_before_the_fit_hides_no_foreign_load() -> None:
     calm = watched(WithBusyPast(replace(CALM, own_s=0.5)), samples=30).calm(FITTED)
     assert calm is not None
-    assert calmness(calm).foreign_cpus == pytest.approx(1.02)
+    assert calmness(calm).foreign_cpus == pytest.approx(1.01)
 
 
 def test_what_watching_costs_is_counted() -> None:
@@ -237,19 +237,19 @@ def test_a_watch_without_counters_sees_nothing() -> None:
 
 
 def test_a_calm_machine_is_not_waited_for() -> None:
-    told: list[Busy] = []
+    heard: list[Busy] = []
     quiet = ScriptedCounters(replace(CALM, busy_s=0.0, own_s=0.0, idle_s=2.0))
-    assert wait_for_calm(lambda root: quiet, told.append, sleep=lambda seconds: None) is None
-    assert told == []
+    assert wait_for_calm(lambda root: quiet, heard.append, sleep=lambda seconds: None) is None
+    assert heard == []
 
 
-def test_a_busy_machine_is_told_of_once_and_waited_for() -> None:
-    told: list[Busy] = []
+def test_a_busy_machine_is_reported_once_and_waited_for() -> None:
+    heard: list[Busy] = []
     busy = ScriptedCounters(replace(CALM, busy_s=0.9, own_s=0.0, idle_s=1.1))
-    seen = wait_for_calm(lambda root: busy, told.append, sleep=lambda seconds: None)
+    seen = wait_for_calm(lambda root: busy, heard.append, sleep=lambda seconds: None)
     assert isinstance(seen, Busy)
-    assert [round(one.foreign_cpus, 2) for one in told] == [0.9]
-    assert told[0].cpus == 2
+    assert [round(sight.foreign_cpus, 2) for sight in heard] == [0.9]
+    assert heard[0].cpus == 2
 
 
 @pytest.mark.parametrize(

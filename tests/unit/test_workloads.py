@@ -16,8 +16,9 @@ import pytest
 import epochmark.workloads
 from epochmark.bench.request import RunRequest, find_workload
 from epochmark.errors import EpochmarkError
-from epochmark.workloads import MNIST_CNN, WORKLOADS, damaged_workloads, parity, reference
+from epochmark.workloads import MNIST_CNN, WORKLOADS, damaged_workloads
 from epochmark.workloads._data import read_data
+from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.registry import (
     GOLDEN_LOSSES,
     LEARNING_BAND,
@@ -32,7 +33,7 @@ PACKAGE = Path(str(epochmark.workloads.__file__)).parent
 EVERY = list(WORKLOADS.values())
 
 
-@pytest.mark.parametrize("workload", EVERY, ids=lambda one: one.name)
+@pytest.mark.parametrize("workload", EVERY, ids=lambda workload: workload.name)
 def test_a_workload_changes_only_with_its_version(workload: Workload) -> None:
     """The digest beside its golden losses is that of what it writes down."""
     stored = read_evidence(workload, GOLDEN_LOSSES)
@@ -56,7 +57,7 @@ def test_every_field_is_in_the_digest_but_for_those_that_name_it() -> None:
     assert spec_digest(renamed) == spec_digest(MNIST_CNN)
 
 
-@pytest.mark.parametrize("workload", EVERY, ids=lambda one: one.name)
+@pytest.mark.parametrize("workload", EVERY, ids=lambda workload: workload.name)
 def test_a_workload_fits_together(workload: Workload) -> None:
     assert layer_shapes(workload)[-1].output[-1] == workload.classes
     assert isinstance(workload.optimizer, Adam)
@@ -69,7 +70,7 @@ def test_a_workload_fits_together(workload: Workload) -> None:
     assert not band or len(band["epoch_losses"]) == workload.epochs
 
 
-@pytest.mark.parametrize("workload", EVERY, ids=lambda one: one.name)
+@pytest.mark.parametrize("workload", EVERY, ids=lambda workload: workload.name)
 @pytest.mark.slow
 def test_golden_losses_are_those_of_the_reference(workload: Workload, mnist_folder: Path) -> None:
     """The first step of each form; all ten come from the same code."""
@@ -98,7 +99,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_is_a_workload(folder: Path) -> None:
-    assert set(WORKLOADS) == {*(one.name for one in EVERY), "copied-cnn"}
+    assert set(WORKLOADS) == {*(workload.name for workload in EVERY), "copied-cnn"}
     assert list(WORKLOADS) == sorted(WORKLOADS)
     assert spec_digest(find_workload("copied-cnn")) == spec_digest(MNIST_CNN)
     assert parity.replay_tolerances(WORKLOADS["copied-cnn"])["float32"]
@@ -167,7 +168,7 @@ def test_a_damaged_folder_is_no_workload_and_says_why(
     assert refused.value.exit_code == 1
 
 
-def test_an_unknown_workload_is_told_with_those_there_are() -> None:
+def test_an_unknown_workload_is_named_with_those_there_are() -> None:
     with pytest.raises(EpochmarkError, match=r"did you mean mnist-mlp\?") as refused:
         find_workload("mnist-mpl")
     assert refused.value.exit_code == 2

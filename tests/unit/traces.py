@@ -18,7 +18,7 @@ from tests.unit.samples import record
 
 STEPS = 469
 Curve = Callable[[float], float]
-"""A quantity at so many seconds of the clock."""
+"""A quantity by seconds of the clock."""
 
 
 def approach(start: float, end: float, time_constant_s: float) -> Curve:

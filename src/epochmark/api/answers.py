@@ -86,7 +86,7 @@ def compare(
     Raises ``EpochmarkError`` when there is no such run.
     """
     files = [*bundles]
-    found = compare_sides(*(side_called(one, files, workload) for one in (a, b)))
+    found = compare_sides(*(side_called(side, files, workload) for side in (a, b)))
     return Compared(
         verdict=found.verdict,
         sentence=verdict_text(found),
@@ -128,21 +128,21 @@ def explain(run: str | Path | Record | None = None, *, workload: str | None = No
 
     files = ResultFiles.of_user()
     stored, unreadable = files.load()
-    records = [one.record for one in stored]
+    records = [run.record for run in stored]
     if run is None:
         warn_skipped(unreadable)
-    theirs = [one for one in records if workload in (None, one.workload.name)]
+    theirs = [record for record in records if workload in (None, record.workload.name)]
     record = newest_run(theirs) if run is None else run_called(run, workload=workload)
     found = explain_run(gather(record, [*records, record], known_limits(files.folder)))
     reasons = (
         Reason(
-            rule=one.rule.name,
-            question=one.rule.question,
-            sentence=one.sentence.sentence,
-            figures=one.sentence.figures,
-            advice=one.sentence.advice,
+            rule=explanation.rule.name,
+            question=explanation.rule.question,
+            sentence=explanation.sentence.sentence,
+            figures=explanation.sentence.figures,
+            advice=explanation.sentence.advice,
         )
-        for one in found
+        for explanation in found
     )
     text = "\n".join(explanation_lines(record, found))
     return Explained(record, tuple(reasons), tuple(advice_of(found)), text)

@@ -63,7 +63,7 @@ def run(  # noqa: PLR0913 (the options of a run, by name)
     python: str | None = None,
     on_report: Callable[[Message], None] = lambda report: None,
 ) -> Record | list[Record]:
-    """Train in a fresh worker process and return the record, saved unless told otherwise; with
+    """Train in a fresh worker process and return the record, saved unless ``save`` is False; with
     ``repeat`` that many times, one after the other, and return a list.
 
     The worker's interpreter is ``python``, by default ours or the managed environment in which the

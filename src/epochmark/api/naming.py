@@ -54,7 +54,7 @@ def stored_run(named: str, workload: str | None = None) -> StoredRecord:
     if named not in engine_names():
         _refuse_misspelt(named)
         return files.find(named)
-    stored = {one.record.id: one for one in files.load()[0] if _is_of(one.record, named, workload)}
+    stored = {run.record.id: run for run in files.load()[0] if _is_of(run.record, named, workload)}
     if not stored:
         what = named if workload in (None, DEFAULT_WORKLOAD) else f"{named} -w {workload}"
         raise EpochmarkError(
@@ -62,7 +62,7 @@ def stored_run(named: str, workload: str | None = None) -> StoredRecord:
             f"{files.folder}; 'epochmark run {what}' makes one",
             exit_code=2,
         )
-    newest = _newest_here([one.record for one in stored.values()], files)
+    newest = _newest_here([run.record for run in stored.values()], files)
     return stored[newest.id]
 
 
@@ -83,7 +83,7 @@ def newest_comparable_run(engine: str, workload: str) -> Record:
     ``EpochmarkError`` (exit code 2) when there is none at all."""
     files = ResultFiles.of_user()
     stored, _ = files.load()
-    of_engine = [one.record for one in stored if _is_of(one.record, engine, workload)]
+    of_engine = [run.record for run in stored if _is_of(run.record, engine, workload)]
     for validity in ("valid", "disturbed"):
         usable = [record for record in of_engine if record.headline.validity == validity]
         if usable:

@@ -37,7 +37,7 @@ def load_results(source: str | Path | None = None) -> list[Record]:
         return records_of_file(Path(source))
     stored, unreadable = files.load()
     warn_skipped(unreadable)
-    return [one.record for one in stored]
+    return [run.record for run in stored]
 
 
 def to_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -51,8 +51,10 @@ def to_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 def warn_skipped(files: Sequence[UnreadableFile]) -> None:
     """Warn of each file among the results that could not be read."""
-    for one in files:
-        warnings.warn(f"skipped {one.file}: {one.reason}", EpochmarkWarning, stacklevel=3)
+    for unreadable in files:
+        warnings.warn(
+            f"skipped {unreadable.file}: {unreadable.reason}", EpochmarkWarning, stacklevel=3
+        )
 
 
 def records_of_file(file: Path) -> list[Record]:
@@ -105,7 +107,7 @@ def _read(source: str | Path | BinaryIO) -> bytes:
 def known_limits(folder: Path, machine: Machine | None = None) -> Limits | None:
     """The limits stored beside the results, with ``machine`` only its own; a file that cannot be
     read is warned of."""
-    from epochmark.records.machine.machine_limits import read_limits
+    from epochmark.records.machine.limits_file import read_limits
 
     try:
         return read_limits(folder, machine)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from epochmark.api.reading import NOT_WHOLE, documents_of
 from epochmark.api.reporting import write_file
+from epochmark.errors import EpochmarkWarning
 from epochmark.judge.check import Checked, check_record
 from epochmark.judge.results import ResultFiles
-from epochmark.records.bundle import encode_bundle
+from epochmark.records.bundle import documents_in, encode_bundle
 from epochmark.records.record import Record
 
 THE_BUNDLE = "the bundle"
@@ -20,8 +22,16 @@ THE_BUNDLE = "the bundle"
 def export_results(
     records: Sequence[Record], file: str | Path, *, keep_machine_ids: bool = False
 ) -> None:
-    """Write the records as one bundle; without their machine ids unless asked for."""
-    write_file(Path(file), encode_bundle(records, keep_machine_ids))
+    """Write the records as one bundle; without their machine ids unless asked for.
+
+    A record that ``check`` and ``import_results`` refuse is written as well, with a warning.
+    """
+    bundle = encode_bundle(records, keep_machine_ids)
+    write_file(Path(file), bundle)
+    for checked in map(check_record, documents_in(bundle)[0]):
+        if checked.problems:
+            lines = (f"check and import will refuse {checked.name}:", *checked.problems)
+            warnings.warn("\n  - ".join(lines), EpochmarkWarning, stacklevel=2)
 
 
 def import_results(
@@ -35,7 +45,7 @@ def import_results(
     Raises ``EpochmarkError`` when the file, or the open stream, holds no records.
     """
     files = into or ResultFiles.of_user()
-    known = {one.record.id[:8]: one.record for one in files.load()[0]}
+    known = {run.record.id[:8]: run.record for run in files.load()[0]}
     added: list[Record] = []
     refused: list[Checked] = []
     for checked in check(file):
@@ -64,7 +74,7 @@ def check(file: str | Path | BinaryIO) -> list[Checked]:
     """
     documents, whole = documents_of(file)
     results = [check_record(document) for document in documents]
-    ids = [one.record.id for one in results if one.record is not None]
+    ids = [result.record.id for result in results if result.record is not None]
     problems = []
     if not whole:
         problems.append(f"its checksum does not match: {NOT_WHOLE}")

@@ -11,10 +11,10 @@ from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.records import record as parts
 from epochmark.worker import protocol
-from epochmark.workloads import continuation
 from epochmark.workloads._data import read_data
-from epochmark.workloads.continuation import Shares, State, Weights
-from epochmark.workloads.reference import Worth
+from epochmark.workloads._proof import continuation
+from epochmark.workloads._proof.continuation import Shares, State, Weights
+from epochmark.workloads._proof.reference import Worth
 
 
 def judged_continuation(
@@ -24,13 +24,13 @@ def judged_continuation(
 
     Takes seconds: nine batches of training and some of the test set in float64.
     """
-    told = outcome.last(protocol.Continued)
-    if told is None:
+    continued = outcome.last(protocol.Continued)
+    if continued is None:
         return None
-    problem = told.problem
+    problem = continued.problem
     if problem is None:
         try:
-            return _computed(request, outcome, told, states_file, data_folder)
+            return _computed(request, outcome, continued, states_file, data_folder)
         except (OSError, ValueError) as error:
             problem = f"the worker's training states could not be used: {error}"
     return parts.Continuation(version=continuation.VERSION, problem=problem[:300])
@@ -39,7 +39,7 @@ def judged_continuation(
 def _computed(
     request: RunRequest,
     outcome: WorkerOutcome,
-    told: protocol.Continued,
+    continued: protocol.Continued,
     states_file: Path,
     data_folder: Path,
 ) -> parts.Continuation:
@@ -50,7 +50,7 @@ def _computed(
     training = (workload, data.inputs, data.targets)
     judge = get_engine(request.engine).judge(workload)
     reported = sum(lap.steps for lap in outcome.every(protocol.LapEnd))
-    steps = reported if told.steps is None else told.steps
+    steps = reported if continued.steps is None else continued.steps
     repeated = continuation.repeated_steps(
         size, request.tuning == "tuned", workload.train_samples, request.max_steps
     )
@@ -64,20 +64,20 @@ def _computed(
             State(fitted[0], fitted[1], fitted[2], steps),
             [continuation.shares_of(workload, batch) for batch in batches],
             singly[0],
-            told.losses,
+            continued.losses,
         ),
         repeated=_stretch(
             request,
             State(singly[0], singly[1], singly[2], steps + continuation.SINGLE_STEPS),
             [one_sample] * repeated,
             last[0],
-            [told.repeated_loss],
+            [continued.repeated_loss],
         ),
         repeated_steps=repeated,
-        steps=told.steps,
-        steps_after=told.steps_after,
-        test_loss=told.test_loss,
-        test_accuracy=told.test_accuracy,
+        steps=continued.steps,
+        steps_after=continued.steps_after,
+        test_loss=continued.test_loss,
+        test_accuracy=continued.test_accuracy,
         right_test_loss=protocol.finite(worth.loss),
         right_test_accuracy=worth.accuracy,
         right_half_losses=_finite_halves(worth),

@@ -59,7 +59,7 @@ class _Bare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _ToldTriad(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A triad as the worker tells it: the caches are the launcher's knowledge."""
+    """A triad as the worker reports it: the caches are the launcher's knowledge."""
 
     threads: PositiveCount
     array_bytes: PositiveCount
@@ -163,7 +163,7 @@ def measure_engine(
 
 
 def _timed(outcome: WorkerOutcome, what: str) -> Timed | None:
-    return next((one.timed for one in _figures(outcome, what, _Bare)), None)
+    return next((figure.timed for figure in _figures(outcome, what, _Bare)), None)
 
 
 class LimitsOrder:
@@ -238,7 +238,9 @@ def _launch(
 
 def _figures(outcome: WorkerOutcome, what: str, kind: type[T], **more: Any) -> list[T]:
     """What the worker reported, as the file's own structures."""
-    return [_converted(one, kind, **more) for one in outcome.every(Figure) if one.what == what]
+    return [
+        _converted(figure, kind, **more) for figure in outcome.every(Figure) if figure.what == what
+    ]
 
 
 def _converted(figure: Figure, kind: type[T], **more: Any) -> T:
@@ -248,7 +250,7 @@ def _converted(figure: Figure, kind: type[T], **more: Any) -> T:
 
 
 def _troubles(outcome: WorkerOutcome) -> Iterator[str]:
-    return (scrubbed(one.message) for one in outcome.every(Trouble))
+    return (scrubbed(trouble.message) for trouble in outcome.every(Trouble))
 
 
 def _failure(outcome: WorkerOutcome) -> str | None:

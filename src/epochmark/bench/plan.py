@@ -96,8 +96,8 @@ def plan_all(asked: RunRequest, on_engine: Callable[[str], None]) -> Plan:
     """Runs of every engine that is installed on this machine; those that do not offer what was
     asked are left out.
 
-    ``on_engine`` is told which engine is looked at now. Raises ``EpochmarkError`` (exit code 2)
-    when none remains.
+    ``on_engine`` is called with the engine that is looked at now. Raises ``EpochmarkError`` (exit
+    code 2) when none remains.
     """
     runs: list[PlannedRun] = []
     left_out: list[LeftOut] = []
@@ -111,7 +111,7 @@ def plan_all(asked: RunRequest, on_engine: Callable[[str], None]) -> Plan:
         except EpochmarkError as error:
             left_out.append(LeftOut(name, asked.device, str(error).partition("\n")[0]))
     if not runs:
-        reasons = "".join(f"\n{one.engine}: {one.reason}" for one in left_out)
+        reasons = "".join(f"\n{omitted.engine}: {omitted.reason}" for omitted in left_out)
         raise EpochmarkError(f"no engine that is ready here can do this{reasons}", exit_code=2)
     return Plan(tuple(runs), tuple(left_out), everything=True)
 
@@ -139,7 +139,7 @@ def _on_devices(request: RunRequest, interpreter: Interpreter) -> list[PlannedRu
     """The request; with the device ``all``, once for each device the engine sees there.
 
     Raises ``EpochmarkError`` for a device other than the CPU that the engine does not see, before
-    anybody waits for anything.
+    anyone waits for anything.
     """
     if request.device == "cpu" or not (request.is_real or request.device == ALL):
         return [PlannedRun(request, interpreter)]
@@ -151,7 +151,10 @@ def _on_devices(request: RunRequest, interpreter: Interpreter) -> list[PlannedRu
         return [
             PlannedRun(replace(request, device=device), interpreter) for device in status.device_ids
         ]
-    if not any(request.device in (one, one.partition(":")[0]) for one in status.device_ids):
+    if not any(
+        request.device in (device_id, device_id.partition(":")[0])
+        for device_id in status.device_ids
+    ):
         raise EpochmarkError(
             f"{request.engine} finds no device {request.device!r} here; it finds: "
             f"{', '.join(status.device_ids)}{_other_builds(info, interpreter)}\n"

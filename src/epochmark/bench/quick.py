@@ -17,7 +17,7 @@ from epochmark.records.record import Lap
 from epochmark.worker import protocol
 
 LOOKS_PER_EPOCH = 8
-"""The interval is looked at only so often: whoever looks all the time stops at a lucky moment."""
+"""The interval is looked at only that often: looking all the time would stop at a lucky moment."""
 MIN_EPOCHS = 2
 """The change to the second epoch may compile for the smaller last batch, the next shows what every
 change takes."""
@@ -66,8 +66,8 @@ class QuickStop:
 
 
 def seconds_left(steps_per_epoch: int, steps: int, elapsed_s: float, step_s: float) -> float:
-    """How long a quick run still takes after ``steps`` of so many seconds each, if its figure can
-    be used then; one that ran past that goes on to the end of its budget at most."""
+    """How long a quick run still takes after ``steps`` of ``step_s`` each, if its figure can be
+    used then; one that ran past that goes on to the end of its budget at most."""
     due_s = max(MIN_S, elapsed_s + (QUICK_EPOCHS * steps_per_epoch - steps) * step_s)
     if due_s <= elapsed_s:
         due_s = QUICK_BUDGET_S

@@ -17,7 +17,7 @@ from epochmark.engines import get_engine
 from epochmark.engines._shared.variables import known_variables, recorded_environment
 from epochmark.judge.crashes import CRASHES, signal_name
 from epochmark.judge.departures import departures
-from epochmark.judge.failures import tells_of_lacking_memory
+from epochmark.judge.failures import shows_lack_of_memory
 from epochmark.judge.reading import readable
 from epochmark.judge.validity import judge
 from epochmark.records import dates
@@ -26,7 +26,7 @@ from epochmark.records.digest import sealed
 from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import SCHEMA_VERSION, Machine, Record
 from epochmark.worker import protocol
-from epochmark.workloads import parity
+from epochmark.workloads._proof import parity
 
 LAST_LINES = 30
 """Of what a crashed worker printed, in which the reason may be."""
@@ -205,12 +205,12 @@ def _failure_of(outcome: WorkerOutcome) -> parts.Failure | None:
     status = outcome.exit_status
     signal = signal_name(status) if status is not None and status < 0 else None
     killed = outcome.ending == "crashed" and signal is not None and signal not in CRASHES
-    told = last_words(outcome.stderr) if outcome.ending == "crashed" else ""
+    printed = last_words(outcome.stderr) if outcome.ending == "crashed" else ""
     return parts.Failure(
         kind="killed" if killed else outcome.ending,
         phase=phase.name if phase else "starting",
         exception=failed.exception if failed else None,
-        message=scrubbed(_detail_of(outcome) + told),
+        message=scrubbed(_detail_of(outcome) + printed),
         exit_status=status if status is not None and status >= 0 else None,
         signal=signal,
     )
@@ -222,5 +222,5 @@ def _detail_of(outcome: WorkerOutcome) -> str:
     if outcome.ending != "crashed" or outcome.last(protocol.Finished) is not None:
         return detail
     last = outcome.stderr.decode(errors="replace").splitlines()[-LAST_LINES:]
-    told = next((line for line in reversed(last) if tells_of_lacking_memory(line)), None)
-    return detail if told is None else f"{detail}; it printed: {told.strip()[:300]}"
+    about_memory = next((line for line in reversed(last) if shows_lack_of_memory(line)), None)
+    return detail if about_memory is None else f"{detail}; it printed: {about_memory.strip()[:300]}"

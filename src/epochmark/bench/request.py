@@ -160,8 +160,8 @@ class RunRequest:
                 + (f"these do: {others}" if others else "no engine offers it yet")
             )
         if kind not in info.device_kinds:
-            infos = (one for one in all_infos() if not one.hidden)
-            there = [one.name for one in infos if kind in one.device_kinds]
+            infos = (info for info in all_infos() if not info.hidden)
+            there = [info.name for info in infos if kind in info.device_kinds]
             _refuse(
                 f"{self.engine} runs on: {', '.join(info.device_kinds)}; not on {kind}"
                 + (f"; on {kind}: {', '.join(there)}" if there else "")
@@ -191,9 +191,9 @@ def find_workload(name: str) -> Workload:
     found = WORKLOADS.get(name)
     if found is not None:
         return found
-    for one in damaged_workloads():
-        if one.name == name:
-            raise EpochmarkError(f"the workload {name} cannot be used: {one.problem}")
+    for damaged in damaged_workloads():
+        if damaged.name == name:
+            raise EpochmarkError(f"the workload {name} cannot be used: {damaged.problem}")
     raise unknown("workload", name, WORKLOADS)
 
 

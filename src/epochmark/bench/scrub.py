@@ -36,11 +36,13 @@ def _scrubbed(value: Any) -> Any:
         return scrubbed(value)
     if isinstance(value, msgspec.Struct):
         fields = msgspec.structs.asdict(value)
-        return msgspec.structs.replace(value, **{n: _scrubbed(one) for n, one in fields.items()})
+        return msgspec.structs.replace(
+            value, **{n: _scrubbed(field) for n, field in fields.items()}
+        )
     if isinstance(value, list):
-        return [_scrubbed(one) for one in value]
+        return [_scrubbed(item) for item in value]
     if isinstance(value, dict):
-        return {scrubbed(name): _scrubbed(one) for name, one in value.items()}
+        return {scrubbed(name): _scrubbed(item) for name, item in value.items()}
     return value
 
 
@@ -52,4 +54,6 @@ def _home_folders() -> list[str]:
     except RuntimeError:
         return []
     found = {os.path.normpath(home), os.path.realpath(home)}
-    return sorted((one for one in found if one.count(os.sep) and one != os.sep), key=len)[::-1]
+    return sorted(
+        (folder for folder in found if folder.count(os.sep) and folder != os.sep), key=len
+    )[::-1]

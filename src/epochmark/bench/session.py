@@ -29,7 +29,7 @@ from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import Continuation, Machine, Record
 from epochmark.worker import protocol
 from epochmark.worker.protocol import Job, Message
-from epochmark.workloads import parity
+from epochmark.workloads._proof import parity
 from epochmark.workloads.initial_weights import draw_weights
 
 
@@ -57,7 +57,7 @@ class Bench:
 
     ``limits`` are those of the machine. ``open_counters`` and ``sensors`` watch it during each fit;
     without them nothing is seen. A worker that is silent for ``patience_s`` counts as hung; by
-    default its own progress tells how long that is.
+    default its own progress says how long that is.
     """
 
     data_folder: Path

@@ -82,7 +82,7 @@ def main() -> None:
     """Entry point of the ``epochmark`` command."""
     try:
         app(prog_name="epochmark")
-    except OSError as error:  # the help text could not be written; commands tell it themselves
+    except OSError as error:  # the help text could not be written; commands say it themselves
         abandon_stdout()
         complain(f"standard output cannot be written: {error.strerror}")
         raise SystemExit(EXIT_FAILED) from None

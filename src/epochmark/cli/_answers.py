@@ -82,12 +82,12 @@ def _own(record: Record, files: ResultFiles | None) -> Sequence[Record]:
 
     if files is None:
         return [record]
-    return measured_here([one.record for one in files.load()[0]], record.machine)
+    return measured_here([run.record for run in files.load()[0]], record.machine)
 
 
 def place_lines(own: Sequence[Record], record: Record | None) -> list[str]:
-    """Where this machine stands among the published ones, by this run or an earlier one; else the
-    command that finds it out, with its cost."""
+    """Where this machine stands among the published ones, by this run or an earlier one; otherwise
+    the command that finds it out, with its cost."""
     from epochmark.analysis.comparing.references import load_references
     from epochmark.analysis.comparing.standing import newest_comparable
     from epochmark.report.text.standing import standing_text
@@ -133,11 +133,11 @@ def _minutes(own: Sequence[Record]) -> str:
     from epochmark.records.dates import age_order
 
     native = [
-        one
-        for one in own
-        if one.engine.name == "native"
-        and one.workload.name == PUBLISHED_WORKLOAD
-        and one.headline.steady_epoch_s is not None
+        run
+        for run in own
+        if run.engine.name == "native"
+        and run.workload.name == PUBLISHED_WORKLOAD
+        and run.headline.steady_epoch_s is not None
     ]
     if not native:
         return "some minutes"

@@ -20,7 +20,7 @@ def tell_waiting(holder: str) -> None:
 
 def await_calm(own_cpus: int | None = None, still_busy: str = BUSY_RUN) -> None:
     """Wait a little for other busy programs to end, since ``own_cpus`` (by default all) are needed;
-    then go on, having told what ``still_busy`` says."""
+    then go on, having said ``still_busy``."""
     from epochmark.bench.watching.preflight import WAIT_S, Busy, Unwatched, wait_for_calm
     from epochmark.cli._console import printable, remark
     from epochmark.hardware.counters import open_counters
@@ -39,7 +39,7 @@ def await_calm(own_cpus: int | None = None, still_busy: str = BUSY_RUN) -> None:
 
 
 def tell_busy(own_cpus: int) -> None:
-    """Look once, before a later run of several, and tell who is busy. It does not wait: a pause
+    """Look once, before a later run of several, and say who is busy. It does not wait: a pause
     that differs from run to run would let the machine cool down before some of them only."""
     from epochmark.bench.watching.preflight import Busy, look
     from epochmark.cli._console import printable, remark

@@ -22,14 +22,14 @@ def print_beside(record: Record, files: ResultFiles | None) -> None:
     from epochmark.report.text.charts import comparison_lines
 
     references = load_references()
-    published = {one.comparability.workload for one in references}
+    published = {reference.comparability.workload for reference in references}
     whole = record.outcome == "completed" and not record.workload.variant
     if whole and key_of(record).workload in published:
         print_sections(beside_references(record, references))
         say("")
     if files is None:
         return
-    records = tuple(one.record for one in files.load()[0])
+    records = tuple(run.record for run in files.load()[0])
     lines = comparison_lines(Subject(records, (), record), bar_width())
     if lines:
         say(*lines, "")

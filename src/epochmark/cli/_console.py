@@ -126,11 +126,14 @@ def _shown(line: str, stream: TextIO) -> str:
     return typed if re.match(rf"\s+{_PROGRAM}", line) else _folded(typed, stream)
 
 
-_PROGRAM = (
-    r"epochmark (?=(?:"
-    r"run|engines|results|limits|check|compare|explain|table|report|plot|data|machine|doctor"
-    r"|history|workloads)\b)"
+COMMANDS = tuple(
+    part.stem
+    for part in sorted(Path(__file__).with_name("commands").rglob("*"))
+    if part.suffix in ("", ".py") and not part.stem.startswith("_")
 )
+"""Files and folders of ``commands/``, one of which each command is named after."""
+
+_PROGRAM = rf"epochmark (?=(?:{'|'.join(COMMANDS)})\b)"
 _COMMAND = re.compile(rf"(^\s*|['`(]|: |&& ){_PROGRAM}")
 
 

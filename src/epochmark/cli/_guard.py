@@ -56,8 +56,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             complain(error)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt as caught:
-            told = str(caught) in ("SIGTERM", "SIGHUP")
-            complain(interrupted_by(caught) if told else "interrupted")
+            by_signal = str(caught) in ("SIGTERM", "SIGHUP")
+            complain(interrupted_by(caught) if by_signal else "interrupted")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:
             return
@@ -83,7 +83,7 @@ def _tell_warning(message: Warning | str, *where: object, **more: object) -> Non
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
     """Ending takes a few seconds at most; who asks again must not cost the record, nor disturb the
-    end of the program: the handlers of before do not come back."""
+    end of the program: the earlier handlers do not come back."""
     for number in INTERRUPTIONS:
         signal.signal(number, lambda again, frame: None)
     raise interruption(signal_number)

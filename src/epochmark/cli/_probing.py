@@ -45,8 +45,8 @@ def probe_engines(refresh: bool = False) -> list[EngineStatus]:
 
 @contextlib.contextmanager
 def activity(title: str, terminal_only: bool = False) -> Iterator[Callable[[str], None]]:
-    """Yields a function to tell what is going on: one line that changes on a terminal, with the
-    seconds so far; else a line for each, or with ``terminal_only`` just the title."""
+    """Yields a function that says what is going on: one line that changes on a terminal, with the
+    seconds so far; otherwise a line for each, or with ``terminal_only`` just the title."""
     out = console(stderr=True)
     if not out.is_terminal:
         if terminal_only:

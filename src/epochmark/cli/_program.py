@@ -148,7 +148,7 @@ def _wrong_value(name: str, parameter: Any, error: Any) -> str:
     value, kind = problems[0]["input"], problems[0]["type"].partition("_")[0]
     choices = parameter.type_descriptor.choices
     if choices:
-        words = [str(one.value if isinstance(one, Enum) else one) for one in choices]
+        words = [str(choice.value if isinstance(choice, Enum) else choice) for choice in choices]
         return str(unknown(name.lstrip("-"), value, words))
     if kind in TAKES:
         return f"{name} takes {TAKES[kind]}, not {value!r}"

@@ -70,7 +70,7 @@ def transfer_progress() -> Iterator[TransferProgress]:
 class RunProgress:
     """Shows one run: epoch, loss, accuracy, images per second, time left.
 
-    ``position`` is (number, of how many): with several runs, a second bar tells how far all are.
+    ``position`` is (number, of how many): with several runs, a second bar shows how far all are.
     A run that ends by itself has no number of steps: one that is to settle has a time after which
     it ends at the latest, a quick one a time at which it will probably know enough.
     """

@@ -67,11 +67,11 @@ def chosen_records(
     from epochmark.api.naming import stored_run
     from epochmark.api.reading import load_results, records_of_file
 
-    records = [stored_run(one).record for one in named] if named else load_results()
+    records = [stored_run(name).record for name in named] if named else load_results()
     for bundle in bundles or []:
         records += records_of_file(bundle)
     records = list({record.id: record for record in reversed(records)}.values())[::-1]
-    return [one for one in records if workload is None or one.workload.name == workload]
+    return [record for record in records if workload is None or record.workload.name == workload]
 
 
 def opened(named: str) -> Path | BinaryIO:

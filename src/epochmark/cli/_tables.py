@@ -154,5 +154,5 @@ def print_sections(sections: Iterable[Section]) -> None:
 
 def warn_unreadable(files: Iterable[UnreadableFile]) -> None:
     """Tell on stderr which result files were skipped, and why."""
-    for one in files:
-        remark(f"epochmark: skipped {one.file}: {one.reason}")
+    for unreadable in files:
+        remark(f"epochmark: skipped {unreadable.file}: {unreadable.reason}")

@@ -1,4 +1,4 @@
-"""Tuned runs: find the settings first, tell them, and set them beside stock."""
+"""Tuned runs: find the settings first, print them, and set them beside stock."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def find_settings(
     searched, unless there is only one; and what was found.
 
     ``prints`` the settings on standard output with those that failed, and everything that was tried
-    where stock is measured as well; else only what failed is shown, on standard error.
+    where stock is measured as well; otherwise only what failed is shown, on standard error.
     """
     from epochmark.bench.plan import LeftOut
     from epochmark.bench.tuned.search import with_settings
     from epochmark.cli._probing import activity
     from epochmark.report.tables.tuned_settings import refused_lines
 
-    beside_stock = {one.request.tuning for one in plan.runs} == {"stock", "tuned"}
+    beside_stock = {run.request.tuning for run in plan.runs} == {"stock", "tuned"}
     found: dict[tuple[str, str, str], Tuned | None] = {}
     runs: list[PlannedRun] = []
     left_out: list[LeftOut] = []
     for planned in plan.runs:
         request = planned.request
-        way = (request.engine, request.device, request.workload.name)
-        if request.tuning == "tuned" and way not in found:
-            found[way] = None
+        setup = (request.engine, request.device, request.workload.name)
+        if request.tuning == "tuned" and setup not in found:
+            found[setup] = None
             try:
                 with activity(f"tuning {request.engine} on {request.device}") as tell:
-                    tuned = found[way] = search.tuned(planned, tell)
+                    tuned = found[setup] = search.tuned(planned, tell)
             except EpochmarkError as error:
                 if len(plan.runs) == 1:
                     raise
@@ -60,9 +60,9 @@ def find_settings(
                     remark(*refused_lines(tuned))
         if request.tuning == "stock":
             runs.append(planned)
-        elif (settings := found[way]) is not None:
+        elif (settings := found[setup]) is not None:
             runs.append(with_settings(planned, settings))
-    return runs, left_out, [one for one in found.values() if one is not None]
+    return runs, left_out, [settings for settings in found.values() if settings is not None]
 
 
 def _print_found(tuned: Tuned, shows_all: bool) -> None:

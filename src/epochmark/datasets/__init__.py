@@ -10,7 +10,7 @@ from epochmark.datasets.obtain import MnistStatus, get_mnist, mnist_status
 from epochmark.datasets.progress import Progress
 from epochmark.workloads import Workload
 from epochmark.workloads._data import FROM_FILES
-from epochmark.workloads.mnist_files import read_idx_folder
+from epochmark.workloads._data.mnist_files import read_idx_folder
 
 __all__ = ["MnistStatus", "Progress", "get_data", "get_mnist", "mnist_status", "read_idx_folder"]
 

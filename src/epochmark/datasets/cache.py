@@ -28,10 +28,10 @@ def cache_folder() -> Path:
 def store(contents: Contents, folder: Path) -> Path:
     """Write verified contents as ``folder``, replacing a damaged one, and return ``folder``.
 
-    Files are written and synced in a temporary folder beside it, and renaming that is the moment
-    of truth. Who finds that another run has stored good data meanwhile leaves those alone: nobody
-    moves a folder that somebody may be reading. Raises ``EpochmarkError`` when the disk is full or
-    read-only, without leaving anything behind.
+    Files are written and synced in a temporary folder beside it, which is then renamed. Where
+    another run has stored good data by then, that stays: a folder that somebody may be reading is
+    never moved. Raises ``EpochmarkError`` when the disk is full or read-only, without leaving
+    anything behind.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

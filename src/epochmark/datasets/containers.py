@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.datasets.mnist import Contents, SourceError, idx_contents
-from epochmark.workloads.mnist_files import (
+from epochmark.workloads._data.mnist_files import (
     TEST_IMAGES,
     TEST_LABELS,
     TRAIN_IMAGES,
@@ -133,7 +133,7 @@ def _read_csv(archive: zipfile.ZipFile, member: str, rows: int) -> Array:
     _check_member(archive, member, MAX_CSV_BYTES)
     try:
         with archive.open(member) as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an empty file only warns; the shape tells
+            warnings.simplefilter("ignore")  # an empty file only warns; the shape shows it
             values = np.loadtxt(
                 stream, dtype=np.uint8, delimiter=",", skiprows=1, ndmin=2, max_rows=rows + 1
             )

@@ -72,7 +72,7 @@ def _await(fetch: _Fetch, patience: Deadlines) -> None:
 
 
 class _Fetch:
-    """One download in a thread of its own, which another one may end."""
+    """One download in a thread of its own, which another thread may end."""
 
     def __init__(self, url: str, limit: int, progress: Progress, patience: Deadlines) -> None:
         self._url = url

@@ -9,7 +9,7 @@ from pathlib import Path
 from epochmark.datasets.containers import gunzip, read_file, read_zip
 from epochmark.datasets.mnist import Contents, SourceError, verify_contents, verify_folder
 from epochmark.datasets.progress import Progress
-from epochmark.workloads.mnist_files import IDX_FILES, IdxFile
+from epochmark.workloads._data.mnist_files import IDX_FILES, IdxFile
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,11 @@ def known_places() -> tuple[LocalPlace, ...]:
     homes = [home] if home.is_absolute() else []
     keras_homes = [Path(os.environ["KERAS_HOME"])] if os.environ.get("KERAS_HOME") else homes
     roots = [Path("data").absolute()]
-    roots += [one / name for one in homes for name in ("data", "datasets", ".pytorch/MNIST_data")]
+    roots += [
+        folder / name for folder in homes for name in ("data", "datasets", ".pytorch/MNIST_data")
+    ]
     return (
-        *(LocalPlace("Keras", one / "datasets" / "mnist.npz") for one in keras_homes),
+        *(LocalPlace("Keras", folder / "datasets" / "mnist.npz") for folder in keras_homes),
         *(LocalPlace("torchvision", root / "MNIST" / "raw") for root in roots),
     )
 

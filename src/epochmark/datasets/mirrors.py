@@ -8,7 +8,7 @@ from epochmark.datasets.containers import gunzip, read_zip
 from epochmark.datasets.download import PATIENCE, Deadlines, download
 from epochmark.datasets.mnist import Contents, verify_contents
 from epochmark.datasets.progress import Progress
-from epochmark.workloads.mnist_files import IDX_FILES
+from epochmark.workloads._data.mnist_files import IDX_FILES
 
 MAX_DOWNLOAD_BYTES = 20_000_000
 """mnist.npz has 11.5 MB, the largest gzip file 9.9 MB."""

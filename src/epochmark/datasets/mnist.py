@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.workloads.mnist_files import IDX_FILES
+from epochmark.workloads._data.mnist_files import IDX_FILES
 
 Contents = Mapping[str, bytes]
 """The bytes of the four IDX files by file name."""

@@ -1,4 +1,4 @@
-"""Get MNIST from the nearest source that really has it, and tell what is there already."""
+"""Get MNIST from the nearest source that really has it, and say what is there already."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class DataSource(Protocol):
     def title(self) -> str: ...
 
     def read(self, progress: Progress) -> Path | Contents:
-        """Verified contents, or a verified folder with the four files; else ``SourceError``."""
+        """Verified contents, or a verified folder with the four files; otherwise
+        ``SourceError``."""
 
 
 def default_sources() -> tuple[DataSource, ...]:
@@ -47,7 +48,7 @@ def get_mnist(
 
     ``data`` (or else the environment variable EPOCHMARK_DATA) names the only source to use;
     without it come our own cache and then ``sources`` (default: ``default_sources()``).
-    Raises ``EpochmarkError``. The folder is absolute: who reads it may be in another one.
+    Raises ``EpochmarkError``. The folder is absolute: its reader may run in another folder.
     """
     if data is not None:
         return _get_named("--data", Path(data).absolute(), progress)

@@ -1,4 +1,4 @@
-"""How fetching tells what it is doing; drawing bars and rates is the command line's part."""
+"""How fetching reports what it is doing; drawing bars and rates is the command line's part."""
 
 from __future__ import annotations
 

@@ -1,2 +1,1 @@
-"""What keeps this machine from training well, each with the command that
-fixes it."""
+"""What keeps this machine from training well, each with the command that fixes it."""

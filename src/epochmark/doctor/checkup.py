@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -13,17 +13,29 @@ from epochmark.doctor.facts import Facts
 from epochmark.errors import EpochmarkError
 
 
-def check_up(facts: Facts, checks: Sequence[Check] | None = None) -> list[Line]:
-    """What all checks, or these, have to say."""
+def check_up(
+    facts: Facts,
+    checks: Sequence[Check] | None = None,
+    ask: Callable[[Facts], Facts] | None = None,
+) -> list[Line]:
+    """What all checks, or these, have to say. ``ask`` adds to the facts what drivers answer."""
     chosen = all_checks() if checks is None else checks
     with ThreadPoolExecutor(len(chosen)) as pool:
+        # they take about as long as a driver that does not answer; the network, at the end, longest
         beside = {
             check.name: pool.submit(_lines_of, check, facts)
-            for check in chosen
+            for check in reversed(chosen)
+            if not check.needs_drivers
+        }
+        asked = facts if ask is None else ask(facts)
+        waiting = [check for check in chosen if check.needs_drivers]
+        beside |= {
+            check.name: pool.submit(_lines_of, check, asked)
+            for check in waiting
             if not check.asks_frameworks
         }
         # in this thread, which Ctrl-C interrupts
-        here = {check.name: _lines_of(check, facts) for check in chosen if check.asks_frameworks}
+        here = {check.name: _lines_of(check, asked) for check in waiting if check.asks_frameworks}
     lines = {**here, **{name: written.result() for name, written in beside.items()}}
     return [line for check in chosen for line in lines[check.name]]
 

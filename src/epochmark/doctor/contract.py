@@ -48,6 +48,7 @@ class Check:
 
     ``looks_at``, ``notes`` and ``faults`` are its row in docs/doctor.md. ``examine`` may take up to
     two seconds, all checks at the same time; longer where it ``asks_frameworks`` with ``--deep``.
+    One that ``needs_drivers`` begins when they have answered, the others before.
     """
 
     name: str
@@ -56,3 +57,4 @@ class Check:
     faults: str
     examine: Callable[[Facts], Iterable[Line]]
     asks_frameworks: bool = False
+    needs_drivers: bool = True

@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from epochmark.hardware.accelerators import accelerators
@@ -65,28 +65,34 @@ class Facts:
 
 
 def gather(deep: bool = False, root: Path = Path("/")) -> Facts:
-    """Look at this machine. NVIDIA's driver and ROCm are asked at the same time, each for two
-    seconds at most, and only where something of theirs is here."""
-    found = cards(root)
-    kfd = amd.look_at_kfd(root)
-    with ThreadPoolExecutor(2) as asking:
-        driver = asking.submit(nvidia.ask_driver) if nvidia.has_signs(found, root) else None
-        is_amd = kfd.there or any(card.vendor == "AMD" for card in found)
-        rocm = asking.submit(amd.ask_rocminfo) if is_amd else None
+    """Look at this machine. What drivers have to be asked for is still missing."""
     return Facts(
         system=platform.system(),
         architecture=platform.machine(),
         distribution=_distribution(),
-        cards=tuple(found),
+        cards=tuple(cards(root)),
         accelerators=tuple(accelerators(root)),
-        nvidia=NO_DRIVER if driver is None else driver.result(),
-        kfd=kfd,
-        rocm=None if rocm is None else rocm.result(),
+        kfd=amd.look_at_kfd(root),
         container=container(root),
         wsl=wsl_version(root),
         variables=dict(os.environ),
         root=root,
         deep=deep,
+    )
+
+
+def ask_drivers(facts: Facts) -> Facts:
+    """With what NVIDIA's driver and ROCm answer: asked at the same time, each for two seconds at
+    most, and only where something of theirs is here."""
+    with ThreadPoolExecutor(2) as asking:
+        is_nvidia = nvidia.has_signs(facts.cards, facts.root)
+        driver = asking.submit(nvidia.ask_driver) if is_nvidia else None
+        is_amd = facts.kfd.there or bool(facts.cards_of("AMD"))
+        rocm = asking.submit(amd.ask_rocminfo) if is_amd else None
+    return replace(
+        facts,
+        nvidia=NO_DRIVER if driver is None else driver.result(),
+        rocm=None if rocm is None else rocm.result(),
     )
 
 

@@ -1,4 +1,4 @@
-"""An engine that computes nothing and can be told to misbehave: what the pipeline is tested with.
+"""An engine that computes nothing and misbehaves as scripted: what the pipeline is tested with.
 
 Its script is a JSON object in the environment variable ``EPOCHMARK_FAKE``; without one it behaves
 like a correct engine that takes no time. Its results are its own family and rank with nothing.
@@ -40,8 +40,9 @@ from epochmark.engines._shared.contract import (
     Variables,
     Weights,
 )
-from epochmark.workloads import Workload, continuation, parity, reference
+from epochmark.workloads import Workload
 from epochmark.workloads._data.known_losses import lowest_test_loss
+from epochmark.workloads._proof import continuation, parity, reference
 from epochmark.workloads.shapes import parameter_shapes
 from epochmark.workloads.spec import Optimizer
 
@@ -294,8 +295,8 @@ class FakeEngine(Engine):
         error = self._script["replay"]
 
         def convolve(images: Floats, kernel: Floats) -> Floats:
-            one = images[:1].astype(np.float64), kernel.astype(np.float64)
-            result = reference.convolve(*one, np.zeros(kernel.shape[-1]))
+            first = images[:1].astype(np.float64), kernel.astype(np.float64)
+            result = reference.convolve(*first, np.zeros(kernel.shape[-1]))
             return np.repeat(result.astype(np.float32), len(images), axis=0)
 
         return Operations(
@@ -317,8 +318,8 @@ class FakeEngine(Engine):
         how = self._script["fail_how"]
         if how == "say":
             self._script["fail_in"] = None
-            for told in self._script["says"]:
-                _say(told if isinstance(told, str) else json.dumps(told))
+            for message in self._script["says"]:
+                _say(message if isinstance(message, str) else json.dumps(message))
             return
         _end(how, self._script["signal"])
         _flood(how)
@@ -328,7 +329,7 @@ class FakeEngine(Engine):
 
 
 def _end(how: str, crash: str) -> None:
-    """End the fit, or the process, in that way; do nothing for another one."""
+    """End the fit, or the process, in that way; do nothing for any other."""
     if how == "raise":
         raise RuntimeError("the fake engine was told to fail")
     if how == "lack":
@@ -345,7 +346,7 @@ def _end(how: str, crash: str) -> None:
 
 
 def _flood(how: str) -> None:
-    """Write what is no report, or too much of what is, in that way; nothing for another one."""
+    """Write what is no report, or too much of what is, in that way; nothing for any other."""
     if how == "garbage":
         _say('{"report": "LapEnd", "steps": "many"}')
     if how == "flood":
@@ -369,7 +370,7 @@ def _test_loss(workload: Workload, samples: int, accuracy: float) -> float:
 
 
 class PretendedJudge:
-    """Implements ``workloads.continuation.Judge`` for weights that nothing was computed from."""
+    """Implements ``continuation.Judge`` for weights that nothing was computed from."""
 
     def __init__(self, workload: Workload) -> None:
         self._workload = workload

@@ -84,9 +84,11 @@ class PlaidmlKerasEngine(Engine):
 
     def open(self, settings: Settings) -> Device:
         found = self._find_devices()
-        device = choose_device("PlaidML", [one.device for one in found], settings.device)
+        device = choose_device(
+            "PlaidML", [candidate.device for candidate in found], settings.device
+        )
         self._settings = settings
-        self._opened = next(one for one in found if one.device == device)
+        self._opened = next(candidate for candidate in found if candidate.device == device)
         self._select_device()
         import epochmark.engines._plaidml.keras2  # noqa: F401 - opens the device
 

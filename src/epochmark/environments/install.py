@@ -30,7 +30,7 @@ ABLE_PIP = "pip>=23.2"
 """Says what it would install, from packages' descriptions where an index offers them apart."""
 
 ProblemOf = Callable[[Path], str | None]
-"""Told an environment's interpreter; says what does not work there, None where all does."""
+"""Takes an environment's interpreter; says what does not work there, None where all does."""
 
 _NO_VENV = ("ensurepip is not available", "No module named venv", "No module named ensurepip")
 
@@ -52,7 +52,7 @@ def install(
     """The environment of ``row``, made with the interpreter ``python`` unless it is there already
     and whole.
 
-    ``problem_of`` tells what does not work with an environment's interpreter. Call it while
+    ``problem_of`` says what does not work with an environment's interpreter. Call it while
     ``environments.changing``. It is built under a name that never passes for ready and gets its
     own when it works and is on disk. Raises ``EpochmarkError``; nothing of it is left then.
     """

@@ -41,9 +41,9 @@ class Environment:
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep it from being removed by another process meanwhile."""
+        """Keep it from being removed by another process."""
         with contextlib.ExitStack() as held:
-            with contextlib.suppress(OSError):  # gone: whoever starts its interpreter will tell
+            with contextlib.suppress(OSError):  # gone: starting its interpreter will say so
                 descriptor = os.open(self.folder / MANIFEST, os.O_RDONLY | os.O_CLOEXEC)
                 held.callback(os.close, descriptor)
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -91,7 +91,7 @@ class Environments:
     def changing(self, on_wait: Callable[[str], None]) -> Iterator[None]:
         """Hold the folder: no two installs at once. Leftovers of killed ones are removed.
 
-        ``on_wait`` is told (once) the process that holds it now.
+        ``on_wait`` is called (once) with the process that holds it now.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ class Environments:
             )
 
     def check_replaceable(self, name: str) -> None:
-        """Raise ``EpochmarkError`` where ``name`` is taken by what cannot be told to be ours, such
+        """Raise ``EpochmarkError`` where ``name`` is taken by what is not known to be ours, such
         as an environment whose manifest is damaged or of a newer epochmark."""
         folder = self.folder / name
         if os.path.lexists(folder):

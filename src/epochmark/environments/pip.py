@@ -23,10 +23,10 @@ from epochmark.engines import all_infos
 from epochmark.errors import EpochmarkError
 
 OnLine = Callable[[str], None]
-"""Told what is going on, in a few words."""
+"""Hears what is going on, in a few words."""
 
-TOLD_MB = 1.0
-"""Smaller downloads are over before anybody has read their name."""
+REPORTED_MB = 1.0
+"""Smaller downloads are over before anyone has read their name."""
 
 _OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
 
@@ -170,7 +170,7 @@ def _news(line: str) -> str | None:
     if line.lstrip().startswith("Building wheel for"):
         return line.strip().lower()
     download = _DOWNLOAD.match(line)
-    if download is None or float(download[2]) * _IN_MB[download[3]] < TOLD_MB:
+    if download is None or float(download[2]) * _IN_MB[download[3]] < REPORTED_MB:
         return None
     package = "-".join(download[1].rsplit("/", 1)[-1].split("-")[:2])
     return f"downloading {package}, {download[2]} {download[3]}B"

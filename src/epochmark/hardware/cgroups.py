@@ -74,12 +74,12 @@ def _groups(root: Path, controller: str) -> list[Path]:
     for part, mount in _mounts(root, controller):
         inside = own.relative_to(part) if own.is_relative_to(part) else own.relative_to("/")
         folder = mount / inside
-        groups += [one for one in (folder, *folder.parents) if one.is_relative_to(mount)]
+        groups += [group for group in (folder, *folder.parents) if group.is_relative_to(mount)]
     return list(dict.fromkeys(groups))
 
 
 def _own_group(root: Path, controller: str) -> PurePosixPath:
-    """The path of our group; ``/`` where nothing tells. One outside of our namespace begins with
+    """The path of our group; ``/`` where nothing says it. One outside of our namespace begins with
     ``/..`` and cannot be seen."""
     for line in _lines(root / "proc/self/cgroup"):
         _, _, rest = line.partition(":")
@@ -91,7 +91,7 @@ def _own_group(root: Path, controller: str) -> PurePosixPath:
 
 def _mounts(root: Path, controller: str) -> Iterator[tuple[PurePosixPath, Path]]:
     """Which part of the controller's hierarchy is mounted, and where; the usual place where nothing
-    tells."""
+    says so."""
     found = False
     for line in _lines(root / "proc/self/mountinfo"):
         fields, _, behind = line.partition(" - ")

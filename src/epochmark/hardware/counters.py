@@ -34,7 +34,7 @@ class Reading:
     """Counters at one moment, all of them growing; seconds are CPU seconds unless said otherwise.
 
     ``at_s`` is monotonic time. ``busy_s``, ``idle_s`` and ``steal_s`` are those of the CPUs we may
-    run on, ``own_s`` that of our process tree. None: this system does not tell.
+    run on, ``own_s`` that of our process tree. None: this system does not say.
     """
 
     at_s: float
@@ -59,7 +59,7 @@ class Counters(Protocol):
         """All counters now. Cheap enough for a few times a second."""
 
     def look_for_children(self) -> bool:
-        """Find processes that the tree has started meanwhile; whether there were any. Looks at
+        """Find processes that the tree has started since; whether there were any. Looks at
         every process of the machine, so it costs some milliseconds."""
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ def open_counters(root: int) -> Counters:
 
 
 class PsutilCounters:
-    """What psutil tells on every system."""
+    """What psutil reports on every system."""
 
     source = "psutil"
 
@@ -127,7 +127,7 @@ def _swapped_in_bytes() -> int | None:
 
 
 def _asleep_s() -> float | None:
-    """Seconds that a Mac has slept: its raw monotonic clock goes on meanwhile, that of uptime does
+    """Seconds that a Mac has slept: its raw monotonic clock goes on then, that of uptime does
     not (``man clock_gettime``). None on other systems."""
     if sys.platform != "darwin":
         return None

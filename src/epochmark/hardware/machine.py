@@ -87,7 +87,7 @@ def _physical_cores() -> int | None:
 
 def core_kinds(root: Path = Path("/")) -> str | None:
     """How the logical cores differ, or share physical ones; None where all stand alone and are
-    equal, or the system does not tell."""
+    equal, or the system does not say."""
     kinds = _apple_core_kinds() if platform.system() == "Darwin" else _linux_core_kinds(root)
     shared = _threads_per_core(root)
     parts = [f"{count} {kind}" for kind, count in kinds.items()] if len(kinds) > 1 else []
@@ -117,7 +117,7 @@ def _linux_core_kinds(root: Path) -> dict[str, int]:
         _read(file) or ""
         for file in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpu_capacity")
     ]
-    counted = Counter(int(one) for one in capacities if one.isascii() and one.isdecimal())
+    counted = Counter(int(text) for text in capacities if text.isascii() and text.isdecimal())
     return {
         f"of capacity {capacity}": counted[capacity] for capacity in sorted(counted, reverse=True)
     }
@@ -193,7 +193,7 @@ def _output(*command: str) -> str | None:
 
 def _cpu_name(root: Path) -> str:
     """Its own name for itself; of ARM processors, which mostly have none, the numbers of maker and
-    part, which tell them apart."""
+    part, which distinguish them."""
     if platform.system() == "Darwin":
         return _sysctl("machdep.cpu.brand_string") or _short(platform.processor()) or "unknown"
     cpuinfo = _read_all(root / "proc/cpuinfo")
@@ -216,7 +216,7 @@ def _read_all(path: Path) -> str:
 
 
 def _model(root: Path) -> str | None:
-    """Maker and model of the machine, where the system tells it without privileges."""
+    """Maker and model of the machine, where the system says it without privileges."""
     if platform.system() == "Darwin":
         return _sysctl("hw.model")
     parts = [_read(root / f"sys/class/dmi/id/{name}") for name in ("sys_vendor", "product_name")]
@@ -254,7 +254,7 @@ def _is_virtualized(root: Path) -> bool | None:
 
 
 def power_source() -> str | None:
-    """``mains`` or ``battery`` now; None where there is no battery, or the system does not tell."""
+    """``mains`` or ``battery`` now; None where there is no battery, or the system does not say."""
     try:
         battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     except Exception:  # as above

@@ -1,4 +1,4 @@
-"""How large caches and memory are, as far as the system tells."""
+"""How large caches and memory are, as far as the system says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def memory_bytes() -> int | None:
-    """The machine's memory; None where the system does not tell."""
+    """The machine's memory; None where the system does not say."""
     with contextlib.suppress(Exception):  # psutil's, of a ``/proc/meminfo`` that says nothing
         if (total := int(psutil.virtual_memory().total)) > 0:
             return total
@@ -33,7 +33,7 @@ def usable_memory_bytes(root: Path = Path("/")) -> int | None:
 
 
 def last_level_cache_bytes(root: Path = Path("/")) -> int | None:
-    """The sum of the last-level caches of all CPUs (Linux); None where the system does not tell."""
+    """The sum of the last-level caches of all CPUs (Linux); None where the system does not say."""
     found: dict[tuple[int, str], int] = {}
     for cache in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cache/index[0-9]*"):
         with contextlib.suppress(OSError, ValueError):

@@ -39,7 +39,7 @@ from epochmark.records.record import Finding, Headline, Record
 SAME = 1e-9
 """Two derivations of one figure differ by rounding only."""
 COUNTED_SHARE = 0.75
-"""Linux counts all CPU time as somebody's, but for what its host takes unseen."""
+"""Linux accounts for all CPU time, but for what its host takes unseen."""
 
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+!_-]*")
 _ARCHITECTURES = {
@@ -168,7 +168,7 @@ def _old_headline(stored: dict[str, Any], record: Record) -> Iterator[str]:
     if (
         low is None
         or high is None
-        or not any(low <= min(claim, one) <= max(claim, one) <= high for one in now)
+        or not any(low <= min(claim, figure) <= max(claim, figure) <= high for figure in now)
     ):
         yield from _claim("steady_epoch_s", said, truth)
     images_per_s = workload_of(record.workload).train_samples / claim
@@ -256,7 +256,7 @@ def _foreign(record: Record) -> Iterator[str]:
 
 
 def _counted(record: Record) -> Iterator[str]:
-    """Where the kernel counts all CPU time, nobody's share of a sample can be left out."""
+    """Where the kernel counts all CPU time, no process's share of a sample can be missing."""
     calm = record.calm
     if calm is None or calm.source != "/proc":
         return

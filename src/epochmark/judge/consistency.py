@@ -61,7 +61,7 @@ def contradictions(record: Record) -> Iterator[str]:
 
 
 def shape_problems(record: Record) -> Iterator[str]:
-    """What keeps anybody from reading the columns of a record at all."""
+    """What keeps anyone from reading the columns of a record at all."""
     dates = [record.created, *([record.limits.measured] if record.limits else [])]
     yield from (f"there is no such date: {date}" for date in dates if not _is_date(date))
     ends = [lap.end_ns for lap in record.timing.laps]
@@ -160,7 +160,7 @@ def _threads(variant: str) -> Iterator[re.Match[str]]:
 
 
 def _work(record: Record) -> Iterator[str]:
-    """A run that failed has done no more than its work; of one that completed a finding tells."""
+    """A run that failed has done no more than its work; of one that completed a finding says so."""
     per_epoch, done = steps_per_epoch(record.workload), _steps_by_epoch(record.timing.laps)
     if any(steps > per_epoch for steps in done.values()):
         yield f"an epoch has {max(done.values())} steps, there are {per_epoch} of this batch"
@@ -258,7 +258,7 @@ def _calm(record: Record, calm: Calm) -> Iterator[str]:
     spans = pairwise([0.0, *calm.end_s])
     columns = (calm.own_cpu_s, calm.foreign_cpu_s, calm.idle_cpu_s, calm.steal_cpu_s)
     # what is not known counts as nothing: the sum may only be too small then
-    for (start, end), *used in zip(spans, *(one or nothing for one in columns), strict=False):
+    for (start, end), *used in zip(spans, *(column or nothing for column in columns), strict=False):
         own, foreign, idle, steal = used
         had_s = calm.cpus * (end - start)
         counted_s = own + foreign + idle + steal

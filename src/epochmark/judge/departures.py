@@ -21,7 +21,7 @@ def departures(record: Record, threads_asked: int | None = None) -> list[str]:
     """Every departure, sorted: the variant of this record.
 
     ``threads_asked`` is what ``--threads`` said. It is not in the record: there a label about
-    threads counts as asked for as long as it tells the truth (``threads_named``).
+    threads counts as asked for as long as it is true (``threads_named``).
     """
     found = [*_work(record.workload), *_threads(record, threads_asked), *_placement(record)]
     return sorted([*found, *_switches(record), *_build(record)])
@@ -64,7 +64,7 @@ def _work(run: WorkloadRun) -> Iterator[str]:
 
 
 def _threads(record: Record, asked: int | None) -> Iterator[str]:
-    """The threads the engine had, where they are not those it takes of itself on the whole machine:
+    """The threads the engine had, where they are not those it takes by itself on the whole machine:
     fewer than its cores (some engines leave hyper-threads idle), or limited by a variable."""
     cores = record.machine.usable_cores
     threads = _engine_threads(record)
@@ -90,7 +90,7 @@ def _placement(record: Record) -> Iterator[str]:
 
 def _switches(record: Record) -> Iterator[str]:
     """Variables and files of the user's that can change the work. How many threads came of theirs
-    is known where the engine tells it."""
+    is known where the engine reports it."""
     seen = _engine_threads(record) is not None
     engine = record.engine.name
     own = get_engine(engine).info.variables.own if engine in engine_names() else ()
@@ -113,7 +113,7 @@ def _named(name: str, value: str) -> str:
 
 
 def _engine_threads(record: Record) -> int | None:
-    """The threads it says it had on the CPU; None where it does not tell."""
+    """The threads it says it had on the CPU; None where it does not say."""
     said = record.engine.settings.get("threads", "")
     return int(said) if _on_cpu(record) and said.isdecimal() and len(said) < 10 else None
 

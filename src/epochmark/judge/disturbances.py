@@ -1,4 +1,4 @@
-"""Was the time disturbed? Findings from what the machine did meanwhile and from the laps.
+"""Was the time disturbed? Findings from what the machine did at the same time and from the laps.
 
 Every limit is explained in docs/measurement/calm.md; benchmarks/calm_error_rates.py measures how
 often they are wrong.
@@ -59,8 +59,8 @@ def disturbances(record: Record) -> Iterator[Finding]:
 def is_unsteady(steady: SteadyEpoch) -> bool:
     """Whether the interval is too wide for a figure, as far as it is known: of laps inside epochs
     that is no spread, of whole epochs it is at least their range."""
-    tells = steady.unit == "epoch" or steady.knows_its_spread
-    return tells and steady.half_width > UNSTEADY_SHARE
+    is_known = steady.unit == "epoch" or steady.knows_its_spread
+    return is_known and steady.half_width > UNSTEADY_SHARE
 
 
 def _calm(seen: Calmness) -> Iterator[Finding]:
@@ -103,7 +103,7 @@ def _foreign_load(seen: Calmness) -> Iterator[Finding]:
     if seen.foreign_cpus > limit and seen.foreign_cpus * seen.lasted_s > FOREIGN_CPU_S:
         yield make_finding(
             FindingCode.FOREIGN_LOAD,
-            f"they used {seen.foreign_cpus:.2f} CPUs on average, the limit is {limit}",
+            f"they used {seen.foreign_cpus:.3f} CPUs on average, the limit is {limit}",
         )
 
 
@@ -124,7 +124,7 @@ def _settling(record: Record) -> Iterator[Finding]:
     if not record.workload.settle:
         return
     laps, per_epoch = record.timing.laps, steps_per_epoch(record.workload)
-    temperatures = [(one.at_s, one.values) for one in series_of(record, "temperature")]
+    temperatures = [(series.at_s, series.values) for series in series_of(record, "temperature")]
     ends = range(len(laps), max(0, len(laps) - LAPS_AFTER_STOP), -1)
     if not any(is_steady(laps[:end], per_epoch, temperatures) for end in ends):
         lasted_s = laps[-1].end_ns / NANOSECONDS if laps else 0.0

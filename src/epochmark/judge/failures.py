@@ -29,7 +29,7 @@ _NO_MEMORY = (
 
 
 def failure_finding(record: Record, failure: Failure) -> Finding:
-    """What a failure is, with the words of whoever failed."""
+    """What a failure is, with the words of what failed."""
     if failure.kind == "interrupted" and shows_something(record):
         made, all_steps = steps_in(record.timing.laps), expected_steps(record.workload)
         return make_finding(
@@ -48,11 +48,11 @@ def shows_something(record: Record) -> bool:
     return bool(record.learning.epochs) or len(record.timing.laps) >= MIN_INTERVAL_VALUES
 
 
-def tells_of_lacking_memory(text: str) -> bool:
+def shows_lack_of_memory(text: str) -> bool:
     """Whether this is some framework's way to say that memory ran out."""
-    told = text.lower()
+    lowered = text.lower()
     signs = itertools.chain(_NO_MEMORY, *(info.memory_errors for info in all_infos()))
-    return any(sign in told for sign in signs)
+    return any(sign in lowered for sign in signs)
 
 
 def _memory_allowed(record: Record) -> str:
@@ -64,8 +64,8 @@ def _memory_allowed(record: Record) -> str:
 
 
 def _code_of(failure: Failure) -> FindingCode:
-    """Killed is who was killed by somebody; a signal of its own mistakes is a crash, although
-    earlier versions called that killed."""
+    """A worker is killed from outside; a signal of its own mistakes is a crash, although earlier
+    versions called that killed."""
     if failure.kind == "killed" and failure.signal in CRASHES:
         return FindingCode.WORKER_CRASHED
     return _FAILURES[failure.kind]
@@ -73,5 +73,5 @@ def _code_of(failure: Failure) -> FindingCode:
 
 def _lacked_memory(failure: Failure) -> bool:
     """Whether what an engine raised, or a crashed worker printed, says that memory ran out."""
-    told = f"{failure.exception} {failure.message}"
-    return failure.kind in ("failed", "crashed") and tells_of_lacking_memory(told)
+    text = f"{failure.exception} {failure.message}"
+    return failure.kind in ("failed", "crashed") and shows_lack_of_memory(text)

@@ -15,13 +15,13 @@ from epochmark.analysis.timing.headline import (
 from epochmark.records.findings import FindingCode, make_finding
 from epochmark.records.record import Finding, Record
 from epochmark.records.wording import counted
-from epochmark.workloads import learning_band
 from epochmark.workloads._data.known_losses import lowest_test_loss
+from epochmark.workloads._proof import learning_band
 
 FLAT_SHARE = 0.95
 """A mean loss above this share of ln(classes), the loss of guessing, is flat ..."""
 FLAT_AFTER_STEPS = 100
-"""... once so many steps were made; at mnist-cnn's batch the loss is 1.0 after some 15."""
+"""... once that many steps were made; at mnist-cnn's batch the loss is 1.0 after some 15."""
 
 COPIED_SHARE = 0.5
 """A loss of the second half above this share of the first's: what came before was not copied. It is

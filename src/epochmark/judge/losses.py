@@ -20,12 +20,14 @@ WORST_LOSS = 1000.0
 def impossible_losses(record: Record) -> Iterator[str]:
     """Cross entropy is never negative, and accuracy is a share."""
     learning, classes = record.learning, workload_of(record.workload).classes
-    losses = [*(lap.loss for lap in record.timing.laps), *(one.loss for one in learning.epochs)]
+    losses = [*(lap.loss for lap in record.timing.laps), *(entry.loss for entry in learning.epochs)]
     replayed = record.replay.losses if record.replay else []
     if any(loss is not None and loss < 0 for loss in (*losses, *replayed, learning.test_loss)):
         yield "it has a negative loss, impossible for a cross entropy"
         return
-    if any(one.accuracy is not None and not 0 <= one.accuracy <= 1 for one in learning.epochs):
+    if any(
+        entry.accuracy is not None and not 0 <= entry.accuracy <= 1 for entry in learning.epochs
+    ):
         samples = workload_of(record.workload).samples
         yield f"it has a training accuracy that is not a share of the {samples}"
     yield from _running_losses(record)
@@ -80,13 +82,13 @@ def _running_losses(record: Record) -> Iterator[str]:
             yield f"in epoch {epoch} the sum of losses falls"
             return
         total, last[epoch] = lap.loss * seen, lap.loss
-    for one in record.learning.epochs:
-        running = last.get(one.epoch)
-        if running is None or one.loss is None:
+    for entry in record.learning.epochs:
+        running = last.get(entry.epoch)
+        if running is None or entry.loss is None:
             continue
-        if not math.isclose(running, one.loss, rel_tol=SAME_LOSS):
+        if not math.isclose(running, entry.loss, rel_tol=SAME_LOSS):
             yield (
-                f"the loss of epoch {one.epoch} is given as {one.loss:.6g}, "
+                f"the loss of epoch {entry.epoch} is given as {entry.loss:.6g}, "
                 f"its last lap has {running:.6g}"
             )
             return

@@ -28,7 +28,7 @@ from epochmark.records.record import (
     Timing,
 )
 from epochmark.records.upgrades import encode_record, upgraded_record
-from epochmark.workloads.parity import replay_versions
+from epochmark.workloads._proof.parity import replay_versions
 
 _NAME = re.compile(r"[a-z0-9-]{1,60}")
 """Of a workload, known here or not: it is shown, and becomes part of sentences."""
@@ -76,7 +76,7 @@ def _without_outdated(record: Record) -> Record:
     if not outdated:
         return record
     outdated -= {FindingCode(finding.code) for finding in disturbances(record)}
-    findings = [one for one in record.findings if FindingCode(one.code) not in outdated]
+    findings = [finding for finding in record.findings if FindingCode(finding.code) not in outdated]
     if len(findings) == len(record.findings):
         return record
     intact = record.digest is not None and sealed(record).digest == record.digest
@@ -86,7 +86,7 @@ def _without_outdated(record: Record) -> Record:
 
 
 def _with_unknown_workload(record: Record) -> Record:
-    """With the finding that says so, whatever whoever wrote it found."""
+    """With the finding that says so, whatever else the record found."""
     code = FindingCode.WORKLOAD_UNKNOWN
     if any(finding.code == code.value for finding in record.findings):
         return record
@@ -174,6 +174,6 @@ def _check_meaning(record: Record) -> None:
         raise RecordError("it failed, but no finding says so")
     if not _NAME.fullmatch(record.workload.name):
         raise RecordError(f"it is of an unknown workload, {record.workload.name!r}")
-    told = FindingCode.CONTRADICTORY.value in codes
-    for problem in (shape_problems if told else contradictions)(record):
+    is_contradictory = FindingCode.CONTRADICTORY.value in codes
+    for problem in (shape_problems if is_contradictory else contradictions)(record):
         raise RecordError(problem)

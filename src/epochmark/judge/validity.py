@@ -38,7 +38,8 @@ from epochmark.judge.learning import (
 from epochmark.records.findings import MEANING, FindingCode, make_finding
 from epochmark.records.record import Failure, Finding, Record
 from epochmark.records.wording import counted
-from epochmark.workloads import WORKLOADS, continuation, parity
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads._proof import continuation, parity
 
 IDLE_READINGS = 10
 """Readings of a GPU's use, a second apart, after which nothing but zeros is no coincidence."""
@@ -74,7 +75,7 @@ def _unknown(record: Record) -> Iterator[Finding]:
     """Nothing that depends on the workload can be said."""
     run = record.workload
     if not is_known(run):
-        there = ", ".join(f"{one.name} v{one.version}" for one in WORKLOADS.values())
+        there = ", ".join(f"{workload.name} v{workload.version}" for workload in WORKLOADS.values())
         yield make_finding(
             FindingCode.WORKLOAD_UNKNOWN, f"{run.name} v{run.version}; known here: {there}"
         )
@@ -338,7 +339,7 @@ def _clock(record: Record) -> Iterator[Finding]:
 
 
 def _clocks_agree(record: Record) -> Iterator[Finding]:
-    """The worker's clock and the launcher's must tell the same of the fit, and of every lap."""
+    """The worker's clock and the launcher's must agree on the fit, and on every lap."""
     timing, seen = record.timing, record.timing.launcher
     if seen is None or timing.fit_ns is None:
         return

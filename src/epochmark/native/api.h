@@ -39,7 +39,7 @@ EM_EXPORT em_network* em_create(const char* instruction_set, int threads, int ba
 EM_EXPORT void em_destroy(em_network* network);
 EM_EXPORT const char* em_instruction_set(const em_network* network);
 
-/* Also starts the optimizer anew. */
+/* Also resets the optimizer. */
 EM_EXPORT void em_set_parameters(em_network* network, const float* parameters);
 EM_EXPORT void em_get_parameters(const em_network* network, float* parameters);
 

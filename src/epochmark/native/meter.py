@@ -111,7 +111,7 @@ class Meter:
         self._need(self._library.em_meter_product(self._handle, a, b, c))
 
     def allocate_triad(self, array_bytes: int) -> None:
-        """Make ready three float32 arrays of so many bytes, in place of those there were."""
+        """Make ready three float32 arrays of ``array_bytes`` each, in place of any earlier ones."""
         self._need(self._library.em_meter_triad_allocate(self._handle, array_bytes // 4))
 
     def triad(self) -> None:

@@ -76,7 +76,7 @@ class Network:
         return str(self._library.em_instruction_set(self._handle).decode())
 
     def set_weights(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Take these weights (float32, shapes of the workload) and start the optimizer anew."""
+        """Take these weights (float32, shapes of the workload) and reset the optimizer."""
         if set(weights) != set(self._shapes):
             raise ValueError(f"weights must be {sorted(self._shapes)}, got {sorted(weights)}")
         for name, shape in self._shapes.items():

@@ -55,13 +55,13 @@ def encode_bundle(records: Sequence[Record], keep_machine_ids: bool = False) -> 
     """A bundle of these records, without their machine ids unless asked for, as compact JSON."""
     fields = [msgspec.to_builtins(record) for record in records]
     if not keep_machine_ids:
-        for one in fields:
-            one["machine"]["machine_id"] = None
+        for document in fields:
+            document["machine"]["machine_id"] = None
     bundle = Bundle(
         epochmark_bundle=BUNDLE_VERSION,
         epochmark_version=__version__,
         sha256=sum_of_records(fields),
-        records=[msgspec.Raw(msgspec.json.encode(one)) for one in fields],
+        records=[msgspec.Raw(msgspec.json.encode(document)) for document in fields],
     )
     return to_json(bundle) + b"\n"
 
@@ -124,7 +124,7 @@ def is_record(document: bytes) -> bool:
 
 def sum_of_records(records: Sequence[Any]) -> str:
     """SHA-256 (hexadecimal) of the records' fields as canonical JSON, in order."""
-    return _sum_as_written([retyped(one, Record) for one in records])
+    return _sum_as_written([retyped(record, Record) for record in records])
 
 
 def _sum_as_written(records: Sequence[Any]) -> str:

@@ -43,12 +43,12 @@ def _stated(value: Any) -> Any:
     """The value without any field that is null or false."""
     if isinstance(value, dict):
         return {
-            name: _stated(one)
-            for name, one in value.items()
-            if one is not None and one is not False
+            name: _stated(field)
+            for name, field in value.items()
+            if field is not None and field is not False
         }
     if isinstance(value, list):
-        return [_stated(one) for one in value]
+        return [_stated(item) for item in value]
     return value
 
 

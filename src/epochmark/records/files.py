@@ -14,7 +14,7 @@ class IrregularFileError(ValueError):
 
 
 def read_regular(file: Path, most: int) -> bytes:
-    """So many bytes of a regular file at most, also where a link leads to it. Raises
+    """At most that many bytes of a regular file, also where a link leads to it. Raises
     ``IrregularFileError`` for a pipe, a device or a folder, and ``OSError``."""
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -66,15 +66,15 @@ _described = functools.cache(inspect.type_info)
 
 def _retyped(value: Any, kind: inspect.Type) -> Any:
     if isinstance(kind, inspect.UnionType):
-        kind = next(one for one in kind.types if not isinstance(one, inspect.NoneType))
+        kind = next(member for member in kind.types if not isinstance(member, inspect.NoneType))
     if isinstance(kind, inspect.StructType) and isinstance(value, dict):
         kinds = {field.encode_name: field.type for field in kind.fields}
         return {
-            name: _retyped(one, kinds[name]) if name in kinds else one
-            for name, one in value.items()
+            name: _retyped(part, kinds[name]) if name in kinds else part
+            for name, part in value.items()
         }
     if isinstance(kind, inspect.ListType) and isinstance(value, list):
-        return [_retyped(one, kind.item_type) for one in value]
+        return [_retyped(item, kind.item_type) for item in value]
     if isinstance(value, bool):
         return value
     if isinstance(kind, inspect.FloatType) and isinstance(value, int | float):

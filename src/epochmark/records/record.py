@@ -167,8 +167,8 @@ class LauncherClock(_Part, frozen=True, kw_only=True):
 
 class Timing(_Part, frozen=True, kw_only=True):
     """Raw times. ``startup_s`` is process start to clock start; ``fit_ns`` is the whole fit,
-    ``trained_ns`` the part of it until the training was done, where the engine tells. ``launcher``
-    is what the launcher's own clock says of it."""
+    ``trained_ns`` the part of it until the training was done, where the engine says it.
+    ``launcher`` is what the launcher's own clock says of it."""
 
     startup_s: Seconds | None
     fit_ns: Nanoseconds | None
@@ -256,8 +256,8 @@ class Calm(_Part, frozen=True, kw_only=True):
 
     ``end_s`` is when a sample ended, from the start of the clock; the others are what happened in
     it, summed over the ``cpus`` we may run on (``foreign``: outside our process tree). ``runnable``
-    counts tasks that ran or waited for a CPU at its end. None: not told by this system, or told in
-    a way that cannot be (less CPU time in all than our own processes used).
+    counts tasks that ran or waited for a CPU at its end. None: this system does not report it,
+    or reports what cannot be (less CPU time in all than our own processes used).
     """
 
     source: ShortText
@@ -283,9 +283,9 @@ class RunLimits(_Part, frozen=True, kw_only=True):
 
     Peaks in GFLOP/s, over all instruction sets and thread counts; ``float32_source`` says what
     reached it. ``triad_gb_per_s``: memory bandwidth in GB/s as STREAM counts it. None: unknown.
-    ``steady``: the peaks repeated, and nothing else used the processor; else the machine was busy,
-    and may do more than they say. ``foreign_cpus`` are the CPUs that other programs used meanwhile,
-    ``power_source`` and ``cpu_quota`` what it had to run on then.
+    ``steady``: the peaks repeated, and nothing else used the processor; otherwise the machine was
+    busy, and may do more than they say. ``foreign_cpus`` are the CPUs that other programs used
+    at the same time, ``power_source`` and ``cpu_quota`` what it had to run on then.
     """
 
     measured: Date

@@ -74,7 +74,9 @@ def _reworded(fields: dict[str, Any]) -> dict[str, Any]:
     run = fields.get("workload")
     if not isinstance(run, dict) or not isinstance(run.get("variant"), list):
         return fields
-    variant = [_REWORDED.get(one, one) if isinstance(one, str) else one for one in run["variant"]]
+    variant = [
+        _REWORDED.get(part, part) if isinstance(part, str) else part for part in run["variant"]
+    ]
     return {**fields, "workload": {**run, "variant": variant}}
 
 

@@ -18,7 +18,8 @@ from epochmark.analysis.timing.headline import (
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.record import Record
 from epochmark.report.digits import range_text, scaled, significant, value_text
-from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, learning_band
+from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS
+from epochmark.workloads._proof import learning_band
 
 NONE = "-"
 """Stands where a run did not come so far."""
@@ -111,7 +112,7 @@ def speed_text(speed: float, steady: Interval | None) -> str:
 
 
 def energy_text(energy: Energy) -> str:
-    """Joules per epoch with what they cover and who told them; three digits, sensors carry no
+    """Joules per epoch with what they cover and who measured them; three digits, sensors carry no
     more."""
     joules = float(f"{energy.joules_per_epoch:.3g}")
     return (
@@ -256,7 +257,8 @@ def run_in_words(record: Record) -> str:
 
 
 def device_name(record: Record) -> str:
-    """The device that trained: the processor's name for ``cpu``, else as the engine tells it."""
+    """The device that trained: the processor's name for ``cpu``, otherwise as the engine reports
+    it."""
     device = record.device
     if device_id(record) == "cpu":
         return record.machine.cpu

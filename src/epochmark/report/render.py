@@ -66,7 +66,7 @@ def _plain(part: Any) -> Any:
 
 
 def to_svg(drawing: Drawing, theme: Theme, heading: Chart | None = None) -> str:
-    """SVG that fits its place and tells its ``alt`` to those who cannot see it."""
+    """SVG that fits its place and has its ``alt`` for those who cannot see it."""
     import vl_convert
 
     svg = _shortened(vl_convert.vegalite_to_svg(specification(drawing, theme, heading)))

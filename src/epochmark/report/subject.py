@@ -61,7 +61,7 @@ class Subject:
         own = [record for record in self.own if record.headline.steady_epoch_s is not None]
         own = [record for record in own if key_of(record).workload == key.workload]
         right = [record for record in own if record.headline.validity != "invalid"]
-        of_variant = [one for one in right if key_of(one).variant == key.variant]
+        of_variant = [record for record in right if key_of(record).variant == key.variant]
         if self.focus in of_variant or not of_variant:
             return self.focus if self.focus in right else None
         return max(of_variant, key=_prominence)
@@ -75,12 +75,14 @@ class Subject:
             assert self.focus is not None, "there are own records"
             if key.workload != key_of(self.focus).workload:
                 continue
-            ways = kept.setdefault(key.variant, {})
-            way = (record.engine.name, device_id(record), key.tuning, key.precision)
-            before = ways.get(way)
+            setups = kept.setdefault(key.variant, {})
+            setup = (record.engine.name, device_id(record), key.tuning, key.precision)
+            before = setups.get(setup)
             if before is None or _belief(record) >= _belief(before):
-                ways[way] = record
-        return {variant: [ways[way] for way in sorted(ways)] for variant, ways in kept.items()}
+                setups[setup] = record
+        return {
+            variant: [setups[setup] for setup in sorted(setups)] for variant, setups in kept.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ def in_short(message: str) -> str:
     frameworks begin with what happened, others end with it, and allocators draw tables."""
     lines = telling_lines(message)
     about_memory = (line for line in lines[1:-1] if _ABOUT_MEMORY.search(line))
-    told = [*lines[:1], *itertools.islice(about_memory, 1), *lines[1:][-1:]]
-    return " ... ".join(line[:330] for line in told) if len(told) > 1 else "".join(told)[:1000]
+    kept = [*lines[:1], *itertools.islice(about_memory, 1), *lines[1:][-1:]]
+    return " ... ".join(line[:330] for line in kept) if len(kept) > 1 else "".join(kept)[:1000]
 
 
 def telling_lines(message: str) -> List[str]:

@@ -27,7 +27,8 @@ from epochmark.worker.protocol import (
     Trouble,
     UsedSettings,
 )
-from epochmark.workloads import WORKLOADS, reference
+from epochmark.workloads import WORKLOADS
+from epochmark.workloads._proof import reference
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.shapes import layer_shapes
 from epochmark.workloads.spec import Shape
@@ -35,7 +36,7 @@ from epochmark.workloads.spec import Shape
 BUDGET_S = 0.4
 """For all repetitions of one piece of work, if the least number of them takes no longer."""
 REPETITION_S = 0.01
-"""A repetition is so many calls that it takes this long at least: clocks and waking threads then
+"""A repetition has enough calls to take at least this long: clocks and waking threads then
 cost less than a thousandth."""
 FEWEST, MOST = 3, 200
 CONVOLUTION = "conv_2"
@@ -162,7 +163,7 @@ class LimitsRun:
     def _measure_convolution(self, operations: Operations) -> None:
         self._enter("convolution")
         workload = WORKLOADS[self._job.workload]
-        shapes = next(one for one in layer_shapes(workload) if one.layer.name == CONVOLUTION)
+        shapes = next(entry for entry in layer_shapes(workload) if entry.layer.name == CONVOLUTION)
         assert shapes.kernel is not None
         images, kernel = _random((workload.batch_size, *shapes.input), shapes.kernel)
         laid = operations.put(_transposed(images, "NHWC", operations.image_axes))
@@ -188,10 +189,10 @@ class LimitsRun:
     def _measure_dispatch(self, operations: Operations) -> None:
         """Every call is waited for: this is how long one takes from Python and back."""
         self._enter("dispatch")
-        one, two = (operations.put(np.array(value, np.float32)) for value in (1, 2))
+        first, second = (operations.put(np.array(value, np.float32)) for value in (1, 2))
         add, wait = operations.add, operations.wait
-        _check("sum", operations.get(add(one, two)), np.array(3.0, np.float32))
-        self._time("dispatch", {}, lambda: wait(add(one, two)), work=1.0)
+        _check("sum", operations.get(add(first, second)), np.array(3.0, np.float32))
+        self._time("dispatch", {}, lambda: wait(add(first, second)), work=1.0)
 
     def _measure_input(self, operations: Operations, engine: Engine) -> None:
         """Batches in shuffled order from as many images as a run has: caches do not hold them."""

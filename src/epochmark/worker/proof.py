@@ -10,15 +10,15 @@ from typing import BinaryIO, Optional
 from epochmark.engines import Batch, Engine, Settings, TrainingState
 from epochmark.worker.error_text import in_short
 from epochmark.worker.protocol import Continued, OptionalFloat, finite
-from epochmark.workloads import continuation
 from epochmark.workloads._data import Data
+from epochmark.workloads._proof import continuation
 
 
 class Proof:
-    """The continuation of one fit (``workloads.continuation``), told as a ``Continued``.
+    """The continuation of one fit (``workloads._proof.continuation``), reported as a ``Continued``.
 
     ``begin`` right after the fit, before anything else touches the model; then ``end``. What an
-    engine raises meanwhile is the report's ``problem``: the replay can still be made.
+    engine raises in between is the report's ``problem``: the replay can still be made.
     """
 
     def __init__(self, engine: Engine, settings: Settings, states_file: str) -> None:
@@ -32,7 +32,7 @@ class Proof:
         try:
             self._fitted = self._engine.state()
         except Exception as error:
-            self._problem = _told(error)
+            self._problem = _raised(error)
 
     def end(self, data: Data) -> Continued:
         """Go on with batches of the training set."""
@@ -41,7 +41,7 @@ class Proof:
         try:
             return self._go_on(self._fitted, data)
         except Exception as error:
-            return Continued(problem=_told(error))
+            return Continued(problem=_raised(error))
 
     def _go_on(self, fitted: TrainingState, data: Data) -> Continued:
         settings = self._settings
@@ -108,7 +108,7 @@ class _OneEpoch:
         pass
 
 
-def _told(error: Exception) -> str:
+def _raised(error: Exception) -> str:
     """What the engine raised; the rest goes to stderr."""
     traceback.print_exc()
     message = in_short(str(error))

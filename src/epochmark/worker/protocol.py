@@ -1,4 +1,4 @@
-"""What the launcher tells the worker (one job) and what the worker reports (JSON lines).
+"""What the launcher sends the worker (one job) and what the worker reports (JSON lines).
 
 Job and reports are plain dataclasses; both ends share these definitions, so the protocol exists
 once. Floats that are not finite travel as null. Python 3.9.
@@ -27,7 +27,7 @@ class Job:
     The job is the first line of the worker's standard input. Any byte after it asks the fit to end
     at its next lap, which the launcher may do in a ``quick`` run. A ``trial`` of tuned settings
     leaves test set and continuation out. Training states go to ``states_file``
-    (``workloads.continuation``). ``variables`` are those of the environment to be reported, besides
+    (``workloads._proof``). ``variables`` are those of the environment to be reported, besides
     the engine's own ones (``engines.Variables.recorded``).
     """
 
@@ -74,7 +74,7 @@ def decode_job(line: bytes) -> AnyJob:
     values = json.loads(line)
     kind = JOBS[values.pop("job")]
     if kind is Job:
-        asked = {one.name: values.pop(one.name) for one in fields(Settings)}
+        asked = {field.name: values.pop(field.name) for field in fields(Settings)}
         asked["workload"] = WORKLOADS[asked["workload"]]
         values["settings"] = Settings(**asked)
     return kind(**values)
@@ -100,7 +100,7 @@ class Phase:
 @dataclass(frozen=True)
 class Opened:
     """The engine picked a device. ``versions``: as of ``Hello``, now that its framework is
-    imported and can tell by itself."""
+    imported and can be asked."""
 
     device: str
     description: str
@@ -131,11 +131,11 @@ class EpochEnd:
 @dataclass(frozen=True)
 class Fitted:
     """The fit returned ``fit_ns`` after the clock started; ``startup_s`` came before the clock.
-    ``trained_ns`` is when its training was done, where an engine tells them apart.
+    ``trained_ns`` is when its training was done, where an engine reports that.
 
     CPU seconds and involuntary context switches are those of all the worker's threads during the
     fit; ``reporting_cpu_s`` is the part of it that the stopwatch took to report. ``busy_threads``
-    did the work, and may run on ``their_cpus`` CPUs all together. None: the system does not tell.
+    did the work, and may run on ``their_cpus`` CPUs all together. None: the system does not say.
     """
 
     startup_s: float
@@ -186,8 +186,8 @@ class Replayed:
 @dataclass(frozen=True)
 class Figure:
     """A piece of work, timed for ``epochmark limits``: ``what`` (``multiply_adds``, ``product``,
-    ``triad``, ``convolution``, ``dispatch``, ``input``), the ``facts`` that tell it from others,
-    how much ``work`` one call does, and the ``seconds`` of each repetition, per call."""
+    ``triad``, ``convolution``, ``dispatch``, ``input``), the ``facts`` that distinguish it from
+    others, how much ``work`` one call does, and the ``seconds`` of each repetition, per call."""
 
     what: str
     facts: Dict[str, Union[str, int]]

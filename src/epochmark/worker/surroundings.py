@@ -13,7 +13,7 @@ from typing import Dict, List, NamedTuple, Set, Tuple
 
 
 def python_mode() -> Dict[str, str]:
-    """How this Python itself runs, where that costs time: by what it says, whoever asked for it."""
+    """How this Python itself runs, where that costs time: as it reports it, whatever set it."""
     found = [
         *(["development mode"] if sys.flags.dev_mode else []),
         *(["memory tracing"] if tracemalloc.is_tracing() else []),
@@ -31,7 +31,7 @@ class ThreadTimes(NamedTuple):
 
     @classmethod
     def now(cls) -> ThreadTimes:
-        """Empty where the system does not tell (macOS)."""
+        """Empty where the system does not say (macOS)."""
         ticks = {}
         for task in _tasks():
             try:
@@ -45,13 +45,13 @@ class ThreadTimes(NamedTuple):
 BUSY_SHARE = 0.02
 """A thread with this share of the fit's CPU time did some of the work."""
 MIN_TICKS = 20
-"""Fewer clock ticks (a hundredth of a second each) tell no thread from another."""
+"""Fewer clock ticks (a hundredth of a second each) do not distinguish threads."""
 
 
 def busy_threads(before: ThreadTimes, now: ThreadTimes) -> Tuple[int, int]:
     """How many threads did the work since ``before``, and on how many CPUs they may run all
     together: fewer than threads means that they wait for each other. 0, 0 where too little was
-    done, or the system does not tell."""
+    done, or the system does not say."""
     spent = {task: ticks - before.ticks.get(task, 0) for task, ticks in now.ticks.items()}
     total = sum(spent.values())
     if total < MIN_TICKS:

@@ -36,7 +36,7 @@ from epochmark.worker.protocol import (
 from epochmark.worker.stopwatch import RunStopwatch
 from epochmark.worker.surroundings import ThreadTimes, busy_threads, python_mode
 from epochmark.workloads._data import read_data
-from epochmark.workloads.parity import replay_batches
+from epochmark.workloads._proof.parity import replay_batches
 
 MAX_VARIABLES = 90
 """A record has room for a hundred entries."""

@@ -94,7 +94,9 @@ def _counted(workload: Workload) -> Iterator[LayerFlops]:
 
 def _multiply_adds(entry: LayerShapes) -> int:
     """Of a forward pass of one sample."""
-    kernels = sum(math.prod(one.shape) for one in entry.parameters if one.kind == "kernel")
+    kernels = sum(
+        math.prod(parameter.shape) for parameter in entry.parameters if parameter.kind == "kernel"
+    )
     if isinstance(entry.layer, CausalAttention):
         context, units = entry.input
         pairs = context * (context + 1) // 2

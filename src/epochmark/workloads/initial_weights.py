@@ -35,14 +35,14 @@ def draw_weights(
         raise ValueError(f"seed must not be negative, got {seed}")
     bits = np.random.PCG64(seed)
     weights: dict[str, npt.NDArray[np.float32]] = {}
-    for one in parameters_of(workload):
-        multiplied = one.kind in ("kernel", "table")
-        limit = spread * initial_limit(workload, one) if multiplied else bias_range
-        centre = np.float64(one.kind == "scale")
-        drawn = _draw_symmetric(bits, one.shape)
+    for parameter in parameters_of(workload):
+        multiplied = parameter.kind in ("kernel", "table")
+        limit = spread * initial_limit(workload, parameter) if multiplied else bias_range
+        centre = np.float64(parameter.kind == "scale")
+        drawn = _draw_symmetric(bits, parameter.shape)
         # never -0.0, which a product with 0.0 may be
-        values = centre + limit * drawn if limit else np.full(one.shape, centre)
-        weights[one.name] = values.astype(np.float32)
+        values = centre + limit * drawn if limit else np.full(parameter.shape, centre)
+        weights[parameter.name] = values.astype(np.float32)
     return weights
 
 

@@ -48,9 +48,9 @@ def arithmetic_intensity(workload: Workload, batch_size: int) -> float:
 def operations_per_step(workload: Workload) -> int:
     """The fewest operations an engine needs that fuses bias and activation into each layer, and all
     of Adam into one: layers and loss forwards and backwards, kernel and input gradients."""
-    entries = [one for one in layer_shapes(workload) if not isinstance(one.layer, Flatten)]
-    forwards = sum(_forward_operations(one) for one in entries) + 1
-    backwards = sum(_backward_operations(one) for one in entries) + 1
+    entries = [entry for entry in layer_shapes(workload) if not isinstance(entry.layer, Flatten)]
+    forwards = sum(_forward_operations(entry) for entry in entries) + 1
+    backwards = sum(_backward_operations(entry) for entry in entries) + 1
     # the first trained layer needs no input gradient
     return forwards + backwards - 1 + 1
 

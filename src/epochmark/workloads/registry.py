@@ -54,7 +54,7 @@ class Workloads(Mapping[str, Workload]):
 
     def __iter__(self) -> Iterator[str]:
         found = _found(_path())
-        return iter(name for name, one in found.items() if isinstance(one, Workload))
+        return iter(name for name, workload in found.items() if isinstance(workload, Workload))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -62,7 +62,7 @@ class Workloads(Mapping[str, Workload]):
 
 def damaged_workloads() -> list[Damaged]:
     """Folders that look like a workload and cannot be used, by name."""
-    return [one for one in _found(_path()).values() if isinstance(one, Damaged)]
+    return [folder for folder in _found(_path()).values() if isinstance(folder, Damaged)]
 
 
 def read_workload(name: str) -> Workload:
@@ -82,8 +82,8 @@ def read_workload(name: str) -> Workload:
 
 def evidence_file(workload: Workload, name: str) -> Path:
     """A file in the workload's folder, whether it is there or not."""
-    folders = [Path(one, workload.name.replace("-", "_")) for one in _path()]
-    return next((one for one in folders if one.is_dir()), folders[0]) / name
+    folders = [Path(path, workload.name.replace("-", "_")) for path in _path()]
+    return next((folder for folder in folders if folder.is_dir()), folders[0]) / name
 
 
 def read_evidence(workload: Workload, name: str) -> dict[str, Any]:
@@ -135,9 +135,9 @@ def spec_digest(workload: Workload) -> str:
 def _plain(value: Any) -> Any:
     """Words by their names, each with its fields."""
     if is_dataclass(value) and not isinstance(value, type):
-        return [type(value).__name__, {one.name: _plain(getattr(value, one.name))
-                                       for one in fields(value)}]  # fmt: skip
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+        return [type(value).__name__, {field.name: _plain(getattr(value, field.name))
+                                       for field in fields(value)}]  # fmt: skip
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 _KNOWN: dict[tuple[str, ...], dict[str, Union[Workload, Damaged]]] = {}
@@ -156,7 +156,8 @@ def _found(path: tuple[str, ...]) -> dict[str, Union[Workload, Damaged]]:
             if module.ispkg and not module.name.startswith("_")
         ]
         _KNOWN[path] = {
-            name: _read_checked(name) for name in sorted(one.replace("_", "-") for one in folders)
+            name: _read_checked(name)
+            for name in sorted(folder.replace("_", "-") for folder in folders)
         }
     return _KNOWN[path]
 

@@ -71,7 +71,7 @@ class LayerShapes:
         return self._shape_of("bias") if self.kernel is not None else None
 
     def _shape_of(self, part: str) -> Optional[Shape]:
-        names = {one.name: one.shape for one in self.parameters}
+        names = {parameter.name: parameter.shape for parameter in self.parameters}
         return names.get(f"{self.path}.{part}")
 
 
@@ -91,12 +91,12 @@ def layer_shapes(workload: Workload) -> tuple[LayerShapes, ...]:
 
 def parameters_of(workload: Workload) -> tuple[Parameter, ...]:
     """Every trainable array, in layer order."""
-    return tuple(one for entry in layer_shapes(workload) for one in entry.parameters)
+    return tuple(parameter for entry in layer_shapes(workload) for parameter in entry.parameters)
 
 
 def parameter_shapes(workload: Workload) -> dict[str, Shape]:
     """Shapes of the trainable arrays by their dotted names, in layer order."""
-    return {one.name: one.shape for one in parameters_of(workload)}
+    return {parameter.name: parameter.shape for parameter in parameters_of(workload)}
 
 
 def judged_parameters(workload: Workload) -> tuple[str, ...]:
@@ -108,12 +108,14 @@ def judged_parameters(workload: Workload) -> tuple[str, ...]:
         for entry in layer_shapes(workload)
         if isinstance(entry.layer, CausalAttention)
     }
-    return tuple(one.name for one in parameters_of(workload) if one.name not in without)
+    return tuple(
+        parameter.name for parameter in parameters_of(workload) if parameter.name not in without
+    )
 
 
 def parameter_count(workload: Workload) -> int:
     """Number of trainable scalars."""
-    return sum(math.prod(one.shape) for one in parameters_of(workload))
+    return sum(math.prod(parameter.shape) for parameter in parameters_of(workload))
 
 
 def _sequence(
@@ -136,10 +138,10 @@ def _branch(workload: Workload, layer: Residual, shape: Shape, path: str) -> Ite
         ends = inside[-1].output if inside else None
         raise ValueError(f"{path}: the branch turns {shape} into {ends}, which cannot be added")
     last = inside[-1]
-    kernels = [one.name for one in last.parameters if one.kind == "kernel"]
+    kernels = [parameter.name for parameter in last.parameters if parameter.kind == "kernel"]
     ending = tuple(
-        Parameter(one.name, one.shape, ends_branch=one.name in kernels[-1:])
-        for one in last.parameters
+        Parameter(parameter.name, parameter.shape, ends_branch=parameter.name in kernels[-1:])
+        for parameter in last.parameters
     )
     yield from inside[:-1]
     yield LayerShapes(last.layer, last.path, last.input, last.output, ending, last.positions)
@@ -180,13 +182,17 @@ def _infer_last_axis(workload: Workload, layer: Layer, shape: Shape, path: str) 
         if units % layer.heads:
             raise ValueError(f"{path}: {units} units cannot be shared by {layer.heads} heads")
         four = tuple(
-            one
+            parameter
             for part in ATTENTION_PARTS
-            for one in _kernel_and_bias(f"{path}.{part}", (units, units))
+            for parameter in _kernel_and_bias(f"{path}.{part}", (units, units))
         )
         return LayerShapes(layer, path, shape, shape, four, context)
     assert isinstance(layer, TiedHead)
-    tables = [one for one in workload.layers if isinstance(one, Embed) and one.name == layer.table]
+    tables = [
+        embedding
+        for embedding in workload.layers
+        if isinstance(embedding, Embed) and embedding.name == layer.table
+    ]
     if not tables or tables[0].units != units:
         raise ValueError(f"{path}: no embedding called {layer.table!r} has {units} units")
     return LayerShapes(layer, path, shape, (context, workload.classes), (), context)

@@ -27,7 +27,7 @@ MOST_EPOCHS = 1e9
 class BatchPoint:
     """One batch size of a sweep. ``steady_epoch``: seconds with a 95 % interval; ``fixed_s``: what
     a run takes beyond its epochs at steady speed, start-up and compilation included; None where the
-    run does not tell."""
+    run does not say."""
 
     record: Record
     steady_epoch: Interval
@@ -75,19 +75,19 @@ class _Setup(NamedTuple):
 class BatchSweep:
     """Points by ascending batch size, at least two; ``device`` is the resolved one."""
 
-    way: _Setup
+    setup: _Setup
     device: str
     points: tuple[BatchPoint, ...]
 
     @property
     def engine(self) -> str:
         """The engine's name."""
-        return self.way.engine
+        return self.setup.engine
 
     @property
     def key(self) -> ComparabilityKey:
         """The comparability key of all its runs but for the batch size."""
-        return self.way.key
+        return self.setup.key
 
 
 def batch_sweeps(records: Sequence[Record]) -> list[BatchSweep]:
@@ -95,42 +95,42 @@ def batch_sweeps(records: Sequence[Record]) -> list[BatchSweep]:
 
     Of several runs at one batch size the newest valid one counts, else the newest disturbed one.
     """
-    ways: dict[tuple[_Setup, str], dict[int, BatchPoint]] = {}
+    setups: dict[tuple[_Setup, str], dict[int, BatchPoint]] = {}
     for record in records:
         point = _point_of(record)
         if point is None:
             continue
-        points = ways.setdefault((_way_of(record), _device_of(record)), {})
+        points = setups.setdefault((_setup_of(record), _device_of(record)), {})
         before = points.get(point.batch_size)
         if before is None or point.is_valid >= before.is_valid:
             points[point.batch_size] = point
     sweeps = [
-        BatchSweep(way, device, tuple(points[size] for size in sorted(points)))
-        for (way, device), points in ways.items()
+        BatchSweep(setup, device, tuple(points[size] for size in sorted(points)))
+        for (setup, device), points in setups.items()
         if len(points) > 1
     ]
     return sorted(sweeps, key=lambda sweep: (sweep.engine, str(sweep.key), sweep.device))
 
 
 def sweep_around(record: Record, records: Sequence[Record]) -> BatchSweep | None:
-    """The sweep that tells about a run: of its engine, versions and device, under its key but for
+    """The sweep that speaks about a run: of its engine, versions and device, under its key but for
     batch, epochs and being quick, which hardly change the speed of a step. The longest one."""
-    way = _without_length(_way_of(record))
+    setup = _without_length(_setup_of(record))
     found = [
         sweep
         for sweep in batch_sweeps(records)
-        if (_without_length(sweep.way), sweep.device) == (way, _device_of(record))
+        if (_without_length(sweep.setup), sweep.device) == (setup, _device_of(record))
     ]
     return max(found, key=lambda sweep: len(sweep.points), default=None)
 
 
-def _without_length(way: _Setup) -> _Setup:
+def _without_length(setup: _Setup) -> _Setup:
     variant = tuple(
         departure
-        for departure in way.key.variant
+        for departure in setup.key.variant
         if departure != "quick" and not departure.endswith((" epochs", " steps"))
     )
-    return way._replace(key=way.key._replace(variant=variant))
+    return setup._replace(key=setup.key._replace(variant=variant))
 
 
 def _point_of(record: Record) -> BatchPoint | None:
@@ -147,7 +147,7 @@ def _device_of(record: Record) -> str:
     return record.device.resolved or record.device.requested
 
 
-def _way_of(record: Record) -> _Setup:
+def _setup_of(record: Record) -> _Setup:
     key = key_of(record)
     batch = f"batch {record.workload.batch_size}"
     variant = tuple(departure for departure in key.variant if departure != batch)
@@ -164,7 +164,7 @@ Faster = Literal["other", "cpu", "neither", "unknown"]
 
 @dataclass(frozen=True)
 class BatchVerdict:
-    """At one batch size: whose steady epoch is shorter, as far as the intervals tell.
+    """At one batch size: whose steady epoch is shorter, as far as the intervals show.
 
     ``gain_s`` is how much shorter an epoch is on the other device than on the CPU. ``epochs``:
     from how many epochs on the other device is ahead with everything before steady speed counted;
@@ -204,10 +204,10 @@ class Crossover:
 
 def crossovers(sweeps: Sequence[BatchSweep]) -> list[Crossover]:
     """For each device that is no CPU, beside the CPU's sweep of the same engine and machine."""
-    by_way = {(sweep.way, sweep.device): sweep for sweep in sweeps}
+    by_setup = {(sweep.setup, sweep.device): sweep for sweep in sweeps}
     found = []
     for sweep in sweeps:
-        cpu = by_way.get((sweep.way, CPU))
+        cpu = by_setup.get((sweep.setup, CPU))
         if cpu is None or sweep.device == CPU:
             continue
         of_cpu = {point.batch_size: point for point in cpu.points}
@@ -224,25 +224,27 @@ def crossovers(sweeps: Sequence[BatchSweep]) -> list[Crossover]:
 def apart(sweeps: Sequence[BatchSweep]) -> list[tuple[BatchSweep, str]]:
     """Sweeps on another device that stand beside one on the CPU of the same machine with the same
     engine and yet cannot be compared with it, and what differs."""
-    crossed = {(one.engine, one.key, one.device) for one in crossovers(sweeps)}
+    crossed = {
+        (crossover.engine, crossover.key, crossover.device) for crossover in crossovers(sweeps)
+    }
     found = []
     for sweep in sweeps:
         beside = [
-            one for one in sweeps
-            if one.device == CPU and one.way[:2] == sweep.way[:2] and sweep.device != CPU
+            other for other in sweeps
+            if other.device == CPU and other.setup[:2] == sweep.setup[:2] and sweep.device != CPU
         ]  # fmt: skip
         if beside and (sweep.engine, sweep.key, sweep.device) not in crossed:
-            found.append((sweep, _what_differs(sweep.way, beside[-1].way)))
+            found.append((sweep, _what_differs(sweep.setup, beside[-1].setup)))
     return found
 
 
-def _what_differs(one: _Setup, other: _Setup) -> str:
+def _what_differs(setup: _Setup, other: _Setup) -> str:
     parts = [
         f"{name.replace('_', ' ')} {_text(mine)} and {_text(theirs)}"
-        for name, mine, theirs in zip(one.key._fields, one.key, other.key, strict=True)
+        for name, mine, theirs in zip(setup.key._fields, setup.key, other.key, strict=True)
         if mine != theirs
     ]
-    if one.versions != other.versions:
+    if setup.versions != other.versions:
         parts.append("versions of the framework")
     return "; ".join(parts) or "no batch size that both were measured with"
 
@@ -267,13 +269,13 @@ def verdict_at(cpu: BatchPoint, other: BatchPoint) -> BatchVerdict:
     return BatchVerdict(cpu.batch_size, faster, cpu, other, gain_s, epochs)
 
 
-def difference_interval(one: Interval, other: Interval) -> Interval:
-    """``one - other`` with its interval, by the method of variance estimates recovery (Zou and
+def difference_interval(left: Interval, right: Interval) -> Interval:
+    """``left - right`` with its interval, by the method of variance estimates recovery (Zou and
     Donner, Statistics in Medicine 27, 2008)."""
-    difference = one.median - other.median
-    down = math.hypot(one.median - one.low, other.high - other.median)
-    up = math.hypot(one.high - one.median, other.median - other.low)
-    count = min(one.count, other.count)
+    difference = left.median - right.median
+    down = math.hypot(left.median - left.low, right.high - right.median)
+    up = math.hypot(left.high - left.median, right.median - right.low)
+    count = min(left.count, right.count)
     return Interval(difference, difference - down, difference + up, count)
 
 

@@ -137,13 +137,13 @@ def compare(a: Side, b: Side) -> Comparison:
     faster, slower = sorted((a, b), key=lambda side: _median(side.steady_epoch))
     reasons = tuple(_reasons(a, b))
     differences = tuple(_differences(a, b))
-    one, other = faster.steady_epoch, slower.steady_epoch
-    if reasons or one is None or other is None:
+    fast, slow = faster.steady_epoch, slower.steady_epoch
+    if reasons or fast is None or slow is None:
         return Comparison("not comparable", a, b, None, reasons, differences)
     doubtful = any(side.doubt is not None for side in (a, b))
     # an interval knows nothing of what disturbed a run: its ends are taken as limits
     extremes = doubtful or faster.exact_bounds or slower.exact_bounds
-    ratio = ratio_interval(other, one, extremes)
+    ratio = ratio_interval(slow, fast, extremes)
     verdict: Verdict = "faster" if tells_apart(ratio) else "alike"
     verdict = "not ranked" if doubtful else verdict
     return Comparison(verdict, faster, slower, ratio, (), differences)
@@ -201,13 +201,13 @@ def _reasons(a: Side, b: Side) -> Iterator[str]:
             yield f"engine and device both differ: {engines}, {a.device} and {b.device}"
 
 
-def _machines(one: Machine | str, other: Machine | str) -> Literal["one", "alike", "unlike", "two"]:
+def _machines(a: Machine | str, b: Machine | str) -> Literal["one", "alike", "unlike", "two"]:
     """Whether the two are one machine, as far as is known: an exported record has no id."""
-    if isinstance(one, str) or isinstance(other, str):
-        return "one" if one == other else "two"
-    if None in (one.machine_id, other.machine_id):
-        return "alike" if look_alike(one, other) else "unlike"
-    return "one" if same_machine(one, other) else "two"
+    if isinstance(a, str) or isinstance(b, str):
+        return "one" if a == b else "two"
+    if None in (a.machine_id, b.machine_id):
+        return "alike" if look_alike(a, b) else "unlike"
+    return "one" if same_machine(a, b) else "two"
 
 
 def _text(part: object) -> str:
@@ -232,8 +232,8 @@ class Difference(NamedTuple):
     variable of the environment."""
 
     name: str
-    one: str
-    other: str
+    a: str
+    b: str
 
 
 def differences_between(a: Side, b: Side) -> Iterator[Difference]:
@@ -244,11 +244,11 @@ def differences_between(a: Side, b: Side) -> Iterator[Difference]:
         # what only one of them says is no difference: the other may be the same
         if ours is not None and theirs is not None and ours != theirs:
             yield Difference(name, ours, theirs)
-    one, other = a.variables, b.variables
-    if one is None or other is None:
+    in_a, in_b = a.variables, b.variables
+    if in_a is None or in_b is None:
         return
-    for name in sorted({*one, *other}):
-        ours, theirs = one.get(name, "not set"), other.get(name, "not set")
+    for name in sorted({*in_a, *in_b}):
+        ours, theirs = in_a.get(name, "not set"), in_b.get(name, "not set")
         if ours != theirs:
             yield Difference(name, ours, theirs)
 

@@ -24,7 +24,7 @@ from epochmark.records.record import Record
 Verdict = Literal["faster", "slower", "alike"]
 
 
-class Way(NamedTuple):
+class Setup(NamedTuple):
     """What is equal for all runs of a series."""
 
     workload: str
@@ -71,22 +71,22 @@ class Entry:
 class Series:
     """All runs of one way to train that have a steady epoch, oldest first."""
 
-    way: Way
+    setup: Setup
     entries: tuple[Entry, ...]
 
 
 def history(records: Iterable[Record]) -> list[Series]:
     """The series in these records of one machine, in the order of their names."""
-    ways: dict[Way, list[Record]] = {}
+    setups: dict[Setup, list[Record]] = {}
     for record in sorted(records, key=age_order):
         if record.headline.steady_epoch_s is not None and record.headline.validity != "invalid":
-            ways.setdefault(_way(record), []).append(record)
-    return [Series(way, tuple(_entries(ways[way]))) for way in sorted(ways)]
+            setups.setdefault(_setup_of(record), []).append(record)
+    return [Series(setup, tuple(_entries(setups[setup]))) for setup in sorted(setups)]
 
 
-def _way(record: Record) -> Way:
+def _setup_of(record: Record) -> Setup:
     key = key_of(record)
-    return Way(
+    return Setup(
         workload=key.workload,
         engine=record.engine.name,
         device=record.device.resolved or record.device.requested,

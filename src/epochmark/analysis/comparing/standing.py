@@ -15,7 +15,7 @@ from epochmark.records.record import Record
 @dataclass(frozen=True)
 class Standing:
     """The place of a figure among ``of`` machines, itself included: ``best`` to ``worst``, as far
-    as its interval and the digits of the published figures tell.
+    as its interval and the digits of the published figures show.
 
     ``faster`` is the slowest machine that is surely faster, ``slower`` the fastest that is surely
     slower; None where there is none.
@@ -30,14 +30,14 @@ class Standing:
 
 def comparable_with(key: ComparabilityKey, references: Sequence[Reference]) -> list[Reference]:
     """The published machines that may be ranked among runs of this key, fastest first."""
-    found = [one for one in references if one.rankable and one.key == key]
-    return sorted(found, key=lambda one: one.seconds_per_epoch)
+    found = [reference for reference in references if reference.rankable and reference.key == key]
+    return sorted(found, key=lambda reference: reference.seconds_per_epoch)
 
 
 def standing_of(steady: Interval, comparable: Sequence[Reference]) -> Standing:
     """Its place among these, which are sorted by speed."""
-    faster = [one for one in comparable if one.high_s < steady.low]
-    slower = [one for one in comparable if one.low_s > steady.high]
+    faster = [reference for reference in comparable if reference.high_s < steady.low]
+    slower = [reference for reference in comparable if reference.low_s > steady.high]
     return Standing(
         best=len(faster) + 1,
         worst=len(comparable) - len(slower) + 1,

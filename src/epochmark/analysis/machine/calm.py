@@ -44,7 +44,7 @@ def calmness(calm: Calm) -> Calmness:
 
     A sample of CPU time of an older record may be below zero: clocks are of different grain, the
     kernel's idle time is not exact, and a process that ended takes its time along. All of the fit
-    together is not; where it is nevertheless, the counters told nothing of others.
+    together is not; where it is nevertheless, the counters say nothing about others.
     """
     lasted_s = max(calm.end_s[-1], 1e-9) if calm.end_s else 1e-9
     own_s, idle_s = _cpu_seconds(calm.own_cpu_s), _cpu_seconds(calm.idle_cpu_s)
@@ -96,7 +96,7 @@ def counts_all(
 
 def counts_worker(own_s: float, worker_s: float) -> bool:
     """Whether the CPU time seen of our processes holds what the worker says it used itself: if not
-    they cannot be told from others, as with the ``/proc`` of another namespace."""
+    they cannot be separated from others, as with the ``/proc`` of another namespace."""
     return own_s >= worker_s - _missed_s(1, worker_s)
 
 

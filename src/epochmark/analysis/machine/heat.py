@@ -30,11 +30,11 @@ def signs_of_heat(record: Record) -> list[str]:
         return []
     signs = [
         *_counted(_of_trainer(record, "throttle_count"), span),
-        *_told(_of_trainer(record, "throttle_level")),
+        *_throttled(_of_trainer(record, "throttle_level")),
     ]
     frequencies = [series.between(*span) for series in _of_trainer(record, "frequency")]
     for series in _of_trainer(record, "temperature"):
-        its_own = [one for one in frequencies if one.part == series.part]
+        its_own = [frequency for frequency in frequencies if frequency.part == series.part]
         if not its_own or any(map(_fell, its_own)):
             signs += _rise(series)
     return signs
@@ -57,7 +57,7 @@ def _counted(counts: list[Series], span: tuple[float, float]) -> list[str]:
     return found
 
 
-def _told(levels: list[Series]) -> list[str]:
+def _throttled(levels: list[Series]) -> list[str]:
     """The share of readings in which the system said that it throttles."""
     found = []
     for series in levels:

@@ -90,11 +90,11 @@ def series_of(record: Record, *quantities: Quantity) -> Iterator[Series]:
 
 
 def energy_of(record: Record) -> list[Energy]:
-    """Energy per warm epoch of each part of the machine that tells it; never zero.
+    """Energy per warm epoch of each part of the machine that reports it; never zero.
 
-    Joules over the epochs trained meanwhile, in the longest stretch of the warm part without a gap
-    or a stall, if that lasts ``MIN_ENERGY_S``. Where a part tells both, its energy counter goes
-    before its power.
+    Joules over the epochs trained in that time, in the longest stretch of the warm part without a
+    gap or a stall, if that lasts ``MIN_ENERGY_S``. Where a part reports both, its energy counter
+    goes before its power.
     """
     span = warm_span(record)
     if span is None:
@@ -130,7 +130,7 @@ def _unbroken(series: Series) -> Series:
 
 def _unstalled(series: Series) -> list[float]:
     """The times at which a counter was not standing still."""
-    readings = groupby(zip(series.at_s, series.values, strict=True), key=lambda one: one[1])
+    readings = groupby(zip(series.at_s, series.values, strict=True), key=lambda reading: reading[1])
     plateaus = ([at for at, _ in same] for _, same in readings)
     return [at for same in plateaus if same[-1] - same[0] < BREAK_S for at in same]
 
@@ -168,7 +168,7 @@ def _epochs_at(record: Record, at_s: float) -> float:
 
 def why_no_energy(record: Record) -> str:
     """Why a record that asked its sensors has no energy, in words."""
-    told = [
+    reasons = [
         problem
         for log in record.sensors or []
         for problem in log.problems
@@ -179,7 +179,7 @@ def why_no_energy(record: Record) -> str:
             f"it takes {MIN_ENERGY_S:.0f} s of gapless samples at steady speed from a "
             "counter that moves"
         )
-    return told[0] if told else "this machine has no sensor for it, or does not show it"
+    return reasons[0] if reasons else "this machine has no sensor for it, or does not show it"
 
 
 def use_of_gpu(record: Record) -> list[Series]:

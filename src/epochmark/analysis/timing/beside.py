@@ -29,9 +29,9 @@ wait (samples of 2 s, five runs of keras-tensorflow; docs/engines.md)."""
 SWAP_IN_BYTES_PER_S = 1 << 20
 """256 pages a second at about 0.1 ms each (a fast SSD) stall 2 to 3 % of the time."""
 
-FOREIGN_CPUS = 0.1
-"""Foreign work of a tenth of one CPU: an engine that waits for its slowest thread at every layer
-may be slowed by as much."""
+FOREIGN_CPUS = 0.02
+"""Foreign work of a fiftieth of one CPU: an engine that waits for its slowest thread at every layer
+is slowed by about as much (benchmarks/foreign_load_effect.py; docs/measurement/calm.md)."""
 FOREIGN_CPUS_BESIDE = 0.5
 """The limit where at least half of the CPUs idle, hyper-threads included: the system then has CPUs
 to put foreign work on that no thread of ours needs."""
@@ -156,8 +156,8 @@ def waits_of(calm: Calm) -> tuple[Wait, ...]:
     after: as much of them as they lack of the CPU time that samples usually have.
     """
     samples = list(own_samples(calm))
-    still = [one.stood_still and _could_compute(calm, at) for at, one in enumerate(samples)]
-    at_work = [one.used_s / one.span.lasted_s for one in samples if not one.stood_still]
+    still = [sample.stood_still and _could_compute(calm, at) for at, sample in enumerate(samples)]
+    at_work = [sample.used_s / sample.span.lasted_s for sample in samples if not sample.stood_still]
     if not any(still) or not at_work:
         return ()
     usual = statistics.median(at_work)
@@ -211,7 +211,7 @@ def _loads(calm: Calm) -> Iterator[_Load]:
     columns = (calm.foreign_cpu_s, calm.own_cpu_s, calm.idle_cpu_s)
     if None in columns:
         return
-    for span, *seconds in zip(_spans(calm), *(one or [] for one in columns), strict=False):
+    for span, *seconds in zip(_spans(calm), *(column or [] for column in columns), strict=False):
         yield _Load(span, *seconds)
 
 

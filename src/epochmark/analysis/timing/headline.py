@@ -11,8 +11,9 @@ from epochmark.analysis.timing.steady_epoch import NANOSECONDS, SteadyEpoch, ste
 from epochmark.analysis.timing.time_to_target import time_to_target_s
 from epochmark.records.findings import FindingCode, worst_validity
 from epochmark.records.record import Headline, Lap, Record, WorkloadRun
-from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, Workload, parity
-from epochmark.workloads.learning_band import load_band
+from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, Workload
+from epochmark.workloads._proof import parity
+from epochmark.workloads._proof.learning_band import load_band
 from epochmark.workloads.spec import Flatten, Images, Proof
 
 

@@ -34,7 +34,7 @@ MIN_INTERVAL_VALUES = 6
 STRETCHES = 12
 
 MIN_STRETCH_VALUES = 5
-"""Of a series that changes slowly, the levels of this many stretches tell how far it moves, and the
+"""Of a series that changes slowly, the levels of this many stretches show how far it moves, and the
 noise of single values does not widen the interval."""
 
 MAX_AUTOCORRELATION = 0.95

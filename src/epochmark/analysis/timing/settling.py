@@ -27,7 +27,7 @@ FLUCTUATION = 0.1
 one of this size must be ruled out by the long one."""
 TEMPERATURE_CHANGE_C = 1.0
 READINGS_S = WINDOW_S / 2
-"""Readings of a temperature must span so much to tell how it changes over a window."""
+"""Readings of a temperature must span that much to show how it changes over a window."""
 BURST_S = 60.0
 """The beginning that a short benchmark sees."""
 

@@ -191,23 +191,23 @@ def _summary(
     """
     cold = _cold_units(units, seen)
     warm, waiting = _without_waits(units[cold:], MIN_INTERVAL_VALUES)
-    values = [one.value for one in warm]
-    steps = [one.steps for one in warm]
+    values = [unit.value for unit in warm]
+    steps = [unit.steps for unit in warm]
     interval = median_interval(values) if unit == "epoch" else mean_interval(values, steps)
     if waiting is not None and waiting.taken_off:
         # each value below its upper end may be as much as ``most``
-        most = max((one.most for one in warm if one.value <= interval.high), default=0.0)
+        most = max((unit.most for unit in warm if unit.value <= interval.high), default=0.0)
         interval = replace(interval, high=max(interval.high, most))
     # of laps this is the step inside an epoch: what a change of epochs takes on top comes below
     step_s = interval.median / steps_per_epoch
-    cold_extra_s = sum(one.computed().lasted_s - one.steps * step_s for one in changes[:1])
+    cold_extra_s = sum(change.computed().lasted_s - change.steps * step_s for change in changes[:1])
     warm_changes, at_changes = _without_waits(changes[1:], 1)
     if warm_changes:
-        extras = [one.lasted_s - one.steps * step_s for one in warm_changes]
+        extras = [change.lasted_s - change.steps * step_s for change in warm_changes]
         interval = _with_changes(interval, extras)
     warm_up_s = units[cold - 1].span.end_s if cold else 0.0
     # by their steps, since laps differ in length
-    excess_s = warm_up_s - sum(one.steps for one in units[:cold]) * step_s
+    excess_s = warm_up_s - sum(unit.steps for unit in units[:cold]) * step_s
     excess_s -= seen.waited_s(Span(0.0, warm_up_s))
     return SteadyEpoch(
         interval=interval,
@@ -217,7 +217,7 @@ def _summary(
         warm_up_units=cold,
         warm_s=units[-1].span.end_s - warm_up_s,
         outliers=count_outliers(values),
-        drift=drift([one.span.end_s for one in warm], values),
+        drift=drift([unit.span.end_s for unit in warm], values),
         epoch_end_seen=unit == "epoch" or bool(warm_changes),
         waiting=_both(waiting, at_changes),
     )
@@ -240,26 +240,26 @@ def _with_changes(inside: Interval, extras_s: Sequence[float]) -> Interval:
 def _cold_units(units: Sequence[_Unit], seen: Beside) -> int:
     """How many leading units are warm-up. Neither what the framework waited is, nor slowness that
     other programs may be the reason of."""
-    values = [(one.computed() if one.waited_long else one).value for one in units]
+    values = [(unit.computed() if unit.waited_long else unit).value for unit in units]
     level = statistics.median(values[len(values) // 2 :])
     length = warm_up_length(values)
-    for place, (one, value) in enumerate(zip(units[:length], values, strict=False)):
-        if seen.may_explain(one.span, one.lasted_s * (1 - level / value)):
+    for place, (unit, value) in enumerate(zip(units[:length], values, strict=False)):
+        if seen.may_explain(unit.span, unit.lasted_s * (1 - level / value)):
             return place
     return length
 
 
 def _without_waits(units: Sequence[_Unit], fewest: int) -> tuple[Sequence[_Unit], Waiting | None]:
-    """The units in which the framework did not wait for long, if there are enough; else all of
+    """The units in which the framework did not wait for long, if there are enough; otherwise all of
     them, what they waited taken off."""
-    waited = [one for one in units if one.waited_long]
+    waited = [unit for unit in units if unit.waited_long]
     if not waited:
         return units, None
-    seconds = sum(one.waited_s for one in waited)
-    others = [one for one in units if not one.waited_long]
+    seconds = sum(unit.waited_s for unit in waited)
+    others = [unit for unit in units if not unit.waited_long]
     if len(others) >= fewest:
         return others, Waiting(len(waited), seconds, taken_off=False)
-    return [one.computed() for one in units], Waiting(len(waited), seconds, taken_off=True)
+    return [unit.computed() for unit in units], Waiting(len(waited), seconds, taken_off=True)
 
 
 def _both(inside: Waiting | None, at_changes: Waiting | None) -> Waiting | None:

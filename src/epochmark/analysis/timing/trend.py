@@ -28,8 +28,8 @@ class Drift:
     """How much a series changed from its first to its last value, as a share of its median, by the
     Theil-Sen slope; ``z`` is the Mann-Kendall score, normal when there is no trend.
 
-    ``low`` to ``high`` is the 80 % interval of the change: where it holds zero, nobody can tell a
-    trend from fluctuation.
+    ``low`` to ``high`` is the 80 % interval of the change: where it holds zero, a trend cannot
+    be distinguished from fluctuation.
     """
 
     change: float

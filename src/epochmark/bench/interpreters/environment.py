@@ -97,7 +97,9 @@ def _absolute(environment: Mapping[str, str]) -> dict[str, str]:
     for name in _PRELOADED:
         if name in environment:
             entries = environment[name].replace(os.pathsep, " ").split()
-            absolute[name] = " ".join(_from_here(one) if os.sep in one else one for one in entries)
+            absolute[name] = " ".join(
+                _from_here(entry) if os.sep in entry else entry for entry in entries
+            )
     return absolute
 
 

@@ -90,7 +90,7 @@ class Interpreter:
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep a managed environment from being removed meanwhile."""
+        """Keep a managed environment from being removed."""
         with self.managed.in_use() if self.managed else contextlib.nullcontext():
             yield
 
@@ -129,8 +129,8 @@ def inspect(interpreter: Interpreter, modules: Sequence[str]) -> Inspection:
         _refuse(f"the interpreter {python} cannot be started: {error.strerror}")
     except (IndexError, msgspec.MsgspecError):
         last = answer.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        told = f"; it says: {last[0][:300]}" if last else ""
-        _refuse(f"{python} does not answer like a Python interpreter{told}")
+        printed = f"; it says: {last[0][:300]}" if last else ""
+        _refuse(f"{python} does not answer like a Python interpreter{printed}")
     except subprocess.TimeoutExpired:
         _refuse(
             f"{python} does not answer like a Python interpreter: nothing came in "
@@ -140,7 +140,8 @@ def inspect(interpreter: Interpreter, modules: Sequence[str]) -> Inspection:
 
 def _picked_here(interpreter: Interpreter) -> Path:
     """The executable that ``interpreter`` is when it is started in the user's folder, if that is
-    another one than elsewhere; else as it is named, since a script may do more than to choose."""
+    another one than elsewhere; otherwise as it is named, since a script may do more than to
+    choose."""
     here = _executable(interpreter, None)
     with temporary_folder("interpreter") as elsewhere:
         same = here is None or here == _executable(interpreter, elsewhere)

@@ -150,12 +150,12 @@ def import_problem(info: EngineInfo, interpreter: Interpreter) -> str | None:
 
 def _import_problem(info: EngineInfo, answer: _Answer) -> str:
     """Which failure a framework raised: absent, broken by an absent dependency, or broken."""
-    told = f"{answer.exception}: {answer.message}"
+    raised = f"{answer.exception}: {answer.message}"
     if answer.missing_module is not None:
         top = answer.missing_module.split(".")[0]
         if top not in {module.split(".")[0] for module in info.modules}:
             return f"{info.title} is installed, but it lacks the module {answer.missing_module}"
-    return told
+    return raised
 
 
 def _how_to_repair(info: EngineInfo, interpreter: Interpreter, needs: list[str]) -> str:
@@ -181,11 +181,11 @@ def _ask(engine: str, interpreter: Interpreter) -> _Answer | str:
         except OSError as error:
             return f"its interpreter cannot be started: {error.strerror or error}"
         answer.seek(0)
-        told = answer.read(MAX_BYTES + 1)
+        content = answer.read(MAX_BYTES + 1)
         try:
-            return msgspec.json.decode(told, type=_Answer)
+            return msgspec.json.decode(content, type=_Answer)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            if told and status == 0:
+            if content and status == 0:
                 return f"its answer could not be understood: {error}"
         if status is None:
             return f"its import and list of devices took more than {PROBE_S:.0f} s"

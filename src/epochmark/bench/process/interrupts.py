@@ -34,7 +34,7 @@ def interrupted_by(caught: KeyboardInterrupt) -> str:
 class Handling:
     """A handler for all interruptions that are not ignored, and those that stood there before.
 
-    Only the main thread handles signals in Python: in another one nothing changes.
+    Only the main thread handles signals in Python: in any other nothing changes.
     """
 
     def __init__(self, handler: Handler) -> None:
@@ -49,13 +49,13 @@ class Handling:
         }
 
     def begin(self) -> None:
-        """Handle them so, but for what another handler has replaced meanwhile."""
+        """Handle them so, but for what another handler has replaced since."""
         for number, before in self._before.items():
             if signal.getsignal(number) == before:
                 signal.signal(number, self._handler)
 
     def end(self) -> None:
-        """Handle them as before; what another handler has replaced meanwhile stays."""
+        """Handle them as before; what another handler has replaced since stays."""
         for number, before in self._before.items():
             if signal.getsignal(number) == self._handler:
                 signal.signal(number, before)

@@ -169,7 +169,7 @@ def _spawn(
     """The worker process, in a session of its own so that Ctrl-C reaches only us.
 
     Only our package is made importable there (``bench.process.importable``). Our end of its
-    standard input stays open as long as we live; its end tells it that we died.
+    standard input stays open as long as we live; its end shows it that we died.
     """
     with telling_where(folder.parent):
         environment = with_our_package(folder, environment)

@@ -16,7 +16,7 @@ from epochmark.system import wait_for_lock
 
 @contextlib.contextmanager
 def measuring_alone(on_wait: Callable[[str], None]) -> Iterator[None]:
-    """Hold this user's lock while measuring; ``on_wait`` is told (once) who holds it now.
+    """Hold this user's lock while measuring; ``on_wait`` is called (once) with who holds it now.
 
     The lock goes with the process that holds it, however it ends. What such a process has left
     among the temporary files is removed.

@@ -41,7 +41,7 @@ OPTIONAL = (Continued,)
 
 
 class Order(Protocol):
-    """Sees every report before anybody else does."""
+    """Sees every report before anyone else does."""
 
     def take(self, report: Message, running_s: float) -> None:
         """``running_s`` is how long ago the worker was started. Raises ``MessageError`` when the
@@ -49,8 +49,8 @@ class Order(Protocol):
 
 
 class RunOrder:
-    """The order of a run of that many ``epochs`` of ``steps_per_epoch``, with a replay of so many
-    steps."""
+    """The order of a run of that many ``epochs`` of ``steps_per_epoch``, with a replay of
+    ``replayed_steps``."""
 
     def __init__(self, epochs: int, steps_per_epoch: int, replayed_steps: int) -> None:
         self._epochs, self._steps = epochs, epochs * steps_per_epoch

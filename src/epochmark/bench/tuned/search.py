@@ -65,8 +65,8 @@ def search(
             if now_s() - began_s > BUDGET_S:
                 tried.append(_tried(tunable.name, value, "not tried"))
                 continue
-            one = trials.challenge(tunable, value, {**standing, tunable.name: value})
-            tried.append(one)
+            trial = trials.challenge(tunable, value, {**standing, tunable.name: value})
+            tried.append(trial)
     return Found(trials.best, tried)
 
 
@@ -173,7 +173,7 @@ class TunedSearch:
         """
         known = self._known()
         wanted = _description(planned, tell)
-        remembered = next((one for one in known if one.fits(wanted)), None)
+        remembered = next((settings for settings in known if settings.fits(wanted)), None)
         if remembered is not None and not self.retune:
             return remembered
         found = self._search(planned, wanted, tell)
@@ -205,7 +205,7 @@ class TunedSearch:
             wanted,
             settings=found.settings,
             runs=len(readings),
-            disturbed=sum(one.disturbed for one in readings),
+            disturbed=sum(reading.disturbed for reading in readings),
             tried=found.tried,
         )
 
@@ -228,7 +228,8 @@ def _description(planned: PlannedRun, tell: Callable[[str], None]) -> Tuned:
         device_description=device.description[:300],
         versions=status.versions,
         offered={
-            one.name: list(one.values) for one in info.tunables_on(request.device, request.workload)
+            tunable.name: list(tunable.values)
+            for tunable in info.tunables_on(request.device, request.workload)
         },
         settings={},
         runs=0,

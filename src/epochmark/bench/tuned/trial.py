@@ -64,7 +64,7 @@ class TrialStop:
 def try_settings(bench: Bench, planned: PlannedRun, settings: Mapping[str, str]) -> WarmSteps:
     """Train a few steps of a planned run with these settings, replay included.
 
-    Only counters watch the machine meanwhile. Raises ``KeyboardInterrupt`` when the user stopped
+    Only counters watch the machine during it. Raises ``KeyboardInterrupt`` when the user stopped
     it.
     """
     request = replace(
@@ -85,11 +85,11 @@ def _reading_of(record: Record) -> WarmSteps:
     """Seconds of a step, if the work was right and in float32."""
     if record.failure is not None:
         return WarmSteps(None, record.failure.message)
-    wrong = [one for one in record.findings if _is_wrong(FindingCode(one.code))]
+    wrong = [finding for finding in record.findings if _is_wrong(FindingCode(finding.code))]
     if wrong:
         return WarmSteps(None, wrong[0].detail, wrong=True)
     step_s = warm_step_s(record.timing.laps)
-    disturbed = any(FindingCode(one.code) in DISTURBANCES for one in record.findings)
+    disturbed = any(FindingCode(finding.code) in DISTURBANCES for finding in record.findings)
     return WarmSteps(step_s, "" if step_s else "too few laps for a result", disturbed=disturbed)
 
 

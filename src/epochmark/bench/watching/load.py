@@ -10,7 +10,7 @@ from epochmark.records.machine.machine_limits import LOADED_CPUS
 from epochmark.worker.protocol import Message
 
 MIN_S = 0.5
-"""Over less time than that, ticks of CPU time tell nothing."""
+"""Over less time than that, ticks of CPU time show nothing."""
 
 
 class LoadWatch(Watch):

@@ -44,16 +44,16 @@ class Busy:
         used = f"{self.foreign_cpus:.1f} of {self.cpus} CPU{'s' if self.cpus != 1 else ''}"
         if self.culprit is None:
             return f"other programs use {used}"
-        one = self.culprit
-        who = f"{one.name}, started {_ago(one.age_s)}"
-        if one.cpus > 0.8 * self.foreign_cpus:
+        culprit = self.culprit
+        who = f"{culprit.name}, started {_ago(culprit.age_s)}"
+        if culprit.cpus > 0.8 * self.foreign_cpus:
             return f"another process uses {used}: {who}"
-        return f"other programs use {used}; the busiest ({one.cpus:.1f}) is {who}"
+        return f"other programs use {used}; the busiest ({culprit.cpus:.1f}) is {who}"
 
 
 @dataclass(frozen=True)
 class Unwatched:
-    """Nobody can tell who uses the processor here."""
+    """Who uses the processor cannot be seen here."""
 
     def __str__(self) -> str:
         return (
@@ -109,7 +109,7 @@ def wait_for_calm(
     """Look until the machine is calm, for ``WAIT_S`` at most, and not where that is unknown; what
     was seen last.
 
-    ``on_busy`` is told once what is going on.
+    ``on_busy`` is called once with what is going on.
     """
     looks = int(WAIT_S / LOOK_S)
     seen: Sight = None

@@ -117,17 +117,18 @@ class Readings:
         is_sum = QUANTITIES[quantity].grows is not None
         if value is None or (is_sum and index in self._absurd):
             return None
-        told = float(value)
+        number = float(value)
         if is_sum:
             first = self._first[index]
-            self._first[index] = first = told if first is None else first
-            told -= first
-        told = float(f"{told:.7g}")
+            self._first[index] = first = number if first is None else first
+            number -= first
+        number = float(f"{number:.7g}")
         before = self._last[index]
         times = [at_s] if before is None else [before[0], at_s]
-        if implausible(quantity, times, [told] if before is None else [before[1], told]) is None:
-            self._last[index] = at_s, told
-            return told
+        numbers = [number] if before is None else [before[1], number]
+        if implausible(quantity, times, numbers) is None:
+            self._last[index] = at_s, number
+            return number
         self._absurd.setdefault(index, []).append(float(value))
         return None
 
@@ -184,7 +185,7 @@ class _Reader:
         except UnreadableError as error:
             self._complain(str(error))
         except Exception as error:  # whatever a driver or library raises must not matter
-            self._complain(f"it could not be opened: {_told(error)}")
+            self._complain(f"it could not be opened: {_reason(error)}")
         else:
             if sensor.channels:
                 self._follow(sensor)
@@ -208,7 +209,7 @@ class _Reader:
                 failures += 1
                 if failures == MOST_FAILURES:
                     after_s = time.monotonic() - self._began_s
-                    self._complain(f"it was given up after {after_s:.0f} s: {_told(error)}")
+                    self._complain(f"it was given up after {after_s:.0f} s: {_reason(error)}")
                     break
             if len(self._readings) > MAX_READINGS:
                 with self._lock:
@@ -246,6 +247,6 @@ class _Reader:
             self._problems.append(problem)
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """What an exception says of itself, without paths."""
     return getattr(error, "strerror", None) or type(error).__name__

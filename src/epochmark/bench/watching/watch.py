@@ -8,6 +8,7 @@ from dataclasses import fields
 from itertools import accumulate, pairwise
 
 from epochmark.analysis.machine.calm import counts_all, counts_worker
+from epochmark.analysis.timing.beside import FOREIGN_CPUS
 from epochmark.bench.watching.sensing import Sensing
 from epochmark.hardware.counters import Counters, Reading
 from epochmark.hardware.processes import is_there
@@ -21,7 +22,7 @@ MAX_SAMPLES = 240
 """When there are more, every second one goes and the interval doubles: a record stays small, and
 each of ten epochs has twelve samples or more."""
 
-SUSPICIOUS_CPUS = 0.1
+SUSPICIOUS_CPUS = FOREIGN_CPUS
 """Foreign CPU use from which the tree is searched for processes that only seem foreign ..."""
 SEARCH_INTERVAL_S = 10.0
 """... but not more often than this: searching looks at every process of the machine."""
@@ -193,7 +194,7 @@ def _foreign_s(
     cpus: int,
     lasted_s: float,
 ) -> list[float] | None:
-    """The same of foreign CPU time; None where the counters do not tell it.
+    """The same of foreign CPU time; None where the counters do not report it.
 
     What a child of ours had used before it was found is taken back from the time before, and so are
     ticks that were counted too early.

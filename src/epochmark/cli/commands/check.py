@@ -39,18 +39,18 @@ def check(
     from epochmark.cli._console import print_json
 
     results = check_file(_source(file))
-    wrong = [one for one in results if one.problems]
+    wrong = [result for result in results if result.problems]
     if json:
         print_json(
             {
                 "consistent": not wrong,
                 "records": [
                     {
-                        "id": one.name,
-                        "problems": one.problems,
-                        "differences": one.differences,
+                        "id": result.name,
+                        "problems": result.problems,
+                        "differences": result.differences,
                     }
-                    for one in results
+                    for result in results
                 ],
             }
         )
@@ -76,11 +76,11 @@ def _print(results: list[Checked], consistent: bool) -> None:
     from epochmark.cli._console import say
     from epochmark.records.wording import counted
 
-    for one in results:
-        told = [*one.problems, *one.differences]
-        if told:
-            say(f"{one.name}:", *(f"  - {sentence}" for sentence in told))
+    for result in results:
+        sentences = [*result.problems, *result.differences]
+        if sentences:
+            say(f"{result.name}:", *(f"  - {sentence}" for sentence in sentences))
     if consistent:
-        count = sum(one.record is not None for one in results)
+        count = sum(result.record is not None for result in results)
         say(f"{counted(count, 'record')}: intact, consistent and plausible.")
     say(DISCLAIMER)

@@ -162,7 +162,7 @@ def _rows_to_install(
 ) -> tuple[Path, dict[str, Requirements]]:
     """The interpreter to make environments with, and the rows by the environments' names.
 
-    ``failed`` is told, before anything is changed, which engine does not go with the interpreter
+    ``failed`` hears, before anything is changed, which engine does not go with the interpreter
     or the accelerator, or has its environment with another Python.
     """
     from epochmark.bench.interpreters.interpreter import Interpreter, inspect

@@ -80,8 +80,8 @@ def limits(
     machine = describe_machine(machine_id(files.folder))
     measured, failed = _measure(plan, engines or [], files.folder, machine, anyway)
     _print(measured, json)
-    for one in plan.left_out:
-        remark(f"{one.engine} left out: {one.reason}")
+    for omitted in plan.left_out:
+        remark(f"{omitted.engine} left out: {omitted.reason}")
     if failed:
         raise typer.Exit(EXIT_FAILED)
 
@@ -115,7 +115,7 @@ def _measure(
     from epochmark.bench.process.lock import measuring_alone
     from epochmark.cli._calm import await_calm, tell_waiting
     from epochmark.cli._probing import activity
-    from epochmark.records.machine.machine_limits import save_limits
+    from epochmark.records.machine.limits_file import save_limits
 
     failed = False
     with measuring_alone(tell_waiting):
@@ -131,10 +131,10 @@ def _measure(
             else:
                 remark(f"the processor: {'; '.join(processor.problems)}")
             failed = not processor.multiply_adds
-        for one in plan.runs:
-            engine, device = one.request.engine, one.request.device
+        for planned in plan.runs:
+            engine, device = planned.request.engine, planned.request.device
             with activity(f"{engine} on {device}") as tell:
-                found = measure_engine(engine, device, one.interpreter, tell)
+                found = measure_engine(engine, device, planned.interpreter, tell)
             if found.has_figures:
                 kept = kept.with_engine(found)
                 save_limits(folder, kept)
@@ -148,13 +148,13 @@ def _kept(folder: Path, machine: Machine) -> Limits:
     """What is stored of this machine, to be completed; nothing where that is unreadable or of
     another machine, whose limits are put aside."""
     from epochmark.errors import EpochmarkError
-    from epochmark.records.machine.machine_limits import (
+    from epochmark.records.machine.limits_file import (
         FORMAT,
         REPLACED_NAME,
-        Limits,
         read_limits,
         save_limits,
     )
+    from epochmark.records.machine.machine_limits import Limits
 
     try:
         stored = read_limits(folder)
@@ -174,7 +174,7 @@ def _kept(folder: Path, machine: Machine) -> Limits:
 
 def _stored(folder: Path) -> Limits:
     from epochmark.errors import EpochmarkError
-    from epochmark.records.machine.machine_limits import read_limits
+    from epochmark.records.machine.limits_file import read_limits
 
     stored = read_limits(folder)
     if stored is None:

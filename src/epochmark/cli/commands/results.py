@@ -22,9 +22,9 @@ def list_results(json: JsonOption = False) -> None:
     files = ResultFiles.of_user()
     stored, unreadable = files.load()
     if json:
-        print_json([one.record for one in stored])
+        print_json([run.record for run in stored])
     elif stored:
-        print_table(results_section([one.record for one in stored]))
+        print_table(results_section([run.record for run in stored]))
     else:
         say(f"no results yet in {files.folder}: 'epochmark run' makes the first")
     warn_unreadable(unreadable)
@@ -112,14 +112,14 @@ def import_records(
     from epochmark.records.wording import counted
 
     added, refused = import_results(opened(file))
-    for one in refused:
-        what = f"{file} is not intact:" if one.name == THE_BUNDLE else f"refused {one.name}:"
-        remark(what, *(f"  - {problem}" for problem in one.problems))
+    for result in refused:
+        what = f"{file} is not intact:" if result.name == THE_BUNDLE else f"refused {result.name}:"
+        remark(what, *(f"  - {problem}" for problem in result.problems))
     if json:
         print_json(
             {
                 "imported": [record.id for record in added],
-                "refused": [{"id": one.name, "problems": one.problems} for one in refused],
+                "refused": [{"id": result.name, "problems": result.problems} for result in refused],
             }
         )
     else:

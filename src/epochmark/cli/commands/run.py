@@ -194,7 +194,7 @@ def run(
     plan = over_workloads(
         named_workloads(workload),
         asked,
-        lambda one: _plan(engines, all_engines, one, python, workload == ALL),
+        lambda device: _plan(engines, all_engines, device, python, workload == ALL),
     )
     if tuning == "both":
         plan = beside_stock(plan)
@@ -205,10 +205,10 @@ def run(
     if not no_save:
         files.check_writable()
     with transfer_progress() as progress:
-        folder = get_data((one.request.workload for one in plan.runs), data, progress)
+        folder = get_data((planned.request.workload for planned in plan.runs), data, progress)
     machine = describe_machine(None if no_save else machine_id(files.folder))
     bench = Bench(folder, machine, known_limits(files.folder, machine), patience_s=patience)
-    if any(one.request.is_real for one in plan.runs):
+    if any(planned.request.is_real for planned in plan.runs):
         bench = bench.watching()
     search = TunedSearch(bench, files.folder, saves=not no_save, retune=retune)
     alone = len(plan.runs) == 1
@@ -222,8 +222,8 @@ def run(
         _print_json(done, with_tuned=tuning == "both", as_list=several)
     elif not alone:
         print_table(done.records, job.files)
-    for one in done.left_out:
-        remark(f"{one.engine} on {one.device} left out: {one.reason}")
+    for omitted in done.left_out:
+        remark(f"{omitted.engine} on {omitted.device} left out: {omitted.reason}")
     if done.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     failed = len(done.records) < len(plan.runs) and not (plan.everything and done.records)
@@ -307,7 +307,7 @@ def _measure(plan: Plan, job: _Job) -> _Done:
     from epochmark.cli._calm import await_calm, tell_waiting
 
     with measuring_alone(tell_waiting):
-        needed = [one.request.run_cpus for one in plan.runs if one.request.is_real]
+        needed = [planned.request.run_cpus for planned in plan.runs if planned.request.is_real]
         if needed and not job.anyway:
             await_calm(max(needed))
         runs, unsearched, tuned = find_settings(plan, job.search, not job.quiet)
@@ -325,22 +325,22 @@ def _take_turn(planned: PlannedRun, job: _Job, position: tuple[int, int], done: 
     from epochmark.bench.plan import LeftOut
 
     try:
-        one = _run_one(planned, job, position)
+        measured = _run_one(planned, job, position)
     except EpochmarkError as error:
         if job.alone:
             raise
         request = planned.request
         done.left_out.append(LeftOut(request.engine, request.device, str(error)))
         return
-    done.interrupted = one.interrupted
-    if not one.is_worth_keeping:
-        assert one.record.failure is not None
-        complain(f"{one.record.failure.message}\n{NOTHING_KEPT}")
+    done.interrupted = measured.interrupted
+    if not measured.is_worth_keeping:
+        assert measured.record.failure is not None
+        complain(f"{measured.record.failure.message}\n{NOTHING_KEPT}")
         return
-    done.records.append(one.record)
-    saved = None if job.files is None else _save(one, job.files)
+    done.records.append(measured.record)
+    saved = None if job.files is None else _save(measured, job.files)
     if not job.quiet:
-        print_answer(one, saved, job.files, short=not job.alone)
+        print_answer(measured, saved, job.files, short=not job.alone)
 
 
 def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measured:

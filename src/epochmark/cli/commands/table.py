@@ -86,7 +86,7 @@ def table(
     from epochmark.report.tables.selection import chosen, in_order
 
     stored, unreadable = ResultFiles.of_user().load()
-    everyone = [one.record for one in stored]
+    everyone = [run.record for run in stored]
     records, references = chosen(everyone, load_references(), filters or [])
     rows = long_rows(records, references)
     if sort is not None:

@@ -27,14 +27,16 @@ def list_workloads(json: JsonOption = False) -> None:
 
     known, records = list(WORKLOADS.values()), _own_records()
     if json:
-        found = [text.workload_document(one, records) for one in known]
-        broken = [{"name": one.name, "problem": one.problem} for one in damaged_workloads()]
+        found = [text.workload_document(workload, records) for workload in known]
+        broken = [
+            {"name": damaged.name, "problem": damaged.problem} for damaged in damaged_workloads()
+        ]
         print_json([*found, *broken])
         return
     print_rows(text.WORKLOAD_COLUMNS, text.workload_rows(known, records))
     say("", *text.summary_lines(known))
-    for one in damaged_workloads():
-        say(f"{one.name} cannot be used: {one.problem}")
+    for damaged in damaged_workloads():
+        say(f"{damaged.name} cannot be used: {damaged.problem}")
 
 
 @described("""Show one workload in full: data, layers, parameters, optimizer.""")
@@ -69,7 +71,7 @@ def _own_records() -> list[Record]:
         return []
     stored, _ = files.load()
     machine = describe_machine(machine_id(files.folder))
-    return list(measured_here([one.record for one in stored], machine))
+    return list(measured_here([run.record for run in stored], machine))
 
 
 app = group("List the workloads: what can be trained, how much work it is.", list_workloads)

@@ -39,4 +39,5 @@ CHECK = Check(
     notes="no copy yet",
     faults="a damaged copy; a variable that names what is not there",
     examine=examine,
+    needs_drivers=False,
 )

@@ -52,7 +52,7 @@ def folder_line(what: str, folder: Path, variable: str, least_mb: int) -> Line:
     """Whether a folder, or the nearest one above it that is there, can be written and has room.
 
     The text of a good one is how much."""
-    there = next(one for one in (folder, *folder.parents) if one.exists())
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         return fault(
             f"{what} cannot be written in {there}",
@@ -80,4 +80,5 @@ CHECK = Check(
     notes="less room than the largest engine for this machine needs",
     faults="a folder that cannot be written, or with less than 60 MB free",
     examine=examine,
+    needs_drivers=False,
 )

@@ -110,7 +110,7 @@ def _look_at(info: EngineInfo, interpreter: Interpreter, facts: Facts) -> Engine
 
 def has_library(name: str, facts: Facts) -> bool:
     """Whether a library whose file begins so is where loaders look."""
-    folders = [folder for one in _LIBRARY_FOLDERS for folder in facts.root.glob(one)]
+    folders = [folder for pattern in _LIBRARY_FOLDERS for folder in facts.root.glob(pattern)]
     named = facts.variables.get("LD_LIBRARY_PATH", "").split(":")
     folders += [Path(folder) for folder in named if folder]
     return any(any(folder.glob(f"{name}*")) for folder in folders)

@@ -25,9 +25,13 @@ def examine(facts: Facts) -> Iterator[Line]:
     """A line for each that is not whole, and one for all that are."""
     environments = Environments.of_user()
     known = environments.all()
-    broken = {one.manifest.name: line for one in known if (line := broken_line(one)) is not None}
+    broken = {
+        environment.manifest.name: line
+        for environment in known
+        if (line := broken_line(environment)) is not None
+    }
     yield from broken.values()
-    unused = [one.manifest.name for one in known if not _engines_of(one)]
+    unused = [environment.manifest.name for environment in known if not _engines_of(environment)]
     yield from (
         note(f"{name}: no engine of this epochmark uses it", f"epochmark engines remove {name}")
         for name in unused
@@ -35,7 +39,7 @@ def examine(facts: Facts) -> Iterator[Line]:
     whole = len(known) - len({*broken, *unused})
     if whole:
         yield ok(f"{whole} environment{'' if whole == 1 else 's'}, nothing missing")
-    yield from _others(environments.folder, {one.folder.name for one in known})
+    yield from _others(environments.folder, {environment.folder.name for environment in known})
 
 
 def broken_line(environment: Environment) -> Line | None:
@@ -79,7 +83,9 @@ def _others(folder: Path, known: set[str]) -> Iterator[Line]:
     """What else lies in the folder of environments."""
     if not folder.is_dir():
         return
-    names = sorted(one.name for one in folder.iterdir() if one.is_dir() and one.name not in known)
+    names = sorted(
+        entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name not in known
+    )
     if any(name.startswith(_LEFTOVERS) for name in names):
         yield note(
             "leftovers of an install that was stopped, or one that is still running",
@@ -100,4 +106,5 @@ CHECK = Check(
     "are not ours",
     faults="an environment whose Python or packages are gone",
     examine=examine,
+    needs_drivers=False,
 )

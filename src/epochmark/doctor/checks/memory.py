@@ -47,4 +47,5 @@ CHECK = Check(
     notes="less than 2 GiB free",
     faults="less than 0.5 GiB free",
     examine=examine,
+    needs_drivers=False,
 )

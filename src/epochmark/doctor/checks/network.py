@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from epochmark.doctor.contract import Check, Line, note, ok
 from epochmark.doctor.facts import Facts
 from epochmark.environments.requirements import NUMPY
-from epochmark.hardware.gpus.asking import Said, ask
+from epochmark.hardware.gpus.asking import ToolOutput, ask
 
 _PIP = ("pip", "index", "versions", "--retries=0", "--timeout=2", "--disable-pip-version-check")
 
-ANSWER_S = 2.5
-"""pip itself takes half a second to start on an ordinary machine."""
+ANSWER_S = 2.0
+"""pip itself takes half a second of that to start on an ordinary machine."""
 
 
 def examine(facts: Facts) -> Iterator[Line]:
@@ -26,7 +26,7 @@ def examine(facts: Facts) -> Iterator[Line]:
         yield line
 
 
-def index_line(said: Said | None, package: str) -> Line | None:
+def index_line(said: ToolOutput | None, package: str) -> Line | None:
     """What pip's answer means; None where this Python has no pip, which only environments need."""
     if said is None or "No module named pip" in said.text:
         return None
@@ -49,7 +49,8 @@ def index_line(said: Said | None, package: str) -> Line | None:
 CHECK = Check(
     name="network",
     looks_at="whether pip, as it is configured, reaches its package index",
-    notes="it does not, or not within 2.5 seconds: only installing engines needs it",
+    notes="it does not, or not within two seconds: only installing engines needs it",
     faults="none",
     examine=examine,
+    needs_drivers=False,
 )

@@ -122,7 +122,9 @@ def _in_container(facts: Facts) -> Line:
 def _install(facts: Facts) -> str:
     if facts.container is not None:
         return _INSTALL_ANYWHERE
-    return next((_INSTALL[one] for one in facts.distribution if one in _INSTALL), _INSTALL_ANYWHERE)
+    return next(
+        (_INSTALL[name] for name in facts.distribution if name in _INSTALL), _INSTALL_ANYWHERE
+    )
 
 
 def _said(facts: Facts) -> str:

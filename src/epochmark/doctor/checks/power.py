@@ -78,10 +78,10 @@ def governor_lines(governor: str | None, driver: str | None) -> Iterator[Line]:
 
 
 def _heat(name: str, sensor: Sensor) -> Iterator[Line]:
-    """One reading of a sensor with channels that tell heat."""
+    """One reading of a sensor with channels that measure heat."""
     try:
-        told = any(channel.quantity in _OF_INTEREST for channel in sensor.channels)
-        values = sensor.read() if told else []
+        is_wanted = any(channel.quantity in _OF_INTEREST for channel in sensor.channels)
+        values = sensor.read() if is_wanted else []
     except Exception as error:  # a driver or library may raise anything
         yield note(f"{name} cannot be read: {error}")
         return

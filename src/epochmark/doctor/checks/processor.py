@@ -98,4 +98,5 @@ CHECK = Check(
     notes="fewer cores or less time than there are; variables that limit threads; busy programs",
     faults="the kernels cannot be loaded",
     examine=examine,
+    needs_drivers=False,
 )

@@ -63,6 +63,6 @@ def _set_precision(precision: str, device: Device, place: Any) -> None:
 
 
 def _has_tf32(place: Any) -> bool:
-    """NVIDIA GPUs of compute capability 8.0 and later; only those tell one as a number."""
+    """NVIDIA GPUs of compute capability 8.0 and later; only those report it as a number."""
     capability = str(getattr(place, "compute_capability", ""))
     return capability.replace(".", "").isdecimal() and float(capability) >= 8.0

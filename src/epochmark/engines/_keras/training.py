@@ -48,7 +48,7 @@ def passes(settings: Settings, samples: int) -> Dict[str, Any]:
 
 
 def adam_of(model: Any) -> Any:
-    """The optimizer; under a float16 policy another one that scales the loss is around it."""
+    """The optimizer; under a float16 policy wrapped in one that scales the loss."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
@@ -57,7 +57,9 @@ def moments_of(model: Any, variables: Sequence[Any]) -> Tuple[List[Any], List[An
     the model's, before 2.11 (and in what later versions call legacy) slots by variable."""
     adam = adam_of(model)
     if hasattr(adam, "get_slot"):
-        first, second = ([adam.get_slot(one, name) for one in variables] for name in ("m", "v"))
+        first, second = (
+            [adam.get_slot(variable, name) for variable in variables] for name in ("m", "v")
+        )
         return first, second
     place = {id(variable): index for index, variable in enumerate(model.trainable_variables)}
     order = [place[id(variable)] for variable in variables]
@@ -69,7 +71,7 @@ class Laps(keras.callbacks.Callback):  # type: ignore[misc]
     """Ends laps and stops the fit where it should end early.
 
     Steps are counted in ``on_train_batch_begin``: a callback with ``on_train_batch_end`` makes
-    Keras 3 wait for every step, since all others then no longer run beside it. A fit told to stop
+    Keras 3 wait for every step, since all others then no longer run beside it. A fit asked to stop
     when a step begins still makes that step.
     """
 

@@ -86,7 +86,7 @@ def evaluated(training: Any, data: Tuple[Any, Any], size: int) -> Tuple[float, f
 
 
 class Calls:
-    """Hands the steps of a fit to the device, ``together`` so many in one call; what is left where
+    """Hands the steps of a fit to the device, ``together`` of them in one call; what is left where
     a lap ends or the size of the batches changes, one by one.
 
     ``training`` has ``step`` and, for arrays of several batches, ``steps``; ``synchronise`` and

@@ -13,7 +13,7 @@ from epochmark.engines._shared.builds import Build
 from epochmark.engines._shared.requirements import Requirements
 from epochmark.engines._shared.versions import versions_of
 from epochmark.workloads import Workload
-from epochmark.workloads.continuation import Float64, Judge
+from epochmark.workloads._proof.continuation import Float64, Judge
 from epochmark.workloads.spec import Optimizer, words_of
 
 Weights = Mapping[str, npt.NDArray[np.float32]]

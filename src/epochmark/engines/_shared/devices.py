@@ -22,7 +22,7 @@ def choose_device(engine: str, devices: Sequence[Device], wanted: str) -> Device
 
 
 def usable_cpus() -> Optional[int]:
-    """CPUs this process may use, None where the system does not tell."""
+    """CPUs this process may use, None where the system does not say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 

@@ -34,7 +34,7 @@ def blank_targets(workload: Workload) -> npt.NDArray[np.uint8]:
 
 
 def evaluation_batch(workload: Workload, images: int) -> int:
-    """How many samples to evaluate at a time: so many images; of sequences, whose activations are
+    """How many samples to evaluate at a time: that many images; of sequences, whose activations are
     larger, a training batch."""
     return images if isinstance(workload.input, Images) else workload.batch_size
 

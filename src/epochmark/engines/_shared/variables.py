@@ -2,7 +2,7 @@
 
 One vocabulary for both ends: the launcher decides what an interpreter of ours gets, and the worker
 reports what it really has. What belongs to one framework is in the file of its engine. Workers load
-one engine only: the launcher tells them the variables of the others.
+one engine only: the launcher hands them the variables of the others.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def known_variables() -> Variables:
 @functools.cache
 def _together(*brought: Variables) -> Variables:
     return Variables(
-        places=_all_of(one.places for one in brought),
-        threads=_all_of(one.threads for one in brought),
-        switches=_all_of(one.switches for one in brought),
-        folders=_all_of(one.folders for one in brought),
-        handed=_all_of(one.handed for one in brought),
-        fixed=_all_of(one.fixed for one in brought),
+        places=_all_of(info.places for info in brought),
+        threads=_all_of(info.threads for info in brought),
+        switches=_all_of(info.switches for info in brought),
+        folders=_all_of(info.folders for info in brought),
+        handed=_all_of(info.handed for info in brought),
+        fixed=_all_of(info.fixed for info in brought),
     )
 
 

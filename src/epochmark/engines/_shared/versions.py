@@ -14,7 +14,7 @@ def versions_of(modules: Sequence[str], distributions: Sequence[str]) -> Dict[st
     a module called like one of the distributions (``tf-nightly`` brings ``tensorflow``). What has
     no readable metadata has none.
 
-    Nothing is imported; a module that has been, and that no distribution brought, tells its own.
+    Nothing is imported; a module that has been, and that no distribution brought, says its own.
     """
     spelling = {_normal(name): name for name in distributions}
     wanted = {*(module.split(".")[0] for module in modules), *spelling}
@@ -29,9 +29,9 @@ def versions_of(modules: Sequence[str], distributions: Sequence[str]) -> Dict[st
             found.setdefault(spelling.get(_normal(name), name), version)
             brought |= top
     for module in sorted(wanted - brought):
-        told = getattr(sys.modules.get(module), "__version__", None)
-        if isinstance(told, str) and told and spelling.get(module) not in found:
-            found[module] = told[:MAX_TEXT]
+        own = getattr(sys.modules.get(module), "__version__", None)
+        if isinstance(own, str) and own and spelling.get(module) not in found:
+            found[module] = own[:MAX_TEXT]
     return found
 
 

@@ -111,5 +111,5 @@ def _default_threads() -> Union[int, str]:
 
 
 def _gpu_name(gpu: Any) -> str:
-    """Its product name where the driver tells it, else TensorFlow's name for it."""
+    """Its product name where the driver reports it, otherwise TensorFlow's name for it."""
     return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))

@@ -62,7 +62,7 @@ def synchronise(device: torch.device) -> None:
 
 
 def end_lazy_step(device: torch.device) -> None:
-    """XLA only records operations; a step ends where it is told to compute them."""
+    """XLA only records operations; a step ends where it is asked to compute them."""
     if device.type == "xla":
         from torch_xla.core import xla_model
 
@@ -112,8 +112,8 @@ def set_precision(precision: str, opened: Device, device: torch.device) -> Optio
 
 
 def set_threads(threads: Optional[int], all_cpus: bool) -> None:
-    """So many threads, PyTorch's own default where None; or with ``all_cpus`` one for each CPU that
-    this process may use. Raises ``UnavailableError`` where PyTorch has as many by itself."""
+    """That many threads, PyTorch's own default where None; or with ``all_cpus`` one for each CPU
+    that this process may use. Raises ``UnavailableError`` where PyTorch has as many by itself."""
     if threads is not None:
         torch.set_num_threads(threads)
     if all_cpus:

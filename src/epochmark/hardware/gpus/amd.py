@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from epochmark.hardware.gpus.asking import Said, ask
+from epochmark.hardware.gpus.asking import ToolOutput, ask
 
 RocmState = Literal["works", "no GPU", "not loaded", "closed", "failed", "silent"]
 """``closed``: /dev/kfd could not be opened; ``no GPU``: ROCm lists processors only."""
@@ -87,7 +87,7 @@ def ask_rocminfo() -> Rocm | None:
     return None if said is None else from_rocminfo(said)
 
 
-def from_rocminfo(said: Said) -> Rocm:
+def from_rocminfo(said: ToolOutput) -> Rocm:
     """From what ``rocminfo`` printed."""
     if said.status is None:
         return Rocm("silent")

@@ -15,14 +15,14 @@ takes a second or two."""
 MOST_CHARACTERS = 1 << 20
 
 
-class Said(NamedTuple):
+class ToolOutput(NamedTuple):
     """All that a tool printed, and its exit status: None where it did not end in time."""
 
     text: str
     status: int | None
 
 
-def ask(command: Sequence[str], seconds: float = ANSWER_S) -> Said | None:
+def ask(command: Sequence[str], seconds: float = ANSWER_S) -> ToolOutput | None:
     """What the tool prints; None where it cannot be started.
 
     One that does not end in time is killed and not waited for: in the hands of a broken driver a
@@ -45,8 +45,8 @@ def ask(command: Sequence[str], seconds: float = ANSWER_S) -> Said | None:
         process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=0.1)
-        return Said(_text(late.output or b""), None)
-    return Said(_text(printed), process.returncode)
+        return ToolOutput(_text(late.output or b""), None)
+    return ToolOutput(_text(printed), process.returncode)
 
 
 def _text(printed: bytes) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from epochmark.hardware.gpus.asking import Said, ask
+from epochmark.hardware.gpus.asking import ToolOutput, ask
 from epochmark.hardware.gpus.bus import Card
 
 DriverState = Literal[
@@ -71,7 +72,7 @@ _SMI_GPU = re.compile(r"(?m)^\|\s+\d+\s+(\S.*?)\s+(?:On|Off|N/A|WDDM|TCC)\s*\|.*
                       r"(?:(\d+)MiB\s*\|)")  # fmt: skip
 
 
-def has_signs(cards: list[Card], root: Path = Path("/")) -> bool:
+def has_signs(cards: Sequence[Card], root: Path = Path("/")) -> bool:
     """Whether anything of NVIDIA's is here, so that its driver is worth asking."""
     return (
         any(card.vendor == "NVIDIA" for card in cards)
@@ -106,7 +107,7 @@ class _Answer(msgspec.Struct):
     message: str = ""
 
 
-def from_nvml(said: Said | None) -> NvidiaDriver:
+def from_nvml(said: ToolOutput | None) -> NvidiaDriver:
     """From what ``ask_nvml.py`` printed."""
     if said is None:
         return NO_DRIVER
@@ -125,7 +126,7 @@ def from_nvml(said: Said | None) -> NvidiaDriver:
     return NvidiaDriver("works" if gpus else "no device", answer.driver, cuda, gpus)
 
 
-def from_nvidia_smi(said: Said) -> NvidiaDriver:
+def from_nvidia_smi(said: ToolOutput) -> NvidiaDriver:
     """From what ``nvidia-smi`` without options printed."""
     if said.status is None:
         return NvidiaDriver("silent")

@@ -1,8 +1,7 @@
 """AMD GPUs through the files of Linux's amdgpu driver (gpu/amdgpu/thermal) and of ROCm's kfd.
 
-amdsmi tells more (throttling, energy) but comes with ROCm, in a version that must fit it; the files
-need nothing.
-"""
+amdsmi reports more (throttling, energy) but comes with ROCm, in a version that must fit it; the
+files need nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ FILES: dict[Quantity, tuple[tuple[str, ...], float]] = {
     "frequency": (("hwmon/hwmon*/freq1_input",), 1e-6),
     "utilisation": (("gpu_busy_percent",), 1.0),
 }
-"""The files that tell a quantity, the better ones first (temp2 is the hottest spot, temp1 the
+"""The files that hold a quantity, the better ones first (temp2 is the hottest spot, temp1 the
 edge), and what to multiply them with."""
 
 

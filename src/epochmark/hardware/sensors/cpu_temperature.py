@@ -40,4 +40,4 @@ class CpuTemperature(Sensor):
         self.source = f"psutil, {chip}"
 
     def read(self) -> list[float | None]:
-        return [max(one.current for one in psutil.sensors_temperatures()[self._chip])]
+        return [max(reading.current for reading in psutil.sensors_temperatures()[self._chip])]

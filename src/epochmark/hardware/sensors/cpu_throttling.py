@@ -25,7 +25,7 @@ INFO = SensorInfo(
 
 
 def open_sensor(worker: int, root: Path) -> Sensor:
-    """Of the cores of a package one is asked, since each tells the count of the package."""
+    """Of the cores of a package one is asked, since each reports the count of the package."""
     by_package: dict[str, Path] = {}
     cores = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle"))
     for folder in cores:

@@ -1,4 +1,4 @@
-"""Whether the machine runs on mains or on its battery, as psutil tells it."""
+"""Whether the machine runs on mains or on its battery, as psutil reports it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sensed_battery() -> Any:
 
 
 def open_sensor(worker: int, root: Path) -> Sensor:
-    """A machine without a battery has nothing to tell."""
+    """A machine without a battery has nothing to report."""
     return ABSENT if sensed_battery() is None else PowerSupply()
 
 

@@ -29,7 +29,7 @@ void on_all(ThreadPool& pool, Task task) {
     pool.run([](void* context, int thread) { (*static_cast<Task*>(context))(thread); }, &task);
 }
 
-// Floats that nobody has touched yet: whoever does first has them near (first touch).
+// Floats not touched yet: the thread that touches them first has them near (first touch).
 using Untouched = std::unique_ptr<float[]>;
 
 Untouched untouched(std::int64_t count) { return Untouched(new float[std::size_t(count)]); }

@@ -31,7 +31,7 @@ EM_EXPORT int em_product_size(void);
 /* c = a b, row-major. */
 EM_EXPORT int em_meter_product(em_meter* meter, const float* a, const float* b, float* c);
 
-/* Three arrays of so many floats, each thread's part touched by itself first. */
+/* Three arrays of `count` floats, each thread's part touched by itself first. */
 EM_EXPORT int em_meter_triad_allocate(em_meter* meter, int64_t count);
 /* STREAM's triad: a[i] = b[i] + factor * c[i]. */
 EM_EXPORT void em_meter_triad(em_meter* meter, float factor);

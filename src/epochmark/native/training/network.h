@@ -30,7 +30,7 @@ class Network {
     int batch() const { return batch_; }
 
     // `from` and `to` have the layout of layout.h with dense_1's kernel as [9216][128].
-    // Setting starts the optimizer anew.
+    // Setting also resets the optimizer.
     void set_parameters(const float* from);
     void get_parameters(float* to) const;
     // The same of Adam's moments; returns the steps so far.

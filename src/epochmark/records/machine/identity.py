@@ -8,23 +8,23 @@ from epochmark.records.record import Machine
 
 
 def machine_identity(machine: Machine) -> tuple[object, ...]:
-    """What tells machines apart: the random id where there is one, and whatever the id says the
+    """What distinguishes machines: the random id where there is one, and whatever the id says the
     hardware, since two machines may share a home folder. Confined to fewer cores or less CPU time
     (taskset, a container) it is another machine."""
     known = (machine.machine_id, *hardware_of(machine))
     return _lookalike(machine) if machine.machine_id is None else known
 
 
-def same_machine(one: Machine, other: Machine) -> bool:
+def same_machine(a: Machine, b: Machine) -> bool:
     """Whether the two may be one machine: by their ids, where both have one, and by hardware."""
-    if None in (one.machine_id, other.machine_id):
-        return hardware_of(one) == hardware_of(other)
-    return machine_identity(one) == machine_identity(other)
+    if None in (a.machine_id, b.machine_id):
+        return hardware_of(a) == hardware_of(b)
+    return machine_identity(a) == machine_identity(b)
 
 
-def look_alike(one: Machine, other: Machine) -> bool:
-    """Whether nothing but an id could tell the two apart."""
-    return _lookalike(one) == _lookalike(other)
+def look_alike(a: Machine, b: Machine) -> bool:
+    """Whether only an id could distinguish the two."""
+    return _lookalike(a) == _lookalike(b)
 
 
 def processor_of(machine: Machine) -> tuple[object, ...]:
@@ -43,7 +43,7 @@ def hardware_of(machine: Machine) -> tuple[object, ...]:
 
 
 def _lookalike(machine: Machine) -> tuple[object, ...]:
-    """What tells machines without an id apart; it may have a twin, and change."""
+    """What distinguishes machines without an id; it may have a twin, and change."""
     return (*hardware_of(machine), machine.model, machine.os)
 
 

@@ -1,26 +1,19 @@
-"""What a machine can do at most, as ``epochmark limits`` measured it: figures, file, and whose.
+"""What a machine can do at most, as ``epochmark limits`` measured it, and the figures from it.
 
-One file beside the results, replaced whole at every measurement. Raw repetitions are kept; every
-figure is derived on reading. Rates are in GFLOP/s and GB/s of 1e9; a multiply-add counts as two.
-"""
+Raw repetitions are kept; every figure is derived on reading. Rates are in GFLOP/s and GB/s of 1e9;
+a multiply-add counts as two."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from epochmark.records.machine.machine_file import (
-    MachineFile,
-    decode_document,
-    read_document,
-    save_document,
-)
+from epochmark.records.machine.machine_file import MachineFile
 from epochmark.records.quantities import GIGA
 from epochmark.records.record import (
     MAX_RATE,
@@ -29,18 +22,12 @@ from epochmark.records.record import (
     Date,
     EngineName,
     LongText,
-    Machine,
     PositiveCount,
     RunLimits,
     ShortMap,
     ShortText,
 )
 
-FORMAT = 1
-FILE_NAME = "machine-limits"
-"""JSON, beside ``machine-id`` in the results' folder; without an ending it is no result file."""
-REPLACED_NAME = "machine-limits-replaced"
-"""The last ones of another machine, or of other cores: whoever goes back to that renames it."""
 REPEATED = 0.8
 """A peak whose median repetition is below this share of the fastest was measured on a busy machine:
 one busy process beside it takes half of a core. Clocks of a calm one vary by a tenth."""
@@ -127,7 +114,7 @@ class Triad(_Part, frozen=True, kw_only=True):
     """Memory bandwidth: STREAM's triad ``a = b + factor * c`` over three float32 arrays.
 
     ``timed.work`` in bytes, three times ``array_bytes`` as STREAM counts. ``cache_bytes`` is the
-    sum of the last-level caches, None where the system does not tell.
+    sum of the last-level caches, None where the system does not say.
     """
 
     threads: PositiveCount
@@ -139,8 +126,8 @@ class Triad(_Part, frozen=True, kw_only=True):
 class _Measured(_Part, frozen=True, kw_only=True):
     """When something was measured, by which version, and under which circumstances.
 
-    ``foreign_cpus`` are the CPUs that other programs used meanwhile, on average. None: not told by
-    this system, or measured by a version that did not ask.
+    ``foreign_cpus`` are the CPUs that other programs used at the same time, on average. None: this
+    system does not report it, or the version that measured did not ask.
     """
 
     measured: Date
@@ -235,11 +222,11 @@ class Limits(MachineFile, frozen=True, kw_only=True):
     def _peaks(self, precision: str) -> Iterator[Peak]:
         processor = self.processor
         if processor is not None:
-            for one in processor.multiply_adds:
-                if one.precision == precision:
-                    threads = f"{one.threads} thread{'s' if one.threads != 1 else ''}"
-                    source = f"{one.instruction_set} multiply-adds, {threads}"
-                    yield Peak(one.timed.per_s, source, processor.is_loaded)
+            for measured in processor.multiply_adds:
+                if measured.precision == precision:
+                    threads = f"{measured.threads} thread{'s' if measured.threads != 1 else ''}"
+                    source = f"{measured.instruction_set} multiply-adds, {threads}"
+                    yield Peak(measured.timed.per_s, source, processor.is_loaded)
         for engine in self.engines if precision == "float32" else []:
             if engine.device == "cpu" and engine.product is not None:
                 source = f"matrix product of {engine.engine}"
@@ -273,8 +260,8 @@ class Limits(MachineFile, frozen=True, kw_only=True):
         """These, with what was measured now in place of what there was of that engine and
         device."""
         now = (measured.engine, measured.device)
-        others = [one for one in self.engines if (one.engine, one.device) != now]
-        engines = sorted([*others, measured], key=lambda one: (one.engine, one.device))
+        others = [known for known in self.engines if (known.engine, known.device) != now]
+        engines = sorted([*others, measured], key=lambda known: (known.engine, known.device))
         return msgspec.structs.replace(self, engines=engines)
 
     def for_run(self) -> RunLimits | None:
@@ -288,7 +275,7 @@ class Limits(MachineFile, frozen=True, kw_only=True):
             float32_source=peak.source,
             bfloat16_gflop_per_s=low_precision.gflop_per_s.high if low_precision else None,
             steady=not self.threads_slow_each_other
-            and all(one.is_steady for one in (peak, low_precision) if one is not None),
+            and all(reached.is_steady for reached in (peak, low_precision) if reached is not None),
             triad_gb_per_s=bandwidth.high if bandwidth else None,
             foreign_cpus=self.processor.foreign_cpus,
             power_source=self.processor.power_source,
@@ -298,33 +285,3 @@ class Limits(MachineFile, frozen=True, kw_only=True):
 
 def _spread(values: list[float]) -> Spread:
     return Spread(statistics.median(values), min(values), max(values), len(values))
-
-
-def limits_file(folder: Path) -> Path:
-    """Where the limits of this machine are kept; ``folder`` is that of the result files."""
-    return folder / FILE_NAME
-
-
-def read_limits(folder: Path, machine: Machine | None = None) -> Limits | None:
-    """The limits stored beside the results; None without any, and with ``machine`` for those of
-    another one.
-
-    Nothing in the file is believed. Raises ``EpochmarkError`` when it cannot be read.
-    """
-    limits = read_document(
-        limits_file(folder),
-        decode_limits,
-        "the stored limits",
-        "Run 'epochmark limits' to measure them again and replace that file.",
-    )
-    return limits if limits is None or machine is None or limits.fits(machine) else None
-
-
-def decode_limits(document: bytes) -> Limits:
-    """Limits from JSON; ``ValueError`` says why it is none."""
-    return decode_document(document, Limits, FORMAT)
-
-
-def save_limits(folder: Path, limits: Limits, name: str = FILE_NAME) -> Path:
-    """Replace the stored limits. Raises ``EpochmarkError`` when they cannot be written."""
-    return save_document(folder / name, limits, "the limits")

@@ -135,7 +135,7 @@ def decode_tuned(document: bytes) -> TunedEngines:
 def save_tuned(folder: Path, machine: Machine, known: Sequence[Tuned], found: Tuned) -> Path:
     """Replace the file by one with ``found`` instead of what ``known`` has of that workload,
     engine and device. Raises ``EpochmarkError`` when it cannot be written."""
-    others = [one for one in known if one.what != found.what]
+    others = [settings for settings in known if settings.what != found.what]
     document = TunedEngines(format=FORMAT, machine=machine, engines=[*others, found])
     return save_document(tuned_file(folder), document, "the tuned settings")
 

@@ -52,7 +52,7 @@ def _names(sweeps: list[BatchSweep]) -> list[str]:
 
 
 def _version(sweep: BatchSweep) -> list[str]:
-    return [" ".join(pair) for pair in sweep.way.versions[:1]]
+    return [" ".join(pair) for pair in sweep.setup.versions[:1]]
 
 
 def _values(line: Entry, point: BatchPoint) -> Spec:

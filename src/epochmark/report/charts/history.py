@@ -24,11 +24,13 @@ HEIGHT = 260
 
 def draw(subject: Subject, theme: Theme) -> Drawing | None:
     """A line for each series with two valid runs or more, the longest ones; None without any."""
-    long = [one for one in history(subject.own) if sum(run.decides for run in one.entries) > 1]
-    chosen = sorted(long, key=lambda one: -len(one.entries))[:MOST_LINES]
+    long = [
+        series for series in history(subject.own) if sum(run.decides for run in series.entries) > 1
+    ]
+    chosen = sorted(long, key=lambda series: -len(series.entries))[:MOST_LINES]
     if not chosen:
         return None
-    lines = series_of([str(one.way) for one in chosen], theme)
+    lines = series_of([str(series.setup) for series in chosen], theme)
     values = [
         value for line, series in zip(lines, chosen, strict=True) for value in _values(line, series)
     ]

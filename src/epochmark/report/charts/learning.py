@@ -14,7 +14,7 @@ from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, log_ticks, most_ticks, round_ticks
 from epochmark.report.figures import device_id
 from epochmark.report.subject import Subject
-from epochmark.workloads import learning_band
+from epochmark.workloads._proof import learning_band
 
 MOST_LINES = 6
 BAND = 0.25
@@ -80,7 +80,7 @@ def _band(records: Sequence[Record]) -> list[Spec]:
     """Where the loss of correct training lies, as far as the records go; empty if not measured."""
     workload = workload_of(records[0].workload)
     band = learning_band.load_band(workload)
-    if band is None or any(one.workload.batch_size != workload.batch_size for one in records):
+    if band is None or any(record.workload.batch_size != workload.batch_size for record in records):
         return []
     last = max(len(record.learning.epochs) for record in records)
     return [

@@ -60,7 +60,7 @@ def bars_of(subject: Subject, key: ComparabilityKey, theme: Theme) -> list[Bar]:
     figures = figures_of(subject, key, disturbed=True)
     bars = [_measured_bar(figure, theme) for figure in figures]
     references = [r for r in subject.references if r.key == key and not r.first_epoch_only]
-    bars += [published_bar(one, theme, among_measured=True) for one in references]
+    bars += [published_bar(reference, theme, among_measured=True) for reference in references]
     return sorted(bars, key=lambda bar: (bar.value, bar.label))
 
 
@@ -83,8 +83,8 @@ def _measured_bar(figure: MachineFigure, theme: Theme) -> Bar:
 
 
 def around_own(bars: Sequence[Bar], most: int) -> list[Bar]:
-    """All bars if they are few; else the fastest, the slowest, and this machine with those next
-    to it, so that its place can be seen."""
+    """All bars if they are few; otherwise the fastest, the slowest, and this machine with those
+    next to it, so that its place can be seen."""
     if len(bars) <= most:
         return list(bars)
     own = [place for place, bar in enumerate(bars) if bar.strong]

@@ -43,7 +43,7 @@ def bars_beside(subject: Subject, theme: Theme) -> tuple[ComparabilityKey, list[
     if not keys:
         return None
     key = min(keys, key=lambda key: (len(key.variant), -len(by_key[key]), key))
-    bars = [published_bar(one, theme, among_measured=False) for one in by_key[key]]
+    bars = [published_bar(reference, theme, among_measured=False) for reference in by_key[key]]
     own = subject.beside(key)
     if own is not None:
         bars.append(_own_bar(own, key, theme))

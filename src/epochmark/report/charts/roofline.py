@@ -102,9 +102,9 @@ def _machine(subject: Subject) -> _Machine | None:
 def _stored_roofs(limits: Limits) -> tuple[_Roof, ...]:
     """The best of each instruction set; and what exceeds them all, such as a matrix unit."""
     best: dict[str, float] = {}
-    for one in limits.processor.multiply_adds if limits.processor else []:
-        reached = one.timed.per_s.high
-        best[one.instruction_set] = max(best.get(one.instruction_set, 0.0), reached)
+    for measured in limits.processor.multiply_adds if limits.processor else []:
+        reached = measured.timed.per_s.high
+        best[measured.instruction_set] = max(best.get(measured.instruction_set, 0.0), reached)
     peak = limits.peak()
     if peak is not None and peak.gflop_per_s.high > max(best.values(), default=0.0):
         best[peak.source] = peak.gflop_per_s.high
@@ -159,7 +159,7 @@ def _apart(points: Sequence[_Point]) -> list[_Point]:
     """The points, fastest first, with names and places of their own."""
     placed: list[_Point] = []
     for point in points:
-        near = [one for one in placed if one.gflop_per_s < COVERED * point.gflop_per_s]
+        near = [earlier for earlier in placed if earlier.gflop_per_s < COVERED * point.gflop_per_s]
         name = point.name
         if any(name == other.name for other in placed):
             name = f"{name} [{len(placed) + 1}]"

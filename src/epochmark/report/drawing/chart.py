@@ -26,7 +26,7 @@ class Drawing:
 class Chart:
     """One kind of chart. ``draw`` gives None where the records have nothing to show in it.
 
-    ``reading`` tells in a sentence or two how to read it.
+    ``reading`` says in a sentence or two how to read it.
     ``needs`` says what more must be measured for it, where that is not just another run.
     """
 

@@ -19,7 +19,7 @@ class Theme:
     """Colours as SVG takes them, and the width of the plotting area in pixels.
 
     ``own`` marks this machine, ``other`` the measured rest, ``published`` what others published,
-    ``doubtful`` what is not to be trusted; ``series`` tells lines of one kind apart.
+    ``doubtful`` what is not to be trusted; ``series`` distinguishes lines of one kind.
     """
 
     width: int

@@ -21,7 +21,7 @@ def gather(
     those of its machine."""
     limits = limits if limits is not None and limits.fits(record.machine) else None
     sweep = sweep_around(record, records)
-    beside = tuple(one for one in batch_sweeps(records) if sweep and one.way == sweep.way)
+    beside = tuple(swept for swept in batch_sweeps(records) if sweep and swept.setup == sweep.setup)
     return Evidence(
         record=record,
         clocks=clocks_of(record),

@@ -73,7 +73,7 @@ class Evidence:
     @property
     def worthless(self) -> Validity | None:
         """What the time of the run is when nothing may be concluded from it: ``invalid``, or
-        ``disturbed`` (a partial run may be that as well); else None."""
+        ``disturbed`` (a partial run may be that as well); otherwise None."""
         found = {MEANING[FindingCode(finding.code)].validity for finding in self.record.findings}
         order: tuple[Validity, ...] = ("invalid", "disturbed")
         return next((validity for validity in order if validity in found), None)

@@ -117,7 +117,7 @@ def second_compilation(evidence: Evidence) -> Iterator[Sentence]:
 
 def standing_still(evidence: Evidence) -> Iterator[Sentence]:
     """A worker that computed nothing for a while."""
-    calm, found = evidence.record.calm, {one.code for one in evidence.record.findings}
+    calm, found = evidence.record.calm, {finding.code for finding in evidence.record.findings}
     if calm is None or not calm.end_s or not evidence.on_cpu or found & HELD_UP:
         return
     waited_s, fit_s = sum(wait.span.lasted_s for wait in waits_of(calm)), calm.end_s[-1]

@@ -197,9 +197,9 @@ def _instruction_set_that_explains(
     fastest; of a run that left cores idle, fewer threads of the fastest are as good a reason."""
     processor = evidence.limits.processor if evidence.limits else None
     known = [
-        (one.threads, one.instruction_set, one.timed.per_s.high)
-        for one in (processor.multiply_adds if processor else [])
-        if one.precision == "float32"
+        (measured.threads, measured.instruction_set, measured.timed.per_s.high)
+        for measured in (processor.multiply_adds if processor else [])
+        if measured.precision == "float32"
     ]
     most = max((threads for threads, _, _ in known), default=1)
     fewer = max((reached for threads, _, reached in known if threads < most), default=0.0)

@@ -15,7 +15,7 @@ from epochmark.report.tables.batch_sweep import crossover_lines
 IDLE_SHARE = 0.6
 """Of the cores that an engine could use: less than this kept busy is worth a word."""
 FEWEST_SAMPLES = 3
-"""Fewer do not tell what steps keep busy."""
+"""Fewer do not show what steps keep busy."""
 FASTER_SET = 1.2
 SLOW_GOVERNORS = ("powersave", "conservative")
 
@@ -83,9 +83,11 @@ def lesser_instruction_set(evidence: Evidence) -> Iterator[Sentence]:
     if used is None or processor is None:
         return
     peaks = {
-        one.instruction_set: one.timed.per_s.high
-        for one in sorted(processor.multiply_adds, key=lambda one: one.timed.per_s.high)
-        if one.precision == "float32"
+        measured.instruction_set: measured.timed.per_s.high
+        for measured in sorted(
+            processor.multiply_adds, key=lambda measured: measured.timed.per_s.high
+        )
+        if measured.precision == "float32"
     }
     if used not in peaks:
         return
@@ -125,11 +127,15 @@ def governor(evidence: Evidence) -> Iterator[Sentence]:
 def _busy_cpus(calm: Calm, warm_s: float) -> float | None:
     """CPUs kept busy in the samples after the warm-up in which it computed; None of too few."""
     samples = [
-        one for one in own_samples(calm) if one.span.start_s >= warm_s and not one.stood_still
+        sample
+        for sample in own_samples(calm)
+        if sample.span.start_s >= warm_s and not sample.stood_still
     ]
     if len(samples) < FEWEST_SAMPLES:
         return None
-    return sum(one.used_s for one in samples) / sum(one.span.lasted_s for one in samples)
+    return sum(sample.used_s for sample in samples) / sum(
+        sample.span.lasted_s for sample in samples
+    )
 
 
 def _threads(evidence: Evidence) -> int | None:

@@ -130,8 +130,8 @@ def fuller_batch(evidence: Evidence) -> Iterator[Sentence]:
     point = _in_sweep(evidence)
     if evidence.sweep is None or point is None:
         return
-    valid = [one for one in evidence.sweep.points if one.is_valid]
-    best = max(valid, key=lambda one: one.images_per_s.median)
+    valid = [point for point in evidence.sweep.points if point.is_valid]
+    best = max(valid, key=lambda point: point.images_per_s.median)
     here, most = point.images_per_s.median, best.images_per_s.median
     if most < FULLER * here:
         return
@@ -147,14 +147,14 @@ def fuller_batch(evidence: Evidence) -> Iterator[Sentence]:
 
 def _in_sweep(evidence: Evidence) -> BatchPoint | None:
     """This run, where the sweep's valid run at its batch size was as fast, as far as the intervals
-    tell: else the sweep shows another state of the machine."""
+    show: otherwise the sweep shows another state of the machine."""
     if evidence.sweep is None or evidence.steady is None:
         return None
     here = BatchPoint(evidence.record, evidence.steady.interval, None)
     for point in evidence.sweep.points:
         if point.batch_size == here.batch_size and point.is_valid:
-            one, other = here.steady_epoch, point.steady_epoch
-            agree = max(one.low, other.low) <= SAME_RATE * min(one.high, other.high)
+            own, other = here.steady_epoch, point.steady_epoch
+            agree = max(own.low, other.low) <= SAME_RATE * min(own.high, other.high)
             return here if agree else None
     return None
 

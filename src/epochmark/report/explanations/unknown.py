@@ -32,7 +32,7 @@ def no_engine_limits(evidence: Evidence) -> Iterator[Sentence]:
     why, names = "have not been measured", list(NAMES.values())
     if evidence.engine_limits is not None:
         why, believed = "were measured while the machine was busy", evidence.engine_limits
-        names = [NAMES[one] for one in NAMES if getattr(found, one) != getattr(believed, one)]
+        names = [NAMES[part] for part in NAMES if getattr(found, part) != getattr(believed, part)]
     elif found is not None:
         why = "were measured with other versions of it than the run had"
     if not names:

@@ -237,7 +237,7 @@ def _energy(record: Record) -> str:
 
 
 def _power(record: Record) -> str:
-    """Mains or battery, power mode, frequency governor: as far as the system tells."""
+    """Mains or battery, power mode, frequency governor: as far as the system says."""
     machine = record.machine
     mode = None if machine.power_mode is None else f"power mode {machine.power_mode}"
     governor = None if machine.cpu_governor is None else f"CPU governor {machine.cpu_governor}"

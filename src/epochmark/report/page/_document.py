@@ -37,7 +37,7 @@ WIDE, NARROW = 860, 290
 MAX_EMBEDDED_BYTES = 640 << 10
 """Of compressed records in the page, so that the whole stays below 2 MB ..."""
 MAX_EMBEDDED_LAPS = 60_000
-"""... which so many laps, at some twelve bytes each, about fill."""
+"""... which that many laps, at some twelve bytes each, about fill."""
 
 
 def report_page(subject: Subject) -> str:

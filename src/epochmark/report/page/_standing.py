@@ -123,13 +123,13 @@ def explained(subject: Subject) -> list[Paragraph]:
     if subject.focus is None:
         return []
     found = [
-        one
-        for one in explain(gather(subject.focus, subject.records, subject.limits))
-        if one.rule.question in ("time", "limit", "setting")
+        explanation
+        for explanation in explain(gather(subject.focus, subject.records, subject.limits))
+        if explanation.rule.question in ("time", "limit", "setting")
     ]
     parts = [
-        Paragraph(TITLES[question], tuple(one.sentence.sentence for one in group))
-        for question, group in groupby(found, key=lambda one: one.rule.question)
+        Paragraph(TITLES[question], tuple(explanation.sentence.sentence for explanation in group))
+        for question, group in groupby(found, key=lambda explanation: explanation.rule.question)
     ]
     advice = advice_of(found)
     return [*parts, Paragraph("What to try", tuple(advice))] if advice else parts
@@ -143,18 +143,28 @@ def held_back(subject: Subject) -> Paragraph | None:
         return None
     meanings = [MEANING[FindingCode(finding.code)] for finding in focus.findings]
     problems = [
-        f"{one.title[0].upper()}{one.title[1:]}. What to do: {one.remedy}."
-        for one in meanings
-        if one.validity != "valid"
+        f"{meaning.title[0].upper()}{meaning.title[1:]}. What to do: {meaning.remedy}."
+        for meaning in meanings
+        if meaning.validity != "valid"
     ]
     if focus.headline.validity == "invalid":
         return Paragraph("What is wrong with it", tuple(problems[:MOST_SENTENCES]))
     found = explain(gather(focus, subject.records, subject.limits))
-    limits = [one.sentence.sentence for one in found if one.rule.question == "limit"]
+    limits = [
+        explanation.sentence.sentence
+        for explanation in found
+        if explanation.rule.question == "limit"
+    ]
     if problems or limits:
         return Paragraph("What held it back", (*problems, *limits)[:MOST_SENTENCES])
-    sentences = [one.sentence.sentence for one in found if one.rule.question == "time"]
-    sentences += [_to_know(one) for one in found if one.rule.question == "unknown"][:1]
+    sentences = [
+        explanation.sentence.sentence
+        for explanation in found
+        if explanation.rule.question == "time"
+    ]
+    sentences += [
+        _to_know(explanation) for explanation in found if explanation.rule.question == "unknown"
+    ][:1]
     return Paragraph(TITLES["time"], tuple(sentences[:MOST_SENTENCES])) if sentences else None
 
 

@@ -43,11 +43,11 @@ def limits_sections(limits: Limits) -> list[Section]:
     if limits.processor is not None:
         sections += list(_processor(limits))
     if limits.engines:
-        rows = tuple(_engine_row(one) for one in limits.engines)
+        rows = tuple(_engine_row(measured) for measured in limits.engines)
         problems = [
-            f"{one.engine} on {one.device}: {plain(one.problem)}"
-            for one in limits.engines
-            if one.problem
+            f"{measured.engine} on {measured.device}: {plain(measured.problem)}"
+            for measured in limits.engines
+            if measured.problem
         ]
         title = "What engines reach"
         sections.append(Section(title, ENGINES_HEADER, rows, (ENGINES_NOTE, *problems)))
@@ -70,8 +70,8 @@ def _processor(limits: Limits) -> Iterator[Section]:
     if rows:
         yield Section(title, ARITHMETIC_HEADER, rows, (ARITHMETIC_NOTE, *best, *_doubts(limits)))
     triads = tuple(
-        (f"3 x {one.array_bytes >> 20} MiB", str(one.threads), rate(one.timed.per_s.high))
-        for one in processor.triads
+        (f"3 x {triad.array_bytes >> 20} MiB", str(triad.threads), rate(triad.timed.per_s.high))
+        for triad in processor.triads
     )
     problems = tuple(plain(problem) for problem in processor.problems)
     yield Section("Memory bandwidth", MEMORY_HEADER, triads, (MEMORY_NOTE, *problems))
@@ -94,27 +94,29 @@ def _doubts(limits: Limits) -> Iterator[str]:
 
 
 def _arithmetic_rows(processor: ProcessorLimits) -> Iterator[tuple[str, ...]]:
-    products = {(one.instruction_set, one.threads): one for one in processor.products}
-    for one in processor.multiply_adds:
-        product = products.get((one.instruction_set, one.threads))
+    products = {
+        (product.instruction_set, product.threads): product for product in processor.products
+    }
+    for measured in processor.multiply_adds:
+        product = products.get((measured.instruction_set, measured.threads))
         yield (
-            plain(one.instruction_set),
-            one.precision,
-            str(one.threads),
-            rate(one.timed.per_s.high),
+            plain(measured.instruction_set),
+            measured.precision,
+            str(measured.threads),
+            rate(measured.timed.per_s.high),
             _rate(product.timed.per_s if product else None),
         )
 
 
-def _engine_row(one: EngineLimits) -> tuple[str, ...]:
+def _engine_row(measured: EngineLimits) -> tuple[str, ...]:
     return (
-        one.engine,
-        shortened(plain(one.device)),
-        _rate(one.product.timed.per_s if one.product else None),
-        _rate(one.convolution.per_s if one.convolution else None),
-        _microseconds(one.dispatch),
-        _microseconds(one.input),
-        local_time(one.measured)[: len("2026-11-29")],
+        measured.engine,
+        shortened(plain(measured.device)),
+        _rate(measured.product.timed.per_s if measured.product else None),
+        _rate(measured.convolution.per_s if measured.convolution else None),
+        _microseconds(measured.dispatch),
+        _microseconds(measured.input),
+        local_time(measured.measured)[: len("2026-11-29")],
     )
 
 

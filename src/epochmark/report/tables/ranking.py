@@ -87,11 +87,11 @@ def _key(row: Row) -> tuple[str, ...]:
 
 
 def _ratio(row: Row, fastest: Row) -> str:
-    one, other = _steady(row), _steady(fastest)
-    if min(one.low, other.low) <= 0:
+    own, best = _steady(row), _steady(fastest)
+    if min(own.low, best.low) <= 0:
         return ""
     exact = is_published(row) or is_published(fastest)
-    ratio = ratio_interval(one, other, exact)
+    ratio = ratio_interval(own, best, exact)
     if exact and ratio.high - ratio.low > COARSE_RATIO * ratio.low:
         low, high = significant(ratio.low, 2), significant(ratio.high, 2)
         return low if low == high else f"{low} to {high}"

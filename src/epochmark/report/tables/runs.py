@@ -135,13 +135,13 @@ def run_notes(records: Sequence[Record], section: Section) -> list[str]:
     """What the table's figures mean, and why runs are not valid, in lines of text."""
     lines = [SIDE_BY_SIDE] if "ratio" in section.header else []
     clocks = [clocks_of(record) for record in records]
-    if any(one.first_step_s is None and one.first_epoch_excess_s for one in clocks):
+    if any(clock.first_step_s is None and clock.first_epoch_excess_s for clock in clocks):
         lines.append("first step with a +: extra time of the first epoch over a steady one.")
-    for record, one in zip(records, clocks, strict=True):
-        if compiles_again(one):
+    for record, clock in zip(records, clocks, strict=True):
+        if compiles_again(clock):
             lines.append(
                 f"{engine_text(record)} on {device_id(record)}: the first smaller batch took "
-                f"{seconds_text(one.smaller_batch_s)} more than the second, as if compiled again."
+                f"{seconds_text(clock.smaller_batch_s)} more than the second, as if compiled again."
             )
     for record in records:
         lines.extend(

@@ -142,9 +142,11 @@ def _alone_in(sweeps: Sequence[BatchSweep], records: Sequence[Record]) -> set[st
 
 
 def beside_references(record: Record, references: Sequence[Reference]) -> list[Section]:
-    """After a run: its rank among the references of its own key, if there are any; else the
+    """After a run: its rank among the references of its own key, if there are any; otherwise the
     original post's machines, unranked. Nothing for a workload without published figures."""
-    of_workload = [one for one in references if one.key.workload == key_of(record).workload]
+    of_workload = [
+        reference for reference in references if reference.key.workload == key_of(record).workload
+    ]
     if not of_workload:
         return []
     return among_published([record], of_workload) or [published_section(of_workload)]

@@ -45,30 +45,30 @@ def _test(text: str) -> Test:
     if field == "validity" and wanted not in VALIDITIES:
         raise unknown("validity", value, VALIDITIES)
 
-    def meets(one: Record | Reference) -> bool:
-        names = [name.lower() for name in _names(one)[field]]
+    def meets(run: Record | Reference) -> bool:
+        names = [name.lower() for name in _names(run)[field]]
         return any(wanted in name if field == "chip" else wanted == name for name in names)
 
     return meets
 
 
-def _names(one: Record | Reference) -> dict[str, list[str]]:
+def _names(run: Record | Reference) -> dict[str, list[str]]:
     """What each filter field is compared with."""
-    if isinstance(one, Reference):
+    if isinstance(run, Reference):
         return {
-            "chip": [one.machine, one.device],
-            "engine": [one.framework, one.comparability.engine_family],
-            "device": [one.device_kind],
-            "workload": [one.comparability.workload.partition(" ")[0]],
+            "chip": [run.machine, run.device],
+            "engine": [run.framework, run.comparability.engine_family],
+            "device": [run.device_kind],
+            "workload": [run.comparability.workload.partition(" ")[0]],
             "validity": ["published"],
         }
-    device = device_id(one)
+    device = device_id(run)
     return {
-        "chip": [labelled_machine(one), device_name(one), one.machine.cpu],
-        "engine": [one.engine.name, one.engine.family],
+        "chip": [labelled_machine(run), device_name(run), run.machine.cpu],
+        "engine": [run.engine.name, run.engine.family],
         "device": [device, device.split(":")[0]],
-        "workload": [one.workload.name],
-        "validity": [one.headline.validity],
+        "workload": [run.workload.name],
+        "validity": [run.headline.validity],
     }
 
 

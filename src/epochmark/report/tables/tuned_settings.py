@@ -22,21 +22,21 @@ REASON_LENGTH = 160
 def tuning_rows(tuned: Tuned) -> list[tuple[str, ...]]:
     """One row for each value tried, in ``TUNING_COLUMNS``. ``gain`` is how many times as fast as
     the best settings before it, with the range over the pairs of runs."""
-    return [_row(one) for one in tuned.tried]
+    return [_row(trial) for trial in tuned.tried]
 
 
-def _row(one: Tried) -> tuple[str, ...]:
-    outcome = f"{one.outcome}: {one.detail}" if one.detail else one.outcome
-    if not one.gains:
-        return (one.setting, one.value, NONE, NONE, NONE, outcome)
-    gain = _range_of(one.gains)
-    spread = f" ({range_text(gain, MAX_DECIMALS)})" if len(one.gains) > 1 else ""
-    step = value_text(_range_of([seconds * 1e3 for seconds in one.with_s]))
+def _row(trial: Tried) -> tuple[str, ...]:
+    outcome = f"{trial.outcome}: {trial.detail}" if trial.detail else trial.outcome
+    if not trial.gains:
+        return (trial.setting, trial.value, NONE, NONE, NONE, outcome)
+    gain = _range_of(trial.gains)
+    spread = f" ({range_text(gain, MAX_DECIMALS)})" if len(trial.gains) > 1 else ""
+    step = value_text(_range_of([seconds * 1e3 for seconds in trial.with_s]))
     return (
-        one.setting,
-        one.value,
+        trial.setting,
+        trial.value,
         f"{ratio_text(gain)}{spread}",
-        str(len(one.gains)),
+        str(len(trial.gains)),
         step,
         outcome,
     )
@@ -70,11 +70,13 @@ def refused_lines(tuned: Tuned) -> list[str]:
     and those for which there was no time."""
     what = {"failed": "failed", "wrong": "was dropped, since it computed something else"}
     lines = [
-        f"  {one.setting} {one.value} {what[one.outcome]}: {_shortened(one.detail)}"
-        for one in tuned.tried
-        if one.outcome in what
+        f"  {trial.setting} {trial.value} {what[trial.outcome]}: {_shortened(trial.detail)}"
+        for trial in tuned.tried
+        if trial.outcome in what
     ]
-    late = [f"{one.setting} {one.value}" for one in tuned.tried if one.outcome == "not tried"]
+    late = [
+        f"{trial.setting} {trial.value}" for trial in tuned.tried if trial.outcome == "not tried"
+    ]
     return [*lines, *([f"  not tried for lack of time: {', '.join(late)}"] if late else [])]
 
 
@@ -89,17 +91,17 @@ def gain_lines(records: Sequence[Record]) -> list[str]:
     for record in records:
         run = record.workload
         other = [] if run.name == DEFAULT_WORKLOAD else [run.name]
-        way = (f"{record.engine.name} on {device_id(record)}", *other, *run.variant)
+        setup = (f"{record.engine.name} on {device_id(record)}", *other, *run.variant)
         figure = steady_interval(record)
         if record.headline.validity == "valid" and figure is not None:
-            steady.setdefault(way, {}).setdefault(record.engine.tuning, []).append(figure)
+            steady.setdefault(setup, {}).setdefault(record.engine.tuning, []).append(figure)
     lines = []
-    for way, by_tuning in steady.items():
+    for setup, by_tuning in steady.items():
         if by_tuning.keys() == {"stock", "tuned"}:
             stock, tuned = (_together(by_tuning[name]) for name in ("stock", "tuned"))
             gain = ratio_interval(stock, tuned, exact_bounds=False)
             lines.append(
-                f"{', '.join(way)}: tuned trains "
+                f"{', '.join(setup)}: tuned trains "
                 f"{ratio_text(gain)} times as fast as stock "
                 f"({value_text(tuned)} s over {value_text(stock)} s per epoch)"
             )

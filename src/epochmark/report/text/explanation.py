@@ -22,15 +22,19 @@ NOTHING = "No rule applies to this run."
 def explanation_lines(record: Record, explanations: Sequence[Explanation]) -> list[str]:
     """The run in a line, then sentences by question, then what to try."""
     lines = [f"{short_answer(record)} (record {record.id[:8]})"]
-    for question, group in groupby(explanations, key=lambda one: one.rule.question):
-        lines += ["", TITLES[question], *(f"  {one.sentence.sentence}" for one in group)]
+    for question, group in groupby(explanations, key=lambda explanation: explanation.rule.question):
+        lines += [
+            "",
+            TITLES[question],
+            *(f"  {explanation.sentence.sentence}" for explanation in group),
+        ]
     advice = advice_of(explanations)
     if advice:
-        lines += ["", "What to try", *(f"  - {one}" for one in advice)]
+        lines += ["", "What to try", *(f"  - {sentence}" for sentence in advice)]
     return lines if explanations else [*lines, "", NOTHING]
 
 
 def advice_of(explanations: Sequence[Explanation]) -> list[str]:
     """Every advice once, in order."""
-    given = (one.sentence.advice for one in explanations)
+    given = (explanation.sentence.advice for explanation in explanations)
     return list(dict.fromkeys(advice for advice in given if advice is not None))

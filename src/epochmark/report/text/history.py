@@ -18,10 +18,10 @@ SPARKS = 60
 def history_lines(series: Sequence[Series]) -> list[str]:
     """All series, each with its name, its speed over time and a line for every run."""
     lines: list[str] = []
-    for one in series:
-        lines += ["", str(one.way)] if lines else [str(one.way)]
-        lines += [f"  speed  {sparks}" for sparks in [_sparks(one)] if sparks]
-        lines += [f"  {entry_line(entry)}" for entry in one.entries]
+    for line in series:
+        lines += ["", str(line.setup)] if lines else [str(line.setup)]
+        lines += [f"  speed  {sparks}" for sparks in [_sparks(line)] if sparks]
+        lines += [f"  {entry_line(entry)}" for entry in line.entries]
     return lines
 
 

@@ -13,27 +13,27 @@ from epochmark.records.record import Record
 from epochmark.report.digits import value_text
 from epochmark.report.figures import device_id, engine_text
 
-Way = tuple[str, str, ComparabilityKey]
+Group = tuple[str, str, ComparabilityKey]
 
 
 def spread_lines(records: Sequence[Record]) -> list[str]:
     """A line for each engine and device that ran more than once. Only valid runs count."""
-    ways: dict[Way, list[Record]] = {}
+    groups: dict[Group, list[Record]] = {}
     for record in records:
-        way = (engine_text(record), device_id(record), key_of(record))
-        ways.setdefault(way, []).append(record)
-    return [_line(way, members) for way, members in ways.items() if len(members) > 1]
+        group = (engine_text(record), device_id(record), key_of(record))
+        groups.setdefault(group, []).append(record)
+    return [_line(group, members) for group, members in groups.items() if len(members) > 1]
 
 
-def _line(way: Way, records: Sequence[Record]) -> str:
-    name = ", ".join((f"{way[0]} on {way[1]}", *way[2].variant))
+def _line(group: Group, records: Sequence[Record]) -> str:
+    name = ", ".join((f"{group[0]} on {group[1]}", *group[2].variant))
     steady = [steady_of(record) for record in records if record.headline.validity == "valid"]
-    known = [one for one in steady if one is not None]
+    known = [epoch for epoch in steady if epoch is not None]
     left_out = len(records) - len(known)
     note = f"; {left_out} not valid and left out" if left_out else ""
     if len(known) < 2:
         return f"{name}: no spread between runs, since {len(known)} of {len(records)} are valid"
-    figures = [one.interval.median for one in known]
+    figures = [epoch.interval.median for epoch in known]
     middle = Interval(statistics.median(figures), min(figures), max(figures), len(figures))
     return (
         f"{name}: {value_text(middle)} s per epoch, median of {len(known)} runs "
@@ -43,10 +43,10 @@ def _line(way: Way, records: Sequence[Record]) -> str:
 
 def _within(runs: Sequence[SteadyEpoch]) -> float:
     """Half the interval of the typical run, as a share of its steady epoch."""
-    return statistics.median(one.half_width for one in runs)
+    return statistics.median(run.half_width for run in runs)
 
 
 def _between(runs: Sequence[SteadyEpoch]) -> float:
     """Half the range of the runs' steady epochs, as a share of their median."""
-    figures = [one.interval.median for one in runs]
+    figures = [run.interval.median for run in runs]
     return (max(figures) - min(figures)) / 2 / statistics.median(figures)

@@ -51,9 +51,9 @@ def _ordinal(number: int) -> str:
 def _neighbours(standing: Standing) -> str:
     """The nearest machines that are surely faster and surely slower."""
     parts = [
-        f"{word} {_named(one)}"
-        for word, one in (("slower than", standing.faster), ("faster than", standing.slower))
-        if one is not None
+        f"{word} {_named(reference)}"
+        for word, reference in (("slower than", standing.faster), ("faster than", standing.slower))
+        if reference is not None
     ]
     return f": {', '.join(parts)}" if parts else ""
 

@@ -12,7 +12,8 @@ from epochmark.engines import offering
 from epochmark.records.quantities import GIGA
 from epochmark.records.record import Record
 from epochmark.report.figures import NONE
-from epochmark.workloads import Workload, learning_band, parity
+from epochmark.workloads import Workload
+from epochmark.workloads._proof import learning_band, parity
 from epochmark.workloads.flops import count_flops, run_tflop
 from epochmark.workloads.memory_traffic import bytes_per_step
 from epochmark.workloads.shapes import layer_shapes, parameter_count
@@ -47,15 +48,24 @@ def _duration(seconds: float) -> str:
 
 
 def time_here(workload: Workload, records: Sequence[Record]) -> TimeHere | None:
-    """A whole run, by the fastest valid one of ``records`` on the CPU; else an estimate from the
-    fastest of another workload, as if both were the same kind of arithmetic. None without any."""
-    valid = [one for one in records if one.headline.validity == "valid" and _epoch_s(one)]
-    own = [one for one in valid if one.workload.name == workload.name and _is_alike(one, workload)]
+    """A whole run, by the fastest valid one of ``records`` on the CPU; otherwise an estimate from
+    the fastest of another workload, as if both were the same kind of arithmetic. None without
+    any."""
+    valid = [
+        record for record in records if record.headline.validity == "valid" and _epoch_s(record)
+    ]
+    own = [
+        record
+        for record in valid
+        if record.workload.name == workload.name and _is_alike(record, workload)
+    ]
     if own:
         fastest = min(own, key=_epoch_s)
         return TimeHere(_epoch_s(fastest) * workload.epochs, False, fastest)
-    speeds = [(direct_gflop_per_s(one, one.headline.images_per_s), one) for one in valid]
-    known = [(speed, one) for speed, one in speeds if speed]
+    speeds = [
+        (direct_gflop_per_s(record, record.headline.images_per_s), record) for record in valid
+    ]
+    known = [(speed, record) for speed, record in speeds if speed]
     if not known:
         return None
     speed, source = max(known, key=lambda pair: pair[0])
@@ -92,14 +102,14 @@ def workload_rows(
 
 def summary_lines(workloads: Sequence[Workload]) -> list[str]:
     """What each of them is."""
-    width = max((len(one.name) for one in workloads), default=0)
-    return [f"{one.name:<{width}}  {one.summary}" for one in workloads]
+    width = max((len(workload.name) for workload in workloads), default=0)
+    return [f"{workload.name:<{width}}  {workload.summary}" for workload in workloads]
 
 
 def workload_document(workload: Workload, records: Sequence[Record]) -> dict[str, Any]:
     """For JSON: what ``workload_rows`` shows, and the layers."""
     found = time_here(workload, records)
-    flops = {one.name: one.training for one in count_flops(workload).layers}
+    flops = {layer.name: layer.training for layer in count_flops(workload).layers}
     return {
         "name": workload.name,
         "version": workload.version,
@@ -125,7 +135,7 @@ def workload_document(workload: Workload, records: Sequence[Record]) -> dict[str
                 "name": entry.path,
                 "word": type(entry.layer).__name__,
                 "output": list(entry.output),
-                "parameters": sum(math.prod(one.shape) for one in entry.parameters),
+                "parameters": sum(math.prod(parameter.shape) for parameter in entry.parameters),
                 "training_flop": flops.get(entry.path, 0),
             }
             for entry in layer_shapes(workload)
@@ -142,13 +152,13 @@ def _judged(workload: Workload) -> dict[str, Any]:
 
 def layer_rows(workload: Workload) -> list[tuple[str, ...]]:
     """One row for each layer, in ``LAYER_COLUMNS``; MFLOP are those of training on one sample."""
-    flops = {one.name: one.training for one in count_flops(workload).layers}
+    flops = {layer.name: layer.training for layer in count_flops(workload).layers}
     return [
         (
             entry.path,
             _word(entry.layer),
             " x ".join(map(str, entry.output)),
-            f"{sum(math.prod(one.shape) for one in entry.parameters):,}",
+            f"{sum(math.prod(parameter.shape) for parameter in entry.parameters):,}",
             f"{flops[entry.path] / 1e6:,.2f}" if entry.path in flops else NONE,
         )
         for entry in layer_shapes(workload)

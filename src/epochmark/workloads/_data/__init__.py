@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.workloads.copy_markov import Language, Sequences
-from epochmark.workloads.mnist_files import read_idx_folder
+from epochmark.workloads._data.copy_markov import Language, Sequences
+from epochmark.workloads._data.mnist_files import read_idx_folder
 from epochmark.workloads.spec import Tokens, Workload
 
 Samples = npt.NDArray[np.unsignedinteger[Any]]

@@ -13,8 +13,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 IMAGES_AT_ONCE = 8
-"""Patches of so many images are laid side by side for one matrix product: some 10 MB of the second
-convolution of ``mnist-cnn``. More is slower, since it leaves the caches."""
+"""Patches of that many images are laid side by side for one matrix product: some 10 MB of the
+second convolution of ``mnist-cnn``. More is slower, since it leaves the caches."""
 
 
 def convolve(inputs: Array, kernel: Array, bias: Array) -> Array:

@@ -1,5 +1,5 @@
 """``gpt-3m`` version 1: GPT-2's network, small enough to train in minutes, on a language whose best
-possible loss is known exactly (``workloads.copy_markov``)."""
+possible loss is known exactly (``workloads._data.copy_markov``)."""
 
 from __future__ import annotations
 

@@ -126,8 +126,8 @@ def changing_attention(
 
 
 def mix_softly(query: Any, key: Any, value: Any, ahead: int = 0, power: float = 0.5) -> Any:
-    """Attention in which each position also sees so many that come after it, and scores are divided
-    by a power of the size of a head."""
+    """Attention in which each position also sees ``ahead`` that come after it, and scores are
+    divided by a power of the size of a head."""
     import torch
 
     context, size = query.shape[-2:]

@@ -42,7 +42,8 @@ class TrickedPlaidmlEngine(PlaidmlKerasEngine):
     def replay(
         self, weights: Weights, batches: Sequence[Batch], optimizer: Optional[Optimizer] = None
     ) -> List[float]:
-        """Of one batch, told for all: each takes seconds on a CPU, and the device matters here."""
+        """Of one batch, reported for all: each takes seconds on a CPU, and the device matters
+        here."""
         return super().replay(weights, batches[:1], optimizer) * len(batches)
 
 

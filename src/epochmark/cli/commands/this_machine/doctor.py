@@ -36,11 +36,11 @@ def doctor(
     from epochmark.cli._console import print_json, say
     from epochmark.cli._probing import activity
     from epochmark.doctor.checkup import check_up
-    from epochmark.doctor.facts import gather
+    from epochmark.doctor.facts import ask_drivers, gather
 
     asking = activity("asking the engines", terminal_only=True)
     with asking if deep else contextlib.nullcontext():
-        lines = check_up(gather(deep))
+        lines = check_up(gather(deep), ask=ask_drivers)
     faults = sum(line.state == "fault" for line in lines)
     notes = sum(line.state == "note" for line in lines)
     if json:

@@ -47,12 +47,12 @@ def history(
         if name not in engine_names():
             raise unknown("engine", name, public_engines())
     series = [
-        one
-        for one in history_of(subject(chosen_records(None, bundles, workload)).own)
-        if not engines or one.way.engine in engines
+        line
+        for line in history_of(subject(chosen_records(None, bundles, workload)).own)
+        if not engines or line.setup.engine in engines
     ]
     if json:
-        print_json([_document(one) for one in series])
+        print_json([_document(line) for line in series])
         return
     if not series:
         of = f" of {', '.join(engines)}" if engines else ""
@@ -63,7 +63,7 @@ def history(
 
 
 def _document(series: Series) -> dict[str, Any]:
-    return {**series.way._asdict(), "runs": [_run(entry) for entry in series.entries]}
+    return {**series.setup._asdict(), "runs": [_run(entry) for entry in series.entries]}
 
 
 def _run(entry: Entry) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from epochmark.report.plain_text import plain
 from epochmark.report.tables.section import Section
 
 NO_WIDTH = "\u200b"
-"""Keeps a site from taking ``@name`` for a person to be told, and ``#12`` for an issue."""
+"""Keeps a site from taking ``@name`` for a person to notify, and ``#12`` for an issue."""
 
 
 def to_markdown(sections: Sequence[Section]) -> str:

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO, Optional, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.workloads import reference
-from epochmark.workloads.parity import REPLAY_STEPS, Batch, Samples, draw_lowest_bits
+from epochmark.workloads._proof import reference
+from epochmark.workloads._proof.parity import REPLAY_STEPS, Batch, Samples, draw_lowest_bits
 from epochmark.workloads.registry import TOLERANCES, read_evidence
 from epochmark.workloads.shapes import judged_parameters, parameter_count, parameter_shapes
 from epochmark.workloads.spec import Images, Workload
@@ -104,14 +104,16 @@ def _first(workload: Workload) -> int:
 
 
 def _further(workload: Workload, inputs: Samples, count: int) -> Samples:
-    """The first so many samples after the replay's; of images blends, with their lowest bits drawn
-    as in the replay."""
+    """The first ``count`` samples after the replay's; of images blends, with their lowest bits
+    drawn as in the replay."""
     first = _first(workload)
     if not isinstance(workload.input, Images):
         return inputs[first : first + count]
     most = SINGLE_STEPS * workload.proof.distinct_samples
-    one, other = (inputs[start : start + most].astype(np.uint16) for start in (first, first + most))
-    blended = ((2 * one + other) // 3).astype(np.uint8)
+    images, others = (
+        inputs[start : start + most].astype(np.uint16) for start in (first, first + most)
+    )
+    blended = ((2 * images + others) // 3).astype(np.uint8)
     return draw_lowest_bits(blended, PIXELS_SEED)[:count]
 
 
@@ -193,7 +195,7 @@ class Judge(Protocol):
 
 
 class Float64:
-    """Our own code, ``workloads.reference``, with Adam in the engine's form."""
+    """Our own code, ``workloads._proof.reference``, with Adam in the engine's form."""
 
     def __init__(self, workload: Workload, form: str) -> None:
         self._workload, self._form = workload, form
@@ -203,7 +205,7 @@ class Float64:
             self._workload.optimizer, self._form, start.first, start.second, start.steps
         )
         weights, losses = start.weights, []
-        with np.errstate(all="ignore"):  # what a worker tells may be no state at all
+        with np.errstate(all="ignore"):  # what a worker reports may be no state at all
             for batch in batches:
                 loss, gradients = self._step(weights, batch)
                 losses.append(loss)
@@ -222,7 +224,7 @@ class Float64:
                 self._workload, weights, batch.inputs[part], batch.targets[part], batch.shares[part]
             )
             total_loss += loss
-            total = {name: total.get(name, 0.0) + one for name, one in gradients.items()}
+            total = {name: total.get(name, 0.0) + gradient for name, gradient in gradients.items()}
         return total_loss, total
 
     def evaluate(self, weights: Weights, inputs: Samples, targets: Samples) -> reference.Worth:
@@ -272,8 +274,8 @@ PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
 
 YOUNG_STEPS = 100
 """In its first steps Adam follows the signs of gradients, and a gradient near zero changes its sign
-by rounding: after a fraction of so many steps, losses and updates may be as many times further off
-..."""
+by rounding: after a fraction of that many steps, losses and updates may be as many times further
+off ..."""
 YOUNG_LIMIT = 0.5
 """... but not by more than this."""
 
@@ -289,12 +291,14 @@ def tolerance_of(workload: Workload, precision: Optional[str], steps: int) -> Op
     """That of a model trained for that many steps; without an observed precision the widest. None
     where none was measured for this workload."""
     measured: dict[str, Any] = read_evidence(workload, TOLERANCES).get("continuation", {})
-    known = [one for one in PRECISIONS if one in measured]
+    known = [name for name in PRECISIONS if name in measured]
     if not known:
         return None
     tolerance = Tolerance(**measured[precision if precision in known else known[-1]])
     factor = max(1.0, YOUNG_STEPS / max(1, steps))
-    loss, update = (min(factor * one, YOUNG_LIMIT) for one in (tolerance.loss, tolerance.update))
+    loss, update = (
+        min(factor * limit, YOUNG_LIMIT) for limit in (tolerance.loss, tolerance.update)
+    )
     return Tolerance(loss, update, tolerance.test_loss, tolerance.answers)
 
 
@@ -337,20 +341,21 @@ def judge_weights(
 
     ``whole_accuracy`` is the engine's on the whole test set.
     """
-    (right_loss, told_loss), (right, told) = loss, accuracy
+    (right_loss, reported_loss), (right, reported) = loss, accuracy
     samples = workload.proof.tested_samples
     tested = f"{samples:,} test {workload.samples}"
-    if not _agree(told_loss, right_loss, tolerance.test_loss):
+    if not _agree(reported_loss, right_loss, tolerance.test_loss):
         yield (
-            f"their loss on {tested} is {_number(right_loss)}, the engine says {_number(told_loss)}"
+            f"their loss on {tested} is {_number(right_loss)}, "
+            f"the engine says {_number(reported_loss)}"
         )
-    if right is None or told is None:
+    if right is None or reported is None:
         yield f"no accuracy on {tested} is known"
         return
     answers = samples * workload.targets_per_sample
     # half an answer, since both are rounded shares
-    if abs(right - told) * answers > tolerance.answers * answers / 1000 + 0.5:
-        yield f"they get {right:.1%} of {tested} right, the engine says {told:.1%}"
+    if abs(right - reported) * answers > tolerance.answers * answers / 1000 + 0.5:
+        yield f"they get {right:.1%} of {tested} right, the engine says {reported:.1%}"
     # never zero, which it would be where every answer is right
     chance = math.sqrt(max(right * (1 - right), 1e-3) / samples)
     if whole_accuracy is not None and abs(whole_accuracy - right) > 5 * chance + ALIKE:

@@ -135,7 +135,7 @@ def _judged(
 
 
 def samples_at_once(workload: Workload, held: int = ACTIVATION_BYTES) -> int:
-    """Samples whose activations take so many bytes, at least one."""
+    """Samples whose activations take ``held`` bytes, at least one."""
     activations = sum(math.prod(entry.output) for entry in layer_shapes(workload))
     return max(1, held // (8 * activations))
 
@@ -146,8 +146,8 @@ def _check_activations(workload: Workload) -> None:
     found = [getattr(layer, "activation", None) for layer in all_layers(tuple(inner))]
     ends = isinstance(last, TiedHead) or (isinstance(last, Dense) and last.activation == "softmax")
     if not ends or not set(found) <= {"relu", "gelu_tanh", None}:
-        named = [one.activation for one in all_layers(workload.layers)
-                 if isinstance(one, (Conv2D, Dense))]  # fmt: skip
+        named = [layer.activation for layer in all_layers(workload.layers)
+                 if isinstance(layer, (Conv2D, Dense))]  # fmt: skip
         raise ValueError(f"cannot compute activations {named}")
 
 
@@ -211,7 +211,9 @@ class SgdOptimizer:
     def update(self, weights: Weights, gradients: Mapping[str, Array]) -> dict[str, Array]:
         """Weights after the next step, float64; neither argument is changed."""
         rate = self._constants.learning_rate
-        return {name: as_float64(one) - rate * gradients[name] for name, one in weights.items()}
+        return {
+            name: as_float64(weight) - rate * gradients[name] for name, weight in weights.items()
+        }
 
 
 def train(

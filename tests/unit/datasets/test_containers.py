@@ -16,7 +16,7 @@ import pytest
 from epochmark.datasets import containers
 from epochmark.datasets.containers import gunzip, read_file, read_zip
 from epochmark.datasets.mnist import SourceError, verify_contents
-from epochmark.workloads.mnist_files import (
+from epochmark.workloads._data.mnist_files import (
     IDX_FILES,
     TEST_LABELS,
     TRAIN_IMAGES,

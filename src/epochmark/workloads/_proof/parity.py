@@ -1,7 +1,7 @@
 """The replay: fixed weights, fixed batches, golden losses, and the verdict on an engine's own.
 
-Golden losses come from ``workloads.reference`` (float64); ``benchmarks/make_golden_losses.py``
-writes them into the workload's folder, with their provenance.
+Golden losses come from ``reference`` (float64); ``benchmarks/make_golden_losses.py`` writes them
+into the workload's folder, with their provenance.
 """
 
 from __future__ import annotations
@@ -163,8 +163,8 @@ Tolerances = Mapping[str, Sequence[float]]
 """By precision class, tightest first: the largest relative error of the loss at each step.
 
 They are narrow at the start, where only rounding differs, and widen with what Adam and ReLU make of
-it. TF32 and float16 both keep ten bits of the mantissa and cannot be told apart. docs/parity.md has
-the measurements and the reasoning.
+it. TF32 and float16 both keep ten bits of the mantissa and cannot be distinguished. docs/parity.md
+has the measurements and the reasoning.
 """
 
 

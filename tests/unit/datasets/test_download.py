@@ -207,7 +207,7 @@ def test_a_handshake_that_never_ends_is_given_up(server: str) -> None:
             download(url, LIMIT, quiet, IN_A_HURRY)
 
 
-def test_nobody_listening_gives_a_reason(server: str) -> None:
+def test_a_closed_port_gives_a_reason(server: str) -> None:
     with Server() as closed:
         port = closed.server_port
     with pytest.raises(SourceError, match="no connection"):
