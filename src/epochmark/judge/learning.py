@@ -68,8 +68,8 @@ def not_below_entropy(record: Record) -> Iterator[Finding]:
         return
     yield make_finding(
         FindingCode.LOSS_BELOW_ENTROPY,
-        f"the test loss is {loss:.4f}; who knows the language comes to {lowest.loss:.4f} on these "
-        f"{samples:,} sequences (standard error {lowest.error:.4f})",
+        f"the test loss is {loss:.4f}; a model that knows the language has {lowest.loss:.4f} on "
+        f"these {samples:,} sequences (standard error {lowest.error:.4f})",
     )
 
 
