@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := $(shell find src/epochmark/native -name "CMakeLists.txt" -o -name "*.cpp" -o -name "*.h")
+PROCESSES ?= 2
 FAST_TESTS := PYTHONPATH=$(CURDIR)/src $(BIN)/python -m pytest -m 'not slow'
 SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f ! -name '*.pyc' ! -name '*.so' ! -name '*.dylib')
 
@@ -24,7 +25,10 @@ quick: $(VENV)/quick  ## the loop to work with: check, and the fast tests (under
 	  $(FAST_TESTS) tests/unit; unit=$$?; wait $$others && exit $$unit
 
 test: check  ## check, then run every test (real workers, real MNIST)
-	$(BIN)/python -m pytest
+	@# side by side, each process on cores of its own; then what needs the whole machine
+	$(BIN)/python -m pytest -m 'not alone' --numprocesses $(PROCESSES) --dist loadfile \
+	  --no-loadscope-reorder
+	$(BIN)/python -m pytest -m alone
 
 engines: $(VENV)/installed  ## install every engine into environments of their own (about 5 GB)
 	$(BIN)/epochmark engines install --all

@@ -1,9 +1,11 @@
 """How far an engine's continuation is from float64, after that many steps of training.
 
-    python benchmarks/continuation_errors.py ENGINE... [--steps 1 20 200] [--precision bfloat16]
+    python benchmarks/continuation_errors.py ENGINE... [--workload mnist-mlp] [--steps 1 20 200] \
+        [--precision bfloat16]
 
-Prints a row of the table in docs/parity.md for each: the largest relative error of a loss and of a
-parameter's update, of the eight single steps and of the repeated ones, and of the test loss.
+Prints a row of the table in docs/parity.md or docs/workloads.md for each: the largest relative
+error of a loss and of a parameter's update, of the eight single steps and of the repeated ones, and
+of the test loss.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from epochmark.datasets import get_mnist
 from epochmark.engines import get_engine
 from epochmark.hardware.machine import describe_machine
 from epochmark.records.record import Record, Stretch
+from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("engine", nargs="+")
+    parser.add_argument("--workload", choices=list(WORKLOADS), default=DEFAULT_WORKLOAD)
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 20, 200])
     parser.add_argument("--precision", default="stock")
     parser.add_argument("--device", default="cpu")
@@ -34,7 +38,11 @@ def main() -> None:
         interpreter = find_interpreter(get_engine(engine).info) or Interpreter.own()
         for steps in options.steps:
             request = RunRequest(
-                engine=engine, max_steps=steps, precision=options.precision, device=options.device
+                engine=engine,
+                workload=WORKLOADS[options.workload],
+                max_steps=steps,
+                precision=options.precision,
+                device=options.device,
             )
             print(row(bench.measure(PlannedRun(request, interpreter)).record), flush=True)
 

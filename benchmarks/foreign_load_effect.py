@@ -14,7 +14,7 @@ A pair's ratio is the seconds of a step in its loaded turn over those in its qui
 laps that lie wholly in a turn and inside an epoch. (So what Keras on TensorFlow waits for between
 epochs is not in it; pairs that it leaves without laps are passed over.) Printed for each load: the
 CPUs it really got, and by how much a step takes longer: the Hodges-Lehmann estimate with the 95 %
-interval of Wilcoxon's signed-rank test, as in keras_against_script.py. Six pairs are the fewest.
+interval of Wilcoxon's signed-rank test, as in a race. Six pairs are the fewest.
 
 The machine must do nothing else. With the defaults it takes about 30 minutes.
 """
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import signal
 import subprocess
 import sys
@@ -35,8 +36,10 @@ from typing import NamedTuple
 
 import psutil
 from _measuring import bench, is_ready
-from keras_against_script import FEWEST_PAIRS, Span, ratio_interval
+from keras_against_script import Span
 
+from epochmark.analysis.racing.ratio import FEWEST_PAIRS
+from epochmark.analysis.racing.signed_rank import located_ratio
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.bench.interpreters.interpreter import choose_interpreter
 from epochmark.bench.plan import PlannedRun
@@ -235,7 +238,8 @@ def result(turns: Turns, load: Load) -> str:
         return (
             f"{got} only {len(ratios)} pairs with enough laps: take longer turns, or more of them"
         )
-    middle, low, high = (ratio - 1 for ratio in ratio_interval(ratios))
+    found = located_ratio([math.log(ratio) for ratio in ratios])
+    middle, low, high = found.median - 1, found.low - 1, found.high - 1
     verdict = "over" if low > LIMIT else "under" if high < LIMIT else "about"
     interval = f"{low:+.1%} to {high:+.1%}"
     return f"{got} {middle:+7.1%}  {interval:17} {len(ratios)} pairs  {verdict} {LIMIT:.0%}"

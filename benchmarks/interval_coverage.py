@@ -224,7 +224,7 @@ def print_quick() -> None:
         errors, widths, seen = [], [], []
         for _ in range(SERIES):
             whole = whole_run(make, random)
-            stop, quick = QuickStop(per_epoch), list[Lap]()
+            stop, quick = QuickStop(per_epoch, EPOCHS), list[Lap]()
             for lap in whole:
                 quick.append(Lap(epoch=lap.epoch, steps=lap.steps, end_ns=lap.end_ns))
                 if stop(lap):

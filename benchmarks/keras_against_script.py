@@ -8,10 +8,10 @@ engine through epochmark, with all that watches it. Each in fresh processes with
 interpreter and environment, and in a session of its own, since Linux shares out CPUs by sessions
 (autogroups).
 
-The two of a pair take turns of half a second, the other one stopped meanwhile (``SIGSTOP``), and
-the time a side was stopped is taken off. So only one trains at a time, and a machine that changes
-its speed, as virtual ones do within seconds, hits both alike. Who begins changes from pair to pair;
-a first pair warms the caches and does not count. 20 pairs of an epoch take half an hour.
+The two of a pair take turns of half a second, each stopped during the other's turn (``SIGSTOP``),
+and the time a side was stopped is taken off. So only one trains at a time, and a machine that
+changes its speed, as virtual ones do within seconds, hits both alike. Who begins changes from pair
+to pair; a first pair warms the caches and does not count. 20 pairs of an epoch take half an hour.
 
 Compared is the time until the training has ended. TensorFlow's ``fit`` may return much later: its
 input pipeline's tuner sleeps 10 ms, 20 ms, 40 ms and so on up to a minute, and in about every
@@ -30,7 +30,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -44,6 +43,8 @@ import numpy as np
 import psutil
 from _measuring import run
 
+from epochmark.analysis.racing.ratio import FEWEST_PAIRS
+from epochmark.analysis.racing.signed_rank import located_ratio
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.bench.interpreters.interpreter import choose_interpreter
 from epochmark.bench.request import RunRequest
@@ -54,8 +55,6 @@ from epochmark.worker.protocol import Message, Phase
 ENGINE = "keras-tensorflow"
 SCRIPT = Path(__file__).with_name("bare_script.py")
 MARGIN = 0.02
-CONFIDENCE = 0.95
-FEWEST_PAIRS = 6
 TURN_S = 0.5
 
 
@@ -147,11 +146,11 @@ def main() -> None:
             lambda: Side(bare, interpreter.environment),
             lambda: Side(ours, os.environ),
         )
-    middle, low, high = ratio_interval(ratios)
-    inside = low >= 1 - MARGIN and high <= 1 + MARGIN
+    found = located_ratio([math.log(ratio) for ratio in ratios])
+    inside = found.low >= 1 - MARGIN and found.high <= 1 + MARGIN
     print(
         f"{len(ratios)} pairs of {options.epochs} epochs: "
-        f"engine / script {middle:.4f}, 95 % interval {low:.4f} to {high:.4f}: "
+        f"engine / script {found.median:.4f}, 95 % interval {found.low:.4f} to {found.high:.4f}: "
         f"{'inside' if inside else 'not inside'} 1 +- {MARGIN}"
     )
 
@@ -199,34 +198,6 @@ def take_turns(sides: Sequence[Side]) -> None:
         for side in sides:
             if not side.ended():
                 side.take_turn()
-
-
-def ratio_interval(ratios: Sequence[float]) -> tuple[float, float, float]:
-    """Hodges-Lehmann estimate of the ratio and its interval, low and high."""
-    logs = [math.log(ratio) for ratio in ratios]
-    means = sorted(
-        (log + other) / 2 for place, log in enumerate(logs) for other in logs[: place + 1]
-    )
-    rank = smallest_rank(len(logs))
-    found = (statistics.median(means), means[rank - 1], means[-rank])
-    middle, low, high = (math.exp(value) for value in found)
-    return middle, low, high
-
-
-def smallest_rank(pairs: int) -> int:
-    """The largest k with ``2 P(T < k) <= 1 - CONFIDENCE``, T Wilcoxon's sum of positive ranks: the
-    interval reaches from the k-th smallest of the pairwise means to the k-th largest."""
-    counts = [1]  # how many sets of ranks have each sum
-    for rank in range(1, pairs + 1):
-        longer = counts + [0] * rank
-        for total, number in enumerate(counts):
-            longer[total + rank] += number
-        counts = longer
-    below, rank = 0, 0
-    while 2 * (below + counts[rank]) <= (1 - CONFIDENCE) * 2**pairs:
-        below += counts[rank]
-        rank += 1
-    return rank
 
 
 def save_as_keras_does(file: Path) -> None:

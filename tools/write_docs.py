@@ -134,16 +134,16 @@ def _requirements_row(row: Requirements, engines: list[str]) -> str:
 def tunables_table() -> str:
     """Every setting that tuned mode may change, engine by engine, in the order of the search."""
     rows = [
-        "| engine | setting | values, stock first | devices | what it is |",
-        "|---|---|---|---|---|",
+        "| engine | setting | values, stock first | devices | workloads with | what it is |",
+        "|---|---|---|---|---|---|",
     ]
     for info in _public_infos():
         for tunable in info.tunables:
             values = ", ".join(f"`{value}`" for value in tunable.values)
             devices = ", ".join(tunable.device_kinds or info.device_kinds)
-            rows.append(
-                f"| {info.name} | {tunable.name} | {values} | {devices} | {tunable.summary} |"
-            )
+            word = f"`{tunable.word}`" if tunable.word else "anything"
+            cells = (info.name, tunable.name, values, devices, word, tunable.summary)
+            rows.append(f"| {' | '.join(cells)} |")
     return "\n".join([*rows, ""])
 
 

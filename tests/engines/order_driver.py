@@ -1,17 +1,18 @@
 """Run by an engine's interpreter: which samples each step of a fit sees, and the laps it reports.
 
-    python order_driver.py ENGINE JOB
+    python order_driver.py ENGINE JOB...
 
 ``JOB`` is JSON: ``samples``, ``epochs``, ``batch_size``, ``tuned_settings``, and
-``stop_after_laps`` or null. The index of a sample is written in its first two pixels. Prints JSON:
-``steps``, the indices of each step, ``laps`` and ``epochs``, the steps of each.
+``stop_after_laps`` or null. The index of a sample is written in its first two pixels. Prints as
+JSON a list with the answer to each: ``steps``, the indices of each step, ``laps`` and ``epochs``,
+the steps of each.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 
@@ -87,7 +88,7 @@ class Recorder:
         """Nothing is looked at here."""
 
 
-def main(name: str, job: Any) -> None:
+def answer(name: str, job: Any) -> Dict[str, Any]:
     random = np.random.default_rng(0)
     samples = job["samples"]
     images = random.integers(0, 256, (samples, 28, 28), dtype=np.uint8)
@@ -113,8 +114,9 @@ def main(name: str, job: Any) -> None:
     recorder = Recorder(job["stop_after_laps"])
     record_steps(engine, steps)
     engine.fit(data, recorder)
-    print(json.dumps({"steps": steps, "laps": recorder.laps, "epochs": recorder.epochs}))
+    return {"steps": steps, "laps": recorder.laps, "epochs": recorder.epochs}
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], json.loads(sys.argv[2]))
+    engine_name, *jobs = sys.argv[1:]
+    print(json.dumps([answer(engine_name, json.loads(job)) for job in jobs]))

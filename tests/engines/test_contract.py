@@ -47,7 +47,7 @@ def record_of(run_engine: Run) -> object:
 
 
 @pytest.fixture(params=ENGINES)
-def record(request: pytest.FixtureRequest, record_of: object) -> Record:
+def record(request: pytest.FixtureRequest, record_of: object, all_cores: None) -> Record:
     return record_of(request.param)  # type: ignore[operator, no-any-return]
 
 

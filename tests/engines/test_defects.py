@@ -13,7 +13,7 @@ import epochmark.engines
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.engines import get_engine
 from epochmark.records.record import Record
-from epochmark.workloads import WORKLOADS
+from epochmark.workloads import MNIST_CNN, WORKLOADS
 from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.spec import SGD
 from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
@@ -77,7 +77,7 @@ def run_defective(
     device: str = "cpu",
     precision: str = "float32",
     max_steps: int | None = 1,
-    **departures: Any,
+    batch_size: int = SMALL_BATCH,
 ) -> Record:
     measured = run_engine(
         "defective-torch",
@@ -85,16 +85,14 @@ def run_defective(
         max_steps=max_steps,
         device=device,
         precision=precision,
-        **departures,
+        batch_size=batch_size,
     )
     assert measured.record.failure is None, measured.stderr.decode(errors="replace")
     return measured.record
 
 
 def run_lying(run_engine: Run, lie: str) -> Record:
-    return run_defective(
-        run_engine, lie, precision="stock", max_steps=LIE_STEPS, batch_size=SMALL_BATCH
-    )
+    return run_defective(run_engine, lie, precision="stock", max_steps=LIE_STEPS)
 
 
 def codes(record: Record) -> set[str]:
@@ -128,7 +126,13 @@ def test_what_the_replay_does_not_see_is_found(run_engine: Run, lie: str) -> Non
 
 def test_no_training_at_all_is_found_three_times(run_engine: Run) -> None:
     """Losses and accuracy made up, after a single step: weights, CPU time and counter tell."""
-    record = run_defective(run_engine, "no training", precision="stock", max_steps=None)
+    record = run_defective(
+        run_engine,
+        "no training",
+        precision="stock",
+        max_steps=None,
+        batch_size=MNIST_CNN.batch_size,
+    )
     assert {"weights-mismatch", "work-incomplete", "implausible"} <= codes(record)
     assert not {"learning-out-of-band", "loss-flat", "parity-failed"} & codes(record)
     assert record.headline.validity == "invalid"

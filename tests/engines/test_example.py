@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import epochmark.engines
-from tests.engines.conftest import Run, answer_of, interpreter_of
+from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.test_defects import INJECTED
 from tests.engines.test_order import DRIVER as ORDER
 
@@ -31,14 +31,17 @@ def test_the_example_trains_correctly(
     interpreter = interpreter_of("torch")
     environment = {**interpreter.environment, "PYTHONPATH": str(tmp_path)}
     record = run_engine(
-        "example", replace(interpreter, environment=environment), max_steps=2
+        "example",
+        replace(interpreter, environment=environment),
+        max_steps=2,
+        batch_size=SMALL_BATCH,
     ).record
     assert record.failure is None, record.failure
     assert record.headline.validity == "partial", record.findings
     assert record.precision.observed == "float32"
     assert record.engine.settings
     job = {"samples": 20, "batch_size": 8, "epochs": 2, "stop_after_laps": None}
-    seen = answer_of(
+    (seen,) = answer_of(
         ORDER, tmp_path, "example", json.dumps({**job, "tuned_settings": {}}),
         interpreter=replace(interpreter, environment=environment),
     )  # fmt: skip

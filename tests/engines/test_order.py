@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +19,32 @@ PLAIN = [name for name in ENGINES if name != "native"]
 
 SAMPLES, BATCH = 20, 8
 
+Answers = Callable[[str], list[dict[str, Any]]]
 
-def drive(engine: str, folder: Path, **job: Any) -> dict[str, Any]:
+
+def drive(engine: str, folder: Path, *jobs: dict[str, Any]) -> list[dict[str, Any]]:
     defaults: dict[str, Any] = {
         "samples": SAMPLES, "batch_size": BATCH, "epochs": 2, "stop_after_laps": None,
         "tuned_settings": {},
     }  # fmt: skip
-    answer: dict[str, Any] = answer_of(DRIVER, folder, engine, json.dumps({**defaults, **job}))
-    return answer
+    answers: list[dict[str, Any]] = answer_of(
+        DRIVER, folder, engine, *(json.dumps({**defaults, **job}) for job in jobs)
+    )
+    return answers
 
 
-@pytest.mark.parametrize(
-    ("engine", "tuned_settings"),
-    [*((name, {}) for name in PLAIN), *((name, tuned_settings(name)) for name in TUNED)],
-)
-def test_every_sample_once_an_epoch_in_a_new_order(
-    engine: str, tuned_settings: dict[str, str], tmp_path: Path
-) -> None:
-    seen = drive(engine, tmp_path, tuned_settings=tuned_settings)
+@pytest.fixture(scope="module")
+def stock_of(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """What an engine does as stock: in a whole fit, and in one that is to stop after two laps."""
+
+    @cache
+    def stock(engine: str) -> list[dict[str, Any]]:
+        return drive(engine, tmp_path_factory.mktemp(engine), {}, {"stop_after_laps": 2})
+
+    return stock
+
+
+def assert_every_sample_once_an_epoch_in_a_new_order(seen: dict[str, Any]) -> None:
     assert [len(step) for step in seen["steps"]] == [8, 8, 4] * 2
     order = [index for step in seen["steps"] for index in step]
     first, second = order[:SAMPLES], order[SAMPLES:]
@@ -46,9 +56,20 @@ def test_every_sample_once_an_epoch_in_a_new_order(
 
 
 @pytest.mark.parametrize("engine", PLAIN)
-def test_a_lap_that_asks_to_stop_ends_the_fit(engine: str, tmp_path: Path) -> None:
+def test_every_sample_once_an_epoch_in_a_new_order(engine: str, stock_of: Answers) -> None:
+    assert_every_sample_once_an_epoch_in_a_new_order(stock_of(engine)[0])
+
+
+@pytest.mark.parametrize("engine", TUNED)
+def test_tuned_engines_shuffle_as_well(engine: str, tmp_path: Path) -> None:
+    (seen,) = drive(engine, tmp_path, {"tuned_settings": tuned_settings(engine)})
+    assert_every_sample_once_an_epoch_in_a_new_order(seen)
+
+
+@pytest.mark.parametrize("engine", PLAIN)
+def test_a_lap_that_asks_to_stop_ends_the_fit(engine: str, stock_of: Answers) -> None:
     """At once, or with the step that the framework has already begun; the laps stay true."""
-    seen = drive(engine, tmp_path, stop_after_laps=2)
+    seen = stock_of(engine)[1]
     assert sum(seen["laps"]) == len(seen["steps"])
     assert 2 <= len(seen["steps"]) <= 3
     assert len(seen["epochs"]) <= 1

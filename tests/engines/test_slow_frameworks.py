@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.errors import EpochmarkError
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import parity
-from tests.engines.conftest import Run, answer_of, interpreter_of
+from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.test_contract import REPLAY
 from tests.engines.test_defects import INJECTED, codes
 
@@ -21,6 +22,11 @@ from tests.engines.test_defects import INJECTED, codes
 def _injected_engines_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     path = [*epochmark.engines.__path__, str(INJECTED / "engines")]
     monkeypatch.setattr(epochmark.engines, "__path__", path)
+
+
+@pytest.fixture
+def run_engine(run_engine: Run) -> Run:
+    return partial(run_engine, batch_size=SMALL_BATCH)
 
 
 def with_environment(engine: str, **variables: str) -> Interpreter:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import epochmark.engines
-from tests.engines.conftest import Run, interpreter_of
+from tests.engines.conftest import SMALL_BATCH, Run, interpreter_of
 from tests.engines.test_defects import INJECTED
 
 
@@ -19,7 +19,10 @@ def test_training_under_a_strategy_is_the_same_work(
     interpreter = interpreter_of("keras-tensorflow")
     environment = {**interpreter.environment, "PYTHONPATH": str(INJECTED)}
     measured = run_engine(
-        "strategic-keras-tensorflow", replace(interpreter, environment=environment), max_steps=3
+        "strategic-keras-tensorflow",
+        replace(interpreter, environment=environment),
+        max_steps=3,
+        batch_size=SMALL_BATCH,
     )
     record = measured.record
     assert record.failure is None, measured.stderr.decode(errors="replace")

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,20 @@ from epochmark.records.record import Record
 from epochmark.system import usable_cores
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import parity
-from tests.engines.conftest import Run, answer_of, interpreter_of
+from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.test_contract import REPLAY
 
 several_cores = pytest.mark.skipif(
     usable_cores() < 2, reason="one core: nothing can have fewer threads"
 )
+
+
+IN_SMALL_BATCHES = f"batch {SMALL_BATCH}"
+
+
+@pytest.fixture
+def run_engine(run_engine: Run) -> Run:
+    return partial(run_engine, batch_size=SMALL_BATCH)
 
 
 def ours(engine: str) -> Interpreter:
@@ -50,6 +59,7 @@ def codes(record: Record) -> dict[str, str]:
     return {finding.code: finding.detail for finding in record.findings}
 
 
+@pytest.mark.alone
 @several_cores
 def test_threads_that_a_variable_takes_away_stay_in_an_interpreter_of_ours(
     run_engine: Run, monkeypatch: pytest.MonkeyPatch
@@ -57,11 +67,12 @@ def test_threads_that_a_variable_takes_away_stay_in_an_interpreter_of_ours(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("GOMP_CPU_AFFINITY", "0")
     record = run_engine("torch", ours("torch"), max_steps=3).record
-    assert record.workload.variant == ["3 steps"]
+    assert record.workload.variant == ["3 steps", IN_SMALL_BATCHES]
     assert record.environment == {}
     assert int(record.engine.settings["threads"]) > 1
 
 
+@pytest.mark.alone
 @several_cores
 @pytest.mark.parametrize(
     ("variable", "value", "variant"),
@@ -75,7 +86,9 @@ def test_threads_and_cores_taken_away_from_a_users_own_interpreter_are_a_variant
 ) -> None:
     monkeypatch.setenv(variable, value)
     record = run_engine("torch", named("torch"), max_steps=4).record
-    assert record.workload.variant == sorted([variant, "4 steps"]), record.placement
+    assert record.workload.variant == sorted([variant, "4 steps", IN_SMALL_BATCHES]), (
+        record.placement
+    )
     assert record.environment[variable] == value
 
 
@@ -90,7 +103,7 @@ def test_a_users_keras_json_does_not_reach_an_interpreter_of_ours(
     monkeypatch.setenv("HOME", str(tmp_path))
     record = run_engine("keras-jax", ours("keras-jax"), max_steps=3).record
     assert record.headline.validity == "partial", record.findings
-    assert record.workload.variant == ["3 steps"]
+    assert record.workload.variant == ["3 steps", IN_SMALL_BATCHES]
     assert record.engine.settings["policy"] == "float32"
     assert [file.name for file in file.parent.iterdir()] == ["keras.json"]
     assert file.read_bytes() == before
@@ -104,7 +117,7 @@ def test_float64_by_a_users_keras_json_is_seen(
     record = run_engine("keras-tensorflow", named("keras-tensorflow"), max_steps=3).record
     assert record.precision.observed == "float64"
     said = "keras.json: floatx float64, image_data_format channels_first"
-    assert record.workload.variant == ["3 steps", said]
+    assert record.workload.variant == ["3 steps", IN_SMALL_BATCHES, said]
     assert record.engine.settings["layout"] == "channels_last"
 
 
@@ -139,7 +152,7 @@ def test_jax_without_compiling_is_a_variant(
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
     record = run_engine("jax", named("jax"), max_steps=1).record
     assert record.workload.variant == [
-        "1 step", "JAX_COMPILATION_CACHE_DIR=set", "JAX_DISABLE_JIT=1"
+        "1 step", "JAX_COMPILATION_CACHE_DIR=set", "JAX_DISABLE_JIT=1", IN_SMALL_BATCHES
     ]  # fmt: skip
     assert record.engine.settings["execution"] == "operation by operation, nothing jitted"
 
@@ -169,7 +182,7 @@ def test_memory_tracing_is_a_variant(run_engine: Run, monkeypatch: pytest.Monkey
     monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
     record = run_engine("native", Interpreter.foreign(sys.executable), max_steps=2).record
     assert record.workload.variant == [
-        "2 steps", "PYTHONTRACEMALLOC=1", "Python mode: memory tracing"
+        "2 steps", "PYTHONTRACEMALLOC=1", "Python mode: memory tracing", IN_SMALL_BATCHES
     ]  # fmt: skip
 
 

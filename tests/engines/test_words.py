@@ -23,12 +23,24 @@ LOSS_TOLERANCE, STATE_TOLERANCE = 2e-5, 2e-3
 
 Found = Callable[[str], tuple[dict[str, Any], Any]]
 
-OFFERED = [
+STOCK = [
     (engine, name)
     for engine in ENGINES
     for name, workload in TINY.items()
     if get_engine(engine).info.offers(workload)
 ]
+OF_A_PROCESS = ("threads", "inter_op_threads")
+"""Settings that a framework takes once; test_tuned.py has those."""
+TUNED = [
+    (engine, f"{name}:{tunable.name}={value}")
+    for engine, name in STOCK
+    if name == "tiny-gpt"
+    for tunable in get_engine(engine).info.tunables_on("cpu", TINY[name])
+    if tunable.name not in OF_A_PROCESS
+    for value in tunable.values[1:]
+]
+"""Each setting by itself: what was tuned for images must leave a transformer as it is."""
+OFFERED = [*STOCK, *TUNED]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +60,7 @@ def found_of(tmp_path_factory: pytest.TempPathFactory) -> Found:
 
 @pytest.mark.parametrize(("engine", "name"), OFFERED)
 def test_the_replay_is_that_of_float64(engine: str, name: str, found_of: Found) -> None:
-    workload, found = TINY[name], found_of(engine)[0][name]
+    workload, found = TINY[name.partition(":")[0]], found_of(engine)[0][name]
     parts = workload.epochs if workload.passes == "once" else 1
     data = draw_samples(workload, parts * workload.train_samples)
     form = get_engine(engine).info.adam_form
@@ -63,7 +75,7 @@ def test_the_state_behind_a_fit_is_worth_what_the_engine_says(
     engine: str, name: str, found_of: Found
 ) -> None:
     found, arrays = found_of(engine)
-    workload, reported = TINY[name], found[name]
+    workload, reported = TINY[name.partition(":")[0]], found[name]
     steps = -(-workload.train_samples // BATCH)
     assert [epoch[0] for epoch in reported["epochs"]] == [steps, steps]
     assert reported["steps"] in (2 * steps, None)
@@ -78,15 +90,16 @@ def test_the_state_behind_a_fit_is_worth_what_the_engine_says(
     assert reported["accuracy"] == pytest.approx(accuracy, abs=1.5 / data[1].size)
 
 
-@pytest.mark.parametrize("engine", [engine for engine, name in OFFERED if name == "tiny-gpt"])
+@pytest.mark.parametrize(
+    ("engine", "name"), [way for way in OFFERED if way[1].startswith("tiny-gpt")]
+)
 def test_a_training_set_passed_once_is_gone_through_in_its_order(
-    engine: str, found_of: Found
+    engine: str, name: str, found_of: Found
 ) -> None:
     """No sample comes twice, though Keras goes through arrays by itself: float64 makes the same
     steps to the same weights and moments."""
-    name = "tiny-gpt"
     reported, arrays = found_of(engine)
-    workload = TINY[name]
+    workload = TINY["tiny-gpt"]
     data = draw_samples(workload, workload.epochs * workload.train_samples)
     form = get_engine(engine).info.adam_form
     start = draw_parameters(workload)

@@ -1,11 +1,11 @@
 """Run by an engine's interpreter: train tiny workloads, in the replay and in a fit.
 
-    python words_driver.py ENGINE OUTPUT WORKLOAD...
+    python words_driver.py ENGINE OUTPUT WORKLOAD[:SETTING=VALUE]...
 
-Prints JSON, for each workload by its name: the ``epochs`` of a fit of two (steps, loss, accuracy),
+Prints JSON, for each as it was asked for: the ``epochs`` of a fit of two (steps, loss, accuracy),
 the ``steps`` counted in the state behind it, ``loss`` and ``accuracy`` of the evaluation, and the
 ``replay`` losses of all batches in their order. The states go to ``OUTPUT`` (npz), as
-``<workload>/<part>/<parameter>``.
+``<as asked>/<part>/<parameter>``.
 """
 
 from __future__ import annotations
@@ -54,9 +54,15 @@ class Recorder:
         """Nothing is looked at here."""
 
 
-def train(engine: Any, name: str, arrays: Dict[str, Any]) -> Dict[str, Any]:
+def train(engine: Any, asked: str, arrays: Dict[str, Any]) -> Dict[str, Any]:
+    name, _, setting = asked.partition(":")
     workload = TINY[name]
-    engine.open(Settings(workload, "cpu", "stock", "stock", 1, 2, batch_size=BATCH))
+    tuned = dict([setting.split("=")]) if setting else {}
+    precision, tuning = ("float32", "tuned") if tuned else ("stock", "stock")
+    settings = Settings(
+        workload, "cpu", precision, tuning, 1, 2, batch_size=BATCH, tuned_settings=tuned
+    )
+    engine.open(settings)
     parts = workload.epochs if workload.passes == "once" else 1
     data = draw_samples(workload, parts * workload.train_samples)
     parameters = draw_parameters(workload)
@@ -66,7 +72,7 @@ def train(engine: Any, name: str, arrays: Dict[str, Any]) -> Dict[str, Any]:
     state = engine.state()
     for part in ("weights", "first", "second"):
         for parameter, array in getattr(state, part).items():
-            arrays[f"{name}/{part}/{parameter}"] = array
+            arrays[f"{asked}/{part}/{parameter}"] = array
     loss, accuracy = engine.evaluate(*data)
     return {
         "epochs": recorder.epochs,

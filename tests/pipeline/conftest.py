@@ -70,13 +70,15 @@ def measure_fake(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> MeasureFake:
 
 @pytest.fixture
 def program(mnist_folder: Path, tmp_path: Path) -> Program:
-    """The command line with empty results, MNIST at hand and a correct fake engine."""
+    """The command line with empty results, MNIST at hand and a correct fake engine; no environment
+    is made yet."""
     folders = {name: tmp_path / name for name in ("results", "tmp")}
     folders["tmp"].mkdir()
     return Program(
         tmp_path,
         {
             "EPOCHMARK_DATA": str(mnist_folder),
+            "EPOCHMARK_ENVIRONMENTS": str(tmp_path / "environments"),
             "EPOCHMARK_FAKE": "{}",
             "EPOCHMARK_RESULTS": str(folders["results"]),
             "XDG_CACHE_HOME": str(tmp_path / "cache"),

@@ -16,6 +16,9 @@ import psutil
 
 COMMAND = (sys.executable, "-m", "epochmark")
 TIMEOUT_S = 120
+SMALL_BATCH = ("--batch", "32")
+"""For runs of real engines where the batch is no matter: float64 computes each step after the fit
+again, which takes seconds with the workload's own."""
 SAMPLES = Path(__file__).parents[1] / "records"
 
 

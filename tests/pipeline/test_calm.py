@@ -19,7 +19,7 @@ from epochmark.records.record import Calm, Lap, Record, WatchingCost
 from epochmark.records.store import FOLDER_VARIABLE
 from epochmark.records.upgrades import encode_record
 from tests.pipeline.conftest import MeasureFake
-from tests.pipeline.program import Program
+from tests.pipeline.program import SMALL_BATCH, Program
 
 SECONDS = 60
 QUIET = Calm(
@@ -81,7 +81,7 @@ def test_a_real_run_is_watched(measure_fake: MeasureFake) -> None:
 
 
 def test_the_command_watches_the_runs_of_real_engines(program: Program) -> None:
-    done = program.run("run", "native", "--steps", "2", "--threads", "1")
+    done = program.run("run", "native", "--steps", "2", "--threads", "1", *SMALL_BATCH)
     assert done.returncode == 0, done.stderr
     (record,) = program.records()
     assert record["calm"]["worker_cpu_s"] > 0
@@ -97,8 +97,8 @@ def test_each_of_several_runs_is_looked_at(
     """On a machine that is always busy; the first is waited for, and none with ``--anyway``."""
     monkeypatch.setattr(preflight, "look", lambda *_: preflight.Busy(0.9, 2, None))
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    command = ["run", "--repeat", "3", "--steps", "1", "--threads", "1", "--json", *options]
-    app(command, standalone_mode=False)
+    command = ["run", "--repeat", "3", "--steps", "1", "--threads", "1", *SMALL_BATCH, "--json"]
+    app([*command, *options], standalone_mode=False)
     out, err = capsys.readouterr()
     assert len(json.loads(out)) == 3
     looks = 0 if options else 3

@@ -13,7 +13,7 @@ import pytest
 from epochmark.bench.request import public_engines
 from epochmark.judge.reading import decode_record
 from epochmark.system import usable_cores
-from tests.pipeline.program import Program
+from tests.pipeline.program import SMALL_BATCH, Program
 
 
 def test_a_run_prints_the_answer_and_saves_the_record(program: Program) -> None:
@@ -122,10 +122,13 @@ def test_without_saving_nothing_is_left(program: Program) -> None:
     assert [path.name.split("-")[0] for path in (program.folder / "tmp").iterdir()] == ["epochmark"]
 
 
-def test_the_native_engine_is_the_default(program: Program) -> None:
-    done = program.run("run", "--steps", "4", "--json")
+def test_the_native_engine_is_the_default_and_takes_all_cores(
+    program: Program, all_cores: None
+) -> None:
+    done = program.run("run", "--steps", "4", *SMALL_BATCH, "--json")
     record = json.loads(done.stdout)
     assert record["engine"]["name"] == "native"
+    assert record["engine"]["settings"]["threads"] == str(usable_cores())
     assert record["headline"]["validity"] == "partial"
     assert done.returncode == 0
 

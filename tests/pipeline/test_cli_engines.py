@@ -5,19 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
 from epochmark.bench.request import public_engines
-from tests.pipeline.program import Program
-
-
-@pytest.fixture
-def program(program: Program, tmp_path: Path) -> Program:
-    """No environment is made yet."""
-    program.environment["EPOCHMARK_ENVIRONMENTS"] = str(tmp_path / "environments")
-    return program
+from tests.pipeline.program import SMALL_BATCH, Program
 
 
 def absent_engine() -> str:
@@ -130,7 +122,7 @@ def test_several_engines_end_in_one_table(program: Program) -> None:
 
 def test_a_failed_run_does_not_stop_the_others(program: Program) -> None:
     program.script(fail_in="fit")
-    done = program.run("run", "fake", "native", "--steps", "10", "--anyway")
+    done = program.run("run", "fake", "native", "--steps", "10", *SMALL_BATCH)
     assert done.returncode == 1
     assert "invalid (engine-failed)" in done.stdout
     assert "fake on cpu: engine-failed: while training: RuntimeError" in done.stdout
@@ -151,7 +143,7 @@ def test_each_device_of_an_engine(program: Program) -> None:
 
 
 def test_all_ready_engines_run(program: Program) -> None:
-    done = program.run("run", "--all", "--steps", "3", "--json", "--anyway")
+    done = program.run("run", "--all", "--steps", "3", *SMALL_BATCH, "--json")
     assert done.returncode in (0, 1), done.stderr
     document = json.loads(done.stdout)
     records = document if isinstance(document, list) else [document]
@@ -166,6 +158,6 @@ def test_a_device_that_no_engine_sees_lists_what_is_there(program: Program) -> N
 
 
 def test_native_names_the_way_to_a_published_figure(program: Program) -> None:
-    done = program.run("run", "--steps", "3", "--anyway")
+    done = program.run("run", "--steps", "3", *SMALL_BATCH)
     assert "epochmark engines install keras-tensorflow" in done.stdout
     assert "epochmark run keras-tensorflow" in done.stdout

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from epochmark.bench.interpreters.versions import find_version, make_version
 from epochmark.engines import Requirements, get_engine
 from epochmark.environments.install import create_venv, install
 from epochmark.environments.managed import BUILDING_PREFIX, Environments
@@ -60,6 +61,26 @@ def test_an_environment_is_made_used_and_removed(wheels: Path, environments: Env
     with environments.changing(not_waiting):
         environments.remove(name)
     assert contents(environments) == []
+
+
+def test_a_version_has_an_environment_of_its_own_that_engines_lists(
+    wheels: Path, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made on request, with packages that are called as the framework's."""
+    folder = program.folder / "environments"
+    for variable in (monkeypatch.setenv, program.environment.__setitem__):
+        variable("EPOCHMARK_ENVIRONMENTS", str(folder))
+    make_wheel(wheels, "tinygrad", "0.13.1")
+    make_wheel(wheels, "tinygrad", "0.14.0")
+    info = get_engine("tinygrad").info
+    made = make_version(info, "0.13", not_waiting, silent)
+    assert made.manifest.installed["tinygrad"] == "0.13.1"
+    assert find_version(info, "0.13") == made
+    assert find_version(info, "0.14") is None
+    assert f"tinygrad@0.13: environment {made.manifest.name}" in program.run("engines").stdout
+    with pytest.raises(EpochmarkError, match="tinygrad"):
+        make_version(info, "0.99", not_waiting, silent)
+    assert contents(Environments(folder)) == [made.manifest.name]
 
 
 def test_what_pip_cannot_find_leaves_nothing(wheels: Path, environments: Environments) -> None:

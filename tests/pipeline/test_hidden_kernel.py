@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.program import Program
+from tests.pipeline.program import SMALL_BATCH, Program
 
 
 def _unsharing() -> list[str] | None:
@@ -64,7 +64,8 @@ def stat_file(folder: Path, change: str) -> str:
 
 def watched_run(program: Program, mounts: str) -> dict[str, Any]:
     """The record of a short real run there, which must succeed."""
-    done = hidden(program, mounts, "run", "native", "--steps", "40", "--threads", "1")
+    run = ("run", "native", "--steps", "40", "--threads", "1", *SMALL_BATCH)
+    done = hidden(program, mounts, *run)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "does not report how busy its processor is" in done.stderr

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.program import Program
+from tests.pipeline.program import SMALL_BATCH, Program
 from tests.pipeline.test_hidden_kernel import UNSHARE
 
 Homeless = Callable[..., subprocess.CompletedProcess[str]]
@@ -63,7 +63,7 @@ def homeless(program: Program, mnist_folder: Path, tmp_path: Path) -> Homeless:
 
 
 COMMANDS = [
-    ("run", "native", "--steps", "2", "--threads", "1"),
+    ("run", "native", "--steps", "2", "--threads", "1", *SMALL_BATCH),
     ("results", "list"),
     ("engines",),
     ("data", "status"),

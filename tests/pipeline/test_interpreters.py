@@ -24,6 +24,7 @@ from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
 from epochmark.errors import EpochmarkError
 from epochmark.report.text.answer import answer_lines
 from epochmark.worker.protocol import Message, Phase
+from tests.pipeline.program import SMALL_BATCH
 
 FAKE, TORCH = get_engine("fake").info, get_engine("torch").info
 
@@ -142,35 +143,55 @@ def test_a_framework_for_a_newer_python_is_reported_with_the_version(
     assert f"Python {record.engine.python}" in text
 
 
-def test_python_3_9_trains(tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest Python that a user's framework may need, with the real native engine."""
-    python = oldest_python()
+def python_39() -> str | None:
+    """A Python 3.9 that starts, if there is one: a version manager's stand-in may be there without
+    a Python."""
+    python = os.environ.get("EPOCHMARK_PYTHON39") or shutil.which("python3.9")
     if python is None:
-        missing = "no python3.9 that starts is on the PATH (EPOCHMARK_PYTHON39 names one)"
-        if os.environ.get("EPOCHMARK_REQUIRE_ENGINES") == "all":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    venv = tmp_path / "venv"
+        return None
+    started = subprocess.run([python, "-c", "import venv"], capture_output=True, check=False)
+    return python if started.returncode == 0 else None
+
+
+@pytest.fixture(scope="module")
+def oldest(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The oldest Python that a user's framework may need, with numpy, in a new environment."""
+    python = python_39()
+    if python is None:
+        pytest.skip("no python3.9 that starts is on the PATH (EPOCHMARK_PYTHON39 names one)")
+    venv = tmp_path_factory.mktemp("oldest") / "venv"
     subprocess.run([python, "-m", "venv", str(venv)], check=True)
     inside = str(venv / "bin" / "python")
     install = [inside, "-m", "pip", "install", "--quiet", "numpy"]
     subprocess.run(install, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return inside
+
+
+def test_python_3_9_trains(oldest: str, bench: Bench) -> None:
+    """With the real native engine."""
     info = get_engine("native").info
     record = bench.measure(
-        PlannedRun(RunRequest(engine="native", max_steps=20), choose_interpreter(info, inside))
+        PlannedRun(
+            RunRequest(engine="native", max_steps=20, batch_size=32),
+            choose_interpreter(info, oldest),
+        )
     ).record
     assert record.outcome == "completed", record.failure
     assert record.engine.python.startswith("3.9.")
     assert record.headline.validity == "partial"
 
 
-def oldest_python() -> str | None:
-    """A Python 3.9 that starts, if there is one."""
-    python = os.environ.get("EPOCHMARK_PYTHON39") or shutil.which("python3.9")
-    if python is None:
-        return None
-    started = subprocess.run([python, "-c", "import venv"], capture_output=True, check=False)
-    return python if started.returncode == 0 else None
+def test_the_worker_and_its_engines_load_on_python_3_9(oldest: str) -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(epochmark.__file__).parents[1])!r})\n"
+        "import epochmark.worker.__main__, epochmark.native\n"
+        "from epochmark.engines import engine_names, get_engine\n"
+        "from epochmark.workloads import WORKLOADS, learning_band, parity, reference\n"
+        "print([get_engine(name).info.name for name in engine_names()])\n"
+    )
+    done = subprocess.run([oldest, "-I", "-c", program], capture_output=True, check=False)
+    assert done.stderr == b""
+    assert b"native" in done.stdout
 
 
 @pytest.fixture
@@ -283,7 +304,8 @@ def test_a_broken_numpy_of_the_users_does_not_reach_a_worker_of_ours(
     monkeypatch.setenv("PYTHONUSERBASE", str(broken))
     monkeypatch.setenv("PYTHONHOME", str(broken))
     interpreter = Interpreter.own() if kind == "own" else Interpreter.of_environment(managed)
-    record = bench.measure(PlannedRun(RunRequest(engine="native", max_steps=2), interpreter)).record
+    request = RunRequest(engine="native", max_steps=2, batch_size=32)
+    record = bench.measure(PlannedRun(request, interpreter)).record
     assert record.outcome == "completed", record.failure
 
 
@@ -311,7 +333,7 @@ def test_our_own_worker_has_numpy_where_we_have_it(
         **({"PYTHONPATH": str(packages)} if where == "PYTHONPATH" else {}),
     }
     done = subprocess.run(
-        [bare, "-m", "epochmark", "run", "native", "--steps", "2", "--anyway"],
+        [bare, "-m", "epochmark", "run", "native", "--steps", "2", *SMALL_BATCH, "--anyway"],
         env={**os.environ, **variables},
         cwd=tmp_path,
         capture_output=True,
@@ -372,9 +394,9 @@ def test_relative_data_is_that_of_the_users_folder(
     (tmp_path / "mnist").symlink_to(mnist_folder)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EPOCHMARK_RESULTS", "results")
-    by_argument = epochmark.run("native", max_steps=1, data=Path("mnist"))
+    by_argument = epochmark.run("native", max_steps=1, batch_size=32, data=Path("mnist"))
     monkeypatch.setenv("EPOCHMARK_DATA", "mnist")
-    by_variable = epochmark.run("native", max_steps=1)
+    by_variable = epochmark.run("native", max_steps=1, batch_size=32)
     assert {by_argument.outcome, by_variable.outcome} == {"completed"}
     assert len(list((tmp_path / "results").glob("*.json"))) == 2
 

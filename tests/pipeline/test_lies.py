@@ -16,8 +16,8 @@ from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.interpreters.probe import probe
 from epochmark.bench.measure_limits import measure_engine
 from epochmark.bench.plan import PlannedRun
-from epochmark.bench.process.launcher import STDERR_TAIL_BYTES
 from epochmark.bench.process.order import LAPS_BESIDES, LAPS_PER_S
+from epochmark.bench.process.worker_process import STDERR_TAIL_BYTES
 from epochmark.bench.session import Bench
 from epochmark.engines import get_engine
 from epochmark.hardware.machine import describe_machine

@@ -33,7 +33,7 @@ def stored(program: Program) -> Limits:
     return limits
 
 
-def test_native_measures_the_processor_and_itself(program: Program) -> None:
+def test_native_measures_the_processor_and_itself(program: Program, all_cores: None) -> None:
     done = program.run("limits", "native", "--json")
     assert done.returncode == 0, done.stderr
     limits = stored(program)

@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -45,13 +46,13 @@ def printed(language: str) -> str:
     return str(block)
 
 
-@pytest.fixture
-def added(tmp_path: Path, mnist_folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Path:
     """A folder for PYTHONPATH that brings the workload of the page, golden losses and all."""
-    folder = tmp_path / "added" / "workloads" / "small_mlp"
+    site = tmp_path_factory.mktemp("made")
+    folder = site / "workloads" / "small_mlp"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(printed("python"), "utf-8")
-    site = tmp_path / "added"
     (site / "sitecustomize.py").write_text(FOUND_BY_PYTHON, "utf-8")
     make = [sys.executable, "benchmarks/make_golden_losses.py", "small-mlp"]
     subprocess.run(
@@ -62,6 +63,12 @@ def added(tmp_path: Path, mnist_folder: Path) -> Path:
         capture_output=True,
     )
     return site
+
+
+@pytest.fixture
+def added(made: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, to which a test may add."""
+    return shutil.copytree(made, tmp_path / "added")
 
 
 def path_with(site: Path) -> str:

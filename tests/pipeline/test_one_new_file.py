@@ -80,7 +80,7 @@ epochmark.hardware.sensors.__path__.append(str(folder / "sensors"))
 
 @pytest.fixture
 def program(program: Program, tmp_path: Path) -> Program:
-    """With an engine and a sensor more; no environment is made yet."""
+    """With an engine and a sensor more."""
     added = tmp_path / "added"
     for name, text in (("engines/new_engine", ENGINE), ("sensors/new_sensor", SENSOR)):
         (added / name).parent.mkdir(parents=True)
@@ -88,7 +88,6 @@ def program(program: Program, tmp_path: Path) -> Program:
     (added / "sitecustomize.py").write_text(FOUND_BY_PYTHON, "utf-8")
     path = [str(added), *filter(None, [os.environ.get("PYTHONPATH")])]
     program.environment["PYTHONPATH"] = os.pathsep.join(path)
-    program.environment["EPOCHMARK_ENVIRONMENTS"] = str(tmp_path / "environments")
     return program
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.pipeline.program import Program
+from tests.pipeline.program import SMALL_BATCH, Program
 from tools import build_wheel
 
 
@@ -102,7 +102,7 @@ def test_a_wheel_with_parts_missing_is_not(built: tuple[Path, Path], tmp_path: P
 def test_it_runs_where_there_is_no_compiler(
     installed: Installed, program: Program, tmp_path: Path
 ) -> None:
-    words = ("epochmark", "run", "native", "--steps", "20", "--anyway")
+    words = ("epochmark", "run", "native", "--steps", "20", *SMALL_BATCH, "--anyway")
     done = installed.run(*words, cwd=tmp_path, environment=program.environment)
     assert done.returncode == 0, done.stdout + done.stderr
     (record,) = program.records()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from epochmark.bench import quick
 from epochmark.judge import disturbances
 from epochmark.judge.reading import decode_record
 from epochmark.records.upgrades import encode_record
@@ -33,6 +34,19 @@ def test_a_quick_run_ends_early_and_projects_the_rest(
     assert headline.validity in ("valid", "disturbed")
     assert decode_record(encode_record(record)).headline == headline
     assert any("projected" in line for line in answer_lines(record))
+
+
+def test_a_quick_run_without_a_good_figure_ends_with_half_of_the_work(
+    measure_fake: MeasureFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disturbances, "UNSTEADY_SHARE", -1.0)
+    monkeypatch.setattr(quick, "QUICK_PRECISION", -1.0)
+    record = measure_fake(SLOW, quick=True).record
+    steps = [lap.steps for lap in record.timing.laps]
+    assert len(steps) >= 6
+    # a busy machine may hear a lap too late that it was to end
+    assert 0.4 * 4690 < sum(steps) <= 0.5 * 4690 + max(steps)
+    assert record.headline.projected_elapsed_s is not None
 
 
 def test_a_run_that_is_over_before_it_can_be_stopped_is_whole(measure_fake: MeasureFake) -> None:

@@ -14,7 +14,7 @@ from epochmark.hardware.sensors import Channel, Sensor, all_sensors
 from epochmark.judge.reading import decode_record
 from epochmark.records.upgrades import encode_record
 from tests.pipeline.conftest import MeasureFake
-from tests.pipeline.program import Program
+from tests.pipeline.program import SMALL_BATCH, Program
 
 SLOW = {"step_s": 0.001}
 
@@ -129,7 +129,8 @@ def test_the_command_settles_and_says_when_it_could_not(program: Program) -> Non
 def test_a_machine_with_one_core(program: Program) -> None:
     core = min(os.sched_getaffinity(0))
     done = program.run(
-        "run", "native", "--steps", "2", preexec_fn=lambda: os.sched_setaffinity(0, {core})
+        *("run", "native", "--steps", "2", *SMALL_BATCH),
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
     assert done.returncode == 0, done.stderr
     (record,) = program.records()

@@ -8,6 +8,8 @@ import pytest
 
 from tests.pipeline.program import Program, interrupt, read_until
 
+pytestmark = pytest.mark.alone  # which setting is kept depends on speeds
+
 SCRIPT = {
     "step_s": 0.02,
     "speedups": {"gear=high": 4.0, "gear=reverse": 8.0, "brake=off": 0.2},

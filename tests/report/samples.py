@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from epochmark.analysis.racing.standings import standings
 from epochmark.analysis.timing.headline import headline_of
 from epochmark.engines.fake import TYPICAL_LOSSES
 from epochmark.judge.reading import decode_record
@@ -24,6 +25,7 @@ from epochmark.records.machine.machine_limits import (
     Timed,
     Triad,
 )
+from epochmark.records.race import Race, RaceEntry, RaceTurn, sealed_race
 from epochmark.records.record import Epoch, Failure, Finding, Lap, Machine, Record, Replay
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import parity
@@ -83,6 +85,37 @@ def machine_limits(
         ],
     )
     return Limits(format=1, machine=on, processor=processor, engines=list(engines))
+
+
+def sample_race(*steps_s: float) -> Race:
+    """A race of entries that take about so long for a step, turns of two laps each."""
+    entries = []
+    for number, step_s in enumerate(steps_s):
+        record = sample(number, step_s=step_s, engine="torch", epochs=2)
+        laps = record.timing.laps[10:50]
+        turns = [
+            RaceTurn(
+                start_s=len(steps_s) * before.end_ns / 1e9,
+                wall_s=(after.end_ns - before.end_ns) / 1e9,
+                laps=2,
+            )
+            for before, after in zip(record.timing.laps[9:47:2], laps[1::2], strict=False)
+        ]
+        entries.append(RaceEntry(name="torch", warm_up_laps=10, turns=turns, record=record))
+    made = Race(
+        race_schema=1,
+        id="0" * 12,
+        created="2026-11-28T10:00:00Z",
+        epochmark_version="0",
+        label=None,
+        target=0.01,
+        max_seconds=300.0,
+        seconds=20.0,
+        ending="time",
+        gate=None,
+        entries=entries,
+    )
+    return sealed_race(msgspec.structs.replace(made, standings=standings(made)))
 
 
 def sample(

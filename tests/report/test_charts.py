@@ -37,6 +37,7 @@ from tests.report.samples import (
     machine_limits,
     mixed_records,
     sample,
+    sample_race,
 )
 from tests.unit import traces
 
@@ -46,7 +47,8 @@ HOSTILE = '</svg><script>alert("1")</script>'
 
 
 def about(records: Sequence[Record]) -> Subject:
-    return subject_of(records, load_references(), machine(), machine_limits(machine()))
+    races = [sample_race(*(0.02 + 0.002 * number for number in range(6)))] if records else []
+    return subject_of(records, load_references(), machine(), machine_limits(machine()), races)
 
 
 def with_sensors(record: Record) -> Record:
@@ -120,6 +122,16 @@ def test_it_shows_nothing_rather_than_an_empty_box(chart: Chart, records: list[R
         assert drawing.alt
     if not records:
         assert drawing is None
+
+
+def test_a_race_has_a_panel_for_each_entry_beside_the_first() -> None:
+    race = sample_race(0.02, 0.02, 0.03)
+    drawing = drawn("race", subject_of([], (), None, races=[race]))
+    assert len(drawing.spec["vconcat"]) == 2
+    assert "torch (3) takes 1.5" in drawing.alt
+    last = drawing.spec["vconcat"][1]["layer"][3]["data"]["values"][-1]
+    assert last["low"] <= last["ratio"] <= last["high"]
+    assert last["ratio"] == race.standings[2].ratio
 
 
 def test_machines_are_compared_inside_one_key_only() -> None:

@@ -274,7 +274,7 @@ def test_dispatch(execution: str, latency_s: float, words: str | None) -> None:
     [
         ("cpu", 0.2e-3, "Input takes about 20% of a step: to gather a batch of 128 images"),
         ("cpu", 0.2e-3, "takes 0.2 ms, a step 1 ms."),
-        ("gpu:0", 0.2e-3, "20% of a step, unless the device computes meanwhile"),
+        ("gpu:0", 0.2e-3, "20% of a step, unless the device computes at the same time"),
         ("gpu:0", 0.6e-3, "a step 1 ms: this figure does not rank the arithmetic of the device."),
         ("cpu", 0.09e-3, None),
     ],

@@ -49,6 +49,16 @@ def test_what_a_missing_chart_needs_is_said() -> None:
     assert "Not drawn: it needs a run on the CPU" not in report_page(known)
 
 
+def test_what_changed_on_this_machine_is_a_section() -> None:
+    runs = [sample(1), sample(2, findings=[FindingCode.UNSTEADY]), sample(3, step_s=0.05)]
+    text = " ".join(Outline(page_of(runs)).text.split())
+    _, section = text.split("What changed on this machine")
+    assert "mnist-cnn v1: native on cpu, stock, float32" in section
+    assert "nothing recorded changed, yet 50% slower" in section
+    assert "disturbed (unsteady): not compared" in section
+    assert "What changed" not in Outline(page_of(runs[:2])).text
+
+
 class Outline(HTMLParser):
     """Collects headings, tags, attributes that could run or load something, and text."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +42,10 @@ FOREIGN_FILES = [
 ]
 """What a foreign interpreter (any Python >= 3.9 with numpy and a framework) may load."""
 
-PARENT_ONLY = ("msgspec", "typer", "rich", "psutil", "platformdirs", "archspec", "altair", "pip")
+PARENT_ONLY = (
+    "msgspec", "typer", "rich", "psutil", "platformdirs", "archspec", "altair", "pip",
+    "threadpoolctl",
+)  # fmt: skip
 
 
 def imported_at_the_top(file: Path) -> set[str]:
@@ -166,33 +168,3 @@ def test_no_interval_is_taken_on_a_clock_that_steps() -> None:
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("time.time", "datetime.now")
     }
     assert asking == set(TIMES_OF_DAY)
-
-
-def python39_with_numpy() -> str | None:
-    """An interpreter that really runs: a version manager's stand-in may be there without one."""
-    python = shutil.which("python3.9")
-    try:
-        subprocess.run([python or "", "-c", "import numpy"], capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return python
-
-
-@pytest.mark.skipif(
-    python39_with_numpy() is None,
-    reason="no python3.9 with numpy on the PATH: only the grammar of Python 3.9 was checked",
-)
-def test_the_worker_and_its_engines_load_on_python_39() -> None:
-    python = python39_with_numpy()
-    assert python is not None
-    program = (
-        f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r})\n"
-        "import epochmark.worker.__main__, epochmark.native\n"
-        "from epochmark.engines import engine_names, get_engine\n"
-        "from epochmark.workloads import WORKLOADS\n"
-        "from epochmark.workloads._proof import learning_band, parity, reference\n"
-        "print([get_engine(name).info.name for name in engine_names()])\n"
-    )
-    done = subprocess.run([python, "-I", "-c", program], capture_output=True, check=False)
-    assert done.stderr == b""
-    assert b"native" in done.stdout

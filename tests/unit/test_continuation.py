@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from epochmark.bench.continuation import one_blas_thread
 from epochmark.engines._shared.layouts import nchw_weights, weights_from_nchw
 from epochmark.judge.validity import judge
 from epochmark.records.record import Calm, Continuation, Record, Stretch, WatchingCost
@@ -272,3 +275,16 @@ def test_layouts_of_nchw_frameworks_come_back() -> None:
     back = weights_from_nchw(MNIST_CNN, nchw_weights(MNIST_CNN, weights))
     assert list(back) == list(weights)
     assert all(np.array_equal(back[name], weights[name]) for name in weights)
+
+
+def test_the_proof_computes_on_one_thread_and_leaves_no_variable_to_the_next_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("KMP_DUPLICATE_LIB_OK", raising=False)
+    monkeypatch.delitem(sys.modules, "threadpoolctl", raising=False)
+    before = dict(os.environ)
+    with one_blas_thread():
+        assert os.environ == before
+        libraries = sys.modules["threadpoolctl"].threadpool_info()
+        threads = [one["num_threads"] for one in libraries if one["user_api"] == "blas"]
+        assert threads == [1] * len(threads) != []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import pytest
@@ -12,11 +12,15 @@ from epochmark import native
 from epochmark.engines import DeviceUnavailableError, Settings
 from epochmark.engines.native import NativeEngine
 from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import reference
 from epochmark.workloads.initial_weights import draw_weights
+from epochmark.workloads.spec import SGD
 
 from .test_native_gradients import random_batch
 
 IMAGES, LABELS = random_batch(50)
+FLOAT32 = 1e-6
+"""Relative error of a loss."""
 
 
 @dataclass
@@ -147,3 +151,28 @@ def test_only_the_cpu() -> None:
     settings = Settings(MNIST_CNN, "gpu", "float32", "stock", seed=0, epochs=1, batch_size=16)
     with pytest.raises(DeviceUnavailableError, match="'gpu'; it trains on: cpu"):
         NativeEngine().open(settings)
+
+
+RATE = 0.1
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.01])
+def test_a_replay_by_sgd_refuses_gradients_one_percent_too_large(
+    scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adam divides their scale out. PyTorch's is refused likewise (tests/engines/test_defects)."""
+    gradients = native.Network.gradients
+
+    def scaled(
+        self: native.Network, images: native.Pixels, labels: native.Pixels
+    ) -> tuple[native.StepResult, dict[str, Any]]:
+        result, exact = gradients(self, images, labels)
+        return result, {name: np.float32(scale) * array for name, array in exact.items()}
+
+    monkeypatch.setattr(native.Network, "gradients", scaled)
+    batches = [(IMAGES[start : start + 16], LABELS[start : start + 16]) for start in (0, 16, 32)]
+    weights = draw_weights(MNIST_CNN, seed=4, bias_range=0.1)
+    losses = fit(Notes(), max_steps=1).replay(weights, batches, SGD(RATE))
+    right, _ = reference.train(MNIST_CNN, weights, batches, "epsilon_hat", optimizer=SGD(RATE))
+    error = max(abs(loss / true - 1) for loss, true in zip(losses, right, strict=True))
+    assert error < FLOAT32 if scale == 1.0 else error > 100 * FLOAT32

@@ -24,6 +24,7 @@ from epochmark.records.findings import FindingCode
 from epochmark.records.record import Lap, Record
 from epochmark.report.tables.batch_sweep import SWEEP_COLUMNS, crossover_lines, sweep_rows
 from epochmark.report.tables.sections import all_sections
+from epochmark.workloads import WORKLOADS
 from tests.report.samples import failed, finished, machine, sample
 
 SAVED = sample(1, epochs=10)
@@ -95,8 +96,8 @@ def test_the_newest_valid_run_of_a_batch_size_counts() -> None:
 def test_a_point_in_images_and_milliseconds() -> None:
     (sweep,) = batch_sweeps([at(100, 3.0), at(200, 2.0)])
     point = sweep.points[0]
-    assert point.images_per_s.median == pytest.approx(20_000)
-    assert point.images_per_s.low <= point.images_per_s.median <= point.images_per_s.high
+    assert point.targets_per_s.median == pytest.approx(20_000)
+    assert point.targets_per_s.low <= point.targets_per_s.median <= point.targets_per_s.high
     assert point.step_ms == pytest.approx(5.0)
     assert point.fixed_s == pytest.approx(1.0)
 
@@ -246,7 +247,7 @@ def test_a_plan_is_swept() -> None:
     assert parse_batch_sizes(" 256, 32,32 ,64") == (32, 64, 256)
     asked = RunRequest(engine="fake", device="gpu")
     plan = Plan((PlannedRun(asked, Interpreter.own()),))
-    requests = [run.request for run in swept(plan, DEFAULT_BATCH_SIZES).runs]
+    requests = [run.request for run in swept(plan).runs]
     assert [request.batch_size for request in requests] == list(DEFAULT_BATCH_SIZES)
     assert all(request.quick and request.device == "gpu" for request in requests)
     with pytest.raises(EpochmarkError, match="60000"):
@@ -254,3 +255,12 @@ def test_a_plan_is_swept() -> None:
     fixed = Plan((PlannedRun(RunRequest(engine="fake", batch_size=64), Interpreter.own()),))
     with pytest.raises(EpochmarkError, match="omit --batch"):
         swept(fixed, (32, 64))
+
+
+def test_each_workload_is_swept_at_sizes_of_which_it_can_make_an_epoch() -> None:
+    workloads = [WORKLOADS[name] for name in ("gpt-3m", "mnist-mlp")]
+    asked = [RunRequest(engine="fake", workload=workload) for workload in workloads]
+    plan = Plan(tuple(PlannedRun(one, Interpreter.own()) for one in asked))
+    sizes = [(run.request.workload.name, run.request.batch_size) for run in swept(plan).runs]
+    assert sizes[:3] == [("gpt-3m", 32), ("gpt-3m", 64), ("gpt-3m", 128)]
+    assert [size for _, size in sizes[3:]] == list(DEFAULT_BATCH_SIZES)

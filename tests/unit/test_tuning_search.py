@@ -13,7 +13,7 @@ import pytest
 
 from epochmark.bench.tuned.search import BUDGET_S, MAX_PAIRS, is_clearly_faster, search
 from epochmark.bench.tuned.trial import TrialStop, WarmSteps, warm_step_s
-from epochmark.engines import Tunable
+from epochmark.engines import Tunable, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.records.machine.tuned_settings import (
     Tried,
@@ -26,6 +26,7 @@ from epochmark.records.machine.tuned_settings import (
 from epochmark.records.record import Lap, Machine
 from epochmark.report.tables.tuned_settings import gain_lines, tuning_lines, tuning_rows
 from epochmark.worker import protocol
+from epochmark.workloads import WORKLOADS
 from tests.report.samples import sample
 from tests.unit.samples import record
 
@@ -305,3 +306,20 @@ def test_what_gains_beyond_steps_is_kept_unless_steps_are_slower() -> None:
     kept = [found_on(Machinery({}, noise=0.01, seed=seed), beyond) for seed in range(20)]
     assert all(kept)
     assert found_on(Machinery({"fused=yes": 1.1}, noise=0.01), beyond) == {}
+
+
+@pytest.mark.parametrize(
+    ("engine", "settings"),
+    [
+        ("torch", ["adam", "compile", "threads"]),
+        ("jax", ["data", "donate"]),
+        ("tinygrad", ["adam"]),
+        ("keras-torch", ["threads"]),
+        ("keras-jax", []),
+    ],
+)
+def test_a_transformer_is_not_tried_with_layouts_of_images(
+    engine: str, settings: list[str]
+) -> None:
+    offered = get_engine(engine).info.tunables_on("cpu", WORKLOADS["gpt-3m"])
+    assert [tunable.name for tunable in offered] == settings

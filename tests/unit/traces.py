@@ -82,7 +82,7 @@ def run(epoch_s: Curve, *logs: SensorLog, lasted_s: float = 600.0, **workload: o
 
 
 def fanless_laptop(lasted_s: float = 600.0, **workload: object) -> Record:
-    """It warms up to its limit in two minutes, and its clock and speed fall meanwhile."""
+    """It warms up to its limit in two minutes, while its clock and speed fall."""
     heat: dict[tuple[Quantity, str], Curve] = {
         ("temperature", "CPU"): approach(45, 98, 60),
         ("frequency", "CPU"): approach(4200, 2600, 150),

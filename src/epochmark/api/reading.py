@@ -13,6 +13,7 @@ from epochmark.judge.results import ResultFiles, UnreadableFile
 from epochmark.records.bundle import MAX_BUNDLE_BYTES, documents_in
 from epochmark.records.digest import is_intact
 from epochmark.records.json_text import RecordError, parsed
+from epochmark.records.race import is_race
 from epochmark.records.record import Machine, Record
 from epochmark.report.tables.long import long_rows
 
@@ -68,7 +69,8 @@ def records_of_file(file: Path) -> list[Record]:
 
 def _readable_records(file: Path) -> tuple[list[Record], list[str]]:
     """The records of a file that are as they were written, and in sentences what is not."""
-    documents, whole = documents_of(file)
+    found, whole = documents_of(file)
+    documents = [document for document in found if not is_race(document)]
     records, troubles = [], [] if whole else [f"{file} is not intact: {NOT_WHOLE}"]
     for document in documents:
         try:
@@ -84,8 +86,8 @@ def _readable_records(file: Path) -> tuple[list[Record], list[str]]:
 
 
 def documents_of(source: str | Path | BinaryIO) -> tuple[list[bytes], bool]:
-    """The record documents in a file or stream, never more than a bundle may have, and whether all
-    of them are there. Raises ``EpochmarkError`` (exit code 2) when it holds none."""
+    """The documents of records and races in a file or stream, never more than a bundle may have,
+    and whether all of them are there. Raises ``EpochmarkError`` (exit code 2) for none."""
     name = str(source) if isinstance(source, str | Path) else "the input"
     try:
         return documents_in(_read(source))

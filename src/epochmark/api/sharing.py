@@ -11,8 +11,10 @@ from epochmark.api.reading import NOT_WHOLE, documents_of
 from epochmark.api.reporting import write_file
 from epochmark.errors import EpochmarkWarning
 from epochmark.judge.check import Checked, check_record
+from epochmark.judge.races import FOLDER, RaceFiles, check_race
 from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import documents_in, encode_bundle
+from epochmark.records.race import Race, is_race
 from epochmark.records.record import Record
 
 THE_BUNDLE = "the bundle"
@@ -20,15 +22,15 @@ THE_BUNDLE = "the bundle"
 
 
 def export_results(
-    records: Sequence[Record], file: str | Path, *, keep_machine_ids: bool = False
+    records: Sequence[Record | Race], file: str | Path, *, keep_machine_ids: bool = False
 ) -> None:
-    """Write the records as one bundle; without their machine ids unless asked for.
+    """Write records and races as one bundle; without their machine ids unless asked for.
 
-    A record that ``check`` and ``import_results`` refuse is written as well, with a warning.
+    What ``check`` and ``import_results`` refuse is written as well, with a warning.
     """
     bundle = encode_bundle(records, keep_machine_ids)
     write_file(Path(file), bundle)
-    for checked in map(check_record, documents_in(bundle)[0]):
+    for checked in map(_checked, documents_in(bundle)[0]):
         if checked.problems:
             lines = (f"check and import will refuse {checked.name}:", *checked.problems)
             warnings.warn("\n  - ".join(lines), EpochmarkWarning, stacklevel=2)
@@ -36,31 +38,33 @@ def export_results(
 
 def import_results(
     file: str | Path | BinaryIO, *, into: ResultFiles | None = None
-) -> tuple[list[Record], list[Checked]]:
-    """Save the records of a bundle, or of what ``epochmark run --json`` printed, among the user's
-    results; return those that were new, and those refused with the reasons. Records already there
-    are passed over. Each record is judged by itself, also where the bundle is not whole, which is
-    listed among the refused.
+) -> tuple[list[Record | Race], list[Checked]]:
+    """Save the records and races of a bundle, or of what ``epochmark run --json`` printed, among
+    the user's results; return those that were new, and those refused with the reasons. What is
+    already there is passed over. Each is judged by itself, also where the bundle is not whole,
+    which is listed among the refused.
 
     Raises ``EpochmarkError`` when the file, or the open stream, holds no records.
     """
     files = into or ResultFiles.of_user()
-    known = {run.record.id[:8]: run.record for run in files.load()[0]}
-    added: list[Record] = []
+    races = RaceFiles(files.folder / FOLDER)
+    known: dict[str, Record | Race] = {run.record.id[:8]: run.record for run in files.load()[0]}
+    known |= {run.race.id[:8]: run.race for run in races.load()[0]}
+    added: list[Record | Race] = []
     refused: list[Checked] = []
     for checked in check(file):
-        record = checked.record
-        if record is None or checked.problems:
+        found = checked.record or checked.race
+        if found is None or checked.problems:
             refused.append(checked)
             continue
-        twin = known.get(record.id[:8])
+        twin = known.get(found.id[:8])
         if twin is None:
-            files.save(record)
-            added.append(record)
-            known[record.id[:8]] = record
-        elif twin.digest != record.digest:
+            races.save(found) if isinstance(found, Race) else files.save(found)
+            added.append(found)
+            known[found.id[:8]] = found
+        elif twin.digest != found.digest:
             clash = "another record here has the same id but different content"
-            refused.append(Checked(record.id, record, (clash,)))
+            refused.append(Checked(found.id, checked.record, (clash,), race=checked.race))
     return added, refused
 
 
@@ -73,11 +77,16 @@ def check(file: str | Path | BinaryIO) -> list[Checked]:
     file, or the open stream, holds no records.
     """
     documents, whole = documents_of(file)
-    results = [check_record(document) for document in documents]
-    ids = [result.record.id for result in results if result.record is not None]
+    results = [_checked(document) for document in documents]
+    found = [result.record or result.race for result in results]
+    ids = [document.id for document in found if document is not None]
     problems = []
     if not whole:
         problems.append(f"its checksum does not match: {NOT_WHOLE}")
     if len(set(ids)) < len(ids):
         problems.append("it holds a record twice")
     return [*([Checked(THE_BUNDLE, None, tuple(problems))] if problems else []), *results]
+
+
+def _checked(document: bytes) -> Checked:
+    return check_race(document) if is_race(document) else check_record(document)

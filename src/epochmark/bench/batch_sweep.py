@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from epochmark.bench.plan import Plan, PlannedRun
 from epochmark.errors import EpochmarkError
+from epochmark.workloads import Workload
 
 DEFAULT_BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
 """From where overhead rules to where most devices are full; the workload's own 128 among them."""
@@ -26,12 +27,22 @@ def parse_batch_sizes(text: str) -> tuple[int, ...]:
     return sizes
 
 
-def swept(plan: Plan, batch_sizes: Sequence[int]) -> Plan:
-    """Each run of the plan as a quick run at every batch size.
+def usual_sizes(workload: Workload) -> tuple[int, ...]:
+    """Those of ``DEFAULT_BATCH_SIZES`` of which the workload can make an epoch."""
+    return tuple(size for size in DEFAULT_BATCH_SIZES if workload.takes_batches_of(size))
+
+
+def swept(plan: Plan, batch_sizes: Sequence[int] | None = None) -> Plan:
+    """Each run of the plan as a quick run at every batch size, by default the usual ones of its
+    workload.
 
     Raises ``EpochmarkError`` for the first that cannot be run, before anything is measured.
     """
-    runs = tuple(_at(run, size) for run in plan.runs for size in batch_sizes)
+    runs = tuple(
+        _at(run, size)
+        for run in plan.runs
+        for size in batch_sizes or usual_sizes(run.request.workload)
+    )
     return replace(plan, runs=runs)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,10 +32,24 @@ def judged_continuation(
     problem = continued.problem
     if problem is None:
         try:
-            return _computed(request, outcome, continued, states_file, data_folder)
+            with one_blas_thread():
+                return _computed(request, outcome, continued, states_file, data_folder)
         except (OSError, ValueError) as error:
             problem = f"the worker's training states could not be used: {error}"
     return parts.Continuation(version=continuation.VERSION, problem=problem[:300])
+
+
+def one_blas_thread() -> contextlib.AbstractContextManager[object]:
+    """NumPy's matrix products on one thread: on a busy machine those of a BLAS wait for each other
+    longer than they compute."""
+    variable = "KMP_DUPLICATE_LIB_OK"
+    before = os.environ.get(variable)
+    from threadpoolctl import threadpool_limits
+
+    if before is None:  # importing it sets that, and the next worker would inherit it
+        os.environ.pop(variable, None)
+    limits: contextlib.AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
+    return limits
 
 
 def _computed(

@@ -92,6 +92,12 @@ def over_workloads(
     return Plan(tuple(runs), tuple(left_out), everything)
 
 
+def planned_in(interpreter: Interpreter, request: RunRequest) -> PlannedRun:
+    """The run in this interpreter. Raises ``EpochmarkError`` where it cannot be run."""
+    (planned,) = _on_devices(_checked(request), interpreter)
+    return planned
+
+
 def plan_all(asked: RunRequest, on_engine: Callable[[str], None]) -> Plan:
     """Runs of every engine that is installed on this machine; those that do not offer what was
     asked are left out.

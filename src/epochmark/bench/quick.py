@@ -5,11 +5,13 @@ The rule is in docs/measurement/timing.md, its simulated coverage in experiments
 
 from __future__ import annotations
 
+from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES
 from epochmark.analysis.timing.steady_epoch import (
     NANOSECONDS,
     QUICK_BUDGET_S,
     QUICK_EPOCHS,
     QUICK_PRECISION,
+    QUICK_SHARE,
     steady_epoch,
 )
 from epochmark.judge.disturbances import is_unsteady
@@ -22,14 +24,15 @@ MIN_EPOCHS = 2
 """The change to the second epoch may compile for the smaller last batch, the next shows what every
 change takes."""
 MIN_S = 3.0
-"""Fast devices train that long, however many epochs it takes."""
+"""Fast devices train that long, however many epochs it takes, up to their share of the run."""
 
 
 class QuickStop:
     """Fed with every report of the worker; says whether the fit should end now."""
 
-    def __init__(self, steps_per_epoch: int) -> None:
+    def __init__(self, steps_per_epoch: int, epochs: int) -> None:
         self._steps_per_epoch = steps_per_epoch
+        self._most_steps = QUICK_SHARE * steps_per_epoch * epochs
         self._laps: list[Lap] = []
         self._steps = 0
         self._looks = MIN_EPOCHS * LOOKS_PER_EPOCH
@@ -42,8 +45,15 @@ class QuickStop:
         self._laps.append(Lap(epoch=report.epoch, steps=report.steps, end_ns=report.end_ns))
         self._steps += report.steps
         elapsed_s = report.end_ns / NANOSECONDS
-        self._stopping = elapsed_s >= QUICK_BUDGET_S or self._knows_enough(elapsed_s)
+        must_end = elapsed_s >= QUICK_BUDGET_S or self._has_done_its_share(report.steps)
+        # the lap after this one is the last
+        has_laps = len(self._laps) + 1 >= MIN_INTERVAL_VALUES
+        self._stopping = (must_end and has_laps) or self._knows_enough(elapsed_s)
         return self._stopping
+
+    def _has_done_its_share(self, lap_steps: int) -> bool:
+        """Whether one more lap may be trained, but not two."""
+        return self._steps + 2 * lap_steps > self._most_steps
 
     def _knows_enough(self, elapsed_s: float) -> bool:
         """At the fixed points: the end of an epoch was seen and the interval is narrow enough; or
@@ -65,10 +75,14 @@ class QuickStop:
         )
 
 
-def seconds_left(steps_per_epoch: int, steps: int, elapsed_s: float, step_s: float) -> float:
-    """How long a quick run still takes after ``steps`` of ``step_s`` each, if its figure can be
-    used then; one that ran past that goes on to the end of its budget at most."""
+def seconds_left(
+    steps_per_epoch: int, epochs: int, steps: int, elapsed_s: float, step_s: float
+) -> float:
+    """How long a quick run of that many ``epochs`` still takes after ``steps`` of ``step_s``
+    each, if its figure can be used then; one that ran past that goes on to the end of its budget,
+    or of its share of the work, at most."""
     due_s = max(MIN_S, elapsed_s + (QUICK_EPOCHS * steps_per_epoch - steps) * step_s)
     if due_s <= elapsed_s:
         due_s = QUICK_BUDGET_S
-    return max(0.0, min(due_s, QUICK_BUDGET_S) - elapsed_s)
+    share_s = elapsed_s + (QUICK_SHARE * steps_per_epoch * epochs - steps) * step_s
+    return max(0.0, min(due_s, share_s, QUICK_BUDGET_S) - elapsed_s)

@@ -141,8 +141,8 @@ class RunRequest:
         workload, batch = self.workload, self.batch_size
         samples = workload.train_samples
         _check_range("--batch", batch, samples, f"the workload has {samples} {workload.samples}")
-        if batch is not None and workload.passes == "once" and samples % batch:
-            fitting = [size for size in range(1, samples + 1) if samples % size == 0]
+        if batch is not None and not workload.takes_batches_of(batch):
+            fitting = filter(workload.takes_batches_of, range(1, samples + 1))
             near = sorted(sorted(fitting, key=lambda size: abs(size - batch))[:4])
             _refuse(
                 f"--batch {batch} leaves a smaller batch at the end of the {samples:,} "
@@ -178,7 +178,8 @@ class RunRequest:
 
     def _check_tunable(self, info: EngineInfo) -> None:
         if not info.tunables_on(self.device, self.workload):
-            _refuse(f"{self.engine} has no tuned mode on {self.device}; omit --tuning")
+            others = f" for {self.workload.name}" if info.tunables_on(self.device) else ""
+            _refuse(f"{self.engine} has no tuned mode{others} on {self.device}; omit --tuning")
         if self.precision not in ("stock", "float32"):
             _refuse(f"tuned is float32 with its fastest settings; not {self.precision}")
         if self.threads is not None:

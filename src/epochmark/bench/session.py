@@ -86,22 +86,35 @@ class Bench:
         a device that does not exist; everything else that goes wrong is a record of a failed run.
         """
         with temporary_folder("weights") as folder:
-            files = _written_files(planned.request, folder)
+            files = written_files(planned.request, folder)
             outcome = self._train(planned, files, on_report, trial)
             continuation = None
             if trial is None and outcome.ending == "finished":
                 on_report(protocol.Phase("proving"))
-                continuation = self._prove(planned.request, files, outcome)
+                continuation = self.prove(planned.request, files, outcome)
         failed = outcome.last(protocol.Failed)
         if outcome.ending == "failed" and failed is not None and failed.usage:
             raise EpochmarkError(failed.message, exit_code=2)
         record = record_of(planned, outcome, self.machine, self.limits, continuation)
         return Measured(record, outcome.stderr)
 
+    def job_of(self, request: RunRequest, files: RunFiles, spawned_ns: int) -> Job:
+        """What the worker of a run gets."""
+        return Job(
+            engine=request.engine,
+            settings=request.settings,
+            data_folder=str(self.data_folder.absolute()),
+            weights_file=str(files.weights),
+            replay_weights_file=str(files.replay_weights),
+            states_file=str(files.states),
+            spawned_ns=spawned_ns,
+            variables=[*known_variables().recorded],
+        )
+
     def _train(
         self,
         planned: PlannedRun,
-        files: _Files,
+        files: RunFiles,
         on_report: Callable[[Message], None],
         trial: Callable[[Message], bool] | None,
     ) -> WorkerOutcome:
@@ -109,21 +122,13 @@ class Bench:
         request, interpreter = planned.request, planned.interpreter
 
         def make_job(spawned_ns: int) -> Job:
-            return Job(
-                engine=request.engine,
-                settings=request.settings,
-                data_folder=str(self.data_folder.absolute()),
-                weights_file=str(files.weights),
-                replay_weights_file=str(files.replay_weights),
-                states_file=str(files.states),
-                spawned_ns=spawned_ns,
-                variables=[*known_variables().recorded],
-                trial=trial is not None,
-            )
+            job = self.job_of(request, files, spawned_ns)
+            return replace(job, trial=trial is not None)
 
         watch = Watch(self.open_counters, self.sensors)
         wants_stop = trial or _stop_of(request, watch)
-        recipients = Recipients(_order_of(request), watch, on_report, wants_stop)
+        order = RunOrder(request.run_epochs, request.steps_per_epoch, replayed_steps(request))
+        recipients = Recipients(order, watch, on_report, wants_stop)
         python, environment = interpreter.python, interpreter.environment
         try:
             with interpreter.in_use():
@@ -133,8 +138,8 @@ class Bench:
                 f"the interpreter {interpreter.python} cannot be started: {error.strerror or error}"
             ) from error
 
-    def _prove(
-        self, request: RunRequest, files: _Files, outcome: WorkerOutcome
+    def prove(
+        self, request: RunRequest, files: RunFiles, outcome: WorkerOutcome
     ) -> Continuation | None:
         """The continuation, computed again; none where the user stops that, which is the run's
         ending then."""
@@ -147,7 +152,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class _Files:
+class RunFiles:
     """What a worker reads besides the data, and its training states, which it writes."""
 
     weights: Path
@@ -155,26 +160,25 @@ class _Files:
     states: Path
 
 
-def _written_files(request: RunRequest, folder: Path) -> _Files:
+def written_files(request: RunRequest, folder: Path) -> RunFiles:
     """The files of a run in ``folder``, those with weights written."""
-    files = _Files(folder / "initial.npz", folder / "replay.npz", folder / "states")
+    files = RunFiles(folder / "initial.npz", folder / "replay.npz", folder / "states")
     with telling_where(folder.parent):
         np.savez(files.weights, **draw_weights(request.workload, request.seed))  # type: ignore[arg-type]
         np.savez(files.replay_weights, **parity.replay_weights(request.workload))  # type: ignore[arg-type]
     return files
 
 
-def _order_of(request: RunRequest) -> RunOrder:
-    """What the reports of such a run are held to."""
+def replayed_steps(request: RunRequest) -> int:
+    """How many steps the replay of such a run has."""
     adam_form = get_engine(request.engine).info.adam_form
-    replayed_steps = len(parity.golden_losses(request.workload, adam_form))
-    return RunOrder(request.run_epochs, request.steps_per_epoch, replayed_steps)
+    return len(parity.golden_losses(request.workload, adam_form))
 
 
 def _stop_of(request: RunRequest, watch: Watch) -> Callable[[Message], bool]:
     """Who says when the run should end before all its epochs."""
     if request.quick:
-        return QuickStop(request.steps_per_epoch)
+        return QuickStop(request.steps_per_epoch, request.run_epochs)
     if request.settle:
         return SettleStop(request.steps_per_epoch, watch.sensor_logs)
     return lambda report: False

@@ -22,7 +22,7 @@ from epochmark.cli.commands import (
     table,
     workloads,
 )
-from epochmark.cli.commands.this_machine import doctor, history, machine
+from epochmark.cli.commands.this_machine import doctor, history, machine, race
 
 app = typer.Typer(
     name="epochmark",
@@ -55,6 +55,7 @@ add_commands(
     app,
     {
         "run": run.run,
+        "race": race.race,
         "machine": machine.machine,
         "doctor": doctor.doctor,
         "limits": limits.limits,

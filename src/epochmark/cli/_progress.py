@@ -156,8 +156,9 @@ class RunProgress:
         self._left_s = (self._steps - self._done) * step_s
         if not self._quick:
             return f"{_duration(self._left_s)} left"
-        needed_s = seconds_left(self._steps_per_epoch, self._done, self._elapsed_s, step_s)
-        self._left_s = min(self._left_s, needed_s)
+        self._left_s = seconds_left(
+            self._steps_per_epoch, self._epochs, self._done, self._elapsed_s, step_s
+        )
         return f"about {_duration(self._left_s)} left"
 
     def _share(self) -> float:

@@ -11,6 +11,7 @@ import typer
 from epochmark.cli._completion import complete_run, complete_workload
 
 if TYPE_CHECKING:
+    from epochmark.records.race import Race
     from epochmark.records.record import Record
 
 RunsArgument = Annotated[
@@ -72,6 +73,30 @@ def chosen_records(
         records += records_of_file(bundle)
     records = list({record.id: record for record in reversed(records)}.values())[::-1]
     return [record for record in records if workload is None or record.workload.name == workload]
+
+
+def split_races(named: Sequence[str] | None) -> tuple[list[Race], list[str]]:
+    """The user's races among those named, or all of them, and the other names."""
+    from epochmark.engines import engine_names
+    from epochmark.judge.races import RaceFiles
+
+    files = RaceFiles.of_user()
+    if not named:
+        return [stored.race for stored in files.load()[0]], []
+    found = {name: None if name in engine_names() else files.find(name) for name in named}
+    races = [stored.race for stored in found.values() if stored is not None]
+    return races, [name for name, race in found.items() if race is None]
+
+
+def counted_documents(documents: Sequence[object]) -> str:
+    """``2 records and 1 race``."""
+    from epochmark.records.race import Race
+    from epochmark.records.wording import counted
+
+    races = sum(isinstance(stored, Race) for stored in documents)
+    records = len(documents) - races
+    kinds = ((records, "record"), (races, "race"))
+    return " and ".join(counted(count, noun) for count, noun in kinds if count) or "0 records"
 
 
 def opened(named: str) -> Path | BinaryIO:

@@ -34,6 +34,7 @@ from epochmark.records.dates import is_credible, moment
 from epochmark.records.digest import is_intact
 from epochmark.records.findings import FindingCode, worst_validity
 from epochmark.records.json_text import RecordError, parsed, retyped
+from epochmark.records.race import Race
 from epochmark.records.record import Finding, Headline, Record
 
 SAME = 1e-9
@@ -53,12 +54,14 @@ _ARCHITECTURES = {
 class Checked:
     """A record's document after the check. ``record`` is None when it could not be read at all;
     ``problems`` are sentences, none when everything fits. ``differences`` are what today's rules
-    say otherwise of a record that was judged by other ones, where they trust it no less."""
+    say otherwise of a record that was judged by other ones, where they trust it no less. ``race``
+    is that of a race's document, which has no record of its own."""
 
     name: str
     record: Record | None
     problems: tuple[str, ...]
     differences: tuple[str, ...] = ()
+    race: Race | None = None
 
 
 def check_record(document: bytes) -> Checked:
@@ -66,7 +69,7 @@ def check_record(document: bytes) -> Checked:
     try:
         written = decode_as_written(document)
     except RecordError as error:
-        return Checked(_name_of(document), None, (f"it cannot be read: {error}",))
+        return Checked(name_of(document), None, (f"it cannot be read: {error}",))
     record, rules = written.record, written.other_rules
     stored: dict[str, Any] = parsed(document)
     if not is_known(record.workload):
@@ -97,7 +100,7 @@ def _unknown(record: Record) -> str:
     )
 
 
-def _name_of(document: bytes) -> str:
+def name_of(document: bytes) -> str:
     """What to call a record that cannot be read."""
     try:
         name = str(parsed(document)["id"])[:40]
@@ -172,17 +175,17 @@ def _old_headline(stored: dict[str, Any], record: Record) -> Iterator[str]:
     ):
         yield from _claim("steady_epoch_s", said, truth)
     images_per_s = workload_of(record.workload).train_samples / claim
-    if not _same(said.images_per_s, images_per_s):
+    if not same_figure(said.images_per_s, images_per_s):
         yield f"the headline says images_per_s {said.images_per_s} beside {images_per_s} by epoch"
 
 
 def _claim(name: str, said: Headline | None, truth: Headline) -> Iterator[str]:
-    if said is not None and not _same(getattr(said, name), getattr(truth, name)):
+    if said is not None and not same_figure(getattr(said, name), getattr(truth, name)):
         claim = getattr(said, name)
         yield f"the headline says {name} {claim}, its raw data give {getattr(truth, name)}"
 
 
-def _same(claim: object, truth: object) -> bool:
+def same_figure(claim: object, truth: object) -> bool:
     if isinstance(claim, float) and isinstance(truth, float):
         return math.isclose(claim, truth, rel_tol=SAME)
     return claim == truth

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 
 from epochmark.analysis.machine.arithmetic import (
-    MINIMAL_FILTERING,
     beyond_processor,
     ceiling_of,
     direct_gflop_per_s,
+    filtering_text,
     most_images_per_s,
 )
 from epochmark.analysis.machine.sensed import use_of_gpu
@@ -315,11 +315,12 @@ def _plausible(record: Record) -> Iterator[Finding]:
     images_per_s = headline_of(record).images_per_s
     if most is None or ceiling is None or images_per_s is None or images_per_s <= most:
         return
+    samples = workload_of(record.workload).samples
     yield make_finding(
         FindingCode.LIMITS_STALE,
-        f"{images_per_s:,.0f} images/s are {direct_gflop_per_s(record, images_per_s):,.0f} GFLOP/s "
-        f"of direct arithmetic; {ceiling.gflop_per_s:,.0f} GFLOP/s ({ceiling.source}) allow "
-        f"{most:,.0f} images/s, convolutions {MINIMAL_FILTERING} times as fast included",
+        f"{images_per_s:,.0f} {samples}/s are {direct_gflop_per_s(record, images_per_s):,.0f} "
+        f"GFLOP/s of direct arithmetic; {ceiling.gflop_per_s:,.0f} GFLOP/s ({ceiling.source}) "
+        f"allow {most:,.0f} {samples}/s{filtering_text(record)}",
     )
 
 

@@ -1,4 +1,5 @@
-"""Bundles: many records in one JSON file, to be mailed, posted, and read on another machine."""
+"""Bundles: many records, races among them, in one JSON file, to be mailed, posted, and read on
+another machine."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from msgspec import Meta
 
 from epochmark._version import __version__
 from epochmark.records.json_text import RecordError, parsed, retyped, to_json
+from epochmark.records.race import Race, is_race, is_race_fields
 from epochmark.records.record import Digest, Record, ShortText
 
 BUNDLE_VERSION = 1
@@ -51,12 +53,14 @@ class _Version(msgspec.Struct):
     epochmark_bundle: int
 
 
-def encode_bundle(records: Sequence[Record], keep_machine_ids: bool = False) -> bytes:
-    """A bundle of these records, without their machine ids unless asked for, as compact JSON."""
+def encode_bundle(records: Sequence[Record | Race], keep_machine_ids: bool = False) -> bytes:
+    """A bundle of these records and races, without their machine ids unless asked for, as compact
+    JSON."""
     fields = [msgspec.to_builtins(record) for record in records]
     if not keep_machine_ids:
         for document in fields:
-            document["machine"]["machine_id"] = None
+            for run in [entry["record"] for entry in document.get("entries", ())] or [document]:
+                run["machine"]["machine_id"] = None
     bundle = Bundle(
         epochmark_bundle=BUNDLE_VERSION,
         epochmark_version=__version__,
@@ -87,12 +91,12 @@ def decode_bundle(document: bytes) -> Bundle:
 
 
 def documents_in(document: bytes) -> tuple[list[bytes], bool]:
-    """The record documents in a file that is a bundle, a single record, or what ``run --json``
+    """The documents in a file that is a bundle, a single record or race, or what ``run --json``
     printed of several, and whether they are all there. Raises ``RecordError`` when it is none."""
     try:
         bundle = decode_bundle(document)
     except RecordError:
-        if is_record(document):
+        if is_record(document) or is_race(document):
             return [document], True
         printed = _printed(document)
         if printed is None:
@@ -124,7 +128,9 @@ def is_record(document: bytes) -> bool:
 
 def sum_of_records(records: Sequence[Any]) -> str:
     """SHA-256 (hexadecimal) of the records' fields as canonical JSON, in order."""
-    return _sum_as_written([retyped(record, Record) for record in records])
+    return _sum_as_written(
+        [retyped(record, Race if is_race_fields(record) else Record) for record in records]
+    )
 
 
 def _sum_as_written(records: Sequence[Any]) -> str:

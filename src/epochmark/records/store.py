@@ -51,12 +51,19 @@ class RecordFolder:
         day = record.created[:10]
         device = re.sub(r"[^a-z0-9]", "", record.device.requested)[:16]
         name = f"{day}-{record.engine.name}-{device}-{record.id[:8]}"
-        file = self.folder / f"{name}.json"
+        if stderr:
+            self.write_file(f"{name}.stderr.txt", stderr)
+        return self.write_file(f"{name}.json", encode_record(record))
+
+    def write_file(self, name: str, content: bytes) -> Path:
+        """Write a file of that name and return its path.
+
+        Raises ``EpochmarkError`` when it cannot be written; nothing half-written is left then.
+        """
+        file = self.folder / name
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if stderr:
-                write_atomically(self.folder / f"{name}.stderr.txt", stderr)
-            write_atomically(file, encode_record(record))
+            write_atomically(file, content)
         except OSError as error:
             raise EpochmarkError(self._unsaved(error)) from error
         return file

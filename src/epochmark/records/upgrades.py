@@ -53,7 +53,7 @@ def upgraded_record(document: bytes) -> tuple[Record, int]:
     if not isinstance(fields, dict):
         raise RecordError("it is not a JSON object, so it is not a record of a run")
     try:
-        return msgspec.convert(_in_newest_form(fields), Record), int(fields["schema"])
+        return msgspec.convert(newest_form(fields), Record), int(fields["schema"])
     except RecursionError as error:
         raise RecordError("it is nested too deeply") from error
     except msgspec.ValidationError as error:
@@ -80,9 +80,9 @@ def _reworded(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, "workload": {**run, "variant": variant}}
 
 
-def _in_newest_form(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields in the newest schema; the digest of what was intact is that of its new form, so
-    that an export of an old record is still seen to be whole."""
+def newest_form(fields: dict[str, Any]) -> dict[str, Any]:
+    """A record's fields in the newest schema; the digest of what was intact is that of its new
+    form, so that an export of an old record is still seen to be whole."""
     intact = is_intact(fields)
     fields = _reworded(_upgraded(retyped(fields, Record)))
     return {**fields, "digest": digest_of(fields)} if intact else fields

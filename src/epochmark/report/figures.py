@@ -89,10 +89,21 @@ def images_text(record: Record) -> str:
     return speed_text(samples * targets_of(record.workload.name), steady_interval(record))
 
 
+def under_images(speed: str, workload: str) -> str:
+    """A speed under the heading ``images/s``, where any other unit is named: ``704 tokens``."""
+    unit = unit_of(workload)
+    return speed if unit == "images" or speed == NONE else f"{speed} {unit}"
+
+
 def unit_of(workload: str) -> str:
     """What this workload's speed counts by the second: ``images`` or ``tokens``."""
     known = WORKLOADS.get(workload)
     return "images" if known is None else known.unit
+
+
+def other_workload(name: str) -> list[str]:
+    """The workload's name, unless it is the default, which goes without saying."""
+    return [] if name == DEFAULT_WORKLOAD else [name]
 
 
 def samples_of(workload: str) -> str:
@@ -250,8 +261,10 @@ def run_in_words(record: Record) -> str:
     doubted."""
     tuning = [record.engine.tuning] if record.engine.tuning != "stock" else []
     run = record.workload
-    other = [] if run.name == DEFAULT_WORKLOAD else [run.name]
-    parts = [f"{record.engine.name} on {device_id(record)}", *other, *tuning, *run.variant]
+    parts = [
+        f"{record.engine.name} on {device_id(record)}",
+        *other_workload(run.name), *tuning, *run.variant,
+    ]  # fmt: skip
     doubt = [validity_text(record)] if record.headline.validity != "valid" else []
     return ", ".join([*parts, device_name(record), *doubt])
 

@@ -12,13 +12,15 @@ from epochmark.engines import is_hidden
 from epochmark.records.dates import age_order
 from epochmark.records.machine.identity import machine_identity, processor_of
 from epochmark.records.machine.machine_limits import Limits
+from epochmark.records.race import Race
 from epochmark.records.record import Machine, Record, Validity
 from epochmark.report.figures import device_id, device_name, machine_name
 
 
 @dataclass(frozen=True)
 class Subject:
-    """``records`` are oldest first; ``focus`` is the run the answer is about, None without any.
+    """``records`` and ``races`` are oldest first; ``focus`` is the run the answer is about, None
+    without any.
 
     ``limits`` are what some machine can do, this one's or not; None where they were not measured.
     """
@@ -27,6 +29,7 @@ class Subject:
     references: tuple[Reference, ...]
     focus: Record | None
     limits: Limits | None = None
+    races: tuple[Race, ...] = ()
 
     @property
     def own(self) -> list[Record]:
@@ -141,6 +144,7 @@ def subject_of(
     references: Sequence[Reference],
     machine: Machine | None,
     limits: Limits | None = None,
+    races: Sequence[Race] = (),
 ) -> Subject:
     """The report's subject: of this machine if it has records, else of the newest.
 
@@ -148,7 +152,7 @@ def subject_of(
     """
     ordered = tuple(sorted(records, key=age_order))
     focus = max(measured_here(ordered, machine), key=_prominence, default=None)
-    return Subject(ordered, tuple(references), focus, limits)
+    return Subject(ordered, tuple(references), focus, limits, tuple(races))
 
 
 def measured_here(records: Sequence[Record], machine: Machine | None) -> Sequence[Record]:

@@ -8,16 +8,19 @@ import threading
 import traceback
 
 from epochmark.worker.measure import LimitsRun
-from epochmark.worker.protocol import LimitsJob, MessagePipe, decode_job
+from epochmark.worker.protocol import GO_ON, LimitsJob, MessagePipe, decode_job
+from epochmark.worker.stopwatch import Word
 from epochmark.worker.train import Run, failure_of
 
 
-def _listen_to_parent(stop: threading.Event) -> None:
-    """Set ``stop`` when the launcher writes anything, and end this process when it is gone: it
-    holds our standard input open as long as it lives. ``os._exit``, since a training thread would
-    keep an ordinary exit waiting."""
-    while os.read(0, 4096):
-        stop.set()
+def _listen_to_parent(word: Word) -> None:
+    """Pass on what the launcher writes, to go on with the next turn or else to stop, and end this
+    process when it is gone: it holds our standard input open as long as it lives. ``os._exit``,
+    since a training thread would keep an ordinary exit waiting."""
+    while said := os.read(0, 4096):
+        if said != GO_ON:
+            word.stop.set()
+        word.go_on.set()
     os._exit(1)
 
 
@@ -25,9 +28,9 @@ def main() -> int:
     """Exit status 0 when the run was reported to its end, 1 when the engine raised."""
     job = decode_job(sys.stdin.buffer.readline())
     pipe = MessagePipe(int(sys.argv[1]))
-    stop = threading.Event()
-    threading.Thread(target=_listen_to_parent, args=(stop,), daemon=True).start()
-    run = LimitsRun(job, pipe) if isinstance(job, LimitsJob) else Run(job, pipe, stop)
+    word = Word()
+    threading.Thread(target=_listen_to_parent, args=(word,), daemon=True).start()
+    run = LimitsRun(job, pipe) if isinstance(job, LimitsJob) else Run(job, pipe, word)
     try:
         run.carry_out()
     except Exception as error:

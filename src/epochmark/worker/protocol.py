@@ -16,6 +16,9 @@ from epochmark.engines import Settings
 from epochmark.workloads import WORKLOADS
 
 MAX_LINE_BYTES = 1 << 20
+GO_ON = b"go on\n"
+STOP = b"stop\n"
+"""What the launcher may say after the job."""
 
 OptionalFloat = Optional[float]
 
@@ -24,9 +27,10 @@ OptionalFloat = Optional[float]
 class Job:
     """One run as the launcher asks for it. ``spawned_ns`` is ``time.monotonic_ns`` at the spawn.
 
-    The job is the first line of the worker's standard input. Any byte after it asks the fit to end
+    The job is the first line of the worker's standard input. ``STOP`` after it asks the fit to end
     at its next lap, which the launcher may do in a ``quick`` run. A ``trial`` of tuned settings
-    leaves test set and continuation out. Training states go to ``states_file``
+    leaves test set and continuation out. A worker that ``takes_turns`` parks whenever a turn is
+    over, and trains on at the word ``GO_ON``. Training states go to ``states_file``
     (``workloads._proof``). ``variables`` are those of the environment to be reported, besides
     the engine's own ones (``engines.Variables.recorded``).
     """
@@ -40,6 +44,7 @@ class Job:
     spawned_ns: int
     variables: List[str]
     trial: bool = False
+    takes_turns: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,12 @@ class EpochEnd:
     epoch: int
     loss: OptionalFloat
     accuracy: OptionalFloat
+
+
+@dataclass(frozen=True)
+class Parked:
+    """The worker is warm, or a turn of its training is over: the device has done all it was given,
+    and nothing more is computed until the launcher says so. No lap contains the time until then."""
 
 
 @dataclass(frozen=True)
@@ -227,14 +238,14 @@ class Finished:
 
 
 Message = Union[
-    Hello, Phase, Opened, LapEnd, EpochEnd, Fitted, Observed, Continued, Replayed, Figure,
+    Hello, Phase, Opened, LapEnd, EpochEnd, Parked, Fitted, Observed, Continued, Replayed, Figure,
     UsedSettings, Trouble, Failed, Finished,
 ]  # fmt: skip
 MESSAGES: Dict[str, Type[Message]] = {
     kind.__name__: kind
     for kind in (
-        Hello, Phase, Opened, LapEnd, EpochEnd, Fitted, Observed, Continued, Replayed, Figure,
-        UsedSettings, Trouble, Failed, Finished,
+        Hello, Phase, Opened, LapEnd, EpochEnd, Parked, Fitted, Observed, Continued, Replayed,
+        Figure, UsedSettings, Trouble, Failed, Finished,
     )
 }  # fmt: skip
 

@@ -8,7 +8,6 @@ import os
 import re
 import resource
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Dict, Optional, Sequence
@@ -33,7 +32,7 @@ from epochmark.worker.protocol import (
     Replayed,
     finite,
 )
-from epochmark.worker.stopwatch import RunStopwatch
+from epochmark.worker.stopwatch import RunStopwatch, TurnStopwatch, Word
 from epochmark.worker.surroundings import ThreadTimes, busy_threads, python_mode
 from epochmark.workloads._data import read_data
 from epochmark.workloads._proof.parity import replay_batches
@@ -45,13 +44,13 @@ MAX_VARIABLES = 90
 class Run:
     """One job carried out; ``phase`` says how far it came when something raises.
 
-    The fit ends at its next lap once ``stop`` is set.
+    The fit ends at its next lap once the launcher's ``word`` is to stop.
     """
 
-    def __init__(self, job: Job, pipe: MessagePipe, stop: threading.Event) -> None:
+    def __init__(self, job: Job, pipe: MessagePipe, word: Word) -> None:
         self._job = job
         self._pipe = pipe
-        self._stop = stop
+        self._word = word
         self.phase = "starting"
 
     def _enter(self, phase: str) -> None:
@@ -81,7 +80,8 @@ class Run:
 
         self._enter("training")
         steps_per_epoch = workload.steps_per_epoch(settings.batch_size)
-        stopwatch = RunStopwatch(pipe, steps_per_epoch, self._stop)
+        kind = TurnStopwatch if job.takes_turns else RunStopwatch
+        stopwatch = kind(pipe, steps_per_epoch, self._word)
         startup_s = (time.monotonic_ns() - job.spawned_ns) / 1e9
         threads = ThreadTimes.now()
         before = resource.getrusage(resource.RUSAGE_SELF)

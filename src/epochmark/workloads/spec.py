@@ -222,6 +222,12 @@ class Workload:
             return self.proof.tested_samples
         return self.test_samples
 
+    def takes_batches_of(self, size: int) -> bool:
+        """Whether an epoch can be made of batches of ``size``: it has as many samples, and where no
+        sample comes twice, none are left over for a smaller batch."""
+        left_over = self.train_samples % size if self.passes == "once" else 0
+        return size <= self.train_samples and not left_over
+
     @property
     def input_shape(self) -> Shape:
         """Shape of one sample as it comes to the first layer."""

@@ -35,7 +35,7 @@ class BatchPoint:
 
     @property
     def batch_size(self) -> int:
-        """Images a step."""
+        """Samples a step."""
         return self.record.workload.batch_size
 
     @property
@@ -54,11 +54,13 @@ class BatchPoint:
         return 1e3 * self.steady_epoch.median / steps_per_epoch(self.record.workload)
 
     @property
-    def images_per_s(self) -> Interval:
-        """Training images a second; the slow end of the epoch's interval is the low end of this."""
-        images, steady = workload_of(self.record.workload).train_samples, self.steady_epoch
+    def targets_per_s(self) -> Interval:
+        """Training images, or tokens, a second; the slow end of the epoch's interval is the low end
+        of this."""
+        workload, steady = workload_of(self.record.workload), self.steady_epoch
+        targets = workload.train_samples * workload.targets_per_sample
         return Interval(
-            images / steady.median, images / steady.high, images / steady.low, steady.count
+            targets / steady.median, targets / steady.high, targets / steady.low, steady.count
         )
 
 

@@ -29,9 +29,11 @@ def regression(comparison: Comparison, earlier: Side, allowed: float) -> Regress
     ratio = comparison.speed_of(earlier) if sound else None
     if ratio is None:
         return Regression(allowed, None, "undecided")
-    verdict: Verdict = "undecided"
-    if ratio.low > 1 + allowed:
-        verdict = "slower"
-    elif ratio.high <= 1 + allowed:
-        verdict = "within"
-    return Regression(allowed, ratio, verdict)
+    return Regression(allowed, ratio, verdict_on(ratio, allowed))
+
+
+def verdict_on(times_as_long: Interval, allowed: float) -> Verdict:
+    """Of the interval alone."""
+    if times_as_long.low > 1 + allowed:
+        return "slower"
+    return "within" if times_as_long.high <= 1 + allowed else "undecided"

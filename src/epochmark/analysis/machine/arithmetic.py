@@ -28,7 +28,7 @@ class Ceiling:
 
 
 def flops_of(record: Record) -> Flops:
-    """Floating-point operations of one image of the record's workload."""
+    """Floating-point operations of one sample of the record's workload."""
     return count_flops(workload_of(record.workload))
 
 
@@ -88,9 +88,16 @@ def _bounds(limits: RunLimits, machine: Machine) -> bool:
 
 
 def _least_flop(record: Record) -> float:
-    """What training on one image takes at least, convolutions by minimal filtering."""
+    """What training on one sample takes at least, convolutions by minimal filtering."""
     flops = flops_of(record)
     return flops.training_convolutions / MINIMAL_FILTERING + flops.training_rest
+
+
+def filtering_text(record: Record) -> str:
+    """What ``_least_flop`` grants, at the end of a sentence; empty without convolutions."""
+    if not flops_of(record).training_convolutions:
+        return ""
+    return f", convolutions {MINIMAL_FILTERING} times as fast included"
 
 
 HIGHEST_CLOCK_HZ = 6.5e9
@@ -141,9 +148,9 @@ def beyond_processor(record: Record) -> str | None:
     most, reached = cores * core / least, headline_of(record).images_per_s
     if reached is not None and reached > most:
         return (
-            f"{reached:,.0f} images/s: {counted(cores, 'core')} of this kind reach "
-            f"{most:,.0f} at the very most, at {HIGHEST_CLOCK_HZ / GIGA} GHz and with "
-            f"convolutions {MINIMAL_FILTERING} times as fast"
+            f"{reached:,.0f} {workload_of(record.workload).samples}/s: {counted(cores, 'core')} of "
+            f"this kind reach {most:,.0f} at the very most, at {HIGHEST_CLOCK_HZ / GIGA} GHz"
+            f"{filtering_text(record)}"
         )
     cpu_s = record.calm.worker_cpu_s if record.calm is not None else None
     needed_s = sum(images_of_each(record.timing.laps, record.workload)) * least / core

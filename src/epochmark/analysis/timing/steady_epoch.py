@@ -43,7 +43,10 @@ QUICK_EPOCHS = 2.5
 """A quarter of a full run: here a quick run ends, unless its figure is too uncertain to be used."""
 
 QUICK_BUDGET_S = 60.0
-"""Here it ends at the latest, if need be before its first epoch has."""
+"""Here it ends at the latest, if need be before its first epoch has ..."""
+QUICK_SHARE = 0.5
+"""... or here, so that it never takes as long as the run that it stands for; but of neither with
+fewer laps than an interval needs."""
 
 UNSURE_OF_ONE = 0.5
 """A change of epochs seen once may take as much more or less the next time, as a share."""

@@ -51,7 +51,8 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     ``state``: ``ready``; ``broken``, its packages are there and do not work; ``missing``. ``where``
     says which interpreter has it. ``problem`` and ``remedy`` say what is wrong and what helps.
-    ``asked`` is the date of an answer of earlier; None: it was asked just now.
+    ``asked`` is the date of an answer of earlier; None: it was asked just now. ``other_versions``
+    are those of its framework that have environments of their own, by their names.
     """
 
     engine: str
@@ -64,6 +65,7 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
     remedy: str | None = None
     asked: str | None = None
+    other_versions: dict[str, str] = {}
 
     @property
     def device_ids(self) -> list[str]:

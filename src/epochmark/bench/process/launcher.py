@@ -1,17 +1,12 @@
-"""Start one worker, listen to its reports, and make sure that nothing of it is left behind."""
+"""Listen to a worker's reports until it ends, and say how it ended."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import selectors
-import signal
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -19,13 +14,19 @@ from typing import Literal, TypeVar
 import psutil
 
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
-from epochmark.bench.process.importable import with_our_package
 from epochmark.bench.process.interrupts import interrupted_by, interrupts_now
 from epochmark.bench.process.messages import MessageError, ReportReader
 from epochmark.bench.process.order import Order
 from epochmark.bench.process.own_clock import OwnClock, Presence
 from epochmark.bench.process.patience import Patience
-from epochmark.bench.process.temporary import telling_where, temporary_folder
+from epochmark.bench.process.temporary import temporary_folder
+from epochmark.bench.process.worker_process import (
+    READ_BYTES,
+    STDERR_TAIL_BYTES,
+    WorkerProcess,
+    end,
+    spawned,
+)
 from epochmark.bench.watching.watch import Watch
 from epochmark.hardware.processes import cpu_seconds, descendants
 from epochmark.judge.crashes import CRASHES, signal_name
@@ -38,18 +39,12 @@ from epochmark.worker.protocol import (
     LapEnd,
     Message,
     Phase,
-    encode_job,
 )
 
-KILL_GRACE_S = 3.0
 SILENCE_CHECK_S = 5.0
 """How often a silent worker is looked at."""
-STDERR_TAIL_BYTES = 1 << 18
 MAX_OUTPUT_BYTES = 256 << 20
 """Of stdout and stderr: whoever writes more of it measures its printing."""
-READ_BYTES = 1 << 16
-PIPE_BYTES = 1 << 20
-"""Half an hour of laps. What Linux allows everybody."""
 BUSY_SHARE = 0.05
 """A worker that uses this share of one CPU is computing something."""
 
@@ -118,126 +113,25 @@ def launch(
     watch = recipients.watch
     with (
         temporary_folder("worker") as folder,
-        _spawn(make_job, python, environment, folder) as worker,
+        spawned(make_job, python, environment, folder) as worker,
     ):
         try:
-            with interrupts_now():
-                _Listener(worker, outcome, recipients, patience_s).listen()
-        except KeyboardInterrupt as caught:
-            outcome.ending, outcome.detail = "interrupted", interrupted_by(caught)
-        except MessageError as error:
-            outcome.ending, outcome.detail = "protocol-broken", str(error)
-        except _SilentError as error:
-            outcome.ending, outcome.detail = "hung", str(error)
+            Listener(worker, outcome, recipients, patience_s).hear()
         finally:
             watch.close()
-        outcome.exit_status = _end(worker.process, at_once=outcome.ending == "finished")
+        outcome.exit_status = end(worker.process, at_once=outcome.ending == "finished")
         outcome.stderr = worker.read_rest_of_stderr(outcome.stderr)
     outcome.calm = watch.calm(outcome.last(Fitted))
     outcome.sensors = watch.sensor_logs()
     return outcome
 
 
-@dataclass
-class _Worker:
-    process: subprocess.Popen[bytes]
-    spawned_ns: int
-    report_end: int
-    stderr_end: int
-    exited: int
-
-    def ask_to_stop(self) -> None:
-        """Ask the fit to end at its next lap."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(b"stop\n")
-            self.process.stdin.flush()
-
-    def read_rest_of_stderr(self, tail: bytes) -> bytes:
-        """The tail with all that is still in the pipe; everyone who could write is dead."""
-        os.set_blocking(self.stderr_end, False)
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(self.stderr_end, READ_BYTES):
-                tail = (tail + data)[-STDERR_TAIL_BYTES:]
-        return tail
-
-
-@contextlib.contextmanager
-def _spawn(
-    make_job: Callable[[int], AnyJob], python: Path, environment: Mapping[str, str], folder: Path
-) -> Iterator[_Worker]:
-    """The worker process, in a session of its own so that Ctrl-C reaches only us.
-
-    Only our package is made importable there (``bench.process.importable``). Our end of its
-    standard input stays open as long as we live; its end shows it that we died.
-    """
-    with telling_where(folder.parent):
-        environment = with_our_package(folder, environment)
-    with contextlib.ExitStack() as descriptors:
-        report_end, report_write = _pipe(descriptors)
-        stderr_end, stderr_write = _pipe(descriptors)
-        exited, exited_write = _pipe(descriptors)
-        spawned_ns = time.monotonic_ns()
-        process = subprocess.Popen(
-            [str(python), "-m", "epochmark.worker", str(report_write)],
-            stdin=subprocess.PIPE,
-            stdout=stderr_write,
-            stderr=stderr_write,
-            pass_fds=[report_write],
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-        )
-        # as long as we hold a write end, the worker's death does not end the pipe
-        for descriptor in (report_write, stderr_write):
-            os.close(descriptor)
-        assert process.stdin is not None
-        descriptors.callback(_close_quietly, process.stdin)
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(encode_job(make_job(spawned_ns)))
-            process.stdin.flush()
-        # a selector cannot wait for a process; the end of a pipe it can
-        waiter = threading.Thread(target=_signal_exit, args=(process, exited_write), daemon=True)
-        waiter.start()
-        descriptors.callback(waiter.join)
-        try:
-            yield _Worker(process, spawned_ns, report_end, stderr_end, exited)
-        finally:
-            _end(process, at_once=True)
-
-
-def _pipe(descriptors: contextlib.ExitStack) -> tuple[int, int]:
-    """A pipe with room for what a worker says while we are stopped: else it would wait for us."""
-    read, write = os.pipe()
-    descriptors.callback(_close_descriptor, read)
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # the user's pipes have used up their share
-            fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    return read, write
-
-
-def _close_descriptor(descriptor: int) -> None:
-    with contextlib.suppress(OSError):
-        os.close(descriptor)
-
-
-def _close_quietly(stream: object) -> None:
-    with contextlib.suppress(OSError):
-        stream.close()  # type: ignore[attr-defined]
-
-
-def _signal_exit(process: subprocess.Popen[bytes], exited_write: int) -> None:
-    """Wait for the worker (as a thread) and make its end visible to the selector."""
-    process.wait()
-    os.close(exited_write)
-
-
-class _Listener:
+class Listener:
     """Takes in what a worker says until it ends, breaks the protocol, or is silent for too long."""
 
     def __init__(
         self,
-        worker: _Worker,
+        worker: WorkerProcess,
         outcome: WorkerOutcome,
         recipients: Recipients,
         patience_s: float | None,
@@ -250,13 +144,30 @@ class _Listener:
         self._clock = OwnClock()
         self._empty_at = self._spawned_at = worker.spawned_ns / NANOSECONDS
         self._output_bytes = 0
+        self._open = [worker.report_end, worker.stderr_end, worker.exited]
         self._check_s = min(SILENCE_CHECK_S, patience_s / 4) if patience_s else SILENCE_CHECK_S
 
-    def listen(self) -> None:
-        """Return when nothing more is to be heard; the outcome says why."""
+    def hear(self, until: type[Message] | None = None) -> bool:
+        """Listen until a report of that kind comes, which is the answer; what ends it before that,
+        Ctrl-C included, is noted in the outcome. Between two calls no silence is counted."""
+        now = time.monotonic()
+        self._presence.at_work(now)
+        self._patience.resume(self._listened_s())
+        try:
+            with interrupts_now():
+                return self._listen(until)
+        except KeyboardInterrupt as caught:
+            self._outcome.ending, self._outcome.detail = "interrupted", interrupted_by(caught)
+        except MessageError as error:
+            self._outcome.ending, self._outcome.detail = "protocol-broken", str(error)
+        except _SilentError as error:
+            self._outcome.ending, self._outcome.detail = "hung", str(error)
+        return False
+
+    def _listen(self, until: type[Message] | None) -> bool:
         worker, activity = self._worker, _CpuActivity(self._worker.process.pid)
         with selectors.DefaultSelector() as selector:
-            for descriptor in (worker.report_end, worker.stderr_end, worker.exited):
+            for descriptor in self._open:
                 selector.register(descriptor, selectors.EVENT_READ)
             while True:
                 began = time.monotonic()
@@ -264,23 +175,31 @@ class _Listener:
                 now = time.monotonic()
                 self._recipients.watch.tick()
                 if worker.stderr_end in ready and not self._take_output():
-                    selector.unregister(worker.stderr_end)
+                    self._forget(selector, worker.stderr_end)
                 if worker.report_end in ready:
                     data = os.read(worker.report_end, READ_BYTES)
                     if not data:
-                        selector.unregister(worker.report_end)
+                        self._forget(selector, worker.report_end)
+                    heard = len(self._outcome.reports)
                     self._take_reports(data, now)
                     # less than asked for, so the pipe is empty: what comes next is sent later
                     if len(data) < READ_BYTES:
                         self._empty_at = now
+                    if any(type(report) is until for report in self._outcome.reports[heard:]):
+                        return True
                 elif worker.exited in ready:
                     # not before: what it reported until its end must still be heard
                     _conclude(worker.process, self._outcome)
-                    return
+                    return False
                 else:
                     # no report ended the wait, so the pipe was still empty when it began
                     self._empty_at = began
                 self._check_silence(activity)
+
+    def _forget(self, selector: selectors.BaseSelector, descriptor: int) -> None:
+        """Nothing more will come from it."""
+        selector.unregister(descriptor)
+        self._open.remove(descriptor)
 
     def _wait(self, selector: selectors.BaseSelector) -> set[int]:
         """What can be read. While we were stopped the worker may have gone on; a wait that this has
@@ -364,27 +283,3 @@ class _CpuActivity:
         self._last = (now, cpu)
         self._busy = cpu - cpu_then > BUSY_SHARE * (now - then)
         return self._busy
-
-
-def _end(process: subprocess.Popen[bytes], at_once: bool) -> int:
-    """Leave no process of the worker's session or descent alive; return its exit status."""
-    # before anything dies: orphans are no descendants any more
-    below = descendants(process.pid).values()
-    try:
-        if not at_once:
-            _kill_group(process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(KILL_GRACE_S)
-    except KeyboardInterrupt:
-        pass  # asked twice: no more grace
-    finally:
-        _kill_group(process.pid, signal.SIGKILL)
-        for descendant in below:
-            with contextlib.suppress(psutil.Error):
-                descendant.kill()
-    return process.wait()
-
-
-def _kill_group(group: int, signal_number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal_number)

@@ -39,6 +39,7 @@ from epochmark.worker.protocol import (
     Message,
     Observed,
     Opened,
+    Parked,
     Phase,
     Replayed,
     Trouble,
@@ -63,6 +64,7 @@ BOUNDS: dict[type[Message], dict[str, Any]] = {
         "accuracy": Share | None,
     },
     EpochEnd: {"epoch": EpochNumber, "loss": Loss | None, "accuracy": Share | None},
+    Parked: {},
     Fitted: {
         "startup_s": Seconds,
         "fit_ns": Nanoseconds,

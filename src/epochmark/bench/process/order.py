@@ -17,6 +17,7 @@ from epochmark.worker.protocol import (
     Message,
     Observed,
     Opened,
+    Parked,
     Phase,
     Replayed,
 )
@@ -70,6 +71,11 @@ class RunOrder:
         else:
             self._take_next(report, running_s)
 
+    @property
+    def is_training(self) -> bool:
+        """Whether laps may come now."""
+        return self._came < len(RUN) and RUN[self._came] is Fitted
+
     def _take_next(self, report: Message, running_s: float) -> None:
         if RUN[self._came] in OPTIONAL and type(report) is not RUN[self._came]:
             self._came += 1
@@ -94,7 +100,7 @@ class RunOrder:
             raise MessageError("a start-up longer than the worker has existed")
 
     def _take_progress(self, report: LapEnd | EpochEnd, running_s: float) -> None:
-        if RUN[self._came] is not Fitted:
+        if not self.is_training:
             raise MessageError(f"{_name(report)} outside the training")
         if report.epoch > self._epochs:
             raise MessageError(f"epoch {report.epoch} of {self._epochs}")
@@ -121,6 +127,28 @@ class RunOrder:
         honest = LAPS_PER_S * running_s + self._epochs_ended + LAPS_BESIDES
         if self._laps > min(honest, MAX_LAPS):
             raise MessageError(f"{self._laps} laps in {running_s:.1f} s")
+
+
+class RaceOrder(RunOrder):
+    """The same of an entry in a race: it parks between laps, and says nothing until it may go on
+    (``take_turn``)."""
+
+    def __init__(self, epochs: int, steps_per_epoch: int, replayed_steps: int) -> None:
+        super().__init__(epochs, steps_per_epoch, replayed_steps)
+        self._parked = False
+
+    def take_turn(self) -> None:
+        self._parked = False
+
+    def take(self, report: Message, running_s: float) -> None:
+        if self._parked:
+            raise MessageError(f"{_name(report)} while parked")
+        if not isinstance(report, Parked):
+            super().take(report, running_s)
+            return
+        if not self.is_training:
+            raise MessageError("Parked outside the training")
+        self._parked = True
 
 
 def _name(report: Message) -> str:

@@ -32,6 +32,10 @@ class Patience:
         self._last_report = now
         self._laps_seen = is_lap or (self._laps_seen and not begins_phase)
 
+    def resume(self, now: float) -> None:
+        """Until now nothing was expected."""
+        self._last_report = now
+
     def limit_s(self, uses_cpu: bool) -> float:
         """Longest silence accepted now; ``uses_cpu``: the worker is computing something."""
         if self._fixed_s is not None:

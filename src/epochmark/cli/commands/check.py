@@ -65,22 +65,24 @@ def _source(named: str) -> Path | BinaryIO:
     from epochmark.api.naming import is_file, stored_run
     from epochmark.cli._records import STANDARD_INPUT, opened
     from epochmark.engines import engine_names
+    from epochmark.judge.races import RaceFiles
 
     is_path = named == STANDARD_INPUT or is_file(named) or "/" in named or Path(named).exists()
     if is_path and named not in engine_names():
         return opened(named)
-    return stored_run(named).file
+    race = None if named in engine_names() else RaceFiles.of_user().find(named)
+    return stored_run(named).file if race is None else race.file
 
 
 def _print(results: list[Checked], consistent: bool) -> None:
     from epochmark.cli._console import say
-    from epochmark.records.wording import counted
+    from epochmark.cli._records import counted_documents
 
     for result in results:
         sentences = [*result.problems, *result.differences]
         if sentences:
             say(f"{result.name}:", *(f"  - {sentence}" for sentence in sentences))
     if consistent:
-        count = sum(result.record is not None for result in results)
-        say(f"{counted(count, 'record')}: intact, consistent and plausible.")
+        checked = [result.record or result.race for result in results]
+        say(f"{counted_documents(checked)}: intact, consistent and plausible.")
     say(DISCLAIMER)

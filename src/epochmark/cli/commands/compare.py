@@ -64,7 +64,7 @@ def compare(
         verdict_text,
     )
 
-    allowed = None if fail_slower is None else _share(fail_slower)
+    allowed = None if fail_slower is None else share_of("--fail-slower", fail_slower)
     earlier, later = (side_called(named, bundles or (), workload) for named in (a, b))
     comparison = compare_sides(earlier, later)
     found = None if allowed is None else regression(comparison, earlier, allowed)
@@ -93,8 +93,9 @@ def compare(
         raise typer.Exit(EXIT_FAILED if found.verdict == "slower" else EXIT_UNDECIDED)
 
 
-def _share(text: str) -> float:
-    """A percentage as a share. Raises ``EpochmarkError`` (exit code 2) for what is none."""
+def share_of(option: str, text: str) -> float:
+    """An option's percentage as a share. Raises ``EpochmarkError`` (exit code 2) for another
+    text."""
     from epochmark.errors import EpochmarkError
 
     with contextlib.suppress(ValueError):
@@ -102,6 +103,6 @@ def _share(text: str) -> float:
         if 0 <= percent <= MOST_PERCENT:
             return percent / 100
     raise EpochmarkError(
-        f"--fail-slower wants a percentage from 0% to {MOST_PERCENT}%, such as 3%; not {text!r}",
+        f"{option} wants a percentage from 0% to {MOST_PERCENT}%, such as 3%; not {text!r}",
         exit_code=2,
     )

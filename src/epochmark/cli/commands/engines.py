@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from epochmark.bench.interpreters.probe import EngineStatus
     from epochmark.engines import EngineInfo, Requirements
     from epochmark.environments.managed import Environments
     from epochmark.errors import EpochmarkError
@@ -43,7 +44,7 @@ def list_engines(json: JsonOption = False, refresh: RefreshOption = False) -> No
         engine_rows,
     )
 
-    statuses = probe_engines(refresh)
+    statuses = [_with_versions(status) for status in probe_engines(refresh)]
     if json:
         print_json(statuses)
         return
@@ -53,6 +54,19 @@ def list_engines(json: JsonOption = False, refresh: RefreshOption = False) -> No
         say("", *notes)
     if asked := asked_note(statuses):
         say("", asked)
+
+
+def _with_versions(status: EngineStatus) -> EngineStatus:
+    """With the versions that were made for races."""
+    from msgspec.structs import replace
+
+    from epochmark.engines import get_engine
+    from epochmark.environments.managed import Environments
+    from epochmark.environments.versions import versions_made
+
+    made = versions_made(Environments.of_user(), get_engine(status.engine).info)
+    names = {version: environment.manifest.name for version, environment in made.items()}
+    return replace(status, other_versions=names)
 
 
 @described(

@@ -44,7 +44,7 @@ def plot(
 ) -> None:
     from epochmark.api.reporting import subject, write_file
     from epochmark.cli._console import say
-    from epochmark.cli._records import chosen_records
+    from epochmark.cli._records import chosen_records, split_races
     from epochmark.cli._tables import print_rows
     from epochmark.errors import EpochmarkError, unknown
     from epochmark.report.charts import all_charts
@@ -63,7 +63,9 @@ def plot(
         raise EpochmarkError("name the file to write: -o FILE.svg or -o FILE.png", exit_code=2)
     require_drawing()
     chart, theme = charts[name], themes.dark(WIDTH) if dark else themes.light(WIDTH)
-    drawing = chart.draw(subject(chosen_records(runs, bundles, workload)), theme)
+    races, others = split_races(runs)
+    records = chosen_records(others, bundles, workload) if others or not runs else []
+    drawing = chart.draw(subject(records, races), theme)
     if drawing is None:
         needs = f": {chart.needs}" if chart.needs else ""
         raise EpochmarkError(f"these records have nothing to show in the chart {name!r}{needs}")

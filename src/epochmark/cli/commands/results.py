@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,32 +11,46 @@ from epochmark.cli._guard import EXIT_FAILED, described
 from epochmark.cli._program import JsonOption, add_commands, group
 from epochmark.cli._records import RunArgument, RunsArgument
 
+if TYPE_CHECKING:
+    from epochmark.judge.races import StoredRace
 
-@described("""List all records, oldest first.""")
+
+@described("""List all records, oldest first, then all races.""")
 def list_results(json: JsonOption = False) -> None:
     from epochmark.cli._console import print_json, say
     from epochmark.cli._tables import print_table, warn_unreadable
+    from epochmark.judge.races import RaceFiles
     from epochmark.judge.results import ResultFiles
     from epochmark.report.tables.runs import results_section
+    from epochmark.report.text.race import races_section
 
     files = ResultFiles.of_user()
     stored, unreadable = files.load()
+    raced, unreadable_races = RaceFiles.of_user().load()
+    records, races = [run.record for run in stored], [race.race for race in raced]
     if json:
-        print_json([run.record for run in stored])
-    elif stored:
-        print_table(results_section([run.record for run in stored]))
-    else:
+        print_json([*records, *races])
+    elif not records and not races:
         say(f"no results yet in {files.folder}: 'epochmark run' makes the first")
-    warn_unreadable(unreadable)
+    if records and not json:
+        print_table(results_section(records))
+    if races and not json:
+        say(*([""] if records else []), "Races:", "")
+        print_table(races_section(races))
+    warn_unreadable([*unreadable, *unreadable_races])
 
 
-@described("""Show one record: its figures, its findings, its file.""")
+@described("""Show one record or race: its figures, its findings, its file.""")
 def show(run: RunArgument, json: JsonOption = False) -> None:
     from epochmark.api.naming import stored_run
     from epochmark.cli._console import print_json, say
     from epochmark.records.dates import local_time
     from epochmark.report.text.answer import answer_lines
 
+    race = _race_called(run)
+    if race is not None:
+        _show_race(race, json)
+        return
     stored = stored_run(run)
     if json:
         print_json(stored.record)
@@ -45,22 +59,49 @@ def show(run: RunArgument, json: JsonOption = False) -> None:
     say(f"measured {local_time(stored.record.created)}, saved in {stored.file}")
 
 
-@described("""Remove one record and its stderr file.""")
+def _race_called(named: str) -> StoredRace | None:
+    """The user's race whose id begins so; None for what is none."""
+    from epochmark.engines import engine_names
+    from epochmark.judge.races import RaceFiles
+
+    return None if named in engine_names() else RaceFiles.of_user().find(named)
+
+
+def _show_race(stored: StoredRace, json: bool) -> None:
+    from epochmark.cli._console import print_json, say
+    from epochmark.records.dates import local_time
+    from epochmark.report.text.race import race_lines
+
+    if json:
+        print_json(stored.race)
+    else:
+        say(*race_lines(stored.race), "")
+        say(f"raced {local_time(stored.race.created)}, saved in {stored.file}")
+
+
+@described("""Remove one record and its stderr file, or one race.""")
 def remove(run: RunArgument, json: JsonOption = False) -> None:
     from epochmark.api.naming import stored_run
     from epochmark.cli._console import print_json, say
+    from epochmark.judge.races import RaceFiles
     from epochmark.judge.results import ResultFiles
 
-    stored = stored_run(run)
-    ResultFiles.of_user().remove(stored)
-    if json:
-        print_json({"removed": stored.record.id})
+    race = _race_called(run)
+    if race is None:
+        stored = stored_run(run)
+        ResultFiles.of_user().remove(stored)
+        removed, file = stored.record.id, stored.file
     else:
-        say(f"removed {stored.file}")
+        RaceFiles.of_user().remove(race)
+        removed, file = race.race.id, race.file
+    if json:
+        print_json({"removed": removed})
+    else:
+        say(f"removed {file}")
 
 
 @described(
-    """Write records to one file that other machines can read.
+    """Write records and races to one file that other machines can read.
 
     'epochmark results import' adds them there; check, compare, report and plot read the file too.
     """
@@ -74,17 +115,17 @@ def export_records(
 ) -> None:
     from epochmark.api import export_results
     from epochmark.cli._console import say
-    from epochmark.cli._records import chosen_records
+    from epochmark.cli._records import chosen_records, counted_documents, split_races
     from epochmark.errors import EpochmarkError
-    from epochmark.records.wording import counted
 
-    records = chosen_records(runs)
+    races, others = split_races(runs)
+    records = [*(chosen_records(others) if others or not runs else ()), *races]
     if not records:
         raise EpochmarkError(
             "there are no results to export yet: 'epochmark run' makes the first", exit_code=2
         )
     export_results(records, file, keep_machine_ids=machine_id)
-    say(f"{counted(len(records), 'record')} exported: {file}")
+    say(f"{counted_documents(records)} exported: {file}")
 
 
 @described(
@@ -108,8 +149,7 @@ def import_records(
     from epochmark.api import import_results
     from epochmark.api.sharing import THE_BUNDLE
     from epochmark.cli._console import print_json, remark, say
-    from epochmark.cli._records import opened
-    from epochmark.records.wording import counted
+    from epochmark.cli._records import counted_documents, opened
 
     added, refused = import_results(opened(file))
     for result in refused:
@@ -124,12 +164,12 @@ def import_records(
         )
     else:
         all_here = "" if added or refused else ": all of them are here already"
-        say(f"{counted(len(added), 'record')} imported{all_here}")
+        say(f"{counted_documents(added)} imported{all_here}")
     if refused:
         raise typer.Exit(EXIT_FAILED)
 
 
-app = group("List, show, remove, export or import the records of runs.", list_results)
+app = group("List, show, remove, export or import runs and races.", list_results)
 add_commands(
     app,
     {

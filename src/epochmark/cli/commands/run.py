@@ -127,7 +127,8 @@ def run(
         str | None,
         typer.Option(
             metavar="N,N,...",
-            help="The sizes of such a sweep. Default: 32,64,128,256,512,1024.",
+            help="The sizes of such a sweep. Default: 32,64,128,256,512,1024, as far as the "
+            "workload allows.",
             show_default=False,
         ),
     ] = None,
@@ -294,9 +295,9 @@ def _plan(
 
 
 def _swept(plan: Plan, batches: str | None) -> Plan:
-    from epochmark.bench.batch_sweep import DEFAULT_BATCH_SIZES, parse_batch_sizes, swept
+    from epochmark.bench.batch_sweep import parse_batch_sizes, swept
 
-    return swept(plan, DEFAULT_BATCH_SIZES if batches is None else parse_batch_sizes(batches))
+    return swept(plan, None if batches is None else parse_batch_sizes(batches))
 
 
 def _measure(plan: Plan, job: _Job) -> _Done:

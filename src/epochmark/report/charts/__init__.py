@@ -11,6 +11,7 @@ from epochmark.report.charts import (
     learning,
     machines,
     published,
+    race,
     roofline,
     speed,
     thermals,
@@ -33,4 +34,5 @@ def all_charts() -> list[Chart]:
         learning.CHART,
         batch_sweep.CHART,
         history.CHART,
+        race.CHART,
     ]

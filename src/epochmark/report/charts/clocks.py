@@ -13,7 +13,7 @@ from epochmark.report.drawing.rows import down, height_of, label_layers, rows_of
 from epochmark.report.drawing.spec import Spec
 from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, most_ticks, round_ticks
-from epochmark.report.figures import bare_seconds, device_id
+from epochmark.report.figures import bare_seconds, device_id, other_workload
 from epochmark.report.subject import Subject
 
 MOST_BARS = 12
@@ -24,8 +24,8 @@ Stack = tuple[str, tuple[float, float, float]]
 
 def draw(subject: Subject, theme: Theme) -> Drawing | None:
     """One stack for each engine, device, tuning and precision of this machine, shortest first."""
-    stacks = _stacks(subject)
-    if not stacks:
+    focus, stacks = subject.focus, _stacks(subject)
+    if focus is None or not stacks:
         return None
     labels = [
         f"{name}: {' + '.join(bare_seconds(part) for part in clocks)} s" for name, clocks in stacks
@@ -34,7 +34,7 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     return Drawing(
         spec=_spec(stacks, labels, colours, theme),
         alt="; ".join(labels),
-        about=subject.own[0].machine.cpu,
+        about=", ".join([focus.machine.cpu, *other_workload(focus.workload.name)]),
         key=tuple(Entry(part, colours[part], "box") for part in PARTS),
     )
 

@@ -9,7 +9,7 @@ from epochmark.records.record import Record
 from epochmark.report.drawing.bars import Bar, bars_key, bars_panel
 from epochmark.report.drawing.chart import Chart, Drawing
 from epochmark.report.drawing.theme import Theme
-from epochmark.report.figures import device_id, steady_text
+from epochmark.report.figures import device_id, other_workload, steady_text
 from epochmark.report.subject import Subject, is_timed
 
 MOST_BARS = 24
@@ -20,9 +20,10 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     and for one that more engines were run with. None below two bars."""
     groups = [_bars(group, theme) for group in subject.best_covered()]
     shown = [(variant, bars) for variant, bars in groups if len(bars) > 1]
-    if not shown:
+    focus = subject.focus
+    if focus is None or not shown:
         return None
-    title = subject.own[0].machine.cpu
+    title = ", ".join([focus.machine.cpu, *other_workload(focus.workload.name)])
     panels = [
         bars_panel(bars, theme, title=title, subtitle=variant, axis="steady epoch, seconds")
         for variant, bars in shown

@@ -12,7 +12,7 @@ from epochmark.report.drawing.series import coloured, outlined, series_of, shape
 from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, log_ticks, most_ticks, round_ticks
-from epochmark.report.figures import device_id
+from epochmark.report.figures import device_id, other_workload
 from epochmark.report.subject import Subject
 from epochmark.workloads._proof import learning_band
 
@@ -50,7 +50,7 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     return Drawing(
         spec={"vconcat": panels, "spacing": 24},
         alt="; ".join(_said(name, record) for name, record in zip(names, records, strict=True)),
-        about=subject.focus.machine.cpu,
+        about=", ".join([subject.focus.machine.cpu, *other_workload(work)]),
         key=tuple(key),
     )
 

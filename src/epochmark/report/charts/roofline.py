@@ -22,7 +22,7 @@ from epochmark.report.drawing.series import filled, outlined, series_of
 from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, log_ticks, most_ticks
-from epochmark.report.figures import device_id, percent, rate
+from epochmark.report.figures import device_id, other_workload, percent, rate
 from epochmark.report.subject import Subject
 from epochmark.workloads.memory_traffic import arithmetic_intensity
 
@@ -78,7 +78,8 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     if machine.bandwidth is not None:
         said.append(f"memory: {machine.bandwidth:.3g} GB/s")
     said += [point.name for point in points]
-    about = ", ".join([subject.own[0].machine.cpu, *_shown(subject)[0].workload.variant])
+    run = _shown(subject)[0].workload
+    about = ", ".join([subject.own[0].machine.cpu, *other_workload(run.name), *run.variant])
     if not machine.limits.steady:
         about = f"{about} (its limits were measured while it was busy)"
     key = series_of([point.name for point in points], theme, "point")

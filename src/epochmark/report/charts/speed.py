@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from epochmark.analysis.timing.headline import images_of_each, steady_of
+from epochmark.analysis.timing.headline import images_of_each, steady_of, workload_of
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
+from epochmark.analysis.timing.undisturbed import undisturbed_of
 from epochmark.records.findings import FindingCode
 from epochmark.records.record import Record
 from epochmark.report.drawing.chart import Chart, Drawing
@@ -28,7 +29,7 @@ MOST_POINTS = 300
 
 
 def draw(subject: Subject, theme: Theme) -> Drawing | None:
-    """Images per second of each lap; None when there are fewer than three laps."""
+    """Images or sequences per second of each lap; None when there are fewer than three laps."""
     record = subject.focus
     if record is None or len(record.timing.laps) < 3:
         return None
@@ -40,6 +41,7 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
         (Entry(warm_up, theme.shade, "box"), _warm_up(record, theme)),
         (Entry(_lap_text(record), theme.own, "line"), laps),
         (Entry("steady speed", theme.ink, "dashes"), _median(record, theme)),
+        (Entry("when undisturbed", theme.series[2], "line"), _undisturbed(record, theme)),
         (Entry("drift", theme.doubtful, "line"), _drift(record, theme)),
         (Entry("other programs took processor time", theme.doubtful, "box", opacity=TAKEN),
          _disturbance(record, theme)),
@@ -199,6 +201,31 @@ def _median(record: Record, theme: Theme) -> list[Spec]:
     ]  # fmt: skip
 
 
+def _undisturbed(record: Record, theme: Theme) -> list[Spec]:
+    """The speed of an unsteady run in its calm stretches, over each of them."""
+    calm = undisturbed_of(record)
+    if calm is None:
+        return []
+    images_per_s = workload_of(record.workload).train_samples / calm.epoch_s
+    says = f"when undisturbed: {images_per_s:,.0f} {samples_of(record.workload.name)}/s"
+    spans = [
+        {"start": span.start_s, "end": span.end_s, "images_per_s": images_per_s, "says": says}
+        for span in calm.stretches
+    ]
+    return [
+        {
+            "data": {"values": spans},
+            "mark": {"type": "rule", "strokeWidth": 3.5, "color": theme.series[2]},
+            "encoding": {
+                "x": {"field": "start", "type": "quantitative"},
+                "x2": {"field": "end"},
+                "y": {"field": "images_per_s", "type": "quantitative"},
+                "description": {"field": "says"},
+            },
+        }
+    ]
+
+
 def _drift(record: Record, theme: Theme) -> list[Spec]:
     """The trend of a run that drifted, from its warm part's beginning to its end, and a shade
     between it and the steady speed."""
@@ -227,7 +254,7 @@ def _drift(record: Record, theme: Theme) -> list[Spec]:
 CHART = Chart(
     name="speed",
     title="Speed over the run",
-    reading="Each stroke is a lap: how long it lasted and how many images a second it trained. A "
+    reading="Each stroke is a lap: how long it lasted and how much it trained in a second. A "
     "level line is a calm machine; a slope is heat or drift, a dip is something else that ran.",
     draw=draw,
 )

@@ -137,8 +137,8 @@ def step_arithmetic(evidence: Evidence) -> Iterator[Sentence]:
         return
     step_s = evidence.step_s
     yield Sentence(
-        f"Of a step of {milliseconds(step_s)}, {percent(share)} is arithmetic at the rates of the "
-        "engine's own matrix product and forward convolution.",
+        f"Of a step of {milliseconds(step_s)}, {percent(share)} is arithmetic at the "
+        f"{_rates(evidence)}.",
         {"step_s": step_s, "arithmetic_s": share * step_s},
     )
 
@@ -150,9 +150,9 @@ def beyond_forward(evidence: Evidence) -> Iterator[Sentence]:
         return
     step_s = evidence.step_s
     yield Sentence(
-        "At the rates of its own matrix product and forward convolution the arithmetic of a step "
-        f"would take {milliseconds(share * step_s)}; a step takes {milliseconds(step_s)}. The rest "
-        "goes into what those do not show: gradients, activations, optimizer, input and dispatch.",
+        f"At the {_rates(evidence)} the arithmetic of a step would take "
+        f"{milliseconds(share * step_s)}; a step takes {milliseconds(step_s)}. The rest goes into "
+        "what those do not show: gradients, activations, optimizer, input and dispatch.",
         {"step_s": step_s, "arithmetic_s": share * step_s},
     )
 
@@ -188,6 +188,13 @@ def _forward_share(evidence: Evidence) -> float | None:
     convolutions_s = flops.training_convolutions / convolution if convolution else 0.0
     sample_s = (convolutions_s + flops.training_rest / product) / GIGA
     return sample_s * workload.train_samples / evidence.epoch_s
+
+
+def _rates(evidence: Evidence) -> str:
+    """What ``_forward_share`` is computed from, in words."""
+    if not flops_of(evidence.record).training_convolutions:
+        return "rate of the engine's own matrix product"
+    return "rates of the engine's own matrix product and forward convolution"
 
 
 def _instruction_set_that_explains(
@@ -272,8 +279,8 @@ RULES = (
         question="time",
         needs="time",
         says_when=(
-            "the arithmetic of a step, at the rates of the engine's own product and convolution, "
-            "is "
+            "the arithmetic of a step, at the rates of the engine's own product and (where the "
+            "workload has any) convolution, is "
             f"{percent(FORWARD_SHARE)} to 100% of it; stock runs only"
         ),
         reason="limits of engines are measured with stock settings",

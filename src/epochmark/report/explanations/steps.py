@@ -9,7 +9,7 @@ from epochmark.analysis.comparing.batch_sizes import BatchPoint
 from epochmark.analysis.timing.headline import workload_of
 from epochmark.records.quantities import GIGA
 from epochmark.report.explanations._rule import SAME_RATE, Evidence, Rule, Sentence, milliseconds
-from epochmark.report.figures import percent
+from epochmark.report.figures import percent, samples_of, unit_of
 from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS
 from epochmark.workloads.memory_traffic import (
     ACTIVATION_PASSES,
@@ -64,7 +64,7 @@ def input_(evidence: Evidence) -> Iterator[Sentence]:
     share = input_s / step_s
     if share < INPUT_SHARE:
         return
-    where = "" if evidence.on_cpu else ", unless the device computes meanwhile"
+    where = "" if evidence.on_cpu else ", unless the device computes at the same time"
     yield Sentence(
         f"Input takes about {percent(min(share, 1.0))} of a step{where}: to gather a batch of "
         f"{workload.batch_size} {workload.samples} and bring it to the device takes "
@@ -114,14 +114,15 @@ def fixed_cost(evidence: Evidence) -> Iterator[Sentence]:
     share = fixed_ms / ms
     if share < FIXED_SHARE:
         return
+    samples = samples_of(evidence.record.workload.name)
     yield Sentence(
         f"About {percent(min(share, 1.0))} of a step does not depend on the batch: at batch "
         f"{smallest.batch_size} a step takes {milliseconds(small_ms / 1e3)}, at "
         f"{point.batch_size} {milliseconds(ms / 1e3)}. Dispatch, the optimizer and the like take "
-        "that time, not the images.",
+        f"that time, not the {samples}.",
         {"smallest_batch": smallest.batch_size, "smallest_step_ms": small_ms,
          "batch": point.batch_size, "step_ms": ms},
-        "larger batches spread it over more images (a variant: it learns something else)",
+        f"larger batches spread it over more {samples} (a variant: it learns something else)",
     )  # fmt: skip
 
 
@@ -131,15 +132,16 @@ def fuller_batch(evidence: Evidence) -> Iterator[Sentence]:
     if evidence.sweep is None or point is None:
         return
     valid = [point for point in evidence.sweep.points if point.is_valid]
-    best = max(valid, key=lambda point: point.images_per_s.median)
-    here, most = point.images_per_s.median, best.images_per_s.median
+    best = max(valid, key=lambda point: point.targets_per_s.median)
+    here, most = point.targets_per_s.median, best.targets_per_s.median
     if most < FULLER * here:
         return
+    unit = unit_of(evidence.record.workload.name)
     yield Sentence(
         f"Batch {point.batch_size} does not fill the device: at {best.batch_size} it trains "
-        f"{most:,.0f} images a second, here {here:,.0f}.",
-        {"batch": point.batch_size, "images_per_s": here, "best_batch": best.batch_size,
-         "best_images_per_s": most},
+        f"{most:,.0f} {unit} a second, here {here:,.0f}.",
+        {"batch": point.batch_size, f"{unit}_per_s": here, "best_batch": best.batch_size,
+         f"best_{unit}_per_s": most},
         "this workload at this batch size measures how fast a device starts small work, not how "
         "much it can do",
     )  # fmt: skip
@@ -225,7 +227,7 @@ RULES = (
             "through the smallest batch (valid, at most half of this one) and this one is drawn to "
             "batch 0; the sweep's run at this batch was as fast as this run"
         ),
-        reason="a step whose time does not grow with its images is not bound by arithmetic",
+        reason="a step whose time does not grow with its batch is not bound by arithmetic",
         apply=fixed_cost,
     ),
     Rule(
@@ -233,8 +235,8 @@ RULES = (
         question="limit",
         needs="time",
         says_when=(
-            f"in a batch sweep, another batch size trains {FULLER} times as many images a second; "
-            "the sweep's run at this batch was as fast as this run"
+            f"in a batch sweep, another batch size trains {FULLER} times as many images or tokens "
+            "a second; the sweep's run at this batch was as fast as this run"
         ),
         reason="less is within reach of a better schedule; more shows a device that waits for work",
         apply=fuller_batch,

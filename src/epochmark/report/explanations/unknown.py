@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from epochmark.analysis.machine.arithmetic import flops_of
 from epochmark.records.machine.machine_limits import REPEATED
 from epochmark.report.explanations._rule import Evidence, Rule, Sentence
-from epochmark.report.figures import percent
+from epochmark.report.figures import other_workload, percent
 
 NAMES = {"product": "matrix product", "convolution": "convolution", "dispatch": "dispatch"}
 """What is measured of an engine, by field."""
@@ -29,16 +30,18 @@ def no_engine_limits(evidence: Evidence) -> Iterator[Sentence]:
     """No limits of this engine, or of other versions of it, or of a busy machine."""
     engine, device = evidence.record.engine.name, evidence.device
     found = evidence.limits.of_engine(engine, device) if evidence.limits else None
-    why, names = "have not been measured", list(NAMES.values())
+    why, fields = "have not been measured", list(NAMES)
+    if not flops_of(evidence.record).training_convolutions:
+        fields.remove("convolution")
     if evidence.engine_limits is not None:
         why, believed = "were measured while the machine was busy", evidence.engine_limits
-        names = [NAMES[part] for part in NAMES if getattr(found, part) != getattr(believed, part)]
+        fields = [part for part in fields if getattr(found, part) != getattr(believed, part)]
     elif found is not None:
         why = "were measured with other versions of it than the run had"
-    if not names:
+    if not fields:
         return
     yield Sentence(
-        f"The limits of {engine} on {device} {why}: {', '.join(names)}.",
+        f"The limits of {engine} on {device} {why}: {', '.join(NAMES[part] for part in fields)}.",
         {"engine": engine, "device": device},
         f"run 'epochmark limits {engine}', then explain again",
     )
@@ -48,11 +51,13 @@ def no_sweep(evidence: Evidence) -> Iterator[Sentence]:
     """Another device than the CPU, and no sweep."""
     if evidence.on_cpu or evidence.sweep is not None:
         return
-    engine, device = evidence.record.engine.name, evidence.device
+    engine, run = evidence.record.engine.name, evidence.record.workload
+    workload = "".join(f" -w {name}" for name in other_workload(run.name))
+    device = evidence.device.split(":")[0]
     yield Sentence(
-        f"Whether batch {evidence.record.workload.batch_size} fills this device is not known.",
-        {"batch": evidence.record.workload.batch_size},
-        f"run 'epochmark run {engine} --device {device.split(':')[0]} --sweep-batch'",
+        f"Whether batch {run.batch_size} fills this device is not known.",
+        {"batch": run.batch_size},
+        f"run 'epochmark run {engine}{workload} --device {device} --sweep-batch'",
     )
 
 
@@ -81,7 +86,8 @@ RULES = (
         question="unknown",
         needs="figure",
         says_when="a run on another device than the CPU, without a batch sweep",
-        reason="GPUs and TPUs are easily too large for batch 128 of small images",
+        reason="GPUs and TPUs are easily too large for batch 128 of small images, or a few short "
+        "sequences",
         apply=no_sweep,
     ),
 )

@@ -24,6 +24,7 @@ from epochmark.report.figures import (
     halves_text,
     images_text,
     interval_text,
+    other_workload,
     seconds_text,
     steady_text,
     target_text,
@@ -140,7 +141,8 @@ def _row(row: dict[str, Any]) -> list[Cell]:
     low, high = row["steady_epoch_low_s"], row["steady_epoch_high_s"]
     findings = f" ({row['findings']})" if row["findings"] else ""
     accuracy, images, elapsed = row["test_accuracy"], row["images_per_s"], row["elapsed_s"]
-    settings = [row["tuning"], row["precision"], row["variant"]]
+    other = other_workload(row["workload"].rpartition(" v")[0])
+    settings = [*other, row["tuning"], row["precision"], row["variant"]]
     return [
         _text(_where(row)),
         Cell(row["engine"]),

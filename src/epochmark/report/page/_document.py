@@ -22,6 +22,7 @@ from epochmark.report.page._contents import (
     method_of,
     table_of,
 )
+from epochmark.report.page._history import changes_of
 from epochmark.report.page._standing import explained, held_back, place_of, setting_of
 from epochmark.report.plain_text import plain
 from epochmark.report.render import can_draw, to_svg
@@ -61,6 +62,7 @@ def report_page(subject: Subject) -> str:
         explained=explained(subject),
         charts=_figures(subject),
         undrawn=not can_draw(),
+        changes=changes_of(subject),
         header=TABLE_HEADER,
         table=table_of(subject),
         findings=findings_of(subject),
@@ -138,7 +140,8 @@ def _embedded(subject: Subject) -> tuple[str, int]:
             break
         chosen.append(record)
     while True:
-        bundle = encode_bundle(sorted(chosen, key=age_order))
+        ordered = sorted(chosen, key=age_order)
+        bundle = encode_bundle(ordered)
         packed = gzip.compress(bundle, compresslevel=6, mtime=0)
         if len(packed) <= MAX_EMBEDDED_BYTES or not chosen:
             return base64.b64encode(packed).decode(), len(chosen)

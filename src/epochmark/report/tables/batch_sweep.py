@@ -23,6 +23,7 @@ from epochmark.report.figures import (
     interval_text,
     steady_interval,
     steady_text,
+    under_images,
     validity_text,
 )
 
@@ -48,7 +49,7 @@ def sweep_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
             str(record.workload.batch_size),
             steady_text(record),
             interval_text(record),
-            images_text(record),
+            under_images(images_text(record), record.workload.name),
             _step_text(record),
             validity_text(record),
         )

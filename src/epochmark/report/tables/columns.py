@@ -11,6 +11,8 @@ from epochmark.records.dates import local_time
 from epochmark.report.figures import (
     NONE,
     bare_seconds,
+    other_workload,
+    percent,
     seconds_text,
     shortened,
 )
@@ -172,6 +174,11 @@ def _memory(row: Row) -> str:
     return NONE if size is None else f"{size / 2**20:,.0f} MiB"
 
 
+def _undisturbed_share(row: Row) -> str:
+    share = row["undisturbed_share"]
+    return NONE if share is None else percent(share)
+
+
 def _bare(name: str) -> Callable[[Row], str]:
     return lambda row: bare_seconds(row[name])
 
@@ -206,14 +213,17 @@ _SHOWN = {
     "first_step_s": _Column("first step", _first_step),
     "first_epoch_excess_s": _Column("first epoch +", _seconds("first_epoch_excess_s")),
     "peak_memory_bytes": _Column("memory", _memory),
+    "undisturbed_epoch_s": _Column("s/epoch undisturbed", _bare("undisturbed_epoch_s")),
+    "undisturbed_share": _Column("of the time", _undisturbed_share),
 }
 """Columns whose text is another than the value. With something in brackets: two columns of the data
 in one, or a part of one."""
 
 LONG_COLUMNS = (
-    "machine (label)", "device", "engine", "tuning", "precision", "variant", "steady_epoch_s",
-    INTERVAL, "time_to_target_s", "images_per_s", "gflop_per_s", "percent_of_peak",
-    "test_accuracy", "first_half_loss (second)", "validity (findings)", "measured",
+    "machine (label)", "device", "engine", "workload", "tuning", "precision", "variant",
+    "steady_epoch_s", INTERVAL, "time_to_target_s", "images_per_s", "gflop_per_s",
+    "percent_of_peak", "test_accuracy", "first_half_loss (second)", "validity (findings)",
+    "measured",
 )  # fmt: skip
 LONG_OPTIONAL = (
     "first_half_loss (second)", "time_to_target_s", "gflop_per_s", "percent_of_peak", "precision",
@@ -221,11 +231,17 @@ LONG_OPTIONAL = (
 )  # fmt: skip
 
 
+def without_default(names: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """The columns without that of the workload, where all rows have the default one."""
+    other = any(other_workload(row["workload"].rpartition(" v")[0]) for row in rows)
+    return [name for name in names if name != "workload" or other]
+
+
 def long_section(rows: Sequence[Row], columns: str | None = None) -> Section:
     """The rows as a table of text for people, in the order given; ``columns`` are those that the
     user names."""
     title = "All runs and published figures"
     if columns is None:
-        return section_of(title, LONG_COLUMNS, rows, LONG_OPTIONAL)
-    asked = asked_columns(columns, LONG_COLUMNS)
+        return section_of(title, without_default(LONG_COLUMNS, rows), rows, LONG_OPTIONAL)
+    asked = asked_columns(columns, without_default(LONG_COLUMNS, rows))
     return section_of(title, asked, rows, optional_of(columns, LONG_OPTIONAL))

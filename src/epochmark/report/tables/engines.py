@@ -38,6 +38,8 @@ class Status(Protocol):
     def remedy(self) -> str | None: ...
     @property
     def asked(self) -> str | None: ...
+    @property
+    def other_versions(self) -> Mapping[str, str]: ...
 
 
 def engine_rows(statuses: Sequence[Status]) -> list[tuple[str, ...]]:
@@ -61,9 +63,12 @@ def _where(status: Status) -> str:
 
 
 def engine_notes(statuses: Sequence[Status]) -> list[str]:
-    """Lines for what does not work: the problem, and below it what helps."""
+    """Lines for what does not work, the problem and below it what helps; and for versions with
+    environments of their own."""
     lines = []
     for status in statuses:
+        for version, name in status.other_versions.items():
+            lines.append(f"{status.engine}@{version}: environment {name}")
         if status.problem:
             lines.append(f"{status.engine}: {status.problem}")
         if status.remedy:

@@ -13,6 +13,7 @@ from epochmark.analysis.machine.arithmetic import direct_gflop_per_s, share_of_p
 from epochmark.analysis.timing.headline import half_losses
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.analysis.timing.start_up import clocks_of
+from epochmark.analysis.timing.undisturbed import undisturbed_of
 from epochmark.records.record import Record
 from epochmark.report.digits import printed, range_text, value_text
 from epochmark.report.figures import (
@@ -24,7 +25,7 @@ from epochmark.report.figures import (
     percent,
     speed_text,
     targets_of,
-    unit_of,
+    under_images,
 )
 from epochmark.report.plain_text import plain
 from epochmark.report.tables.references import footnotes
@@ -37,6 +38,7 @@ COLUMNS = (
     "measured", "notes", "source", "device_id", "framework_version", "threads", "startup_s",
     "first_step_s", "first_epoch_excess_s", "peak_memory_bytes", "usable_cores",
     "time_to_target_s", "first_half_loss", "second_half_loss",
+    "undisturbed_epoch_s", "undisturbed_share",
 )  # fmt: skip
 
 
@@ -56,9 +58,8 @@ def steady_of_row(row: Mapping[str, Any]) -> Interval | None:
 def throughput_of(row: Mapping[str, Any]) -> str:
     """What a row trained in a second, of a row that says it: images, or ``704 tokens``."""
     workload = row["workload"].rpartition(" v")[0]
-    unit = unit_of(workload)
     text = speed_text(row["images_per_s"] * targets_of(workload), steady_of_row(row))
-    return text if unit == "images" else f"{text} {unit}"
+    return under_images(text, workload)
 
 
 def is_published(row: Mapping[str, Any]) -> bool:
@@ -107,7 +108,7 @@ def _csv_cell(value: object) -> object:
 
 def _of_record(record: Record) -> dict[str, Any]:
     key, headline, share = key_of(record), record.headline, share_of_peak(record)
-    clocks = clocks_of(record)
+    clocks, calm = clocks_of(record), undisturbed_of(record)
     first_half_loss, second_half_loss = half_losses(record) or (None, None)
     return {
         "origin": "measured",
@@ -146,6 +147,8 @@ def _of_record(record: Record) -> dict[str, Any]:
         "time_to_target_s": headline.time_to_target_s,
         "first_half_loss": first_half_loss,
         "second_half_loss": second_half_loss,
+        "undisturbed_epoch_s": None if calm is None else calm.epoch_s,
+        "undisturbed_share": None if calm is None else calm.share,
     }
 
 

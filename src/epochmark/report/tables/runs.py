@@ -8,8 +8,19 @@ from epochmark.analysis.timing.headline import workload_of
 from epochmark.analysis.timing.start_up import Clocks, clocks_of
 from epochmark.records.dates import age_order
 from epochmark.records.record import Record, Validity
-from epochmark.report.figures import device_id, engine_text, seconds_text, shortened
-from epochmark.report.tables.columns import asked_columns, optional_of, section_of
+from epochmark.report.figures import (
+    device_id,
+    engine_text,
+    other_workload,
+    seconds_text,
+    shortened,
+)
+from epochmark.report.tables.columns import (
+    asked_columns,
+    optional_of,
+    section_of,
+    without_default,
+)
 from epochmark.report.tables.long import long_rows
 from epochmark.report.tables.ranking import Row, ranked_section
 from epochmark.report.tables.section import Section
@@ -75,9 +86,7 @@ def newest_section(machine: str, records: Sequence[Record], columns: str | None 
 def results_section(records: Sequence[Record]) -> Section:
     """All records, in the order given."""
     rows = long_rows(records, ())
-    several = len({row["workload"] for row in rows}) > 1
-    names = [name for name in RESULT_COLUMNS if name != "workload" or several]
-    return section_of("", names, rows, RESULT_OPTIONAL)
+    return section_of("", without_default(RESULT_COLUMNS, rows), rows, RESULT_OPTIONAL)
 
 
 def newest_of_each(records: Sequence[Record]) -> list[Record]:
@@ -140,18 +149,22 @@ def run_notes(records: Sequence[Record], section: Section) -> list[str]:
     for record, clock in zip(records, clocks, strict=True):
         if compiles_again(clock):
             lines.append(
-                f"{engine_text(record)} on {device_id(record)}: the first smaller batch took "
+                f"{_named(record)}: the first smaller batch took "
                 f"{seconds_text(clock.smaller_batch_s)} more than the second, as if compiled again."
             )
     for record in records:
         lines.extend(
-            f"{engine_text(record)} on {device_id(record)}: {finding.code}: {finding.detail}"
-            for finding in record.findings
+            f"{_named(record)}: {finding.code}: {finding.detail}" for finding in record.findings
         )
     return lines
 
 
+def _named(record: Record) -> str:
+    where = f"{engine_text(record)} on {device_id(record)}"
+    return ", ".join([where, *other_workload(record.workload.name)])
+
+
 def compiles_again(clocks: Clocks) -> bool:
-    """Whether the smaller last batch themes compiled again: at least a tenth of the first step."""
+    """Whether the smaller last batch seems compiled again: at least a tenth of the first step."""
     extra, first = clocks.smaller_batch_s, clocks.first_step_s
     return extra is not None and first is not None and extra > max(0.1 * first, 0.02)

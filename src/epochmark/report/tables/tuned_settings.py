@@ -11,8 +11,7 @@ from epochmark.records.machine.tuned_settings import Tried, Tuned, settings_text
 from epochmark.records.record import Record
 from epochmark.records.wording import counted
 from epochmark.report.digits import MAX_DECIMALS, range_text, ratio_text, value_text
-from epochmark.report.figures import NONE, device_id, steady_interval
-from epochmark.workloads import DEFAULT_WORKLOAD
+from epochmark.report.figures import NONE, device_id, other_workload, steady_interval
 
 TUNING_COLUMNS = ("setting", "value", "gain", "pairs", "ms/step", "outcome")
 
@@ -89,9 +88,8 @@ def gain_lines(records: Sequence[Record]) -> list[str]:
     is, by the medians of the valid runs. A statement about settings, not a rank."""
     steady: dict[tuple[str, ...], dict[str, list[Interval]]] = {}
     for record in records:
-        run = record.workload
-        other = [] if run.name == DEFAULT_WORKLOAD else [run.name]
-        setup = (f"{record.engine.name} on {device_id(record)}", *other, *run.variant)
+        run, where = record.workload, f"{record.engine.name} on {device_id(record)}"
+        setup = (where, *other_workload(run.name), *run.variant)
         figure = steady_interval(record)
         if record.headline.validity == "valid" and figure is not None:
             steady.setdefault(setup, {}).setdefault(record.engine.tuning, []).append(figure)

@@ -26,14 +26,16 @@ from epochmark.analysis.timing.steady_epoch import (
     QUICK_BUDGET_S,
     QUICK_EPOCHS,
     QUICK_PRECISION,
+    QUICK_SHARE,
     SteadyEpoch,
     Waiting,
 )
+from epochmark.analysis.timing.undisturbed import LEAST_SHARE, is_asked, undisturbed_of
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.tuned_settings import settings_text
 from epochmark.records.record import Record
 from epochmark.records.wording import counted
-from epochmark.report.digits import range_text, value_text
+from epochmark.report.digits import range_text, significant, value_text
 from epochmark.report.figures import (
     NONE,
     accuracy_text,
@@ -44,6 +46,7 @@ from epochmark.report.figures import (
     findings_text,
     halves_text,
     images_text,
+    other_workload,
     proof_text,
     seconds_text,
     short_proof,
@@ -53,7 +56,6 @@ from epochmark.report.figures import (
     validity_text,
 )
 from epochmark.report.tables.runs import compiles_again
-from epochmark.workloads import DEFAULT_WORKLOAD
 
 _LABEL_WIDTH = 14
 TOLD_TIDYING_S = 0.25
@@ -83,10 +85,9 @@ def answer_lines(record: Record, laps: str | None = None, *, brief: bool = False
 
 def short_answer(record: Record) -> str:
     """The same in one line."""
-    variant = "".join(f", {departure}" for departure in record.workload.variant)
     run = record.workload
-    other = "" if run.name == DEFAULT_WORKLOAD else f", {run.name}"
-    name = f"{engine_text(record)} on {device_id(record)}{other}{variant}"
+    where = f"{engine_text(record)} on {device_id(record)}"
+    name = ", ".join([where, *other_workload(run.name), *run.variant])
     steady = record.headline.steady_epoch_s
     speed = "" if steady is None else f"{steady_text(record)} s per epoch, "
     return f"{name}: {speed}{validity_text(record)}"
@@ -187,7 +188,7 @@ def _projected_text(record: Record) -> str:
         f"from {steps_in(record.timing.laps):,} of {expected_steps(record.workload):,} steps",
     ]
     if steady is not None and steady.half_width > QUICK_PRECISION and _ran_out(record):
-        notes.append(f"its time ran out with the steady epoch known to {steady.half_width:.1%}")
+        notes.append(f"it ended with the steady epoch known to {steady.half_width:.1%} only")
     if steady is not None and not steady.epoch_end_seen:
         notes.append("epoch end not seen")
     whole = counted(record.workload.epochs, "epoch")
@@ -205,10 +206,16 @@ def _projected(record: Record) -> Interval:
 
 
 def _ran_out(record: Record) -> bool:
-    """Whether a quick run ended because its time was over: at another lap it knew enough."""
+    """Whether a quick run ended because its time or its share was over: at another lap it knew
+    enough."""
     laps = record.timing.laps
-    epochs = steps_in(laps) / steps_per_epoch(record.workload)
-    return epochs >= QUICK_EPOCHS or laps[-1].end_ns >= QUICK_BUDGET_S * NANOSECONDS
+    steps, most = steps_in(laps), QUICK_SHARE * expected_steps(record.workload)
+    epochs = steps / steps_per_epoch(record.workload)
+    return (
+        epochs >= QUICK_EPOCHS
+        or steps + laps[-1].steps > most
+        or laps[-1].end_ns >= QUICK_BUDGET_S * NANOSECONDS
+    )
 
 
 def _clock_facts(clocks: Clocks) -> list[tuple[str, str]]:
@@ -239,6 +246,17 @@ def _steady_facts(record: Record) -> Iterator[tuple[str, str]]:
     yield "steady epoch", _steady_text(steady)
     if steady.waiting is not None:
         yield "waiting", _waiting_text(steady.waiting, steady.unit)
+    if is_asked(record):
+        yield "calm stretches", _undisturbed_text(record)
+
+
+def _undisturbed_text(record: Record) -> str:
+    """The speed of an unsteady run where it was calm, if it was."""
+    calm = undisturbed_of(record)
+    if calm is None:
+        return f"no calm stretch: no speed held for {LEAST_SHARE:.0%} of the time"
+    seconds = significant(calm.epoch_s)
+    return f"{seconds} s per epoch when undisturbed, {calm.share:.0%} of the time (not ranked)"
 
 
 def _steady_text(steady: SteadyEpoch) -> str:

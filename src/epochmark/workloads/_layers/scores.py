@@ -20,8 +20,10 @@ GELU_CUBE = 0.044715
 
 def dense(inputs: Array, kernel: Array, bias: Array) -> Array:
     """(..., features) times (features, units) plus (units,): (..., units)."""
-    outputs: Array = inputs @ kernel + bias
-    return outputs
+    rows = inputs.reshape(-1, inputs.shape[-1])
+    outputs: Array = rows @ kernel
+    outputs += bias
+    return outputs.reshape(*inputs.shape[:-1], len(bias))
 
 
 def dense_backward(
@@ -30,7 +32,8 @@ def dense_backward(
     """Gradients of ``dense`` with respect to inputs, kernel and bias, in their shapes."""
     rows = inputs.reshape(-1, inputs.shape[-1])
     gradient = output_gradient.reshape(-1, output_gradient.shape[-1])
-    return output_gradient @ kernel.T, rows.T @ gradient, gradient.sum(axis=0)
+    for_inputs = (gradient @ kernel.T).reshape(inputs.shape)
+    return for_inputs, rows.T @ gradient, gradient.sum(axis=0)
 
 
 def relu(inputs: Array) -> Array:
@@ -45,17 +48,21 @@ def relu_backward(inputs: Array, output_gradient: Array) -> Array:
 
 def gelu_tanh(inputs: Array) -> Array:
     """``x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))``, any shape."""
-    inner = GELU_SLOPE * (inputs + GELU_CUBE * inputs**3)
-    outputs: Array = 0.5 * inputs * (1.0 + np.tanh(inner))
+    outputs: Array = 0.5 * inputs * (1.0 + _gelu_inner(inputs))
     return outputs
 
 
 def gelu_tanh_backward(inputs: Array, output_gradient: Array) -> Array:
     """Gradient of ``gelu_tanh`` with respect to its inputs, in their shape."""
-    tanh = np.tanh(GELU_SLOPE * (inputs + GELU_CUBE * inputs**3))
+    tanh = _gelu_inner(inputs)
     inner_slope = GELU_SLOPE * (1.0 + 3.0 * GELU_CUBE * inputs**2)
     slope = 0.5 * (1.0 + tanh) + 0.5 * inputs * (1.0 - tanh**2) * inner_slope
     return output_gradient * slope
+
+
+def _gelu_inner(inputs: Array) -> Array:
+    """The hyperbolic tangent. NumPy squares by a product, but takes a logarithm for a cube."""
+    return np.tanh(GELU_SLOPE * inputs * (1.0 + GELU_CUBE * inputs**2))
 
 
 def softmax(scores: Array) -> Array:

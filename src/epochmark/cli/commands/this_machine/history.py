@@ -67,7 +67,10 @@ def _document(series: Series) -> dict[str, Any]:
 
 
 def _run(entry: Entry) -> dict[str, Any]:
+    from epochmark.analysis.timing.undisturbed import undisturbed_of
+
     headline, change = entry.record.headline, entry.change
+    calm = undisturbed_of(entry.record)
     return {
         "id": entry.record.id,
         "created": entry.record.created,
@@ -75,6 +78,8 @@ def _run(entry: Entry) -> dict[str, Any]:
         "steady_epoch_s": headline.steady_epoch_s,
         "steady_epoch_low_s": headline.steady_epoch_low_s,
         "steady_epoch_high_s": headline.steady_epoch_high_s,
+        "undisturbed_epoch_s": calm and calm.epoch_s,
+        "undisturbed_share": calm and calm.share,
         "change": change
         and {
             "since": change.before.id,

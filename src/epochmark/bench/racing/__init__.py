@@ -1,0 +1,1 @@
+"""Races: several engines train in turns, each parked while the others do."""

@@ -1,0 +1,233 @@
+"""``epochmark race``: which is faster, by how much, also where the machine is restless?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from epochmark.cli._completion import complete_engine, complete_workload
+from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, described
+from epochmark.cli._program import JsonOption
+from epochmark.cli.commands.compare import EXIT_UNDECIDED, share_of
+from epochmark.errors import EpochmarkError
+
+if TYPE_CHECKING:
+    from epochmark.bench.plan import PlannedRun
+    from epochmark.bench.racing.entries import Entry
+    from epochmark.bench.racing.race import RaceRequest
+    from epochmark.bench.request import RunRequest
+    from epochmark.bench.tuned.search import TunedSearch
+    from epochmark.engines import EngineInfo
+    from epochmark.environments.managed import Environment
+    from epochmark.records.race import Race
+
+TARGET, QUICK_TARGET, EXACT_TARGET = 0.01, 0.02, 0.005
+"""Half widths of the intervals at which a race ends."""
+LEAST_S, MOST_S = 1.0, 24 * 3600.0
+NEWS_INTERVAL_S = 5.0
+
+
+@described(
+    """Race engines or settings: which is faster, by how much?
+
+    They train in turns of half a second, each suspended while the others train, so that a machine
+    that changes its speed hits all alike. The first is what the others are compared with. Exit code
+    0: done; 1: an entry failed or its work is wrong; 2: the command was wrong. With --gate, for
+    scripts: 1: an entry is slower than the first by more than that; 0: none is; 3: undecided.
+    """
+)
+def race(
+    entries: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ENTRY...",
+            help="ENGINE[:tuned][@VERSION or @PYTHON][+threads=N], such as torch, torch:tuned, "
+            "torch@2.12 (an environment with that version, made if need be), "
+            "torch@path/to/python, native+threads=1.",
+            autocompletion=complete_engine,
+        ),
+    ],
+    workload: Annotated[
+        str,
+        typer.Option(
+            "--workload",
+            "-w",
+            metavar="NAME",
+            help="What to train, see 'epochmark workloads'.",
+            autocompletion=complete_workload,
+        ),
+    ] = "mnist-cnn",
+    device: Annotated[
+        str, typer.Option(metavar="cpu|gpu|gpu:N|tpu", help="Where all of them train.")
+    ] = "cpu",
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="stock|float32|tf32|bfloat16|float16",
+            help="Arithmetic to request; stock: each engine's default.",
+        ),
+    ] = "stock",
+    max_seconds: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="End the turns after this long, whatever is known."),
+    ] = 300.0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="End when every ratio is known to 2 %, not to 1 %.")
+    ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="End when every ratio is known to 0.5 %.")
+    ] = False,
+    gate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Exit with 1 if an entry takes longer than the first by more than this, "
+            "such as 3%.",
+            show_default=False,
+        ),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Your remark, kept with the race.")
+    ] = None,
+    json: JsonOption = False,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing.")] = False,
+) -> None:
+    from epochmark.bench.racing.entries import parse_entries
+    from epochmark.bench.racing.race import RaceRequest
+    from epochmark.bench.request import RunRequest, find_workload
+    from epochmark.cli._console import print_json, say
+    from epochmark.judge.races import RaceFiles
+    from epochmark.report.text.race import race_lines
+
+    target = _target(quick, exact)
+    _check_seconds(max_seconds)
+    allowed = None if gate is None else share_of("--gate", gate)
+    asked = RunRequest(
+        engine="native",
+        device=device,
+        precision=precision,
+        label=label,
+        workload=find_workload(workload),
+    )
+    named = parse_entries(entries)
+    runs = [_planned(entry, asked) for entry in named]
+    files = RaceFiles.of_user()
+    if not no_save:
+        files.check_writable()
+    request = RaceRequest(
+        [entry.shown for entry in named], runs, target, max_seconds, label, allowed
+    )
+    raced = _race(request, asked, keeps=not no_save)
+    saved = None if no_save else files.save(raced)
+    if json:
+        print_json(raced)
+    else:
+        say(*race_lines(raced))
+        if saved is not None:
+            say("", f"race {raced.id[:8]} saved: {saved}")
+    raise typer.Exit(_exit_code(raced))
+
+
+def _target(quick: bool, exact: bool) -> float:
+    if quick and exact:
+        raise EpochmarkError("--quick and --exact exclude each other", exit_code=2)
+    return QUICK_TARGET if quick else EXACT_TARGET if exact else TARGET
+
+
+def _check_seconds(max_seconds: float) -> None:
+    if not LEAST_S <= max_seconds <= MOST_S:  # nor NaN
+        raise EpochmarkError(
+            f"--max-seconds {max_seconds:g} is out of range: {LEAST_S:g} to {MOST_S:g}", exit_code=2
+        )
+
+
+def _planned(entry: Entry, asked: RunRequest) -> PlannedRun:
+    from epochmark.bench.racing.entries import planned_entry
+
+    return planned_entry(entry, asked, _environment_of)
+
+
+def _environment_of(info: EngineInfo, version: str) -> Environment:
+    """That of the version; made with a sign of life where it is not there."""
+    from epochmark.bench.interpreters.versions import find_version, make_version
+    from epochmark.cli._console import remark
+    from epochmark.cli._probing import activity
+
+    found = find_version(info, version)
+    if found is not None:
+        return found
+    with activity(f"{info.title} {version}") as on_line:
+        return make_version(
+            info,
+            version,
+            lambda holder: remark(f"another install (process {holder}) is running; waiting for it"),
+            on_line,
+        )
+
+
+def _race(request: RaceRequest, asked: RunRequest, keeps: bool) -> Race:
+    """Get the data, find the settings of tuned entries, and race."""
+    from epochmark.api.reading import known_limits
+    from epochmark.bench.process.interrupts import interrupts_later
+    from epochmark.bench.process.lock import measuring_alone
+    from epochmark.bench.racing.race import race as carry_out
+    from epochmark.bench.session import Bench
+    from epochmark.bench.tuned.search import TunedSearch
+    from epochmark.cli._calm import tell_waiting
+    from epochmark.cli._probing import activity
+    from epochmark.cli._progress import transfer_progress
+    from epochmark.datasets import get_data
+    from epochmark.hardware.machine import describe_machine, machine_id
+    from epochmark.judge.results import ResultFiles
+
+    folder = ResultFiles.of_user().folder
+    with transfer_progress() as progress:
+        data = get_data([asked.workload], None, progress)
+    machine = describe_machine(machine_id(folder) if keeps else None)
+    bench = Bench(data, machine, known_limits(folder, machine))
+    search = TunedSearch(bench, folder, saves=keeps, retune=False)
+    with measuring_alone(tell_waiting):
+        runs = [_with_settings(entry, search) for entry in request.runs]
+        with activity("race") as tell, interrupts_later():
+            return carry_out(replace(request, runs=runs), bench, _now_and_then(tell))
+
+
+def _with_settings(planned: PlannedRun, search: TunedSearch) -> PlannedRun:
+    """A tuned run with the settings found for it."""
+    from epochmark.bench.plan import Plan
+    from epochmark.cli._tuning import find_settings
+
+    (run,), _, _ = find_settings(Plan((planned,)), search, prints=False)
+    return run
+
+
+def _now_and_then(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """News as they come, but of turns only some: they come twice a second."""
+    last, shown_s = "", 0.0
+
+    def news(text: str) -> None:
+        nonlocal last, shown_s
+        kind, now = text.partition(":")[0], time.monotonic()
+        if kind != last or now - shown_s >= NEWS_INTERVAL_S:
+            last, shown_s = kind, now
+            tell(text)
+
+    return news
+
+
+def _exit_code(raced: Race) -> int:
+    from epochmark.analysis.racing.standings import gate
+    from epochmark.analysis.racing.verdict import GateVerdict
+
+    if raced.ending == "interrupted":
+        return EXIT_INTERRUPTED
+    if any(entry.place == "out" for entry in raced.standings):
+        return EXIT_FAILED
+    verdict = gate(raced, raced.standings)
+    if verdict is GateVerdict.STRADDLES:
+        return EXIT_UNDECIDED
+    return EXIT_FAILED if verdict is GateVerdict.FAIL else 0

@@ -1,0 +1,85 @@
+"""Documents of races that are not trusted, and what is said of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from epochmark.analysis.racing.standings import gate
+from epochmark.analysis.racing.verdict import GateVerdict
+from epochmark.judge.races import decode_race
+from epochmark.records.bundle import documents_in, encode_bundle
+from epochmark.records.json_text import RecordError
+from epochmark.records.race import (
+    encode_race,
+    is_intact_race,
+    is_race,
+    race_digest,
+)
+from epochmark.report.text.race import race_lines
+from tests.report.samples import sample, sample_race
+
+ODD: tuple[Any, ...] = (None, -1, 2**70, "x" * 5000, [[]])
+
+
+def places_of(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Each container in a document with a key of it, but of lists only the first entry."""
+    keys = value if isinstance(value, dict) else range(min(1, len(value)))
+    for key in keys:
+        yield value, key
+        if isinstance(value[key], dict | list):
+            yield from places_of(value[key])
+
+
+def test_odd_values_are_read_or_refused_in_words() -> None:
+    fields = json.loads(encode_race(sample_race(0.02, 0.03)))
+    refused = 0
+    for container, key in list(places_of(fields)):
+        before = container[key]
+        for value in ODD:
+            container[key] = value
+            with contextlib.suppress(RecordError):
+                race_lines(decode_race(json.dumps(fields).encode()))
+                refused -= 1
+            refused += 1
+        container[key] = before
+    assert refused > 100
+    decode_race(json.dumps(fields).encode())
+
+
+def test_numbers_that_another_tool_rewrote_are_the_same_race() -> None:
+    race = sample_race(0.02, 0.03)
+    fields = json.loads(encode_race(race))
+    fields["max_seconds"] = int(fields["max_seconds"])
+    assert is_intact_race(fields)
+    fields["max_seconds"] += 1
+    assert not is_intact_race(fields)
+    assert race_digest(fields) != race.digest
+
+
+def test_a_bundle_holds_races_beside_records_without_machine_ids() -> None:
+    race = sample_race(0.02, 0.03)
+    documents, whole = documents_in(encode_bundle([sample(1), race]))
+    assert whole
+    assert [is_race(document) for document in documents] == [False, True]
+    exported = decode_race(documents[1])
+    assert exported.digest == race.digest
+    assert {entry.record.machine.machine_id for entry in exported.entries} == {None}
+
+
+def test_a_gate_is_for_entries_beside_the_first() -> None:
+    slower, faster = sample_race(0.02, 0.03), sample_race(0.03, 0.02)
+    ratio = slower.standings[1].ratio
+    assert ratio is not None
+    for race, allowed, verdict in (
+        (slower, 0.03, GateVerdict.FAIL),
+        (faster, 0.03, GateVerdict.PASS),
+        (slower, ratio - 1, GateVerdict.STRADDLES),
+    ):
+        gated = msgspec.structs.replace(race, gate=allowed)
+        assert gate(gated, gated.standings) is verdict
+        assert race_lines(gated)[-1].startswith("Gate: ")

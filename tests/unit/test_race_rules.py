@@ -1,0 +1,125 @@
+"""Turns as laps have them, the clock that leaves parked time out, and what a race is asked."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+
+import pytest
+
+from epochmark.analysis.racing.pieces import Pieces, first_part_of, turns_of
+from epochmark.bench.process.messages import MessageError, ReportReader
+from epochmark.bench.process.order import RUN, RaceOrder
+from epochmark.bench.racing.entries import Entry, parse_entry
+from epochmark.bench.racing.memory import check_room
+from epochmark.engines import get_engine
+from epochmark.environments.versions import row_of_version
+from epochmark.errors import EpochmarkError
+from epochmark.worker.protocol import (
+    EpochEnd,
+    Hello,
+    LapEnd,
+    Message,
+    MessagePipe,
+    Opened,
+    Parked,
+    Phase,
+)
+from epochmark.worker.stopwatch import TurnStopwatch, Word
+
+
+@dataclass(frozen=True)
+class Lap:
+    epoch: int
+    steps: int
+    end_ns: int
+
+
+def test_the_smaller_last_batch_counts_truly() -> None:
+    """Of ten samples in batches of four: two steps of four, one of two."""
+    pieces = Pieces(batch=4, epoch=10)
+    pieces.warm_up([Lap(1, 1, 10**9)])
+    pieces.turn([Lap(1, 1, 2 * 10**9), Lap(1, 1, 3 * 10**9), Lap(2, 2, 5 * 10**9)])
+    (piece,) = pieces.turns
+    assert (piece.start_s, piece.first_samples, piece.first_s) == (1.0, 4, 1.0)
+    assert (piece.rest_samples, piece.rest_s) == (2 + 8, 3.0)
+
+
+@pytest.mark.parametrize(("excess", "samples"), [(1.2, 90), (1.0, 100)])
+def test_the_first_part_is_left_out_where_it_shows(excess: float, samples: int) -> None:
+    pieces = Pieces(batch=1, epoch=10**6)
+    end_ns = 0
+    for _ in range(6):
+        first_ns, rest_ns = int(excess * 10 * 10**6), 90 * 10**6
+        laps = [Lap(1, 10, end_ns + first_ns), Lap(1, 90, end_ns + first_ns + rest_ns)]
+        pieces.turn(laps)
+        end_ns += first_ns + rest_ns
+    assert first_part_of(pieces.turns) == pytest.approx(excess)
+    turns = turns_of([pieces.turns, pieces.turns])
+    assert [turn.entry for turn in turns] == [0, 1] * 6
+    assert {turn.samples for turn in turns} == {samples}
+
+
+def test_the_clock_leaves_parked_time_out() -> None:
+    """Two steps, each an epoch, are warm-up; the next one is the first of a turn."""
+    read, write = os.pipe()
+    word = Word()
+    stopwatch = TurnStopwatch(MessagePipe(write), 1, word)
+    stopwatch.start()
+    resume = threading.Timer(0.5, word.go_on.set)
+    resume.start()
+    assert stopwatch.epoch(1, 0.5, 0.5)
+    assert stopwatch.epoch(1, 0.5, 0.5)  # parked meanwhile
+    resume.join()
+    word.stop.set()
+    assert not stopwatch.epoch(1, 0.5, 0.5)
+    os.close(write)
+    with os.fdopen(read, "rb") as stream:
+        reports = list(ReportReader().feed(stream.read()))
+    kinds = [type(report) for report in reports]
+    assert kinds == [LapEnd, EpochEnd, LapEnd, EpochEnd, Parked, LapEnd, EpochEnd]
+    ends_ns = [report.end_ns for report in reports if isinstance(report, LapEnd)]
+    assert ends_ns[2] - ends_ns[0] < 0.5e9
+
+
+def test_a_parked_entry_says_nothing() -> None:
+    order = RaceOrder(2, 10, 10)
+    with pytest.raises(MessageError, match="outside the training"):
+        order.take(Parked(), 1.0)
+    start: dict[str, Message] = {"Hello": Hello("3.11", {}), "Opened": Opened("cpu", "")}
+    for due in RUN[: RUN.index("training") + 1]:
+        order.take(Phase(due) if isinstance(due, str) else start[due.__name__], 1.0)
+    lap: Message = LapEnd(1, 1, 10, 0.5, 0.5)
+    order.take(lap, 1.0)
+    order.take(Parked(), 1.0)
+    later = LapEnd(1, 1, 20, 0.5, 0.5)
+    with pytest.raises(MessageError, match="while parked"):
+        order.take(later, 1.0)
+    order.take_turn()
+    order.take(later, 1.0)
+
+
+def test_entries_are_read_as_they_are_typed() -> None:
+    python = "/usr/bin/env"
+    assert parse_entry("torch") == Entry("torch", "torch")
+    assert parse_entry("torch:tuned@2.12") == Entry("torch:tuned@2.12", "torch", True, "2.12")
+    found = parse_entry(f"torch@{python}+threads=2")
+    assert (found.where, found.threads, found.is_version) == (python, 2, False)
+    assert found.shown == "torch@env+threads=2"
+    assert parse_entry("torch@2.12.1").shown == "torch@2.12.1"
+
+
+def test_a_version_is_the_frameworks_own_row_with_that_version() -> None:
+    row = row_of_version(get_engine("torch").info, "2.12")
+    assert row.pip == ("torch==2.12.*",)
+    keras = row_of_version(get_engine("keras-torch").info, "2.12")
+    assert keras.pip[0] == "torch==2.12.*"
+    assert keras.pip[1].startswith("keras")
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_started() -> None:
+    check_room("first", [])
+    check_room("second", [1 << 20])
+    with pytest.raises(EpochmarkError, match="does not fit into memory beside"):
+        check_room("second", [1 << 60])
