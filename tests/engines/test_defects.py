@@ -13,8 +13,8 @@ import epochmark.engines
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.engines import get_engine
 from epochmark.records.record import Record
-from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import reference
+from epochmark.workloads import MNIST_CNN, WORKLOADS
+from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.spec import SGD
 from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.tiny_workloads import GPT, batches_of, draw_parameters, draw_samples
@@ -176,6 +176,14 @@ TRANSFORMER_DEFECTS = [
     "positions off by one",
     "targets not shifted",
 ]
+OPTIMIZER_DEFECTS = [
+    "epsilon 1e-8",
+    "epsilon 1e-6",
+    "learning rate +1 %",
+    "learning rate -1 %",
+    "no bias correction",
+    "replay without training",
+]
 SCALE_DEFECTS = ["gradients 1 % too large", "mean over sequences only", "sum for mean"]
 
 
@@ -217,3 +225,39 @@ def test_a_wrong_transformer_is_far_from_float64(defect: str, errors_of: Any) ->
 def test_the_scale_of_gradients_shows_without_adam_only(defect: str, errors_of: Any) -> None:
     assert errors_of(RATE)[defect] > 100 * FLOAT32
     assert errors_of(0.0)[defect] < 5 * FLOAT32
+
+
+# The same on gpt-3m's own replay, against its own tolerances.
+
+GPT_3M_DEFECTS = [*TRANSFORMER_DEFECTS, *OPTIMIZER_DEFECTS, "mean over sequences only",
+                  "sum for mean"]  # fmt: skip
+"""With gradients that large Adam's epsilon counts for nothing, which shows; a smaller change would
+not."""
+
+
+@pytest.fixture(scope="module")
+def verdicts_of_gpt_3m(tmp_path_factory: pytest.TempPathFactory) -> dict[str, parity.Verdict]:
+    """What the replay says of each defect, all of them in one process."""
+    defects = ["none", "attention by hand", *GPT_3M_DEFECTS]
+    job = ("defective-torch", "gpt-3m", "-", "0", *defects)
+    folder = tmp_path_factory.mktemp("gpt-3m")
+    found = answer_of(DRIVER, folder, *job, interpreter=defective("none"))
+    workload = WORKLOADS["gpt-3m"]
+    golden = parity.golden_losses(workload, "algorithm_1")
+    tolerances = parity.replay_tolerances(workload)
+    return {defect: parity.judge(losses, golden, tolerances) for defect, losses in found.items()}
+
+
+@pytest.mark.parametrize("correct", ["none", "attention by hand"])
+def test_a_right_gpt_3m_is_float32(
+    correct: str, verdicts_of_gpt_3m: dict[str, parity.Verdict]
+) -> None:
+    assert verdicts_of_gpt_3m[correct].precision == "float32"
+
+
+@pytest.mark.parametrize("defect", GPT_3M_DEFECTS)
+def test_a_wrong_gpt_3m_meets_no_tolerance(
+    defect: str, verdicts_of_gpt_3m: dict[str, parity.Verdict]
+) -> None:
+    verdict = verdicts_of_gpt_3m[defect]
+    assert "float32" not in verdict.met, verdict

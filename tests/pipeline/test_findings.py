@@ -8,10 +8,13 @@ import pytest
 
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import describe_machine
+from epochmark.judge.check import check_record
 from epochmark.records.machine.limits_file import save_limits
 from epochmark.records.machine.machine_limits import Limits, MultiplyAdds, ProcessorLimits, Timed
 from epochmark.records.record import Record
+from epochmark.records.upgrades import encode_record
 from epochmark.report.text.answer import answer_lines
+from epochmark.workloads import WORKLOADS
 from tests.pipeline.conftest import MeasureFake
 from tests.pipeline.program import Program
 
@@ -60,6 +63,23 @@ def test_wrong_work_is_invalid(
     record = measure_fake(script).record
     assert code in codes(record)
     assert record.headline.validity == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [({"test_loss": 0.55}, "loss-below-entropy"), ({"test_accuracy": 0.5}, "copy-not-learned")],
+)
+def test_what_a_language_does_not_allow_is_invalid(
+    measure_fake: MeasureFake, script: dict[str, Any], code: str
+) -> None:
+    gpt = WORKLOADS["gpt-3m"]
+    honest = measure_fake(workload=gpt).record
+    assert honest.headline.validity != "invalid", honest.findings
+    assert honest.headline.time_to_target_s is not None
+    record = measure_fake(script, workload=gpt).record
+    assert code in codes(record)
+    assert record.headline.validity == "invalid"
+    assert check_record(encode_record(record)).problems == ()
 
 
 def stored_limits(gflop_per_s: float) -> Limits:

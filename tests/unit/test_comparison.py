@@ -55,6 +55,13 @@ def test_the_faster_is_named_first_with_its_interval() -> None:
     assert verdict_text(compare(NATIVE, TORCH)) == expected
 
 
+def test_the_time_to_the_target_stands_beside_the_epoch_where_there_is_a_target() -> None:
+    reached = replace(TORCH, time_to_target_s=150.0)
+    lines = comparison_lines(compare(reached, NATIVE))
+    (line,) = [line for line in lines if "the target after" in line]
+    assert line.startswith("torch: 10.00 s per epoch (9.90 to 10.10 s), the target after 150.0 s;")
+
+
 def test_overlapping_figures_cannot_be_distinguished() -> None:
     near = replace(NATIVE, steady_epoch=Interval(9.95, 9.8, 10.1, 9))
     comparison = compare(TORCH, near)

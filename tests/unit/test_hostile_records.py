@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from epochmark.judge.reading import decode_record
 from epochmark.judge.validity import judge
 from epochmark.records.json_text import RecordError
-from epochmark.records.record import MAX_EPOCHS, SCHEMA_VERSION
+from epochmark.records.record import MAX_EPOCHS, MAX_PARAMETERS, SCHEMA_VERSION
 from epochmark.records.upgrades import MAX_RECORD_BYTES, UPGRADES, encode_record
 from epochmark.report.tables.long import long_rows, to_csv
 from epochmark.report.tables.markup.markdown import to_markdown
@@ -23,6 +23,7 @@ from epochmark.report.tables.sections import measured_sections
 from epochmark.report.text.answer import answer_lines
 from tests.unit import traces
 from tests.unit.samples import changed, document, record
+from tests.unit.test_sequence_learning import run_of
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -52,6 +53,7 @@ DOCUMENTS = {
     "fake-killed": document("fake-killed"),
     "native-20-steps": document("native-20-steps"),
     "sensors": with_sensors(),
+    "sequences": json.loads(encode_record(run_of())),
 }
 PLACES = [place for fields in DOCUMENTS.values() for place in places(fields)]
 
@@ -228,3 +230,17 @@ def test_the_longest_record_there_can_be_is_read_at_all() -> None:
         )
     )
     assert decode_record(content.encode()).headline.steady_epoch_s == 1.0
+
+
+def test_a_record_has_room_for_the_updates_of_gpt_2_and_not_for_any_number() -> None:
+    def with_updates(count: int) -> bytes:
+        errors = {f"layer_{number}.kernel": 1e-6 for number in range(count)}
+        fields = changed("fake-valid-4", continuation__single__update_errors=errors)
+        return json.dumps(fields).encode()
+
+    read = decode_record(with_updates(196))
+    assert read.continuation is not None
+    assert read.continuation.single is not None
+    assert len(read.continuation.single.update_errors) == 196
+    with pytest.raises(RecordError, match="length <= 1000"):
+        decode_record(with_updates(MAX_PARAMETERS + 1))

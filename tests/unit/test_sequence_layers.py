@@ -221,14 +221,22 @@ def test_every_gradient_of_a_whole_network(shares: Array | None) -> None:
 def test_loss_and_accuracy_are_means_over_targets() -> None:
     weights = draw_weights(TINY, 7, spread=20.0)
     inputs, targets = sequences_of(TINY, 9, seed=7)
-    losses = reference.target_losses(TINY, weights, inputs, targets)
-    assert losses.shape == targets.shape
-    loss, accuracy = reference.evaluate(TINY, weights, inputs, targets)
-    assert loss == pytest.approx(losses.mean(), rel=1e-12)
+    loss, accuracy, halves = reference.evaluate(TINY, weights, inputs, targets)
     assert loss == pytest.approx(
         reference.loss_and_gradients(TINY, weights, inputs, targets)[0], rel=1e-12
     )
     assert accuracy * targets.size == pytest.approx(round(accuracy * targets.size))
+    assert halves is None
+
+
+def test_the_loss_of_the_first_half_is_that_of_the_first_half_alone() -> None:
+    """No position sees what comes after it."""
+    copies = replace(TINY, dataset="copy-markov")
+    weights = draw_weights(TINY, 7, spread=20.0)
+    inputs, targets = sequences_of(TINY, 9, seed=7)
+    loss, _, halves = reference.evaluate(copies, weights, inputs, targets)
+    alone = reference.evaluate(TINY, weights, inputs[:, :2], targets[:, :2]).loss
+    assert halves == pytest.approx((alone, (5 * loss - 2 * alone) / 3))
 
 
 def test_shorter_sequences_are_computed_too() -> None:

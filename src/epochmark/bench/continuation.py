@@ -16,6 +16,7 @@ from epochmark.worker import protocol
 from epochmark.workloads._data import read_data
 from epochmark.workloads._proof import continuation
 from epochmark.workloads._proof.continuation import Shares, State, Weights
+from epochmark.workloads._proof.reference import Worth
 
 
 def judged_continuation(
@@ -71,9 +72,7 @@ def _computed(
     )
     one_sample = continuation.shares_of(workload, continuation.repeated_batch(*training, 1))
     batches = continuation.single_batches(*training, size)
-    right_loss, right_accuracy = judge.evaluate(
-        fitted[0], data.test_inputs[first], data.test_targets[first]
-    )
+    worth = judge.evaluate(fitted[0], data.test_inputs[first], data.test_targets[first])
     return parts.Continuation(
         version=continuation.VERSION,
         single=_stretch(
@@ -95,9 +94,14 @@ def _computed(
         steps_after=continued.steps_after,
         test_loss=continued.test_loss,
         test_accuracy=continued.test_accuracy,
-        right_test_loss=protocol.finite(right_loss),
-        right_test_accuracy=right_accuracy,
+        right_test_loss=protocol.finite(worth.loss),
+        right_test_accuracy=worth.accuracy,
+        right_half_losses=_finite_halves(worth),
     )
+
+
+def _finite_halves(worth: Worth) -> list[float | None] | None:
+    return None if worth.halves is None else [protocol.finite(loss) for loss in worth.halves]
 
 
 def _stretch(

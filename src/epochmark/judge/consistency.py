@@ -6,7 +6,6 @@ lists them. Each function yields sentences, none when everything fits.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -22,16 +21,10 @@ from epochmark.analysis.timing.headline import (
     workload_of,
 )
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
+from epochmark.judge.losses import impossible_losses
 from epochmark.records.quantities import QUANTITIES, implausible
 from epochmark.records.record import Calm, Lap, Record, SensorLog
 from epochmark.records.wording import counted
-
-SAME_LOSS = 2e-5
-"""Running losses are kept to six digits."""
-SUMMED_LOSS = 1e-3
-"""Engines add up losses in float32."""
-WORST_LOSS = 1000.0
-"""Of one image, in nats: logits this far apart are no training any more."""
 
 TICKS_S = 0.1
 """CPU time is counted in ticks of up to 10 ms, on each CPU; counters are read one after another."""
@@ -60,8 +53,8 @@ def contradictions(record: Record) -> Iterator[str]:
     if shape:
         yield from shape
         return
-    checks = (_workload, _names, _times, _losses, _failure, _machine, _limits)
-    left_out = () if is_known(record.workload) else (_workload, _losses)
+    checks = (_workload, _names, _times, impossible_losses, _failure, _machine, _limits)
+    left_out = () if is_known(record.workload) else (_workload, impossible_losses)
     yield from chain.from_iterable(check(record) for check in checks if check not in left_out)
     if record.calm is not None:
         yield from _calm(record, record.calm)
@@ -221,60 +214,6 @@ def _times(record: Record) -> Iterator[str]:
 
 def _seconds(nanoseconds: int | None) -> str:
     return "unknown" if nanoseconds is None else f"{nanoseconds / NANOSECONDS:.9g} s"
-
-
-def _losses(record: Record) -> Iterator[str]:
-    """Cross entropy is never negative, and accuracy is a share."""
-    learning, classes = record.learning, workload_of(record.workload).classes
-    losses = [*(lap.loss for lap in record.timing.laps), *(entry.loss for entry in learning.epochs)]
-    replayed = record.replay.losses if record.replay else []
-    if any(loss is not None and loss < 0 for loss in (*losses, *replayed, learning.test_loss)):
-        yield "it has a negative loss, impossible for a cross entropy"
-        return
-    if any(
-        entry.accuracy is not None and not 0 <= entry.accuracy <= 1 for entry in learning.epochs
-    ):
-        samples = workload_of(record.workload).samples
-        yield f"it has a training accuracy that is not a share of the {samples}"
-    yield from _running_losses(record)
-    loss, accuracy = learning.test_loss, learning.test_accuracy
-    if loss is None or accuracy is None:
-        return
-    # of a wrong answer the right one has half of the probability at most
-    least = (1 - accuracy) * math.log(2)
-    # of a right answer it has the largest, 1/classes at least
-    most = math.log(classes) + (1 - accuracy) * WORST_LOSS
-    if not least * (1 - SUMMED_LOSS) <= loss <= most:
-        yield f"with a test accuracy of {accuracy:.4f} its test loss cannot be {loss:.6g}"
-
-
-def _running_losses(record: Record) -> Iterator[str]:
-    """Means of an epoch so far: their sum never falls, and the last is the epoch's."""
-    run, images = record.workload, workload_of(record.workload).train_samples
-    epoch, seen, total = 0, 0, 0.0
-    last: dict[int, float] = {}
-    for lap in record.timing.laps:
-        if lap.epoch != epoch:
-            epoch, seen, total = lap.epoch, 0, 0.0
-        # the last batch of an epoch is smaller
-        seen = min(images, seen + lap.steps * run.batch_size)
-        if lap.loss is None:
-            continue
-        # a sum of losses, none of them negative
-        if lap.loss * seen < total * (1 - SUMMED_LOSS):
-            yield f"in epoch {epoch} the sum of losses falls"
-            return
-        total, last[epoch] = lap.loss * seen, lap.loss
-    for entry in record.learning.epochs:
-        running = last.get(entry.epoch)
-        if running is None or entry.loss is None:
-            continue
-        if not math.isclose(running, entry.loss, rel_tol=SAME_LOSS):
-            yield (
-                f"the loss of epoch {entry.epoch} is given as {entry.loss:.6g}, "
-                f"its last lap has {running:.6g}"
-            )
-            return
 
 
 def _failure(record: Record) -> Iterator[str]:

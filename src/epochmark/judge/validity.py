@@ -18,7 +18,6 @@ from epochmark.analysis.timing.headline import (
     expected_steps,
     headline_of,
     is_known,
-    learning_is_judged,
     replay_verdict,
     steps_in,
     steps_per_epoch,
@@ -30,16 +29,17 @@ from epochmark.judge.consistency import contradictions
 from epochmark.judge.departures import influences_text
 from epochmark.judge.disturbances import disturbances
 from epochmark.judge.failures import failure_finding
+from epochmark.judge.learning import (
+    copying_learned,
+    loss_fell,
+    not_below_entropy,
+    within_band,
+)
 from epochmark.records.findings import MEANING, FindingCode, make_finding
 from epochmark.records.record import Failure, Finding, Record
 from epochmark.records.wording import counted
 from epochmark.workloads import WORKLOADS
-from epochmark.workloads._proof import continuation, learning_band, parity
-
-FLAT_SHARE = 0.95
-"""A mean loss above this share of ln(classes), the loss of guessing, is flat ..."""
-FLAT_AFTER_STEPS = 100
-"""... once that many steps were made; at the workload's batch the loss is 1.0 after some 15."""
+from epochmark.workloads._proof import continuation, parity
 
 IDLE_READINGS = 10
 """Readings of a GPU's use, a second apart, after which nothing but zeros is no coincidence."""
@@ -63,8 +63,9 @@ def judge(record: Record) -> list[Finding]:
     if not is_known(record.workload):
         return [*_contradictions(record), *_unknown(record)]
     checks = (
-        _contradictions, _device, _work, _loss, _parity, _continuation, _weights, _precision,
-        _learning, _plausible, _clock, _clocks_agree, disturbances, _limited,
+        _contradictions, _device, _work, loss_fell, _parity, _continuation, _weights, _precision,
+        not_below_entropy, copying_learned, within_band, _plausible, _clock, _clocks_agree,
+        disturbances, _limited,
     )  # fmt: skip
     found = [finding for check in checks for finding in check(record)]
     return [_with_influences(finding, record) for finding in found]
@@ -87,7 +88,7 @@ def _judge_failed(record: Record, failure: Failure) -> list[Finding]:
         return [*found, *_unknown(record)]
     if FindingCode(found[0].code) is not FindingCode.CUT_SHORT:
         return found
-    checks = (_device, _loss, _plausible, disturbances)
+    checks = (_device, loss_fell, _plausible, disturbances)
     judged = [finding for check in checks for finding in check(record)]
     return [*found, *(_with_influences(finding, record) for finding in judged)]
 
@@ -188,27 +189,6 @@ def _counted_steps(record: Record) -> Iterator[Finding]:
         yield make_finding(
             FindingCode.WORK_INCOMPLETE,
             f"{counted(made, 'step')} reported, the optimizer counted {found.steps}",
-        )
-
-
-def _loss(record: Record) -> Iterator[Finding]:
-    """The loss must be a number, and must have fallen."""
-    epochs = record.learning.epochs
-    not_finite = [epoch.epoch for epoch in epochs if epoch.loss is None]
-    if not_finite:
-        yield make_finding(
-            FindingCode.LOSS_DIVERGED, f"the loss of epoch {not_finite[0]} is not a number"
-        )
-        return
-    if not epochs or epochs[-1].loss is None:
-        return
-    guessing = math.log(workload_of(record.workload).classes)
-    steps = len(epochs) * steps_per_epoch(record.workload)
-    if steps >= FLAT_AFTER_STEPS and epochs[-1].loss > FLAT_SHARE * guessing:
-        yield make_finding(
-            FindingCode.LOSS_FLAT,
-            f"the loss of epoch {epochs[-1].epoch} is {epochs[-1].loss:.4f}, "
-            f"that of guessing {guessing:.4f}",
         )
 
 
@@ -319,16 +299,6 @@ def _precision(record: Record) -> Iterator[Finding]:
         yield make_finding(
             FindingCode.PRECISION_MISMATCH, f"{requested} was requested, {observed} was observed"
         )
-
-
-def _learning(record: Record) -> Iterator[Finding]:
-    """Loss curve and test accuracy must lie where those of correct float32 training lie."""
-    if not learning_is_judged(record):
-        return
-    losses = [epoch.loss for epoch in record.learning.epochs if epoch.loss is not None]
-    workload = workload_of(record.workload)
-    for problem in learning_band.judge(workload, losses, record.learning.test_accuracy):
-        yield make_finding(FindingCode.LEARNING_OUT_OF_BAND, problem)
 
 
 def _plausible(record: Record) -> Iterator[Finding]:

@@ -29,6 +29,8 @@ class FindingCode(Enum):
     CONTRADICTORY = "contradictory"
     LOSS_DIVERGED = "loss-diverged"
     LOSS_FLAT = "loss-flat"
+    LOSS_BELOW_ENTROPY = "loss-below-entropy"
+    COPY_NOT_LEARNED = "copy-not-learned"
     LEARNING_OUT_OF_BAND = "learning-out-of-band"
     PARITY_FAILED = "parity-failed"
     PARITY_MISSING = "parity-missing"
@@ -122,6 +124,18 @@ MEANING: dict[FindingCode, _Meaning] = {
         "the training loss did not fall: nothing was learned",
         "undo the settings that the line above names, if any; otherwise the engine computes "
         "incorrectly on this device: update its framework or driver",
+    ),
+    FindingCode.LOSS_BELOW_ENTROPY: _Meaning(
+        "invalid",
+        "the test loss is lower than any model can reach without seeing the answer",
+        "the engine sees what it is to find: look at its attention mask and at how targets are "
+        "shifted; otherwise it leaves hard targets out of its mean",
+    ),
+    FindingCode.COPY_NOT_LEARNED: _Meaning(
+        "invalid",
+        "the trained model does not copy what it has seen",
+        "nothing reaches a position from those before it: look at the engine's attention, at its "
+        "positions, and at whether their parameters are trained",
     ),
     FindingCode.LEARNING_OUT_OF_BAND: _Meaning(
         "invalid",

@@ -11,6 +11,8 @@ SCHEMA_VERSION = 4
 MAX_EPOCHS = 1000
 """Longer runs measure nothing more."""
 MAX_LAPS = 200_000
+MAX_PARAMETERS = 1000
+"""Arrays of a workload: GPT-2 has 196 at its smallest size and 772 at its largest."""
 
 ShortText = Annotated[str, Meta(max_length=300)]
 LongText = Annotated[str, Meta(max_length=2000)]
@@ -211,7 +213,7 @@ class Stretch(_Part, frozen=True, kw_only=True):
     losses: Annotated[list[float | None], Meta(max_length=100)]
     right_losses: Annotated[list[float | None], Meta(max_length=100)]
     update_errors: Annotated[
-        dict[ShortText, Annotated[float, Meta(ge=0.0)] | None], Meta(max_length=100)
+        dict[ShortText, Annotated[float, Meta(ge=0.0)] | None], Meta(max_length=MAX_PARAMETERS)
     ]
 
 
@@ -221,8 +223,9 @@ class Continuation(_Part, frozen=True, kw_only=True):
     ``version`` is that of its batches and tolerances. ``single``: calls of ``fit`` with one batch
     each; ``repeated``: one call with several batches of one image. ``steps`` and ``steps_after``:
     the optimizer's own count at the fit's end and at the very end. The test figures are of the
-    first test images, as the engine says and as our float64 code finds them. ``problem`` says why
-    there is nothing of all this.
+    first test samples, as the engine says and as our float64 code finds them; the latter also over
+    each half of the context, where the data set has halves. ``problem`` says why there is nothing
+    of all this.
     """
 
     version: PositiveCount
@@ -235,6 +238,7 @@ class Continuation(_Part, frozen=True, kw_only=True):
     test_accuracy: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
     right_test_loss: float | None = None
     right_test_accuracy: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+    right_half_losses: Annotated[list[float | None], Meta(min_length=2, max_length=2)] | None = None
     problem: LongText | None = None
 
 
@@ -354,6 +358,7 @@ class Headline(_Part, frozen=True, kw_only=True):
     steady_epoch_s: float | None
     steady_epoch_low_s: float | None
     steady_epoch_high_s: float | None
+    time_to_target_s: float | None = None
     images_per_s: float | None
     test_accuracy: float | None
     validity: Validity

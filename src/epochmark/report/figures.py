@@ -9,7 +9,12 @@ from epochmark.analysis.machine.arithmetic import (
     share_of_peak,
 )
 from epochmark.analysis.machine.sensed import Energy
-from epochmark.analysis.timing.headline import learning_is_judged, replay_verdict, workload_of
+from epochmark.analysis.timing.headline import (
+    half_losses,
+    learning_is_judged,
+    replay_verdict,
+    workload_of,
+)
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.record import Record
 from epochmark.report.digits import range_text, scaled, significant, value_text
@@ -25,7 +30,7 @@ LONGEST_NAME = 40
 _FIGURES = (
     "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU",
     "batch", "ms/step", "GFLOP/s", "TFLOP", "MFLOP", "parameters", "GB/s", "of peak", "threads",
-    "dispatch", "input", "start-up", "first", "memory", "measured",
+    "dispatch", "input", "start-up", "first", "memory", "measured", "to target", "loss by half",
 )  # fmt: skip
 
 
@@ -160,6 +165,26 @@ def accuracy_text(record: Record) -> str:
     """Test accuracy in percent (``99.03%``)."""
     accuracy = record.headline.test_accuracy
     return NONE if accuracy is None else f"{accuracy:.2%}"
+
+
+def target_text(record: Record) -> str:
+    """When the workload's target was reached, or that it was not; a dash where there is none, or
+    no epoch ended."""
+    target, seconds = workload_of(record.workload).target, record.headline.time_to_target_s
+    if target is None or not record.learning.epochs:
+        return NONE
+    reached = "not reached" if seconds is None else seconds_text(seconds)
+    return f"{reached} (an epoch's mean training loss of at most {target.loss:g})"
+
+
+def halves_text(record: Record) -> str:
+    """Test loss over both halves of the context (``1.3316 in the first half of ...``); a dash
+    where the data set has no halves."""
+    halves = half_losses(record)
+    if halves is None:
+        return NONE
+    first, second = halves
+    return f"{first:.4f} in the first half of the context, {second:.4f} in its copy, the second"
 
 
 def findings_text(record: Record) -> str:

@@ -15,7 +15,7 @@ from typing import Dict, Optional, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines import Engine, Settings, UnavailableError, get_engine
+from epochmark.engines import Engine, UnavailableError, get_engine
 from epochmark.engines._shared.variables import recorded_environment
 from epochmark.worker.error_text import in_short
 from epochmark.worker.proof import Proof
@@ -96,7 +96,7 @@ class Run:
             proof.begin()
         loss, accuracy = math.nan, math.nan
         if not job.trial:
-            tested = slice(_test_samples(settings))
+            tested = slice(workload.samples_tested(settings.batch_size, settings.max_steps))
             loss, accuracy = engine.evaluate(read.test_inputs[tested], read.test_targets[tested])
             if accuracy < 0.0 or accuracy > 1.0:
                 raise ValueError(
@@ -157,16 +157,6 @@ def failure_of(error: BaseException, phase: str) -> Failed:
         message=in_short(str(error)),
         usage=isinstance(error, UnavailableError),
     )
-
-
-def _test_samples(settings: Settings) -> int:
-    """How many test samples a run is evaluated on. One of less than an epoch on few: MLX and
-    PlaidML take one to two minutes for all images of MNIST on a CPU, longer than such a run, whose
-    accuracy says only that something was learned."""
-    workload, steps = settings.workload, settings.max_steps
-    if steps is not None and steps < workload.steps_per_epoch(settings.batch_size):
-        return workload.proof.tested_samples
-    return workload.test_samples
 
 
 def _read_weights(path: str) -> Dict[str, npt.NDArray[np.float32]]:

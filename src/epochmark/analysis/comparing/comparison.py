@@ -36,6 +36,7 @@ class Side:
 
     ``machine`` of a published figure is its name. ``context`` holds what else may explain a
     difference, ``variables`` those of its environment, all of them; None where they are unknown.
+    ``time_to_target_s``: when it had learned well enough, where the workload has a target.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Side:
     unfit: str | None
     doubt: str | None = None
     variables: Mapping[str, str] | None = None
+    time_to_target_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def side_of_record(record: Record, name: str) -> Side:
         unfit=unfit,
         doubt=doubt,
         variables=record.environment,
+        time_to_target_s=record.headline.time_to_target_s,
     )
 
 

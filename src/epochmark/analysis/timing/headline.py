@@ -8,6 +8,7 @@ from dataclasses import replace
 from epochmark.analysis.timing.beside import beside
 from epochmark.analysis.timing.settling import window
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS, SteadyEpoch, steady_epoch
+from epochmark.analysis.timing.time_to_target import time_to_target_s
 from epochmark.records.findings import FindingCode, worst_validity
 from epochmark.records.record import Headline, Lap, Record, WorkloadRun
 from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, Workload
@@ -108,6 +109,9 @@ def headline_of(record: Record) -> Headline:
         steady_epoch_s=steady.interval.median if steady else None,
         steady_epoch_low_s=steady.interval.low if steady else None,
         steady_epoch_high_s=steady.interval.high if steady else None,
+        time_to_target_s=time_to_target_s(
+            timing.laps, steps_per_epoch(run), workload_of(run).target
+        ),
         images_per_s=images_per_s,
         test_accuracy=record.learning.test_accuracy,
         validity=worst_validity([FindingCode(finding.code) for finding in record.findings]),
@@ -167,6 +171,14 @@ def observed_precision(record: Record) -> str | None:
         return None
     in_float64 = record.engine.settings.get("compute_type") == "float64"
     return "float64" if in_float64 and verdict.precision == "float32" else verdict.precision
+
+
+def half_losses(record: Record) -> tuple[float, float] | None:
+    """Test losses of the trained weights over the first and the second half of the context, by our
+    float64 code; None where the data set has no halves, or the run did not come so far."""
+    found = record.continuation.right_half_losses if record.continuation else None
+    first, second = found or (None, None)
+    return None if first is None or second is None else (first, second)
 
 
 def learning_is_judged(record: Record) -> bool:

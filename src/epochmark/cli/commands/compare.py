@@ -76,6 +76,10 @@ def compare(
                 "faster": comparison.faster.name,
                 "slower": comparison.slower.name,
                 "ratio": comparison.ratio,
+                "time_to_target_s": {
+                    side.name: side.time_to_target_s
+                    for side in (comparison.faster, comparison.slower)
+                },
                 "reasons": comparison.reasons,
                 "differences": comparison.differences,
                 **({} if found is None else {"fail_slower": found}),

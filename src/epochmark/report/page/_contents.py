@@ -21,11 +21,13 @@ from epochmark.report.figures import (
     device_id,
     device_name,
     energy_text,
+    halves_text,
     images_text,
     interval_text,
     other_workload,
     seconds_text,
     steady_text,
+    target_text,
     unit_of,
 )
 from epochmark.report.subject import Subject
@@ -95,7 +97,9 @@ def answer_of(subject: Subject) -> Answer:
     known = (
         ("elapsed", seconds_text(headline.elapsed_s)),
         (f"{unit_of(record.workload.name)}/s", images_text(record)),
+        ("to target", target_text(record)),
         ("test accuracy", accuracy_text(record)),
+        ("loss by half", halves_text(record)),
         validity,
     )
     facts = tuple((term, fact) for term, fact in known if fact != NONE)

@@ -143,6 +143,16 @@ def _accuracy(row: Row) -> str:
     return NONE if accuracy is None else f"{accuracy:.2%}"
 
 
+def _loss(name: str) -> Callable[[Row], str]:
+    return lambda row: NONE if row[name] is None else f"{row[name]:.4f}"
+
+
+def _by_half(row: Row) -> str:
+    if row["first_half_loss"] is None:
+        return NONE
+    return f"{row['first_half_loss']:.3f} and {row['second_half_loss']:.3f}"
+
+
 def _measured(row: Row) -> str:
     return local_time(row["measured"]) if row["measured"] else NONE
 
@@ -192,6 +202,10 @@ _SHOWN = {
     "gflop_per_s": _Column("GFLOP/s", lambda row: arithmetic_of(row)[0]),
     "percent_of_peak": _Column("of peak", lambda row: arithmetic_of(row)[1]),
     "test_accuracy": _Column("accuracy", _accuracy),
+    "time_to_target_s": _Column("to target", _seconds("time_to_target_s")),
+    "first_half_loss": _Column("loss, first half", _loss("first_half_loss")),
+    "second_half_loss": _Column("loss, second half", _loss("second_half_loss")),
+    "first_half_loss (second)": _Column("loss by half", _by_half),
     "measured": _Column("measured", _measured),
     "measured (day)": _Column("measured", _day),
     "framework_version": _Column("framework", _as_it_is("framework_version")),
@@ -207,12 +221,13 @@ in one, or a part of one."""
 
 LONG_COLUMNS = (
     "machine (label)", "device", "engine", "workload", "tuning", "precision", "variant",
-    "steady_epoch_s", INTERVAL, "images_per_s", "gflop_per_s", "percent_of_peak", "test_accuracy",
-    "validity (findings)", "measured",
+    "steady_epoch_s", INTERVAL, "time_to_target_s", "images_per_s", "gflop_per_s",
+    "percent_of_peak", "test_accuracy", "first_half_loss (second)", "validity (findings)",
+    "measured",
 )  # fmt: skip
 LONG_OPTIONAL = (
-    "gflop_per_s", "percent_of_peak", "precision", "images_per_s", "test_accuracy", "tuning",
-    "measured", INTERVAL, "device",
+    "first_half_loss (second)", "time_to_target_s", "gflop_per_s", "percent_of_peak", "precision",
+    "images_per_s", "test_accuracy", "tuning", "measured", INTERVAL, "device",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from epochmark.analysis.comparing.comparability import key_of
 from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.machine.arithmetic import direct_gflop_per_s, share_of_peak
+from epochmark.analysis.timing.headline import half_losses
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.analysis.timing.start_up import clocks_of
 from epochmark.analysis.timing.undisturbed import undisturbed_of
@@ -36,6 +37,7 @@ COLUMNS = (
     "percent_of_peak", "test_accuracy",
     "measured", "notes", "source", "device_id", "framework_version", "threads", "startup_s",
     "first_step_s", "first_epoch_excess_s", "peak_memory_bytes", "usable_cores",
+    "time_to_target_s", "first_half_loss", "second_half_loss",
     "undisturbed_epoch_s", "undisturbed_share",
 )  # fmt: skip
 
@@ -107,6 +109,7 @@ def _csv_cell(value: object) -> object:
 def _of_record(record: Record) -> dict[str, Any]:
     key, headline, share = key_of(record), record.headline, share_of_peak(record)
     clocks, calm = clocks_of(record), undisturbed_of(record)
+    first_half_loss, second_half_loss = half_losses(record) or (None, None)
     return {
         "origin": "measured",
         "id": record.id,
@@ -141,6 +144,9 @@ def _of_record(record: Record) -> dict[str, Any]:
         "first_epoch_excess_s": clocks.first_epoch_excess_s,
         "peak_memory_bytes": record.peak_memory_bytes,
         "usable_cores": record.machine.usable_cores,
+        "time_to_target_s": headline.time_to_target_s,
+        "first_half_loss": first_half_loss,
+        "second_half_loss": second_half_loss,
         "undisturbed_epoch_s": None if calm is None else calm.epoch_s,
         "undisturbed_share": None if calm is None else calm.share,
     }

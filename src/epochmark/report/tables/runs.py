@@ -27,23 +27,31 @@ from epochmark.report.tables.section import Section
 
 RUN_COLUMNS = (
     "engine (tuning)", "workload", "device_id", "variant", "startup_s", "first_step_s",
-    "steady_epoch_s", "interval", "elapsed_s", "images_per_s", "test_accuracy", "ratio",
+    "steady_epoch_s", "interval", "elapsed_s", "time_to_target_s", "images_per_s",
+    "test_accuracy", "first_half_loss (second)", "ratio",
 )  # fmt: skip
-RUN_OPTIONAL = ("images_per_s", "startup_s", "elapsed_s", "test_accuracy", "first_step_s")
+_OF_SOME_WORKLOADS = ("first_half_loss (second)", "time_to_target_s")
+RUN_OPTIONAL = (
+    *_OF_SOME_WORKLOADS, "images_per_s", "startup_s", "elapsed_s", "test_accuracy",
+    "first_step_s",
+)  # fmt: skip
 NEWEST_COLUMNS = (
     "engine (tuning)", "workload", "device_id", "variant", "steady_epoch_s", "interval",
-    "elapsed_s", "images_per_s", "test_accuracy", "ratio", "label", "measured (day)",
-    "id (of a run)",
+    "elapsed_s", "time_to_target_s", "images_per_s", "test_accuracy", "first_half_loss (second)",
+    "ratio", "label", "measured (day)", "id (of a run)",
 )  # fmt: skip
 NEWEST_OPTIONAL = (
-    "images_per_s", "elapsed_s", "test_accuracy", "label", "measured (day)", "interval",
+    *_OF_SOME_WORKLOADS, "images_per_s", "elapsed_s", "test_accuracy", "label", "measured (day)",
+    "interval",
 )  # fmt: skip
 RESULT_COLUMNS = (
     "id", "measured", "engine (tuning)", "workload", "device_id", "variant", "steady_epoch_s",
-    "elapsed_s", "images_per_s", "test_accuracy", "validity", "findings", "label",
+    "elapsed_s", "time_to_target_s", "images_per_s", "test_accuracy", "first_half_loss (second)",
+    "validity", "findings", "label",
 )  # fmt: skip
 RESULT_OPTIONAL = (
-    "elapsed_s", "images_per_s", "test_accuracy", "findings", "label", "device_id",
+    *_OF_SOME_WORKLOADS, "elapsed_s", "images_per_s", "test_accuracy", "findings", "label",
+    "device_id",
 )  # fmt: skip
 
 SAID_ONCE = ("workload", "device_id", "variant")

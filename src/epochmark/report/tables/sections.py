@@ -29,10 +29,14 @@ from epochmark.report.tables.runs import SIDE_BY_SIDE, newest_section
 from epochmark.report.tables.section import Section
 
 MEASURED_COLUMNS = (
-    "rank", "machine (label)", "device", "steady_epoch_s", "interval", "elapsed_s", "images_per_s",
-    "test_accuracy", "ratio", "validity (findings)", "id (of a run)",
+    "rank", "machine (label)", "device", "steady_epoch_s", "interval", "elapsed_s",
+    "time_to_target_s", "images_per_s", "test_accuracy", "first_half_loss (second)", "ratio",
+    "validity (findings)", "id (of a run)",
 )  # fmt: skip
-MEASURED_OPTIONAL = ("test_accuracy", "elapsed_s", "images_per_s", "interval")
+MEASURED_OPTIONAL = (
+    "first_half_loss (second)", "time_to_target_s", "test_accuracy", "elapsed_s", "images_per_s",
+    "interval",
+)  # fmt: skip
 AMONG_COLUMNS = ("rank", "machine", "device_id", "steady_epoch_s", "interval", "ratio")
 AMONG_OPTIONAL = ("interval",)
 FURTHER_HEADER = ("machine", "device", "framework", "s/epoch", "notes")

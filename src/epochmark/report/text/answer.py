@@ -37,18 +37,21 @@ from epochmark.records.record import Record
 from epochmark.records.wording import counted
 from epochmark.report.digits import range_text, significant, value_text
 from epochmark.report.figures import (
+    NONE,
     accuracy_text,
     arithmetic_text,
     device_id,
     energy_text,
     engine_text,
     findings_text,
+    halves_text,
     images_text,
     other_workload,
     proof_text,
     seconds_text,
     short_proof,
     steady_text,
+    target_text,
     unit_of,
     validity_text,
 )
@@ -117,12 +120,16 @@ def _facts(record: Record, brief: bool) -> list[tuple[str, str]]:
         facts.append(("elapsed", f"{seconds_text(headline.elapsed_s)} for {work}"))
     if headline.projected_elapsed_s is not None:
         facts.append(("projected", _projected_text(record)))
+    if target_text(record) != NONE:
+        facts.append(("to target", target_text(record)))
     facts += _clock_facts(clocks_of(record))
     if headline.images_per_s is not None:
         facts.append((f"{unit_of(record.workload.name)}/s", images_text(record)))
         facts.append(("arithmetic", arithmetic_text(record)))
     if headline.test_accuracy is not None:
         facts.append(("test accuracy", accuracy_text(record)))
+    if halves_text(record) != NONE:
+        facts.append(("loss by half", halves_text(record)))
     if record.peak_memory_bytes is not None:
         facts.append(("peak memory", f"{record.peak_memory_bytes / 2**20:,.0f} MiB"))
     facts += _power_facts(record, brief)

@@ -6,6 +6,7 @@ from epochmark.analysis.comparing.comparison import Comparison, Side, tells_apar
 from epochmark.analysis.comparing.regression import Regression
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.report.digits import MAX_DECIMALS, printed, range_text, ratio_text, value_text
+from epochmark.report.figures import seconds_text
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:
@@ -87,4 +88,9 @@ def _side_text(side: Side) -> str:
     else:
         figure = f"{value_text(interval)} s"
         bounds = f"{range_text(interval)} s"
-    return f"{side.name}: {figure} per epoch ({bounds}); {side.key}, on {side.device}"
+    target = (
+        ""
+        if side.time_to_target_s is None
+        else f", the target after {seconds_text(side.time_to_target_s)}"
+    )
+    return f"{side.name}: {figure} per epoch ({bounds}){target}; {side.key}, on {side.device}"

@@ -192,7 +192,8 @@ def workload_lines(workload: Workload, records: Sequence[Record]) -> Iterator[st
     )
     yield f"parameters   {parameter_count(workload):,}"
     yield f"judged       {_judged_text(workload)}"
-    loss = f"a training loss of {workload.target.loss:g}" if workload.target else "none"
+    target = workload.target
+    loss = f"an epoch's mean training loss of at most {target.loss:g}" if target else "none"
     yield f"target       {loss}"
     found = time_here(workload, records)
     yield f"time here    {found.text if found else 'not known: no valid run on this machine yet'}"

@@ -6,7 +6,7 @@ Runs in foreign interpreters: Python 3.9, standard library and numpy only.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ Samples = npt.NDArray[np.unsignedinteger[Any]]
 FROM_FILES = ("mnist",)
 """Data sets that are fetched and kept as files; others are generated where they are needed."""
 
+COPY_MARKOV = "copy-markov"
 LANGUAGE_SEED, TRAINING_SEED, TEST_SEED = 1, 2, 3
 """Of ``copy-markov``: its permutations, and the sequences to train on and to test with."""
 
@@ -42,20 +43,22 @@ def read_data(workload: Workload, folder: Union[str, Path], verify: bool = False
     """
     if workload.dataset == "mnist":
         return Data(*read_idx_folder(folder, verify))
-    if workload.dataset == "copy-markov":
-        return _sequences(workload)
+    language = language_of(workload)
+    if language is not None:
+        return _sequences(workload, language)
     raise ValueError(f"the data set {workload.dataset!r} of {workload.name} is not known")
 
 
-def language_of(workload: Workload) -> Language:
-    """The language of a workload that trains on ``copy-markov``."""
+def language_of(workload: Workload) -> Optional[Language]:
+    """The language of a workload that trains on ``copy-markov``, None for another."""
+    if workload.dataset != COPY_MARKOV:
+        return None
     assert isinstance(workload.input, Tokens)
     return Language(workload.input.vocabulary, workload.input.context, LANGUAGE_SEED)
 
 
-def _sequences(workload: Workload) -> Data:
+def _sequences(workload: Workload, language: Language) -> Data:
     """As many as a whole run takes, where none comes twice."""
-    language = language_of(workload)
     epochs = workload.epochs if workload.passes == "once" else 1
     training = language.draw(epochs * workload.train_samples, TRAINING_SEED)
     test = language.draw(workload.test_samples, TEST_SEED)

@@ -190,8 +190,8 @@ class Judge(Protocol):
     def follow(self, start: State, batches: Iterable[Shares]) -> tuple[list[float], Weights]:
         """Train from a state on these batches: their losses before each update, and the weights."""
 
-    def evaluate(self, weights: Weights, inputs: Samples, targets: Samples) -> tuple[float, float]:
-        """Mean loss and accuracy of these weights on a test set."""
+    def evaluate(self, weights: Weights, inputs: Samples, targets: Samples) -> reference.Worth:
+        """What these weights are worth on a test set."""
 
 
 class Float64:
@@ -227,7 +227,7 @@ class Float64:
             total = {name: total.get(name, 0.0) + gradient for name, gradient in gradients.items()}
         return total_loss, total
 
-    def evaluate(self, weights: Weights, inputs: Samples, targets: Samples) -> tuple[float, float]:
+    def evaluate(self, weights: Weights, inputs: Samples, targets: Samples) -> reference.Worth:
         with np.errstate(all="ignore"):
             return reference.evaluate(self._workload, weights, inputs, targets)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
 
+from epochmark.workloads._data.known_losses import Halves, halves_of
 from epochmark.workloads._layers.images import (
     convolve,
     convolve_backward,
@@ -41,10 +42,10 @@ from epochmark.workloads.spec import (
 )
 
 __all__ = [
-    "ADAM_FORMS", "AdamOptimizer", "SgdOptimizer", "compute_logits", "convolve",
+    "ADAM_FORMS", "AdamOptimizer", "SgdOptimizer", "Worth", "compute_logits", "convolve",
     "convolve_backward", "dense", "dense_backward", "evaluate", "loss_and_gradients", "max_pool",
     "max_pool_backward", "prepare", "relu", "relu_backward", "samples_at_once",
-    "softmax_cross_entropy", "target_losses", "train",
+    "softmax_cross_entropy", "train",
 ]  # fmt: skip
 
 Array = npt.NDArray[np.float64]
@@ -103,21 +104,21 @@ def loss_and_gradients(
     return loss, {name: gradients[name] for name in parameter_shapes(workload)}
 
 
-def evaluate(
-    workload: Workload, weights: Weights, inputs: Inputs, targets: Inputs
-) -> tuple[float, float]:
-    """Mean loss and accuracy by target on a test set; arguments as ``loss_and_gradients``."""
-    loss_sum, correct = 0.0, 0
-    for losses, right in _judged(workload, weights, inputs, targets):
-        loss_sum += float(losses.mean()) * losses.size
-        correct += int(right.sum())
-    return loss_sum / targets.size, correct / targets.size
+class Worth(NamedTuple):
+    """What weights are worth on a test set: mean loss (nats) and accuracy by target, and the mean
+    loss of each half, where samples have halves (``halves_of``)."""
+
+    loss: float
+    accuracy: float
+    halves: Optional[Halves] = None
 
 
-def target_losses(workload: Workload, weights: Weights, inputs: Inputs, targets: Inputs) -> Array:
-    """The loss of every target (nats), in the targets' shape."""
-    judged = _judged(workload, weights, inputs, targets)
-    return np.concatenate([losses for losses, _ in judged])
+def evaluate(workload: Workload, weights: Weights, inputs: Inputs, targets: Inputs) -> Worth:
+    """What these weights are worth; arguments as ``loss_and_gradients``."""
+    judged = list(_judged(workload, weights, inputs, targets))
+    losses = np.concatenate([part for part, _ in judged])
+    right = np.concatenate([part for _, part in judged])
+    return Worth(float(losses.mean()), float(right.mean()), halves_of(workload, losses))
 
 
 def _judged(

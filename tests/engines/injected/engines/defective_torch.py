@@ -136,6 +136,11 @@ def mix_softly(query: Any, key: Any, value: Any, ahead: int = 0, power: float = 
     return torch.softmax(scores.masked_fill(~seen, -torch.inf), -1) @ value
 
 
+def mix_nothing(query: Any, key: Any, value: Any) -> Any:
+    """Attention that brings nothing from anywhere, and learns nothing."""
+    return 0.0 * (query + key + value)
+
+
 def use_exact_gelu(training: Training) -> None:
     for module in training.model.modules():
         if type(module).__name__ == "GELU":
@@ -152,7 +157,8 @@ def untie_the_head(training: Training) -> None:
     import torch
 
     own = torch.nn.Parameter(training.model.embed.weight.detach().clone())
-    training.model.scores.weight = own
+    (head,) = (one for one in training.model.modules() if type(one).__name__ == "Head")
+    head.weight = own
     training.optimizer.add_param_group({"params": [own]})
 
 
@@ -370,6 +376,7 @@ DEFECTS: Dict[str, Callable[[], TorchEngine]] = {
     "transposed kernel": TransposedKernel,
     "foreign layout": ForeignLayout,
     "attention by hand": lambda: changing_training(changing_attention(mix_softly)),
+    "no attention": lambda: changing_training(changing_attention(mix_nothing)),
     "no mask": lambda: changing_training(
         changing_attention(functools.partial(mix_softly, ahead=10_000))
     ),
