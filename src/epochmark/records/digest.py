@@ -28,7 +28,8 @@ def digest_of(fields: dict[str, Any]) -> str:
 def is_intact(fields: dict[str, Any]) -> bool:
     """Whether a record's fields are those its digest was taken of. (Until November 2026 digests
     distinguished -0.0 from 0.0.)"""
-    return fields.get("digest") in (digest_of(fields), _digest_as_written(fields))
+    digest = fields.get("digest")
+    return digest == digest_of(fields) or digest == _digest_as_written(fields)
 
 
 def _digest_as_written(fields: dict[str, Any]) -> str:
@@ -43,12 +44,12 @@ def _stated(value: Any) -> Any:
     """The value without any field that is null or false."""
     if isinstance(value, dict):
         return {
-            name: _stated(one)
-            for name, one in value.items()
-            if one is not None and one is not False
+            name: _stated(each) if isinstance(each, dict | list) else each
+            for name, each in value.items()
+            if each is not None and each is not False
         }
     if isinstance(value, list):
-        return [_stated(one) for one in value]
+        return [_stated(each) if isinstance(each, dict | list) else each for each in value]
     return value
 
 

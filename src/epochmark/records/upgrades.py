@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -41,8 +41,16 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
 """From schema N to N + 1, by N."""
 
 
-def upgraded_record(document: bytes) -> tuple[Record, int]:
-    """A record from JSON of any schema we know, and which that was. Raises ``RecordError``.
+class Upgraded(NamedTuple):
+    """A record, the ``schema`` it was written in, and whether its digest is that of its content."""
+
+    record: Record
+    schema: int
+    intact: bool
+
+
+def upgraded_record(document: bytes) -> Upgraded:
+    """A record from JSON of any schema we know. Raises ``RecordError``.
 
     The document is not trusted: it is bounded, and every field is held to its type. What it means
     is not looked at: ``judge.reading`` does that.
@@ -53,7 +61,8 @@ def upgraded_record(document: bytes) -> tuple[Record, int]:
     if not isinstance(fields, dict):
         raise RecordError("it is not a JSON object, so it is not a record of a run")
     try:
-        return msgspec.convert(_in_newest_form(fields), Record), int(fields["schema"])
+        newest, intact = _in_newest_form(fields)
+        return Upgraded(msgspec.convert(newest, Record), int(fields["schema"]), intact)
     except RecursionError as error:
         raise RecordError("it is nested too deeply") from error
     except msgspec.ValidationError as error:
@@ -75,15 +84,21 @@ def _reworded(fields: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(run, dict) or not isinstance(run.get("variant"), list):
         return fields
     variant = [_REWORDED.get(one, one) if isinstance(one, str) else one for one in run["variant"]]
+    if variant == run["variant"]:
+        return fields
     return {**fields, "workload": {**run, "variant": variant}}
 
 
-def _in_newest_form(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields in the newest schema; the digest of what was intact is that of its new form, so
-    that an export of an old record is still seen to be whole."""
-    intact = is_intact(fields)
-    fields = _reworded(_upgraded(retyped(fields, Record)))
-    return {**fields, "digest": digest_of(fields)} if intact else fields
+def _in_newest_form(fields: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The fields in the newest schema, and whether they were intact; the digest of what was intact
+    is that of its new form, so that an export of an old record is still seen to be whole."""
+    typed = retyped(fields, Record)
+    digest = digest_of(typed)
+    intact = fields.get("digest") == digest or is_intact(fields)
+    newest = _reworded(_upgraded(typed))
+    if not intact:
+        return newest, False
+    return {**newest, "digest": digest if newest is typed else digest_of(newest)}, True
 
 
 def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
