@@ -129,7 +129,7 @@ def _shown(line: str, stream: TextIO) -> str:
 _PROGRAM = (
     r"epochmark (?=(?:"
     r"run|engines|results|limits|check|compare|explain|table|report|plot|data|machine|doctor"
-    r"|history|workloads)\b)"
+    r"|history|workloads|fleet)\b)"
 )
 _COMMAND = re.compile(rf"(^\s*|['`(]|: |&& ){_PROGRAM}")
 

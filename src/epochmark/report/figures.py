@@ -24,7 +24,7 @@ LONGEST_NAME = 40
 _FIGURES = (
     "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU",
     "batch", "ms/step", "GFLOP/s", "TFLOP", "MFLOP", "parameters", "GB/s", "of peak", "threads",
-    "dispatch", "input", "start-up", "first", "memory", "measured",
+    "dispatch", "input", "start-up", "first", "memory", "measured", "vs",
 )  # fmt: skip
 
 
