@@ -123,26 +123,26 @@ def _driver(record: Record) -> str | None:
 
 
 def _readings(record: Record) -> Iterator[tuple[Reading, float]]:
-    limits, span = record.limits, warm_span(record)
+    limits, calm = record.limits, record.calm
     if limits is not None and limits.steady:
         yield "peak", limits.float32_gflop_per_s
         if limits.triad_gb_per_s is not None:
             yield "bandwidth", limits.triad_gb_per_s
-    if span is None:
-        return
+    if calm is not None and calm.foreign_cpu_s and calm.end_s and calm.end_s[-1] > 0:
+        yield "foreign", sum(calm.foreign_cpu_s) / calm.end_s[-1]
+    span = warm_span(record) if record.sensors else None
+    if span is not None:
+        yield from _sensed(record, span)
+
+
+def _sensed(record: Record, span: tuple[float, float]) -> Iterator[tuple[Reading, float]]:
+    """Medians of what sensors read while it was warm, and the share of readings that show
+    throttling: a level above zero, or a count that grew."""
     for reading, quantity in _SENSED.items():
         for series in _of_trainer(record, quantity):
             values = series.between(*span).values
             if values:
                 yield reading, statistics.median(values)
-    yield from _throttled(record, span)
-    calm = record.calm
-    if calm is not None and calm.foreign_cpu_s and calm.end_s and calm.end_s[-1] > 0:
-        yield "foreign", sum(calm.foreign_cpu_s) / calm.end_s[-1]
-
-
-def _throttled(record: Record, span: tuple[float, float]) -> Iterator[tuple[Reading, float]]:
-    """The share of warm readings that show throttling: a level above zero, or a count that grew."""
     for series in _of_trainer(record, "throttle_level"):
         values = series.between(*span).values
         if values:

@@ -22,17 +22,18 @@ def digest_of(fields: dict[str, Any]) -> str:
     change) and the machine id, so that leaving it out of an export breaks nothing. So are fields
     that are null or false: a later version may add some, which an older record then has on reading.
     """
-    return _digest_as_written(retyped(fields, Record))
+    return digest_as_written(retyped(fields, Record))
 
 
 def is_intact(fields: dict[str, Any]) -> bool:
     """Whether a record's fields are those its digest was taken of. (Until November 2026 digests
     distinguished -0.0 from 0.0.)"""
     digest = fields.get("digest")
-    return digest == digest_of(fields) or digest == _digest_as_written(fields)
+    return digest == digest_of(fields) or digest == digest_as_written(fields)
 
 
-def _digest_as_written(fields: dict[str, Any]) -> str:
+def digest_as_written(fields: dict[str, Any]) -> str:
+    """The same of fields whose numbers have the types of a record already."""
     content = {name: fields[name] for name in fields if name not in ("digest", "headline")}
     machine = content.get("machine")
     if isinstance(machine, dict):

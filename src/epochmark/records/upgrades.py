@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from epochmark.records.digest import digest_of, is_intact
+from epochmark.records.digest import digest_as_written, digest_of, is_intact
 from epochmark.records.json_text import RecordError, parsed, retyped, to_json
 from epochmark.records.record import SCHEMA_VERSION, Record
 
@@ -93,7 +93,7 @@ def _in_newest_form(fields: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """The fields in the newest schema, and whether they were intact; the digest of what was intact
     is that of its new form, so that an export of an old record is still seen to be whole."""
     typed = retyped(fields, Record)
-    digest = digest_of(typed)
+    digest = digest_as_written(typed)
     intact = fields.get("digest") == digest or is_intact(fields)
     newest = _reworded(_upgraded(typed))
     if not intact:
