@@ -166,11 +166,12 @@ def scale() -> None:
         started = time.perf_counter()
         done = subprocess.run([*command, *page], stdout=subprocess.PIPE, check=False)
         took_s = time.perf_counter() - started
-    most_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(done.stdout.decode().splitlines()[0])
     print(
-        f"{MANY_NODES:,} nodes with {RUNS} records of {count} laps each: {took_s:.1f} s, "
-        f"{most_mb:.0f} MB at most, exit code {done.returncode}"
+        f"{MANY_NODES:,} nodes with {RUNS} records of {count} laps each: {took_s:.1f} s "
+        f"({used.ru_utime + used.ru_stime:.1f} s of CPU), {used.ru_maxrss / 1024:.0f} MB at most, "
+        f"exit code {done.returncode}"
     )
 
 

@@ -94,7 +94,7 @@ def _group(number: int, report: GroupReport) -> dict[str, Any]:
 
 
 def _row(number: int, report: GroupReport, node: JudgedNode) -> list[Cell]:
-    past = report.past and report.past.times_as_long.get(node.name)
+    past = None if report.past is None else report.past.times_as_long.get(node.name)
     numbers = {"s/epoch": node.epoch_s, "vs median": node.times_as_long, "vs past": past}
     cells = zip(node_header(report), node_row(report, node), strict=True)
     return [*(Cell(text, numbers.get(name)) for name, text in cells), Cell(str(number), number)]

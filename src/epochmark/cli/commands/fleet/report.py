@@ -55,17 +55,27 @@ def report(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    from epochmark.api.reporting import write_file
-    from epochmark.cli._console import print_json, remark
+    check_output(output)
+    show(_read(files, names, baseline), output, json)
+
+
+def check_output(output: Path | None) -> None:
+    """Raise ``EpochmarkError`` for a page that would not be HTML, before anything is done."""
     from epochmark.errors import EpochmarkError
-    from epochmark.fleet.shown.document import document_of
-    from epochmark.fleet.shown.page import fleet_page
 
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
         raise EpochmarkError(
             f"a fleet's page is HTML: name a file that ends in .html, not {output}", exit_code=2
         )
-    found = _read(files, names, baseline)
+
+
+def show(found: FleetReport, output: Path | None, json: bool) -> None:
+    """Print the report, write its page, and exit with 1 where a node is slow."""
+    from epochmark.api.reporting import write_file
+    from epochmark.cli._console import print_json, remark
+    from epochmark.fleet.shown.document import document_of
+    from epochmark.fleet.shown.page import fleet_page
+
     if json:
         print_json(document_of(found))
     else:
