@@ -134,6 +134,9 @@ def test_every_node_is_measured_and_what_goes_wrong_is_named(
     times = {node["node"]: node["steady_epoch_s"] for node in group["nodes"]}
     measured = {name: seconds for name, seconds in times.items() if seconds is not None}
     assert not measured or max(measured, key=measured.__getitem__) == "slow"
+    verdicts = {node["node"]: node["verdict"] for node in group["nodes"]}
+    assert verdicts["slow"] not in ("alike", "fast")
+    assert verdicts["lost"] in ("suspected", "not judged")
     assert all("OMP_NUM_THREADS" not in own[0]["environment"] for own in records.values())
 
 

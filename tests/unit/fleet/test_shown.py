@@ -13,7 +13,7 @@ import pytest
 
 from epochmark.fleet.shown.page import fleet_page
 from epochmark.fleet.shown.strip import MOST_LABELS, strip_of
-from epochmark.fleet.shown.text import sections_of
+from epochmark.fleet.shown.text import MOST_GROUPS, sections_of
 from epochmark.records.record import Record
 from epochmark.report.drawing.theme import light
 from epochmark.report.page import content_security_policy
@@ -58,6 +58,22 @@ def test_of_many_nodes_the_terminal_has_the_worst() -> None:
     assert section.rows[0][0] == "node-9"
     assert len(section.rows) == 3
     assert section.notes == ("and 6 alike; the page and --json have them all",)
+
+
+def test_thousands_of_groups_are_not_all_shown() -> None:
+    """A file may make up any processor."""
+
+    def odd(record: Record) -> Record:
+        cpu = f"CPU {record.machine.machine_id}"
+        return replace(record, machine=replace(record.machine, cpu=cpu))
+
+    several = fleet({f"node-{number}": 1.0 for number in range(10, 60)}, runs=1, change=odd)
+    report = report_of([*fleet(healthy(6)), *several])
+    titles = [section.title for section in sections_of(report)]
+    assert len(report.groups) == 51
+    assert titles[0] == "Not alike, so not judged"
+    assert len(titles) == 2
+    assert len(sections_of(report_of(several))) == MOST_GROUPS + 1
 
 
 def test_a_slow_node_is_exit_code_1_and_a_broken_file_is_named(

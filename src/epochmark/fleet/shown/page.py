@@ -18,6 +18,7 @@ from epochmark.fleet.shown.text import (
     node_header,
     node_row,
     note_lines,
+    shown_groups,
 )
 from epochmark.fleet.verdicts import JudgedNode
 from epochmark.report.page.frame import drawn, rendered
@@ -53,7 +54,9 @@ def fleet_page(report: FleetReport) -> str:
         "fleet.html",
         {
             "answer": _answer(report),
-            "groups": [_group(number, group) for number, group in enumerate(report.groups, 1)],
+            "groups": [
+                _group(report.groups.index(group) + 1, group) for group in shown_groups(report)
+            ],
             "undrawn": not can_draw(),
             "header": (*node_header(report.groups[0]), "group"),
             "table": [

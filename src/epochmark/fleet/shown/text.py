@@ -20,6 +20,8 @@ APART_HEADER = ("node", "in what", "it has", "the others have")
 MOST_ROWS = 40
 """Of the terminal; the page and --json have all."""
 MOST_LINES = 12
+MOST_GROUPS = 20
+"""A lab has a few; a file may make up thousands."""
 
 
 def answer_text(report: FleetReport) -> str:
@@ -57,9 +59,15 @@ def sections_of(report: FleetReport, most: int = MOST_ROWS) -> list[Section]:
         notes = _more(len(report.departures) - len(shown), "difference")
         rows = tuple(map(departure_row, shown))
         sections.append(Section("Not alike, so not judged", APART_HEADER, rows, notes))
-    for group in report.groups:
-        sections.append(_group_section(group, most))
+    sections += [_group_section(group, most) for group in shown_groups(report)]
     return sections
+
+
+def shown_groups(report: FleetReport) -> list[GroupReport]:
+    """Groups of more than one node, the first of very many; of single nodes it is enough that they
+    are listed as alike to none. Where there is no other group, these."""
+    several = [group for group in report.groups if len(group.group.members) > 1]
+    return (several or list(report.groups))[:MOST_GROUPS]
 
 
 def note_lines(report: FleetReport) -> list[str]:

@@ -27,7 +27,7 @@ LINE_S = 5.0
 
 
 @described(
-    """Measure every node of a Ray cluster, then report as 'fleet report' does.
+    """Measure every node of a Ray cluster, then report.
 
     Each engine runs in two rounds of three runs on each node, as soon as the node is free; all of
     it is taken. Records are written as they come. Exit code 0: no node is slow; 1: a node is slow,
