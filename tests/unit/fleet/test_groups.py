@@ -64,7 +64,7 @@ def test_versions_hardware_and_power_set_nodes_apart() -> None:
         return replace(record, machine=machine, engine=engine)
 
     report = report_of([*fleet(healthy(6)), *records_of("node-7", change=odd)])
-    assert {(one.part, one.own, one.others) for one in report.departures} == {
+    assert {(each.part, each.own, each.others) for each in report.departures} == {
         ("usable cores", "1", "2"),
         ("power mode", "power-saver", "unknown"),
         ("torch", "2.8.0", "unknown"),
