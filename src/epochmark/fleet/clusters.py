@@ -1,4 +1,4 @@
-"""Two speeds in node group: then half of the nodes are no outliers, and the median is neither's."""
+"""Two speeds in a group: then half of the nodes are no outliers, and the median is neither's."""
 
 from __future__ import annotations
 

@@ -46,13 +46,22 @@ class Fleet:
 def nodes_of(runs: Sequence[Run], names: Mapping[str, str]) -> Fleet:
     """The nodes in these runs; ``names`` are theirs by machine id, two ids with one name are one
     machine."""
-    notes: list[str] = []
-    kept, twice = _known_once(runs)
-    notes += twice
+    kept, notes = _known_once(runs)
     by_key: dict[Key, list[Run]] = defaultdict(list)
     for run in kept:
         by_key[_key_of(run, names)].append(run)
     notes += _two_processors(by_key)
+    nodes = _named(_parted(by_key, notes), names)
+    notes += _clocks(nodes)
+    ids = {each for node in nodes for each in node.ids}
+    present = {names[each] for each in ids if each in names}
+    silent = sorted({*names.values()} - present)
+    return Fleet(tuple(sorted(nodes, key=lambda node: node.name)), tuple(notes), tuple(silent))
+
+
+def _parted(by_key: Mapping[Key, list[Run]], notes: list[str]) -> dict[Key, list[Run]]:
+    """The same, with the runs under an id that several machines have by their files; that it has is
+    added to the notes."""
     parted: dict[Key, list[Run]] = {}
     for key, own in by_key.items():
         shared = _overlapping(own)
@@ -62,28 +71,25 @@ def nodes_of(runs: Sequence[Run], names: Mapping[str, str]) -> Fleet:
         notes.append(shared)
         for run in own:
             parted.setdefault((*key, run.file), []).append(run)
-    nodes = _named(parted, names)
-    notes += _clocks(nodes)
-    ids = {each for node in nodes for each in node.ids}
-    present = {names[each] for each in ids if each in names}
-    silent = sorted({*names.values()} - present)
-    return Fleet(tuple(sorted(nodes, key=lambda node: node.name)), tuple(notes), tuple(silent))
+    return parted
 
 
 def _known_once(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
-    """Each run once, and which of them came under two machine ids."""
+    """Each run once, with its machine id if any file has it, and which ids are of one machine."""
     first: dict[str, Run] = {}
-    notes = []
+    twins: set[tuple[str, str]] = set()
     for run in runs:
-        before = first.setdefault(run.id, run)
-        ids = (before.machine.machine_id, run.machine.machine_id)
-        if ids[0] is None and ids[1] is not None:
+        before = first.setdefault(run.id, run).machine.machine_id
+        now = run.machine.machine_id
+        if before is None and now is not None:
             first[run.id] = run
-        elif None not in ids and ids[0] != ids[1]:
-            notes.append(
-                f"run {run.id[:8]} came under two machine ids ({ids[0]} and {ids[1]}): one machine "
-                "under two ids; give both the same name with --names"
-            )
+        elif before is not None and now is not None and before != now:
+            twins.add((before, now))
+    notes = [
+        f"one machine under two ids ({' and '.join(pair)}): the same runs came under both; give "
+        "both the same name with --names"
+        for pair in sorted(twins)
+    ]
     return list(first.values()), notes
 
 

@@ -1,4 +1,4 @@
-"""A fleet as node JSON document: every node of every group, with the figures behind its verdict."""
+"""A fleet as one JSON document: every node of every group, with the figures behind its verdict."""
 
 from __future__ import annotations
 

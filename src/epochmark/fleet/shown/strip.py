@@ -20,7 +20,7 @@ from epochmark.report.figures import bare_seconds
 from epochmark.report.plain_text import plain
 
 POINT = 9
-"""Pixels that a point takes, and from node to the next above it."""
+"""Pixels that a point takes, and from each to the next above it."""
 HIGHEST = 18
 """Points above each other at most; more overlap."""
 MOST_LABELS = 12
