@@ -77,9 +77,9 @@ def note_lines(report: FleetReport) -> list[str]:
     if report.fleet.silent:
         lines.append(f"No run came from: {_names(report.fleet.silent)}.")
     lines += [
-        f"{plain(node.node)}: {node.runs} of {counted(node.of, 'run')} not judged: "
-        f"{plain(node.problem)}"
-        for node in report.uncounted
+        f"{plain(some.node)}: {some.runs} of {counted(some.of, 'run')} not judged: "
+        f"{plain(some.problem)}"
+        for some in report.uncounted
     ]
     lines += [f"skipped {plain(trouble)}" for trouble in report.troubles]
     return lines
