@@ -22,7 +22,8 @@ VALUES = {
     "ENGINE": "fake", "NAME": "torch", "RUN": "fake", "ID": "0123", "FILE": "bundle.json",
     "A": "torch", "B": "jax", "N": "2", "N,N,...": "32,64", "PATH": "there", "SECONDS": "30",
     "TEXT": "mine", "FILE.html": "page.html", "FILE.svg": "plot.svg", "png": "plot.png",
-    "COLUMN": "engine", "NAME,...": "threads", "PERCENT": "3%",
+    "ADDRESS": "localhost:6379", "FOLDER": "there", "PERCENT": "3%",
+    "COLUMN": "engine", "NAME,...": "threads",
     "FIELD=VALUE": "engine=torch", "gpu:N": "gpu:1", "...": "xpu",
 }  # fmt: skip
 """What stands on the page in the place of something typed, and something that may be typed."""

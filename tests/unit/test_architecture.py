@@ -22,7 +22,7 @@ FLOORS = [
     ["datasets", "engines", "records"],
     ["analysis", "hardware", "worker"],
     ["environments", "judge", "report"],
-    ["bench"],
+    ["bench", "fleet"],
     ["api", "doctor"],
     ["cli"],
 ]
@@ -154,7 +154,7 @@ def test_loading_every_engine_imports_no_framework() -> None:
 
 TIMES_OF_DAY = {
     "bench/watching/preflight.py": "how long a process has been there",
-    "report/page/_document.py": "when a report was made",
+    "report/page/frame.py": "when a report was made",
     "records/dates.py": "when records and other files were made, and a record from the future",
 }
 """Who may ask for the time of day, and what for; it may be set back or forth at any moment."""

@@ -255,6 +255,7 @@ def stranger() -> Iterator[int]:
 def test_an_nvidia_gpu_through_nvidias_own_binding(nvml: ctypes.CDLL, stranger: int) -> None:
     nvml.let_compute(stranger)
     sensor = opened("nvidia-gpu", Path("/"), worker=os.getsid(0))
+    assert sensor.source == "NVML, driver 580.82.07"
     assert {scope for _, scope in channels(sensor)} == {"GPU 0 Stand-In 3000"}
     quantities = [quantity for quantity, _ in channels(sensor)]
     first, second = (dict(zip(quantities, sensor.read(), strict=True)) for _ in range(2))

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from epochmark.errors import EpochmarkError, EpochmarkWarning
-from epochmark.judge.reading import decode_record
+from epochmark.judge.reading import decode_each
 from epochmark.judge.results import ResultFiles, UnreadableFile
 from epochmark.records.bundle import MAX_BUNDLE_BYTES, documents_in
-from epochmark.records.digest import is_intact
-from epochmark.records.json_text import RecordError, parsed
+from epochmark.records.json_text import RecordError
 from epochmark.records.race import is_race
 from epochmark.records.record import Machine, Record
 from epochmark.report.tables.long import long_rows
@@ -71,15 +70,13 @@ def _readable_records(file: Path) -> tuple[list[Record], list[str]]:
     """The records of a file that are as they were written, and in sentences what is not."""
     found, whole = documents_of(file)
     documents = [document for document in found if not is_race(document)]
-    records, troubles = [], [] if whole else [f"{file} is not intact: {NOT_WHOLE}"]
-    for document in documents:
-        try:
-            record = decode_record(document)
-            if len(documents) > 1 and not is_intact(parsed(document)):
-                raise RecordError("it was changed after it was written")
-            records.append(record)
-        except RecordError as error:
-            troubles.append(f"{file} holds a record that is skipped: {error}")
+    troubles = [] if whole else [f"{file} is not intact: {NOT_WHOLE}"]
+    records: list[Record] = []
+    for read in decode_each(documents):
+        if isinstance(read, Record):
+            records.append(read)
+        else:
+            troubles.append(f"{file} holds a record that is skipped: {read}")
     if documents and not records:
         raise EpochmarkError("\n".join(troubles))
     return records, troubles

@@ -14,6 +14,7 @@ from epochmark.cli.commands import (
     data,
     engines,
     explain,
+    fleet,
     limits,
     plot,
     report,
@@ -75,6 +76,7 @@ add_commands(
         "history": history.history,
     },
 )
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(data.app, name="data")
 app.add_typer(workloads.app, name="workloads")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from epochmark.bench.quick import seconds_left
@@ -62,6 +62,31 @@ def transfer_progress() -> Iterator[TransferProgress]:
         if what not in tasks:
             tasks[what] = bars.add_task(printable(what), total=total)
         bars.update(tasks[what], completed=done, total=total)
+
+    with bars:
+        yield show
+
+
+@contextlib.contextmanager
+def files_progress() -> Iterator[Callable[[int, int], None]]:
+    """How many of many files are read: a bar, or a plain line every few seconds."""
+    from rich.progress import MofNCompleteColumn, Progress
+
+    out = console(stderr=True)
+    bars = Progress(
+        _text_column(), *_bar_column(out), MofNCompleteColumn(),
+        console=out, transient=True, disable=not out.is_terminal,
+    )  # fmt: skip
+    task = bars.add_task("reading files", total=None)
+    told_at = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal told_at
+        now = time.monotonic()
+        if not out.is_terminal and now - told_at > PLAIN_INTERVAL_S:
+            told_at = now
+            remark(f"reading files: {done:,} of {total:,}")
+        bars.update(task, completed=done, total=total)
 
     with bars:
         yield show

@@ -6,6 +6,7 @@ Whatever is kept can be read again: a record is decoded before it is believed to
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,15 +33,17 @@ from epochmark.workloads._proof.parity import replay_versions
 
 _NAME = re.compile(r"[a-z0-9-]{1,60}")
 """Of a workload, known here or not: it is shown, and becomes part of sentences."""
+CHANGED = "it was changed after it was written"
 
 
 @dataclass(frozen=True)
 class Written:
     """A record as it was written, its figures derived again; ``other_rules`` names by which rules
-    it was judged, if not by today's."""
+    it was judged, if not by today's. ``intact``: its digest is that of its content."""
 
     record: Record
     other_rules: str | None
+    intact: bool
 
     def judged_today(self) -> Record:
         """The record without what older rules found about its time and today's do not, which
@@ -59,7 +62,7 @@ def decode_record(document: bytes) -> Record:
 
 def decode_as_written(document: bytes) -> Written:
     """The same with the findings that it was written with."""
-    record, schema = upgraded_record(document)
+    record, schema, intact = upgraded_record(document)
     _check_meaning(record)
     if not is_known(record.workload):
         record = _with_unknown_workload(record)
@@ -68,7 +71,20 @@ def decode_as_written(document: bytes) -> Written:
         rules = f"version {record.epochmark_version}"
     elif schema != SCHEMA_VERSION:
         rules = f"schema {schema}"
-    return Written(msgspec.structs.replace(record, headline=headline_of(record)), rules)
+    return Written(msgspec.structs.replace(record, headline=headline_of(record)), rules, intact)
+
+
+def decode_each(documents: Sequence[bytes]) -> Iterator[Record | RecordError]:
+    """The record in each document, or why there is none. Of several, those that were changed after
+    they were written are left out: whoever changed a bundle may have meant one of them."""
+    for document in documents:
+        try:
+            written = decode_as_written(document)
+        except RecordError as error:
+            yield error
+            continue
+        changed = len(documents) > 1 and not written.intact
+        yield RecordError(CHANGED) if changed else written.judged_today()
 
 
 def _without_outdated(record: Record) -> Record:

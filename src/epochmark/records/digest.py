@@ -22,16 +22,18 @@ def digest_of(fields: dict[str, Any]) -> str:
     change) and the machine id, so that leaving it out of an export breaks nothing. So are fields
     that are null or false: a later version may add some, which an older record then has on reading.
     """
-    return _digest_as_written(retyped(fields, Record))
+    return digest_as_written(retyped(fields, Record))
 
 
 def is_intact(fields: dict[str, Any]) -> bool:
     """Whether a record's fields are those its digest was taken of. (Until November 2026 digests
     distinguished -0.0 from 0.0.)"""
-    return fields.get("digest") in (digest_of(fields), _digest_as_written(fields))
+    digest = fields.get("digest")
+    return digest == digest_of(fields) or digest == digest_as_written(fields)
 
 
-def _digest_as_written(fields: dict[str, Any]) -> str:
+def digest_as_written(fields: dict[str, Any]) -> str:
+    """The same of fields whose numbers have the types of a record already."""
     content = {name: fields[name] for name in fields if name not in ("digest", "headline")}
     machine = content.get("machine")
     if isinstance(machine, dict):
@@ -43,12 +45,12 @@ def _stated(value: Any) -> Any:
     """The value without any field that is null or false."""
     if isinstance(value, dict):
         return {
-            name: _stated(field)
-            for name, field in value.items()
-            if field is not None and field is not False
+            name: _stated(each) if isinstance(each, dict | list) else each
+            for name, each in value.items()
+            if each is not None and each is not False
         }
     if isinstance(value, list):
-        return [_stated(item) for item in value]
+        return [_stated(each) if isinstance(each, dict | list) else each for each in value]
     return value
 
 

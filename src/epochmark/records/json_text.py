@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -58,34 +59,62 @@ def _escaped(character: str) -> str:
 def retyped(value: Any, kind: type[msgspec.Struct]) -> Any:
     """Parsed JSON with each whole number as ``kind`` has it at that place, integer or float, and
     without the sign of a zero. What does not fit the type stays as it is."""
-    return _retyped(value, _described(kind))
+    change = _change_of(kind)
+    return value if change is None else change(value)
 
 
-_described = functools.cache(inspect.type_info)
+Change = Callable[[Any], Any]
 
 
-def _retyped(value: Any, kind: inspect.Type) -> Any:
+@functools.cache
+def _change_of(kind: type[msgspec.Struct]) -> Change | None:
+    """What ``retyped`` does, made once for each type: a record holds thousands of numbers."""
+    return _changed(inspect.type_info(kind))
+
+
+def _changed(kind: inspect.Type) -> Change | None:
+    """The change of values of one type; None where there is nothing to change."""
     if isinstance(kind, inspect.UnionType):
-        kind = next(member for member in kind.types if not isinstance(member, inspect.NoneType))
-    if isinstance(kind, inspect.StructType) and isinstance(value, dict):
-        kinds = {field.encode_name: field.type for field in kind.fields}
-        return {
-            name: _retyped(part, kinds[name]) if name in kinds else part
-            for name, part in value.items()
-        }
-    if isinstance(kind, inspect.ListType) and isinstance(value, list):
-        return [_retyped(item, kind.item_type) for item in value]
-    if isinstance(value, bool):
+        kind = next(each for each in kind.types if not isinstance(each, inspect.NoneType))
+    if isinstance(kind, inspect.StructType):
+        changes = {field.encode_name: _changed(field.type) for field in kind.fields}
+        return _of_fields({name: change for name, change in changes.items() if change is not None})
+    if isinstance(kind, inspect.ListType):
+        return _of_items(_changed(kind.item_type))
+    if isinstance(kind, inspect.FloatType):
+        return _as_float
+    return _as_integer if isinstance(kind, inspect.IntType) else None
+
+
+def _of_fields(changes: dict[str, Change]) -> Change:
+    def change(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        fields = dict(value)
+        for name, of_field in changes.items():
+            if name in fields:
+                fields[name] = of_field(fields[name])
+        return fields
+
+    return change
+
+
+def _of_items(of_item: Change | None) -> Change | None:
+    def change(value: Any) -> Any:
+        return [*map(of_item, value)] if of_item and isinstance(value, list) else value
+
+    return None if of_item is None else change
+
+
+def _as_integer(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _as_float(value: Any) -> Any:
+    """Of both zeros the positive one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    if isinstance(kind, inspect.FloatType) and isinstance(value, int | float):
-        return _as_float(value)
-    if isinstance(kind, inspect.IntType) and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def _as_float(value: float) -> float:
     try:
-        return float(value) + 0.0  # of both zeros the positive one
+        return float(value) + 0.0
     except OverflowError:
         return value

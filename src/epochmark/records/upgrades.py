@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from epochmark.records.digest import digest_of, is_intact
+from epochmark.records.digest import digest_as_written, digest_of, is_intact
 from epochmark.records.json_text import RecordError, parsed, retyped, to_json
 from epochmark.records.record import SCHEMA_VERSION, Record
 
@@ -41,8 +41,16 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
 """From schema N to N + 1, by N."""
 
 
-def upgraded_record(document: bytes) -> tuple[Record, int]:
-    """A record from JSON of any schema we know, and which that was. Raises ``RecordError``.
+class Upgraded(NamedTuple):
+    """A record, the ``schema`` it was written in, and whether its digest is that of its content."""
+
+    record: Record
+    schema: int
+    intact: bool
+
+
+def upgraded_record(document: bytes) -> Upgraded:
+    """A record from JSON of any schema we know. Raises ``RecordError``.
 
     The document is not trusted: it is bounded, and every field is held to its type. What it means
     is not looked at: ``judge.reading`` does that.
@@ -53,7 +61,8 @@ def upgraded_record(document: bytes) -> tuple[Record, int]:
     if not isinstance(fields, dict):
         raise RecordError("it is not a JSON object, so it is not a record of a run")
     try:
-        return msgspec.convert(newest_form(fields), Record), int(fields["schema"])
+        newest, intact = _newest_form(fields)
+        return Upgraded(msgspec.convert(newest, Record), int(fields["schema"]), intact)
     except RecursionError as error:
         raise RecordError("it is nested too deeply") from error
     except msgspec.ValidationError as error:
@@ -77,15 +86,26 @@ def _reworded(fields: dict[str, Any]) -> dict[str, Any]:
     variant = [
         _REWORDED.get(part, part) if isinstance(part, str) else part for part in run["variant"]
     ]
+    if variant == run["variant"]:
+        return fields
     return {**fields, "workload": {**run, "variant": variant}}
 
 
 def newest_form(fields: dict[str, Any]) -> dict[str, Any]:
     """A record's fields in the newest schema; the digest of what was intact is that of its new
     form, so that an export of an old record is still seen to be whole."""
-    intact = is_intact(fields)
-    fields = _reworded(_upgraded(retyped(fields, Record)))
-    return {**fields, "digest": digest_of(fields)} if intact else fields
+    return _newest_form(fields)[0]
+
+
+def _newest_form(fields: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The same, and whether they were intact."""
+    typed = retyped(fields, Record)
+    digest = digest_as_written(typed)
+    intact = fields.get("digest") == digest or is_intact(fields)
+    newest = _reworded(_upgraded(typed))
+    if not intact:
+        return newest, False
+    return {**newest, "digest": digest if newest is typed else digest_of(newest)}, True
 
 
 def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,8 @@ LONGEST_NAME = 40
 _FIGURES = (
     "s/epoch", "interval", "elapsed", "images/s", "accuracy", "ratio", "rank", "CPU", "GPU", "TPU",
     "batch", "ms/step", "GFLOP/s", "TFLOP", "MFLOP", "parameters", "GB/s", "of peak", "threads",
-    "dispatch", "input", "start-up", "first", "memory", "measured", "to target", "loss by half",
+    "dispatch", "input", "start-up", "first", "memory", "measured", "to target",
+    "loss by half", "vs",
 )  # fmt: skip
 
 

@@ -44,10 +44,11 @@ def open_sensor(worker: int, root: Path) -> Sensor:
         raise UnreadableError("NVIDIA GPUs need nvidia-ml-py: pip install nvidia-ml-py") from error
     try:
         pynvml.nvmlInit()
+        driver = pynvml.nvmlSystemGetDriverVersion()
         gpus = [_Gpu(pynvml, n, worker) for n in range(min(pynvml.nvmlDeviceGetCount(), GPUS))]
     except pynvml.NVMLError as error:
         raise UnreadableError(f"the NVIDIA driver does not answer: {error}") from error
-    return NvidiaGpus(pynvml, gpus) if gpus else ABSENT
+    return NvidiaGpus(pynvml, gpus, driver) if gpus else ABSENT
 
 
 class _Gpu:
@@ -119,10 +120,9 @@ def _session(pid: int) -> int | None:
 
 
 class NvidiaGpus(Sensor):
-    source = "NVML"
-
-    def __init__(self, nvml: Any, gpus: list[_Gpu]) -> None:
+    def __init__(self, nvml: Any, gpus: list[_Gpu], driver: str) -> None:
         self._nvml = nvml
+        self.source = f"NVML, driver {driver}"
         readers = [reader for gpu in gpus for reader in gpu.readers]
         self.channels = tuple(channel for channel, _ in readers)
         self._reads = [read for _, read in readers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from epochmark.report.page._document import content_security_policy, report_page
+from epochmark.report.page._document import report_page
+from epochmark.report.page.frame import content_security_policy
 
 __all__ = ["content_security_policy", "report_page"]

@@ -1,20 +1,16 @@
-"""The HTML document: templates, drawings, and the records that it carries with it."""
+"""The report's contents: text, drawings, and the records that it carries with it."""
 
 from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
-from datetime import UTC, datetime
-from functools import cache
+from functools import partial
 from typing import TYPE_CHECKING
 
-from epochmark._version import __version__
 from epochmark.records.bundle import encode_bundle
 from epochmark.records.dates import age_order
 from epochmark.records.record import Record
 from epochmark.report.charts import Chart, all_charts
-from epochmark.report.drawing.theme import dark, light, page, style_variables
 from epochmark.report.page._contents import (
     TABLE_HEADER,
     answer_of,
@@ -24,16 +20,12 @@ from epochmark.report.page._contents import (
 )
 from epochmark.report.page._history import changes_of
 from epochmark.report.page._standing import explained, held_back, place_of, setting_of
-from epochmark.report.plain_text import plain
-from epochmark.report.render import can_draw, to_svg
+from epochmark.report.page.frame import drawn, rendered
+from epochmark.report.render import can_draw
 from epochmark.report.subject import Subject
 
 if TYPE_CHECKING:
-    import jinja2
     from markupsafe import Markup
-
-WIDE, NARROW = 860, 290
-"""Plotting areas in pixels, for a desktop and for a telephone 360 pixels wide."""
 
 MAX_EMBEDDED_BYTES = 640 << 10
 """Of compressed records in the page, so that the whole stays below 2 MB ..."""
@@ -43,67 +35,27 @@ MAX_EMBEDDED_LAPS = 60_000
 
 def report_page(subject: Subject) -> str:
     """The report as an HTML document. Everything from records is escaped by the template."""
-    templates = _templates()
-    style = templates.get_template("page.css").render(
-        light=style_variables(light(WIDE)), dark=style_variables(dark(WIDE))
-    )
-    script = templates.get_template("page.js").render()
     embedded, count = _embedded(subject)
-    return templates.get_template("page.html").render(
-        version=__version__,
-        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        policy=content_security_policy(style, script),
-        style=_verbatim(style),
-        script=_verbatim(script),
-        answer=answer_of(subject),
-        place=place_of(subject),
-        held_back=held_back(subject),
-        setting=setting_of(subject),
-        explained=explained(subject),
-        charts=_figures(subject),
-        undrawn=not can_draw(),
-        changes=changes_of(subject),
-        header=TABLE_HEADER,
-        table=table_of(subject),
-        findings=findings_of(subject),
-        method=method_of(subject),
-        embedded=embedded,
-        embedded_count=count,
-        record_count=len(subject.records),
+    return rendered(
+        "page.html",
+        {
+            "answer": answer_of(subject),
+            "place": place_of(subject),
+            "held_back": held_back(subject),
+            "setting": setting_of(subject),
+            "explained": explained(subject),
+            "charts": _figures(subject),
+            "undrawn": not can_draw(),
+            "changes": changes_of(subject),
+            "header": TABLE_HEADER,
+            "table": table_of(subject),
+            "findings": findings_of(subject),
+            "method": method_of(subject),
+            "embedded": embedded,
+            "embedded_count": count,
+            "record_count": len(subject.records),
+        },
     )
-
-
-def content_security_policy(style: str, script: str) -> str:
-    """Nothing may be loaded, sent or run but this one style sheet and this one script."""
-    return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("epochmark.report.page", "."),
-        autoescape=lambda name: name == "page.html",
-        undefined=jinja2.StrictUndefined,
-        finalize=lambda value: plain(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _verbatim(text: str) -> Markup:
-    """Text of our own making (style, script, drawings) that needs no escaping."""
-    from markupsafe import Markup
-
-    return Markup(text)
 
 
 def _figures(subject: Subject) -> list[dict[str, Chart | Markup | str]]:
@@ -114,12 +66,9 @@ def _figures(subject: Subject) -> list[dict[str, Chart | Markup | str]]:
     figures: list[dict[str, Chart | Markup | str]] = []
     for chart in all_charts():
         figure: dict[str, Chart | Markup | str] = {"chart": chart}
-        for place, width in (("wide", WIDE), ("narrow", NARROW)):
-            theme = page(width)
-            drawing = chart.draw(subject, theme)
-            if drawing is not None:
-                figure[place] = _verbatim(to_svg(drawing, theme))
-                figure["about"] = drawing.about
+        for place, drawing, svg in drawn(partial(chart.draw, subject)):
+            figure[place] = svg
+            figure["about"] = drawing.about
         if "wide" in figure or (chart.needs and subject.own):
             figures.append(figure)
     return figures

@@ -65,16 +65,19 @@ document.addEventListener("pointermove", (event) => {
   tip.style.top = `${event.clientY + 14}px`;
 });
 
-// The records: unpacked and handed over as the file that "epochmark results import" reads.
+// The records, where the page has them: unpacked and handed over as the file that "epochmark results
+// import" reads.
 const download = document.getElementById("download");
-download.hidden = false;
-download.addEventListener("click", async () => {
-  const packed = JSON.parse(document.getElementById("bundle").textContent).gzip;
-  const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
-  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(await new Response(unpacked).blob());
-  link.download = "epochmark-records.json";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-});
+if (download) {
+  download.hidden = false;
+  download.addEventListener("click", async () => {
+    const packed = JSON.parse(document.getElementById("bundle").textContent).gzip;
+    const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+    const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await new Response(unpacked).blob());
+    link.download = "epochmark-records.json";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  });
+}

@@ -1,0 +1,117 @@
+"""A Ray cluster (2.49 or newer), connected, and the nodes that it offers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from epochmark.errors import EpochmarkError
+
+ANSWER_S = 5.0
+"""An address that does not answer for so long does not answer."""
+INSTALL = "pip install 'epochmark[ray]'"
+
+State = Literal["done", "running", "waiting", "failed"]
+
+
+@dataclass
+class RayNode:
+    """A node of the cluster; ``trouble`` says why it is not measured to the end."""
+
+    id: str
+    name: str
+    resources: dict[str, float]
+    state: State = "waiting"
+    trouble: str = ""
+    rounds: int = 0
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """Ray, connected to the cluster at this address; ``local`` starts one on this machine. Raises
+    ``EpochmarkError`` where that cannot be."""
+    ray = _imported()
+    if address != "local":
+        _check_answer(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # what Ray's threads print, such as that a node is gone, must not mix with our answer
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        _connect(ray, address)
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise EpochmarkError(
+            f"the Ray cluster at {address} cannot be used: {short(error)}", exit_code=2
+        ) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)  # Ray's own handler ends the process at once
+
+
+def _imported() -> Any:
+    try:
+        return importlib.import_module("ray")
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise EpochmarkError(
+            f"Ray is not installed in this Python; get it with: {INSTALL}", exit_code=2
+        ) from error
+
+
+def _check_answer(address: str) -> None:
+    """Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise EpochmarkError(
+            f"--ray takes HOST:PORT of a Ray cluster's head, or local; not {address!r}", exit_code=2
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise EpochmarkError(
+            f"no Ray cluster answers at {address}: {why}.\n"
+            "Start one with 'ray start --head' and name the address that it prints.",
+            exit_code=2,
+        ) from error
+
+
+def nodes_in(ray: Any) -> list[RayNode]:
+    """The nodes of the cluster that offer CPUs, by name: host names where they differ, else Ray's
+    names. Raises ``EpochmarkError`` where there is none: a head may offer none, and is left out."""
+    alive = [each for each in ray.nodes() if each["Alive"] and each["Resources"].get("CPU")]
+    if not alive:
+        raise EpochmarkError("no node of this Ray cluster offers a CPU")
+    hosts = Counter(each["NodeManagerHostname"] for each in alive)
+    named = Counter(each["NodeName"] for each in alive)
+    nodes = []
+    for each in alive:
+        name = each["NodeManagerHostname"]
+        if hosts[name] > 1:
+            name = each["NodeName"]
+            name = name if named[name] == 1 else f"{name}-{each['NodeID'][:6]}"
+        nodes.append(RayNode(each["NodeID"], name, dict(each["Resources"])))
+    return sorted(nodes, key=lambda node: node.name)
+
+
+def short(error: Exception) -> str:
+    """The last line of what Ray says, which may be a whole traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[-1] if lines else type(error).__name__
+    return text[:300]

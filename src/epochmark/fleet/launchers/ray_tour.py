@@ -1,0 +1,170 @@
+"""All nodes of a Ray cluster: a placement group takes a node, an actor in it starts the runs.
+
+A node that others use holds up nobody: it gets its group when it is free, or is named. Records are
+handed to ``on_record`` as they come, so that whatever is lost later costs none of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from epochmark._version import __version__
+from epochmark.fleet.launchers.on_node import Done, NodeRunner
+from epochmark.fleet.launchers.ray_cluster import RayNode, short
+
+NODE_LABEL = "ray.io/node-id"
+TAKEN = ("CPU", "GPU")
+"""Of a node's resources: all of both, so that Ray places nothing beside a run."""
+TICK_S = 0.5
+AT_ONCE_S = 5.0
+"""A node that is free gets its group sooner."""
+ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Orders:
+    """``runs`` are the arguments of ``epochmark run`` for each run of a round; ``slot_s`` is how
+    long a node may take to get free; ``at_once`` nodes are measured at the same time."""
+
+    runs: tuple[tuple[str, ...], ...]
+    slot_s: float
+    at_once: int
+
+
+@dataclass
+class _Visit:
+    """A node while it is measured: its placement group, its actor once that is ready, and what is
+    still to be run in this round."""
+
+    node: RayNode
+    group: Any
+    asked_at: float
+    left: deque[tuple[str, ...]]
+    actor: Any = None
+    greeted: bool = False
+
+
+@dataclass
+class Tour:
+    """All nodes, round by round. ``on_record`` gets a node's name and what its run printed, and
+    says what is wrong with that, if anything; ``on_change`` is called when a state changes."""
+
+    ray: Any
+    nodes: Sequence[RayNode]
+    orders: Orders
+    on_record: Callable[[str, Done], str | None]
+    on_change: Callable[[], None]
+    _visits: dict[Any, _Visit] = field(default_factory=dict)
+    _granted: deque[_Visit] = field(default_factory=deque)
+
+    def go(self) -> None:
+        """Until every node has done its rounds or failed; whatever happens, nothing is left
+        running on a node."""
+        queue = deque(self.nodes)
+        try:
+            while queue or self._visits or self._granted:
+                while queue and self._room(asked=True):
+                    self._visit(queue.popleft())
+                while self._granted and self._room():
+                    self._enter(self._granted.popleft())
+                ready, _ = self.ray.wait([*self._visits], timeout=TICK_S)
+                for ref in ready:
+                    visit = self._visits.pop(ref)
+                    if not self._went_on(visit, ref):
+                        self._leave(visit)
+                        queue += [visit.node] if visit.node.state == "waiting" else []
+                self._give_up_busy()
+        finally:
+            for visit in (*self._visits.values(), *self._granted):
+                self._leave(visit)
+
+    def _room(self, *, asked: bool = False) -> bool:
+        """Whether another node may be measured; ``asked``: or asked for, so that those which may
+        get free at once are counted. Others that are waited for hold up nobody."""
+        taken = sum(visit.actor is not None for visit in self._visits.values())
+        if asked:
+            late = time.monotonic() - AT_ONCE_S
+            visits = self._visits.values()
+            taken += sum(visit.actor is None and visit.asked_at > late for visit in visits)
+            taken += len(self._granted)
+        return taken < self.orders.at_once
+
+    def _visit(self, node: RayNode) -> None:
+        util = importlib.import_module("ray.util")
+        group = util.placement_group(
+            [{kind: node.resources[kind] for kind in TAKEN if node.resources.get(kind)}],
+            strategy="STRICT_PACK",
+            bundle_label_selector=[{NODE_LABEL: node.id}],
+        )
+        visit = _Visit(node, group, time.monotonic(), deque(self.orders.runs))
+        self._visits[group.ready()] = visit
+
+    def _went_on(self, visit: _Visit, ref: Any) -> bool:
+        """Take in what came, and start what is next; False where the visit is over."""
+        node = visit.node
+        try:
+            came = self.ray.get(ref)
+        except self.ray.exceptions.RayError as error:
+            return self._failed(node, short(error))
+        if visit.actor is None:
+            self._granted.append(visit)
+            return True
+        if not visit.greeted:
+            visit.greeted = True
+            if came["epochmark"] != __version__:
+                return self._failed(
+                    node, f"it has epochmark {came['epochmark']}, not {__version__}"
+                )
+            node.state = "running"
+        else:
+            trouble = self.on_record(node.name, Done(*came))
+            if trouble is not None:
+                return self._failed(node, trouble)
+        if visit.left:
+            self._visits[visit.actor.run.remote(visit.left.popleft())] = visit
+            self.on_change()
+            return True
+        node.rounds += 1
+        node.state = "done" if node.rounds == ROUNDS else "waiting"
+        self.on_change()
+        return False
+
+    def _enter(self, visit: _Visit) -> None:
+        """The actor, in the node's placement group; it takes no part of it for itself."""
+        strategies = importlib.import_module("ray.util.scheduling_strategies")
+        placed = strategies.PlacementGroupSchedulingStrategy(
+            visit.group, placement_group_bundle_index=0
+        )
+        actor = self.ray.remote(NodeRunner).options(num_cpus=0, scheduling_strategy=placed)
+        visit.actor = actor.remote()
+        self._visits[visit.actor.about.remote()] = visit
+
+    def _failed(self, node: RayNode, why: str) -> Literal[False]:
+        node.state, node.trouble = "failed", why
+        self.on_change()
+        return False
+
+    def _give_up_busy(self) -> None:
+        """Nodes that did not get free in time, or that are gone."""
+        late = time.monotonic() - self.orders.slot_s
+        for ref, visit in [*self._visits.items()]:
+            if visit.actor is None and visit.asked_at < late:
+                del self._visits[ref]
+                self._leave(visit)
+                alive = {each["NodeID"] for each in self.ray.nodes() if each["Alive"]}
+                busy = f"it was busy for {self.orders.slot_s:g} s"
+                self._failed(visit.node, busy if visit.node.id in alive else "it is gone")
+
+    def _leave(self, visit: _Visit) -> None:
+        """Give the node back."""
+        util = importlib.import_module("ray.util")
+        with contextlib.suppress(Exception):  # of a cluster that is gone nothing can be given back
+            if visit.actor is not None:
+                self.ray.kill(visit.actor)
+            util.remove_placement_group(visit.group)

@@ -1,0 +1,1 @@
+"""A fleet shown: in words and tables, as a document, on a page."""

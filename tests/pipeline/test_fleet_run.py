@@ -1,0 +1,235 @@
+"""``epochmark fleet run`` on a real Ray cluster: several nodes on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import epochmark
+from epochmark._version import __version__
+from epochmark.fleet.launchers.landing import Landing
+from epochmark.fleet.launchers.on_node import Done, NodeRunner, cleared
+from epochmark.records.store import FOLDER_VARIABLE
+from tests.pipeline.program import Program
+
+pytestmark = pytest.mark.slow
+
+ALIKE = ("node-0", "node-1", "node-2", "node-3", "node-4")
+STEP_S = 0.0004
+WAIT_S = 60
+
+
+class RayNodes:
+    """A running cluster; ``tell`` makes it lose or use a node."""
+
+    def __init__(self, folder: Path, scripts: dict[str, dict[str, str]]) -> None:
+        variables = {name: self._own(folder / name, extra) for name, extra in scripts.items()}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.pipeline.ray_nodes", json.dumps(variables)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.address = self._answer()
+
+    def _own(self, folder: Path, extra: dict[str, str]) -> dict[str, str]:
+        (folder / "tmp").mkdir(parents=True)
+        script = json.dumps({"step_s": STEP_S})
+        own = {"TMPDIR": str(folder / "tmp"), FOLDER_VARIABLE: str(folder / "results")}
+        return {**own, "EPOCHMARK_FAKE": script, **extra}
+
+    def tell(self, word: str, node: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word} {node}\n")
+        self._process.stdin.flush()
+        assert self._answer() == word
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def end(self) -> None:
+        self._process.communicate(timeout=WAIT_S)
+
+
+@contextmanager
+def ray_nodes(folder: Path, scripts: dict[str, dict[str, str]]) -> Iterator[RayNodes]:
+    nodes = RayNodes(folder, scripts)
+    try:
+        yield nodes
+    finally:
+        nodes.end()
+
+
+def wait_until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
+
+
+def landed(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    return {file.stem: json.loads(file.read_bytes()) for file in sorted(folder.glob("*.json"))}
+
+
+def another_version(folder: Path) -> str:
+    """PYTHONPATH of a node on which another version of epochmark is installed."""
+    copy = folder / "other"
+    source = Path(epochmark.__file__).parent
+    shutil.copytree(source, copy / "epochmark", ignore=shutil.ignore_patterns("__pycache__"))
+    file = copy / "epochmark" / "_version.py"
+    file.write_text(file.read_text("utf-8").replace(__version__, "0.0.1"), "utf-8")
+    return os.pathsep.join([str(copy), *sys.path])
+
+
+def test_every_node_is_measured_and_what_goes_wrong_is_named(
+    program: Program, tmp_path: Path
+) -> None:
+    """One node is slow, one is lost in its run, one is used by others, one has another version."""
+    slow = {"EPOCHMARK_FAKE": json.dumps({"step_s": 3 * STEP_S})}
+    scripts: dict[str, dict[str, str]] = {
+        **{name: {} for name in ALIKE},
+        "slow": slow,
+        "lost": slow,
+        "used": {},
+        "other": {"PYTHONPATH": another_version(tmp_path)},
+    }
+    into = tmp_path / "into"
+    with ray_nodes(tmp_path / "nodes", scripts) as nodes:
+        nodes.tell("use", "used")
+        options = ("--ray", nodes.address, "--into", str(into), "--slot-seconds", "30", "--json")
+        running = program.start("fleet", "run", "fake", *options)
+        wait_until((into / "lost.json").exists)
+        nodes.tell("lose", "lost")
+        out, said = running.communicate(timeout=500)
+    records = landed(into)
+    assert {name: len(own) for name, own in records.items() if name != "lost"} == {
+        **dict.fromkeys((*ALIKE, "slow"), 6)
+    }
+    assert 1 <= len(records["lost"]) < 6
+    assert running.returncode == 1
+    assert "used: it was busy for 30 s" in said
+    assert f"other: it has epochmark 0.0.1, not {__version__}" in said
+    assert "\nlost: " in said
+    assert "6 done" in said
+    ids = {own[0]["machine"]["machine_id"] for own in records.values()}
+    assert len(ids) == len(records)
+    (group,) = json.loads(out)["groups"]
+    times = {node["node"]: node["steady_epoch_s"] for node in group["nodes"]}
+    measured = {name: seconds for name, seconds in times.items() if seconds is not None}
+    assert not measured or max(measured, key=measured.__getitem__) == "slow"
+    verdicts = {node["node"]: node["verdict"] for node in group["nodes"]}
+    assert verdicts["slow"] not in ("alike", "fast")
+    assert verdicts["lost"] in ("suspected", "not judged")
+    assert all("OMP_NUM_THREADS" not in own[0]["environment"] for own in records.values())
+
+
+def test_whatever_ends_it_keeps_what_has_come_and_leaves_nothing_running(
+    program: Program, tmp_path: Path
+) -> None:
+    with ray_nodes(tmp_path / "nodes", {"node-0": {}, "node-1": {}}) as nodes:
+        for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+            into = tmp_path / number.name
+            options = ("--ray", nodes.address, "--into", str(into), "--at-once", "1")
+            running = program.start("fleet", "run", "fake", *options)
+            wait_until((into / "node-0.json").exists)
+            running.send_signal(number)
+            running.communicate(timeout=WAIT_S)
+            assert running.returncode == status
+            wait_until(lambda: not runs_below(tmp_path / "nodes"))
+            assert [*landed(into)] == ["node-0"]
+            assert program.run("fleet", "report", str(into)).returncode == 0
+
+
+def runs_below(folder: Path) -> list[psutil.Process]:
+    """Processes of ``epochmark run`` whose results are kept in this folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            ours = str(folder) in process.environ().get(FOLDER_VARIABLE, "")
+            if ours and "epochmark" in process.cmdline() and "run" in process.cmdline():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_cluster_of_this_machine_alone(program: Program, tmp_path: Path) -> None:
+    into = tmp_path / "into"
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # Ray's sockets lie in it
+        variables = {"RAY_TMPDIR": short}
+        options = ("--ray", "local", "--into", str(into))
+        done = program.run("fleet", "run", "fake", *options, environment=variables)
+    assert done.returncode == 0, done.stderr
+    assert "One node: there is nothing to compare it with." in done.stdout
+    assert [len(own) for own in landed(into).values()] == [6]
+
+
+def test_an_address_that_does_not_answer(program: Program) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    done = program.run("fleet", "run", "--ray", address)
+    assert done.returncode == 2
+    assert f"no Ray cluster answers at {address}: Connection refused" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["nowhere", "host:port", ":", "127.0.0.1:99999"])
+def test_what_is_no_address(program: Program, address: str) -> None:
+    done = program.run("fleet", "run", "--ray", address)
+    assert done.returncode == 2
+    assert address in done.stderr
+
+
+def test_without_ray_the_command_that_installs_it_is_named(
+    program: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "ray.py").write_text("raise ModuleNotFoundError('No module', name='ray')")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = program.run("fleet", "run", "--ray", "local", environment={"PYTHONPATH": path})
+    assert done.returncode == 2
+    assert "pip install 'epochmark[ray]'" in done.stderr
+
+
+def test_a_run_has_all_threads_whatever_ray_set(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in program.variables({"OMP_NUM_THREADS": "1", "RAY_X": "1"}).items():
+        monkeypatch.setenv(name, value)
+    done = NodeRunner().run(["native", "--steps", "20", "--anyway", "--no-save"])
+    record = json.loads(done.document)
+    assert done.status == 0, done.said
+    assert record["engine"]["settings"]["threads"] == str(record["machine"]["usable_cores"])
+    assert "OMP_NUM_THREADS" not in record["environment"]
+
+
+def test_what_ray_sets_for_itself_is_cleared() -> None:
+    ours = {"PATH": "/bin", "EPOCHMARK_DATA": "x"}
+    rays = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "RAY_JOB_ID": "1"}
+    assert cleared({**ours, **rays}) == ours
+
+
+def test_what_a_node_prints_is_not_believed(tmp_path: Path) -> None:
+    landing = Landing(tmp_path / "into")
+    trouble = landing.take("../../etc/node", Done(b"{}", "x\nepochmark: no such engine\n", 2))
+    assert trouble == "a run ended with exit code 2 and no record: epochmark: no such engine"
+    assert list((tmp_path / "into").iterdir()) == []
+    sound = (Path(__file__).parents[1] / "records" / "fake-valid-4.json").read_bytes()
+    assert landing.take("../../etc/node", Done(sound, "", 0)) is None
+    assert [file.name for file in (tmp_path / "into").iterdir()] == ["_.._etc_node.json"]

@@ -1,0 +1,1 @@
+"""Fleets of made-up nodes whose records are real structures."""
