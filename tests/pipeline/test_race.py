@@ -20,6 +20,7 @@ from epochmark.bench.racing.race import RaceRequest, race
 from epochmark.bench.session import Bench
 from epochmark.judge.races import check_race, decode_race
 from epochmark.records.race import Race, encode_race
+from tests.engines.conftest import interpreter_of
 from tests.pipeline.conftest import FAKE
 from tests.pipeline.program import TIMEOUT_S, Program, read_until
 
@@ -188,7 +189,10 @@ def test_what_cannot_be_raced_says_why(
 @pytest.mark.slow
 @pytest.mark.alone
 def test_native_and_torch_race(program: Program) -> None:
-    done = program.run("race", "native", "torch", "--max-seconds", "10", "--json")
+    interpreter_of("torch")
+    where = {"EPOCHMARK_ENVIRONMENTS": os.environ.get("EPOCHMARK_ENVIRONMENTS")}
+    command = ("race", "native", "torch", "--max-seconds", "10", "--json")
+    done = program.run(*command, environment=where)
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
     assert [standing["place"] for standing in made["standings"]] == ["reference", "slower"]
