@@ -22,7 +22,7 @@ FLOORS = [
     ["datasets", "engines", "records"],
     ["analysis", "hardware", "worker"],
     ["environments", "judge", "report"],
-    ["bench", "fleet"],
+    ["bench", "board", "fleet"],
     ["api", "doctor"],
     ["cli"],
 ]
@@ -41,6 +41,9 @@ FOREIGN_FILES = [
     *(file for room in FOREIGN_ROOMS for file in sorted((PACKAGE / room).rglob("*.py"))),
 ]
 """What a foreign interpreter (any Python >= 3.9 with numpy and a framework) may load."""
+
+BOARD_MAY_IMPORT = {*FOR_SERVICES, *rooms.GROUND}
+ITS_COMMANDS = "cli/commands/boards/"
 
 PARENT_ONLY = (
     "msgspec", "typer", "rich", "psutil", "platformdirs", "archspec", "altair", "pip",
@@ -116,6 +119,19 @@ def test_a_service_can_be_made_without_what_starts_processes() -> None:
     loaded = {name.split(".")[1] for name in json.loads(done.stdout)}
     assert set(FOR_SERVICES) <= loaded
     assert not loaded & set(STARTS_PROCESSES)
+
+
+def test_a_board_is_made_of_them_and_only_its_commands_know_it() -> None:
+    assert rooms.imports_between(rooms.rooms())["board"] <= BOARD_MAY_IMPORT
+    importing = {
+        relative(file)
+        for room, files in rooms.rooms().items()
+        for file in files
+        if room != "board"
+        and any(name.startswith("epochmark.board") for name in rooms.modules_imported(file))
+    }
+    assert importing
+    assert all(name.startswith(ITS_COMMANDS) for name in importing)
 
 
 def test_no_folder_has_more_files_than_can_be_seen_at_a_glance() -> None:

@@ -23,6 +23,7 @@ from epochmark.cli.commands import (
     table,
     workloads,
 )
+from epochmark.cli.commands.boards import board, share
 from epochmark.cli.commands.this_machine import doctor, history, machine, race
 
 app = typer.Typer(
@@ -79,6 +80,8 @@ add_commands(
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(data.app, name="data")
 app.add_typer(workloads.app, name="workloads")
+add_commands(app, {"share": share.share})
+app.add_typer(board.app, name="board")
 
 
 def main() -> None:

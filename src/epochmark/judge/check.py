@@ -25,7 +25,7 @@ from epochmark.analysis.timing.headline import (
     workload_of,
 )
 from epochmark.analysis.timing.steady_epoch import steady_epoch
-from epochmark.engines import engine_names, get_engine
+from epochmark.engines import engine_names, get_engine, is_hidden
 from epochmark.judge.consistency import TICKS_S, contradictions, unprintable_text
 from epochmark.judge.departures import departures, threads_named
 from epochmark.judge.reading import decode_as_written
@@ -90,6 +90,11 @@ def check_record(document: bytes) -> Checked:
     for check in (_labels, _engine, _machine, _foreign, _counted, _dates):
         problems += check(record)
     return Checked(record.id, written.judged_today(), tuple(problems), differences)
+
+
+def only_tests_the_tool(record: Record) -> bool:
+    """Whether a run is of an engine that trains nothing."""
+    return is_hidden(record.engine.family)
 
 
 def _unknown(record: Record) -> str:

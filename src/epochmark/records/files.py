@@ -6,7 +6,9 @@ import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 class IrregularFileError(ValueError):
@@ -29,10 +31,17 @@ def write_atomically(file: Path, content: bytes, mode: int = 0o600) -> None:
 
     ``mode``: its permissions, less what the user's umask takes away.
     """
+    with written_atomically(file, mode) as stream:
+        stream.write(content)
+
+
+@contextlib.contextmanager
+def written_atomically(file: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """The same for what is written piece by piece: the file appears when the block has ended."""
     temporary = file.parent / f".{file.name[:40]}-{secrets.token_hex(4)}"
     try:
         with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(file)

@@ -1,0 +1,111 @@
+"""``/api/1/results``: send, list, read and delete results."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from epochmark.board.answers import json_answer
+from epochmark.board.context import (
+    Context,
+    context_of,
+    number_asked,
+    result_id_of,
+    rows_asked,
+    text_asked,
+)
+from epochmark.board.intake.body import read_body, unpacked
+from epochmark.board.intake.receive import Receipt, delete, receive
+from epochmark.board.intake.refusal import RefusedError
+from epochmark.board.intake.signature import sender_of
+from epochmark.board.protocol import RESULTS_PATH
+from epochmark.board.storage.lists import FILTERS, LISTED, shown_results
+from epochmark.board.storage.results import document_of, result_by_id
+from epochmark.records.json_text import parsed
+
+WORDS = ("checked",)
+"""What a board can say of each result that it shows."""
+
+
+async def post_result(request: Request) -> Response:
+    """Take a result: counted, bounded, its signature checked, and only then unpacked and read."""
+    context = context_of(request)
+    context.rates.count("address", request.client.host if request.client else "unknown")
+    body = await read_body(request)
+    origin = context.settings.origin
+    key = sender_of(request.headers, "POST", origin, hashlib.sha256(body).hexdigest())
+    context.rates.count("key", key)
+    encoding = request.headers.get("content-encoding")
+    async with context.checks:
+        receipt = await run_in_threadpool(_receive, context, body, encoding, key)
+    return json_answer(request, _receipt_document(context, receipt), 201 if receipt.is_new else 200)
+
+
+def _receive(context: Context, body: bytes, encoding: str | None, key: str) -> Receipt:
+    return receive(context.database, unpacked(body, encoding), key)
+
+
+def _receipt_document(context: Context, receipt: Receipt) -> dict[str, object]:
+    place = receipt.standing
+    return {
+        "id": receipt.id,
+        "digest": receipt.digest,
+        "state": receipt.state,
+        "reason": receipt.reason,
+        "url": f"{context.settings.origin}/result/{receipt.id}",
+        "standing": None if place is None else {"slower": place.slower, "others": place.others},
+    }
+
+
+def delete_result(request: Request) -> Response:
+    """Erase a result for the key that sent it."""
+    context = context_of(request)
+    context.rates.count("address", request.client.host if request.client else "unknown")
+    result_id = result_id_of(request)
+    key = sender_of(request.headers, "DELETE", context.settings.origin, result_id)
+    delete(context.database, result_id, key)
+    return json_answer(request, {"id": result_id, "state": "deleted"})
+
+
+def list_results(request: Request) -> Response:
+    """Shown results, newest first; ``next`` is the address of the following ones."""
+    _refuse_unknown(request)
+    asked = text_asked(request, FILTERS)
+    count = rows_asked(request)
+    with context_of(request).database.reading() as connection:
+        page = shown_results(connection, asked, number_asked(request, "before"), count)
+    following = None
+    if page.before is not None:
+        following = str(request.url.include_query_params(before=page.before).query)
+    return json_answer(
+        request,
+        {
+            "results": [{**row._mapping, "words": WORDS} for row in page.rows],
+            "next": None if following is None else f"{RESULTS_PATH}?{following}",
+        },
+    )
+
+
+def _refuse_unknown(request: Request) -> None:
+    known = (*FILTERS, "before", "limit")
+    for name in request.query_params:
+        if name not in known:
+            raise RefusedError(400, f"there is no filter {name!r}; there are: {', '.join(known)}")
+
+
+def get_result(request: Request) -> Response:
+    """One shown result: what the board derived, and the record as it was sent."""
+    result_id = result_id_of(request)
+    with context_of(request).database.reading() as connection:
+        found = result_by_id(connection, result_id)
+        if found is None or found.state in ("held", "hidden"):
+            raise RefusedError(404, f"this board shows no result {result_id}")
+        if found.state == "deleted":
+            raise RefusedError(410, "this result was deleted by who sent it")
+        document = document_of(connection, found.number)
+    derived: dict[str, Any] = {name: found._mapping[name] for name in LISTED}
+    return json_answer(request, {**derived, "words": WORDS, "record": parsed(document)})

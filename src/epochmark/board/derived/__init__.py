@@ -1,0 +1,1 @@
+"""What a board derives of a record itself: its figures, its hardware, its cell."""

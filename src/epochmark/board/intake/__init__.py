@@ -1,0 +1,1 @@
+"""How a result comes in: bounded, signed, unpacked, recomputed, and held where it surprises."""

@@ -1,0 +1,98 @@
+"""A board's results in and out as files."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from epochmark.board.intake.receive import receive
+from epochmark.board.intake.refusal import RefusedError
+from epochmark.board.protocol import MAX_DOCUMENT_BYTES
+from epochmark.board.storage.database import Database
+from epochmark.board.storage.lists import MOST_ROWS, shown_results
+from epochmark.board.storage.results import document_of
+from epochmark.errors import EpochmarkError
+from epochmark.records.bundle import MAX_BUNDLE_BYTES, documents_in
+from epochmark.records.files import IrregularFileError, read_regular, written_atomically
+from epochmark.records.json_text import RecordError, parsed, to_json
+
+DUMP_ENDING = ".jsonl.gz"
+
+
+Outcome = Literal["imported", "known", "refused"]
+
+
+def import_file(database: Database, file: Path) -> Iterator[tuple[Outcome, list[str]]]:
+    """Take in the records of a bundle, of a single record, or of a dump, each by itself; yield
+    what became of each, and of a refused one the reasons.
+
+    They have no key, and are shown if they recompute. Raises ``EpochmarkError`` for a
+    file that holds no records.
+    """
+    for document in _documents(file):
+        try:
+            if len(document) > MAX_DOCUMENT_BYTES:
+                raise RefusedError(413, f"a record has more than {MAX_DOCUMENT_BYTES >> 20} MiB")
+            receipt = receive(database, document, None)
+        except RefusedError as refused:
+            problems = (f"  - {problem}" for problem in refused.problems)
+            yield "refused", [f"refused: {refused.sentence}", *problems]
+        else:
+            yield "imported" if receipt.is_new else "known", []
+
+
+def _documents(file: Path) -> Iterator[bytes]:
+    try:
+        if file.name.endswith(DUMP_ENDING):
+            yield from _lines(file)
+        else:
+            yield from documents_in(read_regular(file, MAX_BUNDLE_BYTES + 1))[0]
+    except (OSError, EOFError, zlib.error, IrregularFileError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise EpochmarkError(f"{file} cannot be read: {why}", exit_code=2) from error
+    except RecordError as error:
+        raise EpochmarkError(f"{file} holds no records: {error}", exit_code=2) from error
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    """Documents of a dump, one a line, never more of a line than a document may have."""
+    with gzip.open(file) as stream:
+        while line := stream.readline(MAX_DOCUMENT_BYTES + 2):
+            yield line.rstrip(b"\n")
+
+
+def dump(database: Database, file: Path, progress: Callable[[int], None]) -> int:
+    """Write every shown result's document to ``FILE.jsonl.gz``, newest first, one JSON document a
+    line; return how many, and give ``progress`` the number so far. Raises ``EpochmarkError`` when
+    it cannot be written."""
+    if not file.name.endswith(DUMP_ENDING):
+        raise EpochmarkError(f"a dump's name ends in {DUMP_ENDING}, not {file.name}", exit_code=2)
+    count = 0
+    try:
+        with written_atomically(file) as stream, _packing(stream) as packed:
+            for document in _shown_documents(database):
+                packed.write(to_json(parsed(document)) + b"\n")
+                count += 1
+                progress(count)
+    except OSError as error:
+        raise EpochmarkError(f"{file} cannot be written: {error.strerror or error}") from error
+    return count
+
+
+def _packing(stream: BinaryIO) -> gzip.GzipFile:
+    return gzip.GzipFile(fileobj=stream, mode="wb", filename="", mtime=0)
+
+
+def _shown_documents(database: Database) -> Iterator[bytes]:
+    before: int | None = None
+    while True:
+        with database.reading() as connection:
+            page = shown_results(connection, {}, before, MOST_ROWS)
+            documents = [document_of(connection, row.number) for row in page.rows]
+        yield from documents
+        before = page.before
+        if before is None:
+            return

@@ -1,0 +1,1 @@
+"""Where a board keeps its results: tables, migrations, and every question asked of them."""

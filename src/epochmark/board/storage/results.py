@@ -1,0 +1,123 @@
+"""Results by their id or digest: put in, found, moved from state to state, erased."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from epochmark._version import __version__
+from epochmark.board.derived.figures import Figures
+from epochmark.board.storage.cells import refresh_cell
+from epochmark.board.storage.tables import bans, results
+from epochmark.records.dates import now
+from epochmark.records.record import Record
+
+State = Literal["shown", "held", "hidden", "deleted"]
+DERIVED = tuple(field.name for field in fields(Figures))
+"""Columns that are derived of the document."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Who sent a result (None: the operator), its first state, and the reason for that."""
+
+    key: str | None
+    state: State
+    reason: str | None
+
+
+def add_result(
+    connection: sa.Connection,
+    record: Record,
+    figures: Figures,
+    document: bytes,
+    arrival: Arrival,
+) -> None:
+    """Put in a result that is not there."""
+    connection.execute(
+        results.insert().values(
+            id=record.id,
+            digest=record.digest,
+            state=arrival.state,
+            received=now(),
+            key=arrival.key,
+            reason=arrival.reason,
+            document=zlib.compress(document, 6),
+            derived_by=__version__,
+            **asdict(figures),
+        )
+    )
+    refresh_cell(connection, figures.cell)
+
+
+def result_by_id(connection: sa.Connection, result_id: str) -> sa.Row[Any] | None:
+    """A result in whatever state, without its document; None where there is none."""
+    return connection.execute(_without_document().where(results.c.id == result_id)).one_or_none()
+
+
+def result_by_digest(connection: sa.Connection, digest: str) -> sa.Row[Any] | None:
+    """Likewise, by the digest of its content."""
+    return connection.execute(_without_document().where(results.c.digest == digest)).one_or_none()
+
+
+def document_of(connection: sa.Connection, number: int) -> bytes:
+    """The document of a result that is not deleted."""
+    chosen = sa.select(results.c.document).where(results.c.number == number)
+    return zlib.decompress(connection.execute(chosen).scalar_one())
+
+
+def set_state(
+    connection: sa.Connection, found: sa.Row[Any], state: State, reason: str | None
+) -> None:
+    """Move a result that is not deleted to another state."""
+    chosen = results.update().where(results.c.number == found.number)
+    connection.execute(chosen.values(state=state, reason=reason))
+    refresh_cell(connection, found.cell)
+
+
+def erase(connection: sa.Connection, found: sa.Row[Any]) -> None:
+    """Leave a tombstone of a result: its number, id, digest and dates, and nothing it was of."""
+    empty = dict.fromkeys(("key", "reason", "document", "derived_by", *DERIVED))
+    chosen = results.update().where(results.c.number == found.number)
+    connection.execute(chosen.values(state="deleted", **empty))
+    refresh_cell(connection, found.cell)
+
+
+def rederive(connection: sa.Connection, found: sa.Row[Any], figures: Figures) -> None:
+    """Replace a result's figures by those that this version derives."""
+    chosen = results.update().where(results.c.number == found.number)
+    connection.execute(chosen.values(derived_by=__version__, **asdict(figures)))
+    for cell in {found.cell, figures.cell}:
+        refresh_cell(connection, cell)
+
+
+def keep_figures(connection: sa.Connection, found: sa.Row[Any]) -> None:
+    """Leave a result's figures as they are: this version derives none of it."""
+    chosen = results.update().where(results.c.number == found.number)
+    connection.execute(chosen.values(derived_by=__version__))
+
+
+def derived_by_others(connection: sa.Connection, after: int, count: int) -> list[sa.Row[Any]]:
+    """At most ``count`` results whose figures another version derived, above a number."""
+    chosen = _without_document().where(
+        results.c.number > after, results.c.state != "deleted", results.c.derived_by != __version__
+    )
+    return [*connection.execute(chosen.order_by(results.c.number).limit(count))]
+
+
+def is_chip_known(connection: sa.Connection, chip: str) -> bool:
+    """Whether a result of this chip is shown."""
+    chosen = sa.select(results.c.number).where(results.c.chip == chip, results.c.state == "shown")
+    return connection.execute(chosen.limit(1)).first() is not None
+
+
+def ban_reason(connection: sa.Connection, key: str) -> str | None:
+    """Why nothing is taken from a key; None where it is not banned."""
+    return connection.execute(sa.select(bans.c.reason).where(bans.c.key == key)).scalar()
+
+
+def _without_document() -> sa.Select[Any]:
+    return sa.select(*(column for column in results.c if column.name != "document"))

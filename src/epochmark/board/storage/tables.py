@@ -1,0 +1,95 @@
+"""The tables as they are now; ``migrations/`` leads an older database here."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""SQLite numbers its rows by itself only in a column of its own kind of integer."""
+
+results = sa.Table(
+    "results",
+    metadata,
+    sa.Column("number", Number, primary_key=True),
+    sa.Column("id", sa.String(12), nullable=False, unique=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("received", sa.String(20), nullable=False),
+    sa.Column("key", sa.String(64)),
+    sa.Column("reason", sa.Text),
+    sa.Column("document", sa.LargeBinary),
+    sa.Column("derived_by", sa.Text),
+    sa.Column("cell", sa.String(16)),
+    sa.Column("workload", sa.Text),
+    sa.Column("variant", sa.Text),
+    sa.Column("engine", sa.Text),
+    sa.Column("versions", sa.Text),
+    sa.Column("engine_family", sa.Text),
+    sa.Column("tuning", sa.Text),
+    sa.Column("precision", sa.Text),
+    sa.Column("device_kind", sa.Text),
+    sa.Column("chip", sa.Text),
+    sa.Column("chip_name", sa.Text),
+    sa.Column("hardware", sa.Text),
+    sa.Column("validity", sa.Text),
+    sa.Column("steady_epoch_s", sa.Double),
+    sa.Column("steady_epoch_low_s", sa.Double),
+    sa.Column("steady_epoch_high_s", sa.Double),
+    sa.Column("samples_per_s", sa.Double),
+    sa.Column("elapsed_s", sa.Double),
+    sa.Column("test_accuracy", sa.Double),
+    sa.Column("measured", sa.String(20)),
+    sa.Index("results_by_state", "state", "number"),
+    sa.Index("results_by_cell", "cell", "state"),
+    sa.Index("results_by_chip", "chip", "state", "number"),
+    sa.Index("results_by_key", "key"),
+)
+"""A row for each result ever taken. ``state``: ``shown``, ``held``, ``hidden`` or ``deleted``; a
+deleted row is a tombstone, of which only its number, id, digest and dates remain. ``key`` is the
+sender's, NULL of what the operator imported. Columns from ``cell`` on are ``derived.Figures``."""
+
+cells = sa.Table(
+    "cells",
+    metadata,
+    sa.Column("cell", sa.String(16), primary_key=True),
+    sa.Column("workload", sa.Text, nullable=False),
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("engine_family", sa.Text, nullable=False),
+    sa.Column("tuning", sa.Text, nullable=False),
+    sa.Column("precision", sa.Text, nullable=False),
+    sa.Column("device_kind", sa.Text, nullable=False),
+    sa.Column("chip", sa.Text, nullable=False),
+    sa.Column("chip_name", sa.Text, nullable=False),
+    sa.Column("hardware", sa.Text, nullable=False),
+    sa.Column("runs", sa.Integer, nullable=False),
+    sa.Column("valid", sa.Integer, nullable=False),
+    sa.Column("owners", sa.Integer, nullable=False),
+    sa.Column("median_s", sa.Double),
+    sa.Column("low_s", sa.Double),
+    sa.Column("high_s", sa.Double),
+    sa.Column("best_s", sa.Double),
+    sa.Index("cells_by_workload", "workload", "device_kind"),
+    sa.Index("cells_by_chip", "chip"),
+)
+"""What the shown results of a cell say together, kept in step with them (``cells.py``)."""
+
+bans = sa.Table(
+    "bans",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("since", sa.String(20), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("number", Number, primary_key=True),
+    sa.Column("at", sa.String(20), nullable=False),
+    sa.Column("action", sa.String(8), nullable=False),
+    sa.Column("subject", sa.String(64), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+"""The public log: what the operator decided about which result or key, and why."""

@@ -1,0 +1,1 @@
+"""Commands about a board: send results to one, and run one."""

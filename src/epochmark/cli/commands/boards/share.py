@@ -1,0 +1,125 @@
+"""``epochmark share``: send a result to a board, or have it erased there."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from epochmark.cli._guard import described
+from epochmark.cli._program import JsonOption
+from epochmark.cli._records import RunArgument
+
+if TYPE_CHECKING:
+    from epochmark.board.client.identity import Identity
+    from epochmark.records.record import Record
+
+
+@described(
+    """Send a result to a board, without an account.
+
+    Shows every field that leaves, and asks. What leaves is a copy with ids of its own, so that two
+    boards cannot join theirs. It can be repeated, also to learn what became of a held result.
+    """
+)
+def share(
+    run: RunArgument,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="URL",
+            help="The board's address. Default: the board on this machine.",
+            show_default=False,
+        ),
+    ] = "http://127.0.0.1:8321",
+    label: Annotated[bool, typer.Option("--label", help="Send the run's label as well.")] = False,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Have the board erase what was sent of this run.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+) -> None:
+    from epochmark.cli.commands.boards._extras import need
+
+    need("share")
+    from epochmark.board.client.identity import identity_for
+    from epochmark.board.settings import board_folder
+
+    identity = identity_for(to, board_folder())
+    if delete:
+        _delete(identity, run, json)
+    else:
+        _send(identity, run, label=label, yes=yes, json=json)
+
+
+def _send(identity: Identity, run: str, *, label: bool, yes: bool, json: bool) -> None:
+    from epochmark.api.naming import stored_run
+    from epochmark.board.client.sharing import send
+    from epochmark.cli._console import print_json, say
+
+    copy = identity.copy_of(stored_run(run).record, keep_label=label)
+    if not yes:
+        _ask(identity, copy)
+    receipt = send(identity, copy)
+    if json:
+        print_json(receipt)
+    else:
+        say(*_receipt_lines(receipt))
+
+
+def _ask(identity: Identity, copy: Record) -> None:
+    """Show what would leave, on standard error since it is not the answer. Raises ``typer.Abort``
+    where it is not to leave, and ``EpochmarkError`` where there is no one to ask."""
+    from epochmark.board.client.sharing import fields_of
+    from epochmark.cli._console import remark
+    from epochmark.errors import EpochmarkError
+
+    remark(f"This would be sent to {identity.origin}, and could be read there by anyone:", "")
+    remark(*(f"  {path}: {text}" for path, text in fields_of(copy)), "")
+    if not sys.stdin.isatty():
+        raise EpochmarkError("nothing was sent: --yes sends it without asking", exit_code=2)
+    if not typer.confirm("Send it?", err=True):
+        remark("nothing was sent")
+        raise typer.Abort
+
+
+def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
+    """What became of it, and where it stands."""
+    state, url = receipt.get("state"), receipt.get("url")
+    if state != "shown":
+        return [f"{state}: {receipt.get('reason')}.", "The same command says what became of it."]
+    place = receipt.get("standing")
+    lines = [f"shown at {url}"]
+    if isinstance(place, dict) and place.get("others"):
+        share = place["slower"] / place["others"]
+        lines.append(f"faster than {share:.0%} of {place['others']} other owners of like machines")
+    return lines
+
+
+def _delete(identity: Identity, run: str, json: bool) -> None:
+    from epochmark.board.client.sharing import erase
+    from epochmark.cli._console import print_json, say
+
+    record_id = _id_of(run)
+    erase(identity, record_id)
+    if json:
+        print_json({"erased": record_id, "board": identity.origin})
+    else:
+        say(f"{identity.origin} has erased what was sent of {record_id}")
+
+
+def _id_of(run: str) -> str:
+    """The id of a run that is stored here, or was: then the whole of it must be typed."""
+    import re
+
+    from epochmark.api.naming import stored_run
+    from epochmark.errors import EpochmarkError
+
+    try:
+        return stored_run(run).record.id
+    except EpochmarkError:
+        if re.fullmatch(r"[0-9a-f]{12}", run):
+            return run
+        raise

@@ -1,0 +1,146 @@
+"""What an operator does with a board's files and tables."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from epochmark.board.derived.figures import Figures
+from epochmark.board.derived.hardware import chip_name, hardware_name, slug_of
+from epochmark.board.storage.database import Database
+from epochmark.board.storage.tables import cells, decisions, metadata, results
+from epochmark.records.bundle import encode_bundle
+from epochmark.records.digest import sealed
+from epochmark.records.record import Record
+from epochmark.records.upgrades import encode_record
+from tests.board.records import native, torch
+from tests.board.running import Board, operate
+
+
+def bundle_of(folder: Path, *records: Record) -> str:
+    file = folder / "bundle.json"
+    file.write_bytes(encode_bundle(records))
+    return str(file)
+
+
+def test_the_migrations_make_the_tables_of_the_code(empty_database: str) -> None:
+    database = Database(empty_database)
+    with database.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    database.close()
+    Database(empty_database).close()
+    columns = {column.name for column in results.c}
+    assert {*Figures.__dataclass_fields__} <= columns
+
+
+def test_a_dump_can_be_imported_by_another_board(
+    empty_database: str, new_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    records = [native(300 + number) for number in range(3)]
+    bad = sealed(msgspec.structs.replace(records[0], id="b" * 12, label="x", findings=[]))
+    bad = msgspec.structs.replace(bad, label="edited")
+    done = operate(empty_database, "import", bundle_of(tmp_path, *records, bad))
+    assert done.exit_code == 1
+    assert "3 results imported, 0 known already, 1 refused" in done.stdout
+    assert "the digest does not match" in done.stderr
+    file = tmp_path / "dump.jsonl.gz"
+    assert "3 results written" in operate(empty_database, "dump", str(file)).stdout
+    lines = gzip.decompress(file.read_bytes()).splitlines()
+    assert {json.loads(line)["id"] for line in lines} == {record.id for record in records}
+    other = new_database("sqlite")
+    for expected in ({"imported": 3, "known": 0}, {"imported": 0, "known": 3}):
+        done = operate(other, "import", str(file), "--json")
+        assert json.loads(done.stdout) == {**expected, "refused": 0}
+
+
+def test_figures_of_another_version_are_derived_again(empty_database: str, tmp_path: Path) -> None:
+    operate(empty_database, "import", bundle_of(tmp_path, native(310), native(311)))
+    engine = sa.create_engine(empty_database)
+    with engine.begin() as connection:
+        old = {"derived_by": "0.0.1", "hardware": "an older name", "cell": "0" * 16}
+        connection.execute(results.update().values(**old))
+    done = operate(empty_database, "rederive", "--json")
+    assert json.loads(done.stdout) == {"derived": 2, "hidden": []}
+    with engine.connect() as connection:
+        names = connection.execute(sa.select(results.c.hardware).distinct()).scalars().all()
+    engine.dispose()
+    assert names == ["AMD EPYC, 2 usable cores, virtual machine"]
+    again = operate(empty_database, "rederive", "--json")
+    assert json.loads(again.stdout) == {"derived": 0, "hidden": []}
+
+
+def test_what_does_not_recompute_by_newer_rules_is_hidden_with_the_reason_in_the_log(
+    empty_database: str, tmp_path: Path
+) -> None:
+    record = native(312)
+    operate(empty_database, "import", bundle_of(tmp_path, record))
+    engine = sa.create_engine(empty_database)
+    with engine.begin() as connection:
+        edited = zlib.compress(encode_record(record).replace(b'"AMD EPYC"', b'"AMD other"'))
+        connection.execute(results.update().values(derived_by="0.0.1", document=edited))
+    done = operate(empty_database, "rederive", "--json")
+    assert json.loads(done.stdout) == {"derived": 1, "hidden": [record.id]}
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(results.c.state)).scalars().all() == ["hidden"]
+        reasons = connection.execute(sa.select(decisions.c.reason)).scalars().all()
+        assert connection.execute(sa.select(cells)).all() == []
+    engine.dispose()
+    (reason,) = reasons
+    assert "the digest does not match" in reason
+
+
+def test_what_waits_for_a_decision_is_listed(board: Board) -> None:
+    receipt = board.send(native(320, cpu="Chip M"), board.sender()).json
+    assert f"{receipt['id']}  Chip M, 2 usable cores" in operate(board.database, "held").stdout
+    listed = json.loads(operate(board.database, "held", "--json").stdout)
+    (row,) = (row for row in listed if row["id"] == receipt["id"])
+    assert row["reason"] == "it is the first result of Chip M"
+
+
+def test_wrong_databases_and_addresses_are_errors_of_use(tmp_path: Path) -> None:
+    for url in ("mysql://a", "nonsense", "postgresql://a/b"):
+        done = operate(url, "held")
+        assert (done.exit_code, "--database takes sqlite:///FILE" in done.stderr) == (2, True)
+    missing = operate(f"sqlite:///{tmp_path}/no/such/folder/x", "held")
+    assert (missing.exit_code, "cannot be opened" in missing.stderr) == (1, True)
+    everywhere = operate(f"sqlite:///{tmp_path}/x", "serve", "--host", "0.0.0.0", "--port", "0")
+    assert (everywhere.exit_code, "needs --origin" in everywhere.stderr) == (2, True)
+
+
+def test_hardware_is_called_as_its_owners_call_it() -> None:
+    names = {
+        "Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz": "Intel Core i7-9700K",
+        "AMD Ryzen 9 5950X 16-Core Processor": "AMD Ryzen 9 5950X",
+        "AMD Ryzen 7 5700G with Radeon Graphics": "AMD Ryzen 7 5700G",
+        "Apple M1 Max": "Apple M1 Max",
+    }
+    for reported, usual in names.items():
+        assert chip_name(native(1, cpu=reported)) == usual
+    gpus = {
+        "NVIDIA GeForce RTX 4090": "RTX 4090",
+        "Tesla T4": "NVIDIA T4",
+        "NVIDIA RTX A6000": "RTX A6000",
+        "NVIDIA H200": "NVIDIA H200",
+    }
+    for reported, usual in gpus.items():
+        assert hardware_name(torch(1, gpu=reported)) == usual
+    assert slug_of("RTX 4090 / <b>") == "rtx-4090-b"
+    assert slug_of("中文") == "unnamed"
+
+
+def test_fewer_cores_are_other_hardware() -> None:
+    record = native(1)
+    machine = msgspec.structs.replace(record.machine, usable_cores=1, cpu_quota=0.5)
+    confined = msgspec.structs.replace(record, machine=machine)
+    assert hardware_name(confined) == (
+        "AMD EPYC, 1 usable core, time for 0.5 of them, virtual machine"
+    )
+    assert hardware_name(confined) != hardware_name(record)
