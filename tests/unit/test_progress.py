@@ -31,8 +31,8 @@ def last_line(
         ({"quick": True}, 0.02, 4, "epoch 1, loss 0.5000, 6,400 images/s, about 19 s left"),
         # one epoch is all there is
         ({"quick": True, "epochs": 1}, 0.02, 4, "images/s, about 5 s left"),
-        # past a quarter without a figure: the budget
-        ({"quick": True}, 0.02, 26, "epoch 3, loss 0.5000, 6,400 images/s, about 34 s left"),
+        # past a quarter without a figure: half of the work, 2,345 steps
+        ({"quick": True}, 0.02, 26, "epoch 3, loss 0.5000, 6,400 images/s, about 21 s left"),
         ({"settle": True}, 0.1, 4, "settling, at most 19 min 40 s left"),
         ({}, 0.1, 4, "epoch 1/10, loss 0.5000, 1,280 images/s, 7 min 29 s left"),
     ],
