@@ -93,6 +93,7 @@ def test_a_record_that_another_tool_rewrote_is_still_whole(
         encode_record(watched()),
         json.dumps(document("fake-valid-2")).encode(),
         json.dumps(document("native-2-epochs")).encode(),
+        json.dumps(document("fake-valid-4")).encode(),
     ):
         rewritten = rewrite(content)
         assert rewritten != content

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from epochmark.analysis.comparing.comparison import Side
+from epochmark.analysis.timing.beside import FOREIGN_CPUS
 from epochmark.fleet.groups import Member
 from epochmark.fleet.runs import Reading
 from epochmark.report.figures import percent, rate
@@ -23,7 +24,7 @@ HOTTER_C = 10.0
 """Nodes of one rack differ by less between its bottom and its top."""
 THROTTLED_SHARE = 0.05
 """Of the warm readings; and more than twice what the others have."""
-LOAD_CPUS = 0.1
+LOAD_CPUS = FOREIGN_CPUS
 COMMON_SHARE = 0.9
 """What so many of the others say is what they have in common."""
 
@@ -127,7 +128,7 @@ def _loaded(beside: Beside) -> Iterator[Cause]:
     if own - others >= LOAD_CPUS:
         yield Cause(
             "load",
-            f"other programs used {own:.1f} CPUs during its runs, on the others {others:.1f}",
+            f"other programs used {own:.2f} CPUs during its runs, on the others {others:.2f}",
             {"own": own, "others": others},
         )
 
@@ -159,10 +160,11 @@ def besides_of(
 
 
 def _medians(member: Member) -> dict[Reading, float]:
-    """The node's readings: medians over its runs."""
-    names = {name for run in member.runs for name in run.readings}
+    """The node's readings: medians over the runs that count, or over all where none does."""
+    runs = member.counting or member.runs
+    names = {name for run in runs for name in run.readings}
     return {
-        name: statistics.median(run.readings[name] for run in member.runs if name in run.readings)
+        name: statistics.median(run.readings[name] for run in runs if name in run.readings)
         for name in names
     }
 

@@ -22,7 +22,8 @@ from epochmark.records.wording import counted
 MAX_RUNS = 200_000
 """Of one report: three times what 10,000 nodes have in two rounds."""
 MAX_NAMES_BYTES = 4 << 20
-LONGEST_NAME = 60
+LONGEST_NAME = 255
+"""Of a host, by DNS. A longer one is refused: cut, two would be one machine."""
 MOST_TROUBLES = 3
 """Of one file: a hostile one may have thousands."""
 
@@ -120,5 +121,10 @@ def read_names(file: Path) -> dict[str, str]:
                 exit_code=2,
             )
         if words:
-            names[words[0]] = words[1].strip()[:LONGEST_NAME]
+            names[words[0]] = name = words[1].strip()
+            if len(name) > LONGEST_NAME:
+                raise EpochmarkError(
+                    f"{file}, line {number}: the name has more than {LONGEST_NAME} characters",
+                    exit_code=2,
+                )
     return names

@@ -99,8 +99,8 @@ def judge_group(group: Group) -> Findings:
     """The verdict on each node."""
     rounds = {member.name: rounds_of(member) for member in group.members}
     levels = tuple(
-        _level([own[number] for own in rounds.values() if len(own) > number])
-        for number in range(ROUNDS)
+        _level([own[-back] for own in rounds.values() if len(own) >= back])
+        for back in range(ROUNDS, 0, -1)  # a node with one round has the newest
     )
     judged = [_judged(member, rounds[member.name], levels) for member in group.members]
     judged.sort(key=_badness)
@@ -134,7 +134,8 @@ def _level(rounds: Sequence[Round]) -> Level | None:
 def _judged(
     member: Member, rounds: tuple[Round, ...], levels: Sequence[Level | None]
 ) -> JudgedNode:
-    known = [(own, level) for own, level in zip(rounds, levels, strict=False) if level]
+    pairs = zip(reversed(rounds), reversed(levels), strict=False)
+    known = [(own, level) for own, level in pairs if level]
     if not known:
         return JudgedNode(member, rounds, "not judged", None, _why_unjudged(member, rounds))
     times = statistics.fmean(own.epoch_s / level.median_s for own, level in known)

@@ -164,7 +164,7 @@ def _failure_instead(record: Record, problem: str) -> Record:
         "label": None,
         "environment": {},
     }
-    optional = ("replay", "calm", "limits", "sensors")
+    optional = ("replay", "continuation", "calm", "limits", "sensors")
     bare = msgspec.structs.replace(record, **replaced, **dict.fromkeys(optional))
     precision = msgspec.structs.replace(bare.precision, observed=None)
     bare = msgspec.structs.replace(bare, precision=precision)

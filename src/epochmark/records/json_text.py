@@ -81,6 +81,8 @@ def _changed(kind: inspect.Type) -> Change | None:
         return _of_fields({name: change for name, change in changes.items() if change is not None})
     if isinstance(kind, inspect.ListType):
         return _of_items(_changed(kind.item_type))
+    if isinstance(kind, inspect.DictType):
+        return _of_values(_changed(kind.value_type))
     if isinstance(kind, inspect.FloatType):
         return _as_float
     return _as_integer if isinstance(kind, inspect.IntType) else None
@@ -104,6 +106,15 @@ def _of_items(of_item: Change | None) -> Change | None:
         return [*map(of_item, value)] if of_item and isinstance(value, list) else value
 
     return None if of_item is None else change
+
+
+def _of_values(of_value: Change | None) -> Change | None:
+    def change(value: Any) -> Any:
+        if of_value is None or not isinstance(value, dict):
+            return value
+        return {name: of_value(item) for name, item in value.items()}
+
+    return None if of_value is None else change
 
 
 def _as_integer(value: Any) -> Any:

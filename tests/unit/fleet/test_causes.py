@@ -125,8 +125,8 @@ def test_limits_of_a_node_are_used() -> None:
         ("temperature", 79.0, 70.0, None),
         ("throttled", 0.05, 0.0, "throttled"),
         ("throttled", 0.3, 0.2, None),
-        ("foreign", 0.15, 0.01, "load"),
-        ("foreign", 0.05, 0.01, None),
+        ("foreign", 0.04, 0.01, "load"),
+        ("foreign", 0.02, 0.01, None),
     ],
 )
 def test_each_rule_has_its_limit(

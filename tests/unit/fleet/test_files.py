@@ -140,6 +140,7 @@ def test_names_are_lines_of_ids_and_names(tmp_path: Path) -> None:
     ("content", "why"),
     [
         (b"abc123\n", "line 1: a machine id and a name are wanted"),
+        (b"abc123 " + b"n" * 256, "line 1: the name has more than 255 characters"),
         (b"\xff\xfe", "cannot be read"),
         (b"x" * (5 << 20), "it is larger than 4 MiB"),
     ],

@@ -74,6 +74,15 @@ def test_slow_in_one_of_two_rounds_is_not_slow() -> None:
     assert judged(report, "node-9").remark == "in one of two rounds"
 
 
+def test_a_node_with_one_round_is_held_against_the_newest() -> None:
+    """The whole room is slower in the second round, in which this node has its only one."""
+    nodes = [f"node-{number}" for number in range(8)]
+    first = [record for node in nodes for record in records_of(node)[:3]]
+    second = [record for node in [*nodes, "node-9"] for record in records_of(node, 1.12)[3:]]
+    report = report_of([*first, *second])
+    assert judged(report, "node-9").verdict == "alike"
+
+
 def test_a_fast_node_is_listed() -> None:
     report = report_of(fleet({**healthy(8), "node-9": 0.88}))
     assert report.nodes("fast") == ["node-9"]

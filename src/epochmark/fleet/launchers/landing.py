@@ -15,7 +15,7 @@ from epochmark.records.json_text import RecordError
 
 class Landing:
     """A folder that ``epochmark fleet report`` reads. Raises ``EpochmarkError`` where it cannot be
-    made or written."""
+    made or written, or holds files already: a node's file is replaced whole."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -24,6 +24,12 @@ class Landing:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EpochmarkError(f"{folder} cannot be made: {error.strerror}") from error
+        if any(folder.glob("*.json")):
+            raise EpochmarkError(
+                f"{folder} holds records already: name another folder with --into. "
+                "'epochmark fleet report' takes several.",
+                exit_code=2,
+            )
 
     def take(self, node: str, done: Done) -> str | None:
         """Keep the records in what a run on a node printed; say why there are none."""
@@ -34,7 +40,7 @@ class Landing:
         except RecordError as error:
             said = done.said.strip().splitlines()[-1:] or [f"what it printed: {error}"]
             return f"a run ended with exit code {done.status} and no record: {said[0]}"
-        own = self._records.setdefault(node, [])
+        own = self._records.setdefault(safe_name(node), [])
         own += documents
         try:
             write_atomically(self.file(node), b"[" + b",\n".join(own) + b"]\n", 0o666)

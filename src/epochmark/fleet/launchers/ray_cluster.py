@@ -47,6 +47,11 @@ def connected(address: str) -> Iterator[Any]:
         _connect(ray, address)
         try:
             yield ray
+        except ray.exceptions.RayError as error:
+            raise EpochmarkError(
+                f"the Ray cluster at {address} was lost: {short(error)}\n"
+                "Records that had come are in the folder; 'epochmark fleet report' reads them."
+            ) from error
         finally:
             ray.shutdown()
 
@@ -55,7 +60,7 @@ def _connect(ray: Any, address: str) -> None:
     before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise EpochmarkError(
             f"the Ray cluster at {address} cannot be used: {short(error)}", exit_code=2
         ) from error

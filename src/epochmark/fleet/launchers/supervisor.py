@@ -12,7 +12,15 @@ import threading
 
 
 def main() -> int:
-    """Start it, and return its exit status."""
+    """Start it, and return its exit status.
+
+    Ray kills the direct children of a worker that it ends, at once. So who watches our input is a
+    grandchild in a session of its own.
+    """
+    watcher = os.fork()
+    if watcher:
+        return os.waitstatus_to_exitcode(os.waitpid(watcher, 0)[1])
+    os.setsid()
     command = [sys.executable, "-m", "epochmark", *sys.argv[1:]]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as child:
         threading.Thread(target=_end_with_input, args=(child,), daemon=True).start()

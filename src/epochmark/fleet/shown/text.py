@@ -33,7 +33,7 @@ def answer_text(report: FleetReport) -> str:
         return f"{len(slow):,} of {nodes} {are} slow: {_names(slow)}."
     if suspected:
         return f"No node of {nodes} is slow for sure; suspected: {_names(suspected)}."
-    judged = report.nodes("alike") + report.nodes("fast")
+    judged = {*report.nodes("alike"), *report.nodes("fast")}
     if not judged:
         return f"{nodes}: none could be judged."
     return f"No node is slow: {len(judged)} of {nodes} judged."
@@ -47,7 +47,7 @@ def advice_text(report: FleetReport) -> str | None:
             "and measure them again afterwards; until then keep long jobs off them."
         )
     if report.nodes("suspected"):
-        return "What to do: measure a second round, three more runs on each node, before acting."
+        return "What to do: measure another round, three more runs on each node, before acting."
     return None
 
 

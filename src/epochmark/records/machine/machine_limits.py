@@ -33,7 +33,7 @@ REPEATED = 0.8
 one busy process beside it takes half of a core. Clocks of a calm one vary by a tenth."""
 LOADED_CPUS = 0.1
 """CPUs that other programs may use while a peak is measured, which needs all: more, and it bounds
-nothing. As for runs (``analysis.timing.beside``)."""
+nothing. Coarser than for runs: a measurement takes seconds, and CPU time is counted in ticks."""
 
 PositiveSeconds = Annotated[float, Meta(gt=0.0, lt=1e6)]
 Work = Annotated[float, Meta(gt=0.0, lt=1e18)]

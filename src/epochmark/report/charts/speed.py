@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from epochmark.analysis.timing.beside import FOREIGN_CPUS
 from epochmark.analysis.timing.headline import images_of_each, steady_of, workload_of
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.analysis.timing.undisturbed import undisturbed_of
@@ -19,8 +20,8 @@ from epochmark.report.figures import run_in_words, samples_of
 from epochmark.report.subject import Subject
 
 HEIGHT = 220
-TAKEN_CPUS = 0.1
-"""So much of a CPU, used by others, can slow an engine that waits for its slowest thread."""
+TAKEN_CPUS = FOREIGN_CPUS
+"""So much of a CPU, used by others, slows an engine that waits for its slowest thread."""
 DRIFTED = (FindingCode.DRIFTING.value, FindingCode.THROTTLED.value)
 TAKEN, DRIFT = 0.16, 0.3
 """How much of their colour the shades of a disturbance and of a drift have."""

@@ -13,6 +13,7 @@ from epochmark.cli._completion import complete_engine, complete_workload
 from epochmark.cli._console import remark
 from epochmark.cli._guard import EXIT_FAILED, described
 from epochmark.cli._program import JsonOption
+from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,6 +118,8 @@ def run(
     for node in nodes:
         if node.trouble:
             remark(f"{node.name}: {node.trouble}")
+    if not any(landing.folder.glob("*.json")):
+        raise EpochmarkError("no node could be measured; the lines above say why")
     remark(f"records: {landing.folder}")
     show(fleet_report(read_fleet([landing.folder]), {}), output, json)
     if any(node.trouble for node in nodes):
