@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from epochmark.board.protocol import RESULTS_PATH
-from epochmark.records.record import RunLimits
+from epochmark.records.record import Record, RunLimits
 from tests.board.records import judged, native
 from tests.board.running import Board, operate
 
@@ -21,6 +21,11 @@ def released(board: Board, cpu: str, number: int) -> str:
     done = operate(board.database, "release", receipt["id"], "--reason", "looked at")
     assert done.exit_code == 0, done.stderr
     return str(receipt["id"])
+
+
+def of_another_version(record: Record, **changes: object) -> Record:
+    """A record that says that rules of another version judged it."""
+    return msgspec.structs.replace(record, epochmark_version="0.0.1", **changes)
 
 
 def test_the_first_result_of_a_chip_is_held_until_it_is_released(board: Board) -> None:
@@ -63,9 +68,35 @@ def test_a_result_above_the_measured_peak_is_held(board: Board) -> None:
     limits = RunLimits(
         measured=record.created, float32_gflop_per_s=20.0, float32_source="avx512 on 2 threads"
     )
-    sent = board.send(judged(msgspec.structs.replace(record, limits=limits)), board.sender("l"))
-    assert (sent.status, sent.json["state"]) == (201, "held"), sent.text
-    assert sent.json["reason"] == "it is faster than the peak measured for its processor"
+    record = judged(msgspec.structs.replace(record, limits=limits))
+    assert [finding.code for finding in record.findings] == ["limits-stale"]
+    silent = of_another_version(record, findings=[])
+    for sender, sent_record in (("l", record), ("silent", silent)):
+        sent = board.send(sent_record, board.sender(sender))
+        assert (sent.status, sent.json["state"]) == (201, "held"), sent.text
+        assert sent.json["reason"] == "it is faster than the peak measured for its processor"
+
+
+def test_a_record_of_another_version_is_of_the_precision_that_its_replay_shows(
+    board: Board,
+) -> None:
+    released(board, "Chip P", 17)
+    record = native(18, cpu="Chip P")
+    assert record.replay is not None
+    losses = [1.000007 * record.replay.losses[0], *record.replay.losses[1:]]
+    honest = judged(
+        msgspec.structs.replace(
+            record, replay=msgspec.structs.replace(record.replay, losses=losses)
+        )
+    )
+    assert honest.precision.observed == "tf32"
+    named = msgspec.structs.replace(honest.precision, observed="float32")
+    sent = board.send(of_another_version(honest, precision=named), board.sender("p"))
+    assert sent.json["state"] == "shown", sent.text
+    shown = board.get(f"{RESULTS_PATH}/{sent.json['id']}").json
+    assert shown["precision"] == "tf32"
+    listed = board.get(f"{RESULTS_PATH}?chip=chip-p&precision=float32").json["results"]
+    assert sent.json["id"] not in {row["id"] for row in listed}
 
 
 def test_a_deleted_result_leaves_its_digest_and_nothing_else(board: Board) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from epochmark.board.derived.figures import figures_of
+from epochmark.board.derived.todays import by_todays_rules
 from epochmark.board.intake.holding import why_held
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.storage.cells import Standing, standing
@@ -62,14 +63,15 @@ def receive(database: Database, document: bytes, key: str | None) -> Receipt:
 
 
 def recomputed(document: bytes) -> Record:
-    """The record in a document, if everything in it recomputes. Raises ``RefusedError`` (422)."""
+    """The record in a document by today's rules, if everything in it recomputes. Raises
+    ``RefusedError`` (422)."""
     try:
         checked = check_record(document)
     except RecursionError as error:
         raise RefusedError(422, "the document is nested too deeply") from error
-    record = checked.record
-    if record is None or checked.problems:
+    if checked.record is None or checked.problems:
         raise RefusedError(422, "the record does not recompute", checked.problems)
+    record = by_todays_rules(checked.record)
     if only_tests_the_tool(record):
         raise RefusedError(422, f"the engine {record.engine.name} only tests the tool")
     if record.headline.steady_epoch_s is None:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from epochmark.board.context import context_of, result_id_of
+from epochmark.board.derived.todays import by_todays_rules
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.pages.rendering import page
 from epochmark.board.pages.start import way_of
@@ -43,7 +44,7 @@ def result(request: Request) -> Response:
             raise RefusedError(410, "this result was deleted by who sent it")
         if found is None or found.state != "shown":
             raise RefusedError(404, f"this board shows no result {result_id}")
-        record = decode_record(document_of(connection, found.number))
+        record = by_todays_rules(decode_record(document_of(connection, found.number)))
         place = standing(connection, found)
     return page(
         request,
