@@ -49,6 +49,7 @@ def test_the_board_shows_its_own_figures_and_the_record_as_it_was_sent(board: Bo
     shown = board.get(f"{RESULTS_PATH}/{result_id}").json
     assert shown["steady_epoch_s"] == record.headline.steady_epoch_s
     assert shown["words"] == ["checked"]
+    assert "Whether the work was right is for the validity to say." in board.get("/how").text
     assert shown["record"]["timing"]["laps"][5]["end_ns"] == record.timing.laps[5].end_ns
     assert shown["record"]["machine"]["machine_id"] != record.machine.machine_id
 
