@@ -39,6 +39,7 @@ class Database:
         self._engine = sa.create_engine(
             parsed, pool_pre_ping=not self._is_sqlite, hide_parameters=True
         )
+        self._one_state = {} if self._is_sqlite else {"isolation_level": "REPEATABLE READ"}
         if self._is_sqlite:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
@@ -51,7 +52,7 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection that sees one state of the database."""
-        with self._engine.connect() as connection:
+        with self._engine.execution_options(**self._one_state).connect() as connection:
             yield connection
 
     @contextlib.contextmanager
