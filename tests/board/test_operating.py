@@ -115,6 +115,37 @@ def test_wrong_databases_and_addresses_are_errors_of_use(tmp_path: Path) -> None
     assert (everywhere.exit_code, "needs --origin" in everywhere.stderr) == (2, True)
 
 
+def test_a_database_that_cannot_be_used_is_an_error_and_not_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("not a database, and longer than a header of one " * 9)
+    newer = f"sqlite:///{tmp_path}/newer"
+    Database(newer).close()
+    engine = sa.create_engine(newer)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    for url, why in (
+        (f"sqlite:///{tmp_path}/text", "file is not a database"),
+        (newer, "newer version of epochmark: upgrade"),
+    ):
+        done = operate(url, "held")
+        assert (done.exit_code, why in done.stderr) == (1, True), done.stderr
+
+
+def test_a_user_of_postgresql_who_may_not_make_tables_is_told_so(
+    new_database: Callable[[str], str],
+) -> None:
+    url = new_database("postgresql")
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for command in ("CREATE ROLE stranger LOGIN", "REVOKE ALL ON SCHEMA public FROM PUBLIC"):
+            connection.execute(sa.text(command))
+    engine.dispose()
+    done = operate(url.replace("//postgres@", "//stranger@"), "held")
+    assert done.exit_code == 1
+    assert "cannot be opened" in done.stderr
+    assert "its user may make tables" in done.stderr
+
+
 def test_hardware_is_called_as_its_owners_call_it() -> None:
     names = {
         "Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz": "Intel Core i7-9700K",
