@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from epochmark.board.protocol import RESULTS_PATH
+from epochmark.records.json_text import to_json
 from epochmark.records.record import Record, RunLimits
 from tests.board.records import judged, native
 from tests.board.running import Board, operate
@@ -122,6 +123,25 @@ def test_a_result_that_arrives_many_times_at_once_is_there_once(board: Board) ->
         answers = [*threads.map(lambda _: board.send(record, sender), range(8))]
     assert sorted(answer.status for answer in answers) == [200] * 7 + [201]
     assert len({answer.json["id"] for answer in answers}) == 1
+
+
+def test_a_run_that_is_sent_again_in_another_form_stays_as_it_was_first_sent(
+    board: Board,
+) -> None:
+    record, sender = msgspec.structs.replace(native(61, cpu="Chip O"), label="mine"), board.sender()
+    first = board.send(record, sender).json
+    labelled = to_json(sender.copy_of(record, keep_label=True))
+    refused = set()
+    for state in ("held", "shown"):
+        again = board.post(labelled, sender)
+        assert (again.status, again.json["state"]) == (200, state)
+        assert again.json["digest"] == first["digest"]
+        other = board.post(labelled, board.sender("other"))
+        refused.add((other.status, other.json["error"]))
+        operate(board.database, "release", first["id"], "--reason", "looked at")
+    assert refused == {(409, f"this board has {first['id']} already, from another sender")}
+    board.delete(first["id"], sender)
+    assert board.post(labelled, sender).status == 410
 
 
 def test_an_unknown_result_cannot_be_deleted(board: Board) -> None:
