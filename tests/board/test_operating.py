@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import zlib
@@ -15,7 +16,10 @@ from alembic.migration import MigrationContext
 
 from epochmark.board.derived.figures import Figures
 from epochmark.board.derived.hardware import chip_name, hardware_name, slug_of
+from epochmark.board.intake.receive import receive
+from epochmark.board.protocol import KEY_HEADER
 from epochmark.board.storage.database import Database
+from epochmark.board.storage.moderation import ban
 from epochmark.board.storage.tables import cells, decisions, metadata, results
 from epochmark.records.bundle import encode_bundle
 from epochmark.records.digest import sealed
@@ -99,10 +103,32 @@ def test_what_does_not_recompute_by_newer_rules_is_hidden_with_the_reason_in_the
 
 def test_what_waits_for_a_decision_is_listed(board: Board) -> None:
     receipt = board.send(native(320, cpu="Chip M"), board.sender()).json
-    assert f"{receipt['id']}  Chip M, 2 usable cores" in operate(board.database, "held").stdout
+    key = board.sender().headers("POST", "")[KEY_HEADER]
+    said = operate(board.database, "held").stdout
+    assert f"{receipt['id']}  Chip M, 2 usable cores" in said
+    assert f"  sent by {key}" in said
     listed = json.loads(operate(board.database, "held", "--json").stdout)
     (row,) = (row for row in listed if row["id"] == receipt["id"])
     assert row["reason"] == "it is the first result of Chip M"
+    assert row["key"] == key
+
+
+def test_a_ban_hides_all_results_at_once(empty_database: str) -> None:
+    with contextlib.closing(Database(empty_database)) as database:
+        for number in range(3):
+            receive(database, encode_record(native(330 + number)), None)
+        statements: list[str] = []
+
+        def note(connection: sa.Connection, cursor: object, statement: str, *more: object) -> None:
+            statements.append(statement)
+
+        with database.writing() as connection:
+            connection.execute(results.update().values(key="a" * 64))
+            sa.event.listen(connection, "before_cursor_execute", note)
+            assert ban(connection, "a" * 64, "made up") == 3
+            assert connection.execute(sa.select(cells)).all() == []
+    assert sum(statement.startswith("UPDATE results") for statement in statements) == 1
+    assert sum(statement.startswith("DELETE FROM cells") for statement in statements) == 1
 
 
 def test_wrong_databases_and_addresses_are_errors_of_use(tmp_path: Path) -> None:

@@ -78,6 +78,18 @@ def set_state(
     refresh_cell(connection, found.cell)
 
 
+def hide_all_of(connection: sa.Connection, key: str, reason: str) -> int:
+    """Hide what is shown or held of a key; how many results."""
+    chosen = (results.c.key == key, results.c.state.in_(("shown", "held")))
+    of_cells = sa.select(results.c.cell).where(*chosen).distinct().order_by(results.c.cell)
+    touched = connection.execute(of_cells).scalars().all()
+    hidden = results.update().where(*chosen).values(state="hidden", reason=reason)
+    count = connection.execute(hidden).rowcount
+    for cell in touched:
+        refresh_cell(connection, cell)
+    return count
+
+
 def erase(connection: sa.Connection, found: sa.Row[Any]) -> None:
     """Leave a tombstone of a result: its number, id, digest and dates, and nothing it was of."""
     empty = dict.fromkeys(("key", "reason", "document", "derived_by", *DERIVED))
