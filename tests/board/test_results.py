@@ -44,6 +44,15 @@ def test_the_first_result_of_a_chip_is_held_until_it_is_released(board: Board) -
     assert (second.status, second.json["state"]) == (201, "shown")
 
 
+def test_a_chip_whose_address_another_has_is_still_the_first_of_its_name(board: Board) -> None:
+    released(board, "Chip Q", 50)
+    alike = board.send(native(51, cpu="Chip-Q"), board.sender("q"))
+    assert (alike.json["state"], alike.json["reason"]) == (
+        "held",
+        "it is the first result of Chip-Q",
+    )
+
+
 def test_the_board_shows_its_own_figures_and_the_record_as_it_was_sent(board: Board) -> None:
     record = native(3, cpu="Chip B")
     result_id = released(board, "Chip B", 3)

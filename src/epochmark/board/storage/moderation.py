@@ -37,7 +37,8 @@ def ban(connection: sa.Connection, key: str, reason: str) -> int:
     """
     if not _KEY.fullmatch(key):
         raise EpochmarkError(
-            f"{key!r} is not a key: it has 64 hexadecimal digits, as a result's page and 'epochmark board held' show it",
+            f"{key!r} is not a key: it has 64 hexadecimal digits, as a result's page and "
+            "'epochmark board held' show it",
             exit_code=2,
         )
     reason = _sentence(reason)

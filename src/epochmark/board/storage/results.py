@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from epochmark._version import __version__
 from epochmark.board.derived.figures import Figures
+from epochmark.board.derived.hardware import slug_of
 from epochmark.board.storage.cells import refresh_cell
 from epochmark.board.storage.tables import bans, results
 from epochmark.records.dates import now
@@ -120,9 +121,12 @@ def derived_by_others(connection: sa.Connection, after: int, count: int) -> list
     return [*connection.execute(chosen.order_by(results.c.number).limit(count))]
 
 
-def is_chip_known(connection: sa.Connection, chip: str) -> bool:
-    """Whether a result of this chip is shown."""
-    chosen = sa.select(results.c.number).where(results.c.chip == chip, results.c.state == "shown")
+def is_chip_known(connection: sa.Connection, name: str) -> bool:
+    """Whether a result of a chip of exactly this name is shown. Several names may share the part of
+    an address that is made of them."""
+    chosen = sa.select(results.c.number).where(
+        results.c.chip == slug_of(name), results.c.chip_name == name, results.c.state == "shown"
+    )
     return connection.execute(chosen.limit(1)).first() is not None
 
 
