@@ -20,7 +20,7 @@ from epochmark.board.intake.receive import receive
 from epochmark.board.protocol import KEY_HEADER
 from epochmark.board.storage.database import Database
 from epochmark.board.storage.moderation import ban
-from epochmark.board.storage.tables import cells, decisions, metadata, results
+from epochmark.board.storage.tables import cells, decisions, documents, metadata, results
 from epochmark.records.bundle import encode_bundle
 from epochmark.records.digest import sealed
 from epochmark.records.record import Record
@@ -89,7 +89,8 @@ def test_what_does_not_recompute_by_newer_rules_is_hidden_with_the_reason_in_the
     engine = sa.create_engine(empty_database)
     with engine.begin() as connection:
         edited = zlib.compress(encode_record(record).replace(b'"AMD EPYC"', b'"AMD other"'))
-        connection.execute(results.update().values(derived_by="0.0.1", document=edited))
+        connection.execute(results.update().values(derived_by="0.0.1"))
+        connection.execute(documents.update().values(document=edited))
     done = operate(empty_database, "rederive", "--json")
     assert json.loads(done.stdout) == {"derived": 1, "hidden": [record.id]}
     with engine.connect() as connection:

@@ -23,8 +23,9 @@ from epochmark.board.intake.receive import Receipt, delete, receive
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.intake.signature import sender_of
 from epochmark.board.protocol import RESULTS_PATH
-from epochmark.board.storage.lists import FILTERS, LISTED, shown_results
+from epochmark.board.storage.lists import LISTED, shown_results
 from epochmark.board.storage.results import document_of, result_by_id
+from epochmark.board.storage.tables import FILTERS
 from epochmark.records.json_text import parsed
 
 WORDS = ("checked",)
