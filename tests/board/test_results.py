@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 
 import msgspec
 import sqlalchemy as sa
@@ -117,7 +119,9 @@ def test_a_deleted_result_leaves_its_digest_and_nothing_else(board: Board) -> No
     assert board.delete(receipt["id"], sender).status == 200
     assert board.delete(receipt["id"], sender).status == 200
     assert board.send(record, sender).status == 410
-    assert board.get(f"{RESULTS_PATH}/{receipt['id']}").status == 410
+    result_id = receipt["id"]
+    for path in (f"{RESULTS_PATH}/{result_id}", f"/result/{result_id}", f"/badge/{result_id}.svg"):
+        assert board.get(path).status == 410, path
     with sa.create_engine(board.database).connect() as connection:
         chosen = sa.text("SELECT * FROM results WHERE id = :id")
         row = connection.execute(chosen, {"id": receipt["id"]}).one()
@@ -167,6 +171,10 @@ def test_pages_of_a_list_hold_each_result_once(board: Board) -> None:
         seen += [row["number"] for row in listed["results"]]
         assert {row["chip_name"] for row in listed["results"]} == {"Chip E"}
         path = listed["next"]
+    page = board.get("/latest?limit=2").text
+    (older,) = re.findall(r'rel="next" href="([^"]*)"', page)
+    second = board.get(f"/latest{unescape(older)}").text
+    assert page.count('<td><a href="/result/') == second.count('<td><a href="/result/') == 2
     assert len(seen) == 6
     assert seen == sorted(set(seen), reverse=True)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from epochmark.board.protocol import LOCAL_BOARD
 from epochmark.cli._guard import described
 from epochmark.cli._program import JsonOption
 from epochmark.cli._records import RunArgument
@@ -33,7 +34,7 @@ def share(
             help="The board's address. Default: the board on this machine.",
             show_default=False,
         ),
-    ] = "http://127.0.0.1:8321",
+    ] = LOCAL_BOARD,
     label: Annotated[bool, typer.Option("--label", help="Send the run's label as well.")] = False,
     delete: Annotated[
         bool, typer.Option("--delete", help="Have the board erase what was sent of this run.")
