@@ -25,7 +25,7 @@ from epochmark.judge.results import ResultFiles
 from epochmark.records.digest import sealed
 from epochmark.records.record import Record
 from tests.board.records import native
-from tests.board.running import Board
+from tests.board.running import TIMEOUT_S, Board
 from tests.pipeline.program import Program
 
 ROOT = Path(__file__).parents[2]
@@ -176,9 +176,11 @@ def test_a_refusal_is_in_the_boards_own_words(sqlite_board: Board, user: Program
 def test_a_lost_connection_says_that_repeating_is_safe(user: Program) -> None:
     record = saved(user, native(208))
     with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(TIMEOUT_S)
 
         def break_off() -> None:
             connection, _ = server.accept()
+            connection.settimeout(TIMEOUT_S)
             connection.recv(100)
             connection.close()
 
