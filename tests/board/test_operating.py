@@ -10,14 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from epochmark.board.derived.figures import Figures
 from epochmark.board.derived.hardware import chip_name, hardware_name, slug_of
-from epochmark.board.intake.receive import receive
+from epochmark.board.intake.receive import delete, receive, recomputed
+from epochmark.board.operating import again
 from epochmark.board.protocol import KEY_HEADER
+from epochmark.board.storage import database as storage
 from epochmark.board.storage.database import Database
 from epochmark.board.storage.moderation import ban
 from epochmark.board.storage.tables import cells, decisions, documents, metadata, results
@@ -100,6 +103,29 @@ def test_what_does_not_recompute_by_newer_rules_is_hidden_with_the_reason_in_the
     engine.dispose()
     (reason,) = reasons
     assert "the digest does not match" in reason
+
+
+def test_what_is_deleted_while_it_is_derived_again_stays_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "WAIT_S", 1)
+    records = [native(340), native(341)]
+    with contextlib.closing(Database(f"sqlite:///{tmp_path}/board")) as database:
+        for record in records:
+            receive(database, encode_record(record), None)
+        with database.writing() as connection:
+            connection.execute(results.update().values(derived_by="0.0.1"))
+
+        def recomputed_meanwhile(document: bytes) -> Record:
+            delete(database, records[1].id, None)  # a writer, who must not have to wait
+            return recomputed(document)
+
+        monkeypatch.setattr(again, "recomputed", recomputed_meanwhile)
+        assert [*again.derive_again(database)] == [(records[0].id, None)]
+        with database.reading() as connection:
+            chosen = sa.select(results.c.state, results.c.hardware).order_by(results.c.number)
+            states = connection.execute(chosen).all()
+    assert states == [("shown", "AMD EPYC, 2 usable cores, virtual machine"), ("deleted", None)]
 
 
 def test_what_waits_for_a_decision_is_listed(board: Board) -> None:
