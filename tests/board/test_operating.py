@@ -114,17 +114,17 @@ def test_what_is_deleted_while_it_is_derived_again_stays_deleted(
         for record in records:
             receive(database, encode_record(record), None)
         with database.writing() as connection:
-            connection.execute(results.update().values(derived_by="0.0.1"))
+            connection.execute(results.update().values(derived_by="0.0.1", key="a" * 64))
 
         def recomputed_meanwhile(document: bytes) -> Record:
-            delete(database, records[1].id, None)  # a writer, who must not have to wait
+            delete(database, records[1].id, "a" * 64)  # a writer, who must not have to wait
             return recomputed(document)
 
         monkeypatch.setattr(again, "recomputed", recomputed_meanwhile)
         assert [*again.derive_again(database)] == [(records[0].id, None)]
         with database.reading() as connection:
             chosen = sa.select(results.c.state, results.c.hardware).order_by(results.c.number)
-            states = connection.execute(chosen).all()
+            states = [tuple(row) for row in connection.execute(chosen)]
     assert states == [("shown", "AMD EPYC, 2 usable cores, virtual machine"), ("deleted", None)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from limits.storage import MemoryStorage
 
 from epochmark.board.intake.rates import Rates
 from epochmark.board.intake.refusal import RefusedError
@@ -44,6 +45,7 @@ def test_names_that_no_longer_count_are_forgotten(clock: list[float]) -> None:
         rates.count("key", str(number))
     clock[0] += 3 * 3600
     storage = rates._limiter.storage
+    assert isinstance(storage, MemoryStorage)
     until = time.monotonic() + 10
     while len(storage.storage) + len(storage.events) > 1 and time.monotonic() < until:
         rates.count("key", f"late {time.monotonic_ns()}")

@@ -96,7 +96,9 @@ def test_a_record_of_another_version_is_of_the_precision_that_its_replay_shows(
     released(board, "Chip P", 17)
     record = native(18, cpu="Chip P")
     assert record.replay is not None
-    losses = [1.000007 * record.replay.losses[0], *record.replay.losses[1:]]
+    first, *others = record.replay.losses
+    assert first is not None
+    losses = [1.000007 * first, *others]
     honest = judged(
         msgspec.structs.replace(
             record, replay=msgspec.structs.replace(record.replay, losses=losses)

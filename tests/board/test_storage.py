@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -42,10 +43,10 @@ def test_a_reader_sees_one_state_whatever_is_deleted_meanwhile(empty_database: s
 
 @pytest.mark.parametrize("name", [*FILTERS, None])
 def test_a_list_reads_an_index_in_order_and_no_document(tmp_path: Path, name: str | None) -> None:
-    statements: list[tuple[str, object]] = []
+    statements: list[tuple[str, Any]] = []
 
     def note(
-        connection: sa.Connection, cursor: object, statement: str, values: object, *more: object
+        connection: sa.Connection, cursor: object, statement: str, values: Any, *more: object
     ) -> None:
         statements.append((statement, values))
 

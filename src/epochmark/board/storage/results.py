@@ -50,7 +50,8 @@ def add_result(
             **asdict(figures),
         )
     )
-    (number,) = added.inserted_primary_key or ()
+    assert added.inserted_primary_key is not None, "a row has been put in"
+    number = added.inserted_primary_key[0]
     connection.execute(
         documents.insert().values(number=number, document=zlib.compress(document, 6))
     )
