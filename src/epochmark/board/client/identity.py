@@ -107,7 +107,7 @@ def _secret(file: Path) -> bytes:
             raise EpochmarkError(f"others can read your key: chmod 600 {file}")
         secret = bytes.fromhex(read_regular(file, 1 << 10).decode("ascii"))
         if len(secret) != SECRET_BYTES:
-            raise ValueError(secret)
+            raise ValueError("its length")
     return secret
 
 

@@ -12,7 +12,7 @@ from epochmark.records.record import Record
 def by_todays_rules(record: Record) -> Record:
     """The record with the observed precision, the findings and the headline that follow from its
     raw data. Its sender writes which version judged it, so that is no reason to believe any of
-    them. The digest stays that of what was sent."""
+    them. Its digest stays as it is."""
     precision = msgspec.structs.replace(record.precision, observed=observed_precision(record))
     record = msgspec.structs.replace(record, precision=precision)
     record = msgspec.structs.replace(record, findings=judge(record))
