@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -60,10 +61,20 @@ class Board:
                 stderr=log,
                 env={**os.environ, "EPOCHMARK_BOARD": str(folder)},
             )
-        assert self.process.stdout is not None
-        said = re.match(r"board at (\S+);", self.process.stdout.readline().decode())
-        assert said, self.log.read_text()
-        self.origin = said[1]
+        try:
+            self.origin = self._address_said()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _address_said(self) -> str:
+        """The address that the first line names, which must come in time."""
+        stdout = self.process.stdout
+        assert stdout is not None
+        ready, _, _ = select.select([stdout], [], [], TIMEOUT_S)
+        said = re.match(r"board at (\S+);", stdout.readline().decode() if ready else "")
+        assert said, self.log.read_text() or f"the board said nothing in {TIMEOUT_S} s"
+        return said[1]
 
     def ask(
         self,

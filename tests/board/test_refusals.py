@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from starlette.requests import Request
@@ -23,7 +24,7 @@ from epochmark.board.protocol import DAY_HEADER, MAX_DOCUMENT_BYTES, MAX_WIRE_BY
 from epochmark.records.digest import digest_of
 from epochmark.records.json_text import to_json
 from tests.board.records import native
-from tests.board.running import TIMEOUT_S, Answer, Board
+from tests.board.running import TIMEOUT_S, Answer, Board, operate
 
 SOUND = native(100, cpu="Chip R")
 SCRIPT = "<script>alert(1)</script>'; DROP TABLE results; --"
@@ -115,7 +116,20 @@ def test_html_and_sql_in_free_text_are_only_text(board: Board) -> None:
 
     answer = board.post(document(hostile), board.sender())
     assert (answer.status, answer.json["state"]) == (201, "held")
-    assert board.get(RESULTS_PATH).status == 200
+    result_id = answer.json["id"]
+    for word in ("release", "hold", "release"):
+        done = operate(board.database, word, result_id, "--reason", f"seen {SCRIPT}")
+        assert done.exit_code == 0, done.stderr
+    listed = board.get(f"{RESULTS_PATH}/{result_id}").json
+    way = quote(f"{listed['engine_family']} {listed['tuning']}, {listed['precision']}")
+    paths = ("/", f"/?way={way}", "/latest", "/log", f"/chip/{listed['chip']}")
+    for path in (*paths, f"/result/{result_id}", f"/badge/{result_id}.svg"):
+        page = board.get(path)
+        assert page.status == 200, path
+        assert "<script" not in page.text, path
+    for path in paths[1:]:
+        assert "&lt;script&gt;" in board.get(path).text, path
+    assert board.get(f"/result/{result_id}").text.count("&lt;script&gt;") > 1
 
 
 def signed(board: Board, sender: Identity, body: bytes, **changes: str) -> Answer:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 
 import msgspec
 import sqlalchemy as sa
 
 from epochmark.board.protocol import RESULTS_PATH
-from epochmark.records.record import RunLimits
+from epochmark.records.json_text import to_json
+from epochmark.records.record import Record, RunLimits
 from tests.board.records import judged, native
 from tests.board.running import Board, operate
 
@@ -21,6 +24,11 @@ def released(board: Board, cpu: str, number: int) -> str:
     done = operate(board.database, "release", receipt["id"], "--reason", "looked at")
     assert done.exit_code == 0, done.stderr
     return str(receipt["id"])
+
+
+def of_another_version(record: Record, **changes: object) -> Record:
+    """A record that says that rules of another version judged it."""
+    return msgspec.structs.replace(record, epochmark_version="0.0.1", **changes)
 
 
 def test_the_first_result_of_a_chip_is_held_until_it_is_released(board: Board) -> None:
@@ -38,12 +46,22 @@ def test_the_first_result_of_a_chip_is_held_until_it_is_released(board: Board) -
     assert (second.status, second.json["state"]) == (201, "shown")
 
 
+def test_a_chip_whose_address_another_has_is_still_the_first_of_its_name(board: Board) -> None:
+    released(board, "Chip Q", 50)
+    alike = board.send(native(51, cpu="Chip-Q"), board.sender("q"))
+    assert (alike.json["state"], alike.json["reason"]) == (
+        "held",
+        "it is the first result of Chip-Q",
+    )
+
+
 def test_the_board_shows_its_own_figures_and_the_record_as_it_was_sent(board: Board) -> None:
     record = native(3, cpu="Chip B")
     result_id = released(board, "Chip B", 3)
     shown = board.get(f"{RESULTS_PATH}/{result_id}").json
     assert shown["steady_epoch_s"] == record.headline.steady_epoch_s
     assert shown["words"] == ["checked"]
+    assert "Whether the work was right is for the validity to say." in board.get("/how").text
     assert shown["record"]["timing"]["laps"][5]["end_ns"] == record.timing.laps[5].end_ns
     assert shown["record"]["machine"]["machine_id"] != record.machine.machine_id
 
@@ -63,9 +81,37 @@ def test_a_result_above_the_measured_peak_is_held(board: Board) -> None:
     limits = RunLimits(
         measured=record.created, float32_gflop_per_s=20.0, float32_source="avx512 on 2 threads"
     )
-    sent = board.send(judged(msgspec.structs.replace(record, limits=limits)), board.sender("l"))
-    assert (sent.status, sent.json["state"]) == (201, "held"), sent.text
-    assert sent.json["reason"] == "it is faster than the peak measured for its processor"
+    record = judged(msgspec.structs.replace(record, limits=limits))
+    assert [finding.code for finding in record.findings] == ["limits-stale"]
+    silent = of_another_version(record, findings=[])
+    for sender, sent_record in (("l", record), ("silent", silent)):
+        sent = board.send(sent_record, board.sender(sender))
+        assert (sent.status, sent.json["state"]) == (201, "held"), sent.text
+        assert sent.json["reason"] == "it is faster than the peak measured for its processor"
+
+
+def test_a_record_of_another_version_is_of_the_precision_that_its_replay_shows(
+    board: Board,
+) -> None:
+    released(board, "Chip P", 17)
+    record = native(18, cpu="Chip P")
+    assert record.replay is not None
+    first, *others = record.replay.losses
+    assert first is not None
+    losses = [1.000007 * first, *others]
+    honest = judged(
+        msgspec.structs.replace(
+            record, replay=msgspec.structs.replace(record.replay, losses=losses)
+        )
+    )
+    assert honest.precision.observed == "tf32"
+    named = msgspec.structs.replace(honest.precision, observed="float32")
+    sent = board.send(of_another_version(honest, precision=named), board.sender("p"))
+    assert sent.json["state"] == "shown", sent.text
+    shown = board.get(f"{RESULTS_PATH}/{sent.json['id']}").json
+    assert shown["precision"] == "tf32"
+    listed = board.get(f"{RESULTS_PATH}?chip=chip-p&precision=float32").json["results"]
+    assert sent.json["id"] not in {row["id"] for row in listed}
 
 
 def test_a_deleted_result_leaves_its_digest_and_nothing_else(board: Board) -> None:
@@ -75,7 +121,9 @@ def test_a_deleted_result_leaves_its_digest_and_nothing_else(board: Board) -> No
     assert board.delete(receipt["id"], sender).status == 200
     assert board.delete(receipt["id"], sender).status == 200
     assert board.send(record, sender).status == 410
-    assert board.get(f"{RESULTS_PATH}/{receipt['id']}").status == 410
+    result_id = receipt["id"]
+    for path in (f"{RESULTS_PATH}/{result_id}", f"/result/{result_id}", f"/badge/{result_id}.svg"):
+        assert board.get(path).status == 410, path
     with sa.create_engine(board.database).connect() as connection:
         chosen = sa.text("SELECT * FROM results WHERE id = :id")
         row = connection.execute(chosen, {"id": receipt["id"]}).one()
@@ -92,6 +140,25 @@ def test_a_result_that_arrives_many_times_at_once_is_there_once(board: Board) ->
     assert len({answer.json["id"] for answer in answers}) == 1
 
 
+def test_a_run_that_is_sent_again_in_another_form_stays_as_it_was_first_sent(
+    board: Board,
+) -> None:
+    record, sender = msgspec.structs.replace(native(61, cpu="Chip O"), label="mine"), board.sender()
+    first = board.send(record, sender).json
+    labelled = to_json(sender.copy_of(record, keep_label=True))
+    refused = set()
+    for state in ("held", "shown"):
+        again = board.post(labelled, sender)
+        assert (again.status, again.json["state"]) == (200, state)
+        assert again.json["digest"] == first["digest"]
+        other = board.post(labelled, board.sender("other"))
+        refused.add((other.status, other.json["error"]))
+        operate(board.database, "release", first["id"], "--reason", "looked at")
+    assert refused == {(409, f"this board has {first['id']} already, from another sender")}
+    board.delete(first["id"], sender)
+    assert board.post(labelled, sender).status == 410
+
+
 def test_an_unknown_result_cannot_be_deleted(board: Board) -> None:
     assert board.delete("0" * 12, board.sender()).status == 404
 
@@ -106,6 +173,10 @@ def test_pages_of_a_list_hold_each_result_once(board: Board) -> None:
         seen += [row["number"] for row in listed["results"]]
         assert {row["chip_name"] for row in listed["results"]} == {"Chip E"}
         path = listed["next"]
+    page = board.get("/latest?limit=2").text
+    (older,) = re.findall(r'rel="next" href="([^"]*)"', page)
+    second = board.get(f"/latest{unescape(older)}").text
+    assert page.count('<td><a href="/result/') == second.count('<td><a href="/result/') == 2
     assert len(seen) == 6
     assert seen == sorted(set(seen), reverse=True)
 

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import secrets
 import socket
 import stat
 import subprocess
@@ -24,7 +25,7 @@ from epochmark.judge.results import ResultFiles
 from epochmark.records.digest import sealed
 from epochmark.records.record import Record
 from tests.board.records import native
-from tests.board.running import Board
+from tests.board.running import TIMEOUT_S, Board
 from tests.pipeline.program import Program
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +92,12 @@ def test_what_was_sent_can_be_sent_again_and_erased(sqlite_board: Board, user: P
     repeated = user.run("share", record.id, "--to", sqlite_board.origin, "--yes")
     assert "held: it is the first result of Chip V." in repeated.stdout
     user.run("results", "rm", record.id)
-    erased = user.run("share", "--delete", record.id, "--to", sqlite_board.origin)
+    erase = ("share", "--delete", record.id, "--to", sqlite_board.origin)
+    unasked = user.run(*erase)
+    assert (unasked.returncode, "nothing was erased: --yes" in unasked.stderr) == (2, True)
+    again = user.run("board", "held", "--json", "--database", sqlite_board.database)
+    assert receipt["id"] in again.stdout
+    erased = user.run(*erase, "--yes")
     assert erased.returncode == 0, erased.stderr
     assert sqlite_board.get(f"{RESULTS_PATH}/{receipt['id']}").status == 410
 
@@ -117,6 +123,29 @@ def test_two_boards_cannot_join_what_they_got(user: Program) -> None:
     keys = {sender.headers("POST", "")["Epochmark-Key"] for sender in (here, there)}
     assert len(keys) == 2
     assert here.copy_of(record) == copies[0]
+
+
+def test_who_sent_nothing_has_nothing_to_delete_and_gets_no_key(user: Program) -> None:
+    done = user.run("share", "--delete", "a" * 12, "--yes")
+    assert done.returncode == 2
+    assert f"there is no key in {user.folder / 'own'}: nothing was sent from here" in done.stderr
+    assert not (user.folder / "own").exists()
+
+
+def test_two_first_uses_at_once_have_one_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, others = "https://one.example", []
+    make = secrets.token_hex
+
+    def interrupted(count: int) -> str:
+        monkeypatch.setattr(secrets, "token_hex", make)
+        others.append(identity_for(url, tmp_path))
+        return make(count)
+
+    monkeypatch.setattr(secrets, "token_hex", interrupted)
+    assert identity_for(url, tmp_path) == others[0] == identity_for(url, tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["key"]
 
 
 def test_a_key_that_others_can_read_is_not_used(user: Program) -> None:
@@ -147,9 +176,11 @@ def test_a_refusal_is_in_the_boards_own_words(sqlite_board: Board, user: Program
 def test_a_lost_connection_says_that_repeating_is_safe(user: Program) -> None:
     record = saved(user, native(208))
     with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(TIMEOUT_S)
 
         def break_off() -> None:
             connection, _ = server.accept()
+            connection.settimeout(TIMEOUT_S)
             connection.recv(100)
             connection.close()
 

@@ -169,6 +169,7 @@ def test_loading_every_engine_imports_no_framework() -> None:
 
 
 TIMES_OF_DAY = {
+    "board/intake/rates.py": "when requests of an hour of the day no longer count",
     "bench/watching/preflight.py": "how long a process has been there",
     "report/page/frame.py": "when a report was made",
     "records/dates.py": "when records and other files were made, and a record from the future",

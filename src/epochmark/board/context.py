@@ -6,14 +6,17 @@ import asyncio
 import re
 from collections.abc import Container
 from dataclasses import dataclass, field
+from typing import Any
 
+import sqlalchemy as sa
 from starlette.requests import Request
 
 from epochmark.board.intake.rates import Rates
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.settings import Settings
 from epochmark.board.storage.database import Database
-from epochmark.board.storage.lists import MOST_ROWS
+from epochmark.board.storage.lists import MOST_ROWS, Page
+from epochmark.board.storage.results import result_by_id
 
 CHECKS = 2
 """Documents that are checked at a time."""
@@ -47,6 +50,17 @@ def result_id_of(request: Request) -> str:
     return text
 
 
+def shown_result(connection: sa.Connection, result_id: str) -> sa.Row[Any]:
+    """A result that everyone may see. Raises ``RefusedError``: 404 for what is not shown, 410 for
+    what was deleted."""
+    found = result_by_id(connection, result_id)
+    if found is None or found.state in ("held", "hidden"):
+        raise RefusedError(404, f"this board shows no result {result_id}")
+    if found.state == "deleted":
+        raise RefusedError(410, "this result was deleted by who sent it")
+    return found
+
+
 def text_asked(request: Request, names: Container[str]) -> dict[str, str]:
     """Those parts of the query that have these names. Raises ``RefusedError`` (400) for what no
     record can hold."""
@@ -67,6 +81,13 @@ def number_asked(request: Request, name: str, most: int = MOST_NUMBER) -> int | 
     if not 1 <= number <= most:
         raise RefusedError(400, f"{name} takes a whole number from 1 to {most}")
     return number
+
+
+def query_of_next(request: Request, page: Page) -> str | None:
+    """The query of a list's following page, which has all that was asked for; None for the last."""
+    if page.before is None:
+        return None
+    return str(request.url.include_query_params(before=page.before).query)
 
 
 def rows_asked(request: Request) -> int:

@@ -19,7 +19,8 @@ SIGNATURE_HEADER = "Epochmark-Signature"
 """128 hexadecimal digits: the signature of ``signed_text``."""
 
 RESULTS_PATH = "/api/1/results"
-LOCAL_BOARD = "http://127.0.0.1:8321"
+LOCAL_PORT = 8321
+LOCAL_BOARD = f"http://127.0.0.1:{LOCAL_PORT}"
 """Where ``epochmark board serve`` listens by default."""
 
 _PORTS = {"http": 80, "https": 443}
@@ -50,7 +51,7 @@ def origin_of(url: str) -> str:
     if parts.scheme not in _PORTS or not host or extra or not host.isascii():
         raise EpochmarkError(
             f"{url!r} is not the address of a board: it looks like https://board.example, or "
-            "http://127.0.0.1:8321",
+            f"{LOCAL_BOARD}",
             exit_code=2,
         )
     name = f"[{host}]" if ":" in host else host

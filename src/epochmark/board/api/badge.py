@@ -8,9 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from epochmark.board.answers import answer
-from epochmark.board.context import context_of, result_id_of
-from epochmark.board.intake.refusal import RefusedError
-from epochmark.board.storage.results import result_by_id
+from epochmark.board.context import context_of, result_id_of, shown_result
 from epochmark.report.figures import bare_seconds
 
 LETTER_WIDTH = 6.7
@@ -22,9 +20,7 @@ def badge(request: Request) -> Response:
     """The badge of a shown result."""
     result_id = result_id_of(request)
     with context_of(request).database.reading() as connection:
-        found = result_by_id(connection, result_id)
-    if found is None or found.state != "shown":
-        raise RefusedError(404, f"this board shows no result {result_id}")
+        found = shown_result(connection, result_id)
     return answer(request, _drawn(found).encode(), "image/svg+xml")
 
 

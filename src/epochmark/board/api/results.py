@@ -14,8 +14,10 @@ from epochmark.board.context import (
     Context,
     context_of,
     number_asked,
+    query_of_next,
     result_id_of,
     rows_asked,
+    shown_result,
     text_asked,
 )
 from epochmark.board.intake.body import read_body, unpacked
@@ -23,8 +25,9 @@ from epochmark.board.intake.receive import Receipt, delete, receive
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.intake.signature import sender_of
 from epochmark.board.protocol import RESULTS_PATH
-from epochmark.board.storage.lists import FILTERS, LISTED, shown_results
-from epochmark.board.storage.results import document_of, result_by_id
+from epochmark.board.storage.lists import LISTED, shown_results
+from epochmark.board.storage.results import document_of
+from epochmark.board.storage.tables import FILTERS
 from epochmark.records.json_text import parsed
 
 WORDS = ("checked",)
@@ -78,9 +81,7 @@ def list_results(request: Request) -> Response:
     count = rows_asked(request)
     with context_of(request).database.reading() as connection:
         page = shown_results(connection, asked, number_asked(request, "before"), count)
-    following = None
-    if page.before is not None:
-        following = str(request.url.include_query_params(before=page.before).query)
+    following = query_of_next(request, page)
     return json_answer(
         request,
         {
@@ -101,11 +102,7 @@ def get_result(request: Request) -> Response:
     """One shown result: what the board derived, and the record as it was sent."""
     result_id = result_id_of(request)
     with context_of(request).database.reading() as connection:
-        found = result_by_id(connection, result_id)
-        if found is None or found.state in ("held", "hidden"):
-            raise RefusedError(404, f"this board shows no result {result_id}")
-        if found.state == "deleted":
-            raise RefusedError(410, "this result was deleted by who sent it")
+        found = shown_result(connection, result_id)
         document = document_of(connection, found.number)
     derived: dict[str, Any] = {name: found._mapping[name] for name in LISTED}
     return json_answer(request, {**derived, "words": WORDS, "record": parsed(document)})

@@ -17,7 +17,7 @@ SURPRISING = 1.25
 def why_held(connection: sa.Connection, record: Record, figures: Figures) -> str | None:
     """The reasons to hold a result, as one sentence; None where nothing about it surprises."""
     reasons = []
-    if not is_chip_known(connection, figures.chip):
+    if not is_chip_known(connection, figures.chip_name):
         reasons.append(f"it is the first result of {figures.chip_name}")
     best = best_of_cell(connection, figures.cell)
     time = figures.steady_epoch_s

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from math import ceil
 
 from limits import RateLimitItemPerHour
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 from epochmark.board.intake.refusal import RefusedError
 
@@ -16,10 +17,11 @@ IPV6_NETWORK = 64
 
 
 class Rates:
-    """Counts of the last hour, in memory: a restart forgets them."""
+    """Counts of the last hour, in memory: a restart forgets them. Of the clock hour before, as much
+    is counted as of it lies in the last 60 minutes."""
 
     def __init__(self, per_key: int, per_address: int) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._limits = {
             "key": RateLimitItemPerHour(per_key),
             "address": RateLimitItemPerHour(per_address),
@@ -27,15 +29,16 @@ class Rates:
 
     def count(self, kind: str, name: str) -> None:
         """Count a request of a ``key`` or an ``address``. Raises ``RefusedError`` (429) above the
-        limit, with the seconds between requests that keep it."""
+        limit, with the seconds after which fewer of them count."""
         limit = self._limits[kind]
         name = _network(name) if kind == "address" else name
         if self._limiter.hit(limit, kind, name):
             return
+        wait_s = self._limiter.get_window_stats(limit, kind, name).reset_time - time.time()
         raise RefusedError(
             429,
             f"more than {limit.amount} requests in an hour from this {kind}: try again later",
-            headers={"Retry-After": str(ceil(limit.get_expiry() / limit.amount))},
+            headers={"Retry-After": str(max(1, ceil(wait_s)))},
         )
 
 
@@ -45,6 +48,8 @@ def _network(address: str) -> str:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
+    if parsed.version == 6 and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
     if parsed.version == 4:
-        return address
+        return str(parsed)
     return str(ipaddress.ip_network((parsed, IPV6_NETWORK), strict=False))

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from epochmark.board.derived.figures import figures_of
+from epochmark.board.derived.todays import by_todays_rules
 from epochmark.board.intake.holding import why_held
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.storage.cells import Standing, standing
@@ -49,27 +50,28 @@ def receive(database: Database, document: bytes, key: str | None) -> Receipt:
     figures = figures_of(record)
     with database.writing() as connection:
         _refuse_banned(connection, key)
-        known = result_by_digest(connection, str(record.digest))
+        digest = str(record.digest)
+        known = result_by_digest(connection, digest) or result_by_id(connection, record.id)
         if known is None:
-            _refuse_taken(connection, record)
             reason = None if key is None else why_held(connection, record, figures)
             state: State = "shown" if reason is None else "held"
             add_result(connection, record, figures, document, Arrival(key, state, reason))
-            known = result_by_digest(connection, str(record.digest))
+            known = result_by_digest(connection, digest)
             assert known is not None, "it has just been put in"
             return _receipt(connection, known, is_new=True)
-        return _known(connection, known, key)
+        return _known(connection, known, digest, key)
 
 
 def recomputed(document: bytes) -> Record:
-    """The record in a document, if everything in it recomputes. Raises ``RefusedError`` (422)."""
+    """The record in a document by today's rules, if everything in it recomputes. Raises
+    ``RefusedError`` (422)."""
     try:
         checked = check_record(document)
     except RecursionError as error:
         raise RefusedError(422, "the document is nested too deeply") from error
-    record = checked.record
-    if record is None or checked.problems:
+    if checked.record is None or checked.problems:
         raise RefusedError(422, "the record does not recompute", checked.problems)
+    record = by_todays_rules(checked.record)
     if only_tests_the_tool(record):
         raise RefusedError(422, f"the engine {record.engine.name} only tests the tool")
     if record.headline.steady_epoch_s is None:
@@ -97,20 +99,13 @@ def _refuse_banned(connection: sa.Connection, key: str | None) -> None:
         raise RefusedError(403, f"nothing is taken from this key any more: {reason}")
 
 
-def _refuse_taken(connection: sa.Connection, record: Record) -> None:
-    found = result_by_id(connection, record.id)
-    if found is not None:
-        raise RefusedError(
-            409, f"this board has another result with the id {record.id} ({found.state})"
-        )
-
-
-def _known(connection: sa.Connection, known: sa.Row[Any], key: str | None) -> Receipt:
-    """What to say of a result that is here. Only its sender learns about one that is not shown."""
+def _known(connection: sa.Connection, known: sa.Row[Any], digest: str, key: str | None) -> Receipt:
+    """What to say of a result that is here, with this digest or another one of the same run, which
+    stays as it was first sent. Only its sender learns about one that is not shown."""
     if known.state == "deleted":
         raise RefusedError(410, "this result was deleted by who sent it, and does not come back")
-    if known.state != "shown" and known.key != key:
-        raise RefusedError(409, "this board has the result already, from another sender")
+    if known.key != key and (known.state, known.digest) != ("shown", digest):
+        raise RefusedError(409, f"this board has {known.id} already, from another sender")
     return _receipt(connection, known, is_new=False)
 
 

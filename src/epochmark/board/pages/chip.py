@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
-from epochmark.board.context import context_of, number_asked
+from epochmark.board.context import context_of, number_asked, query_of_next
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.pages.rendering import page
 from epochmark.board.pages.start import way_of
@@ -50,7 +50,15 @@ def chip(request: Request) -> Response:
         runs = shown_results(connection, {"chip": slug}, number_asked(request, "before"), RUNS)
     spreads.sort(key=lambda spread: -spread.cell.owners)
     name = cells[0].chip_name
-    return page(request, "chip.html", name=name, spreads=spreads, page=runs, way_of=way_of)
+    return page(
+        request,
+        "chip.html",
+        name=name,
+        spreads=spreads,
+        page=runs,
+        next=query_of_next(request, runs),
+        way_of=way_of,
+    )
 
 
 def _spread(connection: sa.Connection, cell: Any) -> Spread:

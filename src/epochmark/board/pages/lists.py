@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from epochmark.board.context import context_of, number_asked, rows_asked
+from epochmark.board.context import context_of, number_asked, query_of_next, rows_asked
 from epochmark.board.intake.holding import SURPRISING
 from epochmark.board.pages.rendering import page
 from epochmark.board.pages.start import way_of
@@ -16,14 +16,16 @@ def latest(request: Request) -> Response:
     """Results as they came in, newest first."""
     with context_of(request).database.reading() as connection:
         found = shown_results(connection, {}, number_asked(request, "before"), rows_asked(request))
-    return page(request, "latest.html", page=found, way_of=way_of)
+    return page(
+        request, "latest.html", page=found, next=query_of_next(request, found), way_of=way_of
+    )
 
 
 def log(request: Request) -> Response:
     """What the operator held, hid, released and banned, and why."""
     with context_of(request).database.reading() as connection:
         found = log_of_decisions(connection, number_asked(request, "before"), rows_asked(request))
-    return page(request, "log.html", page=found)
+    return page(request, "log.html", page=found, next=query_of_next(request, found))
 
 
 def how(request: Request) -> Response:

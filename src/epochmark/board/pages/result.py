@@ -7,12 +7,12 @@ from itertools import pairwise
 from starlette.requests import Request
 from starlette.responses import Response
 
-from epochmark.board.context import context_of, result_id_of
-from epochmark.board.intake.refusal import RefusedError
+from epochmark.board.context import context_of, result_id_of, shown_result
+from epochmark.board.derived.todays import by_todays_rules
 from epochmark.board.pages.rendering import page
 from epochmark.board.pages.start import way_of
 from epochmark.board.storage.cells import standing
-from epochmark.board.storage.results import document_of, result_by_id
+from epochmark.board.storage.results import document_of
 from epochmark.judge.reading import decode_record
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.record import Record
@@ -38,12 +38,8 @@ def result(request: Request) -> Response:
     """The page. Raises ``RefusedError``: 404 for what is not shown, 410 for what was deleted."""
     result_id = result_id_of(request)
     with context_of(request).database.reading() as connection:
-        found = result_by_id(connection, result_id)
-        if found is not None and found.state == "deleted":
-            raise RefusedError(410, "this result was deleted by who sent it")
-        if found is None or found.state != "shown":
-            raise RefusedError(404, f"this board shows no result {result_id}")
-        record = decode_record(document_of(connection, found.number))
+        found = shown_result(connection, result_id)
+        record = by_todays_rules(decode_record(document_of(connection, found.number)))
         place = standing(connection, found)
     return page(
         request,

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 
 from epochmark.errors import EpochmarkError
 
@@ -27,8 +28,8 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        """Connect. Raises ``EpochmarkError`` for a URL of another database, or one that does not
-        answer."""
+        """Connect. Raises ``EpochmarkError`` for a URL of another kind of database, and for one
+        that does not answer, is no board's, forbids it, or is of a newer version."""
         try:
             parsed = sa.make_url(url)
         except sa.exc.ArgumentError as error:
@@ -39,19 +40,21 @@ class Database:
         self._engine = sa.create_engine(
             parsed, pool_pre_ping=not self._is_sqlite, hide_parameters=True
         )
+        self._one_state = {} if self._is_sqlite else {"isolation_level": "REPEATABLE READ"}
         if self._is_sqlite:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
         try:
             self._migrate()
-        except sa.exc.OperationalError as error:
+        except (sa.exc.DBAPIError, CommandError) as error:
+            self.close()
             where = parsed.render_as_string()
-            raise EpochmarkError(f"{where} cannot be opened: {error.orig}") from error
+            raise EpochmarkError(f"{where} cannot be opened: {_why(error)}") from error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection that sees one state of the database."""
-        with self._engine.connect() as connection:
+        with self._engine.execution_options(**self._one_state).connect() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -87,6 +90,14 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     """A writer locks at once: one that locks later fails if another wrote in between."""
     writing = connection.get_execution_options().get("writing")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _why(error: sa.exc.DBAPIError | CommandError) -> str:
+    """Why a database cannot be opened, and what to do."""
+    if isinstance(error, CommandError):
+        return "it was made by a newer version of epochmark: upgrade this one"
+    said = str(error.orig).partition("\n")[0]
+    return f"{said}. It must be a board's own, and its user may make tables: --database names it"
 
 
 def _wrong(url: str) -> str:

@@ -9,10 +9,6 @@ import sqlalchemy as sa
 
 from epochmark.board.storage.tables import decisions, results
 
-FILTERS = (
-    "workload", "engine", "tuning", "precision", "device_kind", "chip", "validity", "cell", "key",
-)  # fmt: skip
-"""Columns by which a list may be narrowed."""
 MOST_ROWS = 100
 
 LISTED = (

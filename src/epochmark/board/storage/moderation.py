@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from epochmark.board.storage.results import State, result_by_id, set_state
+from epochmark.board.storage.results import State, hide_all_of, result_by_id, set_state
 from epochmark.board.storage.tables import bans, decisions, results
 from epochmark.errors import EpochmarkError
 from epochmark.records.dates import now
@@ -37,20 +37,16 @@ def ban(connection: sa.Connection, key: str, reason: str) -> int:
     """
     if not _KEY.fullmatch(key):
         raise EpochmarkError(
-            f"{key!r} is not a key: it has 64 hexadecimal digits, as a result's page shows it",
+            f"{key!r} is not a key: it has 64 hexadecimal digits, as a result's page and "
+            "'epochmark board held' show it",
             exit_code=2,
         )
     reason = _sentence(reason)
     connection.execute(bans.delete().where(bans.c.key == key))
     connection.execute(bans.insert().values(key=key, since=now(), reason=reason))
-    chosen = sa.select(results.c.number, results.c.cell).where(
-        results.c.key == key, results.c.state.in_(("shown", "held"))
-    )
-    found = [*connection.execute(chosen)]
-    for result in found:
-        set_state(connection, result, "hidden", reason)
+    count = hide_all_of(connection, key, reason)
     _log(connection, "ban", key, reason)
-    return len(found)
+    return count
 
 
 def _sentence(reason: str) -> str:
@@ -62,9 +58,9 @@ def _sentence(reason: str) -> str:
 
 
 def waiting(connection: sa.Connection) -> list[sa.Row[Any]]:
-    """Held results, oldest first, with the reason."""
-    columns = (results.c.id, results.c.received, results.c.hardware, results.c.engine)
-    chosen = sa.select(*columns, results.c.reason).where(results.c.state == "held")
+    """Held results, oldest first, with the reason and the key that sent them."""
+    names = ("id", "received", "hardware", "engine", "key", "reason")
+    chosen = sa.select(*(results.c[name] for name in names)).where(results.c.state == "held")
     return [*connection.execute(chosen.order_by(results.c.number))]
 
 

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from epochmark._version import __version__
 from epochmark.board.derived.figures import Figures
+from epochmark.board.derived.hardware import slug_of
 from epochmark.board.storage.cells import refresh_cell
-from epochmark.board.storage.tables import bans, results
+from epochmark.board.storage.tables import bans, documents, results
 from epochmark.records.dates import now
 from epochmark.records.record import Record
 
@@ -37,7 +38,7 @@ def add_result(
     arrival: Arrival,
 ) -> None:
     """Put in a result that is not there."""
-    connection.execute(
+    added = connection.execute(
         results.insert().values(
             id=record.id,
             digest=record.digest,
@@ -45,27 +46,31 @@ def add_result(
             received=now(),
             key=arrival.key,
             reason=arrival.reason,
-            document=zlib.compress(document, 6),
             derived_by=__version__,
             **asdict(figures),
         )
+    )
+    assert added.inserted_primary_key is not None, "a row has been put in"
+    number = added.inserted_primary_key[0]
+    connection.execute(
+        documents.insert().values(number=number, document=zlib.compress(document, 6))
     )
     refresh_cell(connection, figures.cell)
 
 
 def result_by_id(connection: sa.Connection, result_id: str) -> sa.Row[Any] | None:
     """A result in whatever state, without its document; None where there is none."""
-    return connection.execute(_without_document().where(results.c.id == result_id)).one_or_none()
+    return connection.execute(sa.select(results).where(results.c.id == result_id)).one_or_none()
 
 
 def result_by_digest(connection: sa.Connection, digest: str) -> sa.Row[Any] | None:
     """Likewise, by the digest of its content."""
-    return connection.execute(_without_document().where(results.c.digest == digest)).one_or_none()
+    return connection.execute(sa.select(results).where(results.c.digest == digest)).one_or_none()
 
 
 def document_of(connection: sa.Connection, number: int) -> bytes:
     """The document of a result that is not deleted."""
-    chosen = sa.select(results.c.document).where(results.c.number == number)
+    chosen = sa.select(documents.c.document).where(documents.c.number == number)
     return zlib.decompress(connection.execute(chosen).scalar_one())
 
 
@@ -78,9 +83,22 @@ def set_state(
     refresh_cell(connection, found.cell)
 
 
+def hide_all_of(connection: sa.Connection, key: str, reason: str) -> int:
+    """Hide what is shown or held of a key; how many results."""
+    chosen = (results.c.key == key, results.c.state.in_(("shown", "held")))
+    of_cells = sa.select(results.c.cell).where(*chosen).distinct().order_by(results.c.cell)
+    touched = connection.execute(of_cells).scalars().all()
+    hidden = results.update().where(*chosen).values(state="hidden", reason=reason)
+    count = connection.execute(hidden).rowcount
+    for cell in touched:
+        refresh_cell(connection, cell)
+    return count
+
+
 def erase(connection: sa.Connection, found: sa.Row[Any]) -> None:
     """Leave a tombstone of a result: its number, id, digest and dates, and nothing it was of."""
-    empty = dict.fromkeys(("key", "reason", "document", "derived_by", *DERIVED))
+    empty = dict.fromkeys(("key", "reason", "derived_by", *DERIVED))
+    connection.execute(documents.delete().where(documents.c.number == found.number))
     chosen = results.update().where(results.c.number == found.number)
     connection.execute(chosen.values(state="deleted", **empty))
     refresh_cell(connection, found.cell)
@@ -102,22 +120,21 @@ def keep_figures(connection: sa.Connection, found: sa.Row[Any]) -> None:
 
 def derived_by_others(connection: sa.Connection, after: int, count: int) -> list[sa.Row[Any]]:
     """At most ``count`` results whose figures another version derived, above a number."""
-    chosen = _without_document().where(
+    chosen = sa.select(results).where(
         results.c.number > after, results.c.state != "deleted", results.c.derived_by != __version__
     )
     return [*connection.execute(chosen.order_by(results.c.number).limit(count))]
 
 
-def is_chip_known(connection: sa.Connection, chip: str) -> bool:
-    """Whether a result of this chip is shown."""
-    chosen = sa.select(results.c.number).where(results.c.chip == chip, results.c.state == "shown")
+def is_chip_known(connection: sa.Connection, name: str) -> bool:
+    """Whether a result of a chip of exactly this name is shown. Several names may share the part of
+    an address that is made of them."""
+    chosen = sa.select(results.c.number).where(
+        results.c.chip == slug_of(name), results.c.chip_name == name, results.c.state == "shown"
+    )
     return connection.execute(chosen.limit(1)).first() is not None
 
 
 def ban_reason(connection: sa.Connection, key: str) -> str | None:
     """Why nothing is taken from a key; None where it is not banned."""
     return connection.execute(sa.select(bans.c.reason).where(bans.c.key == key)).scalar()
-
-
-def _without_document() -> sa.Select[Any]:
-    return sa.select(*(column for column in results.c if column.name != "document"))

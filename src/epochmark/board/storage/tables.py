@@ -9,6 +9,11 @@ metadata = sa.MetaData()
 Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """SQLite numbers its rows by itself only in a column of its own kind of integer."""
 
+FILTERS = (
+    "workload", "engine", "tuning", "precision", "device_kind", "chip", "validity", "cell", "key",
+)  # fmt: skip
+"""Columns by which a list of results may be narrowed."""
+
 results = sa.Table(
     "results",
     metadata,
@@ -19,7 +24,6 @@ results = sa.Table(
     sa.Column("received", sa.String(20), nullable=False),
     sa.Column("key", sa.String(64)),
     sa.Column("reason", sa.Text),
-    sa.Column("document", sa.LargeBinary),
     sa.Column("derived_by", sa.Text),
     sa.Column("cell", sa.String(16)),
     sa.Column("workload", sa.Text),
@@ -42,13 +46,20 @@ results = sa.Table(
     sa.Column("test_accuracy", sa.Double),
     sa.Column("measured", sa.String(20)),
     sa.Index("results_by_state", "state", "number"),
-    sa.Index("results_by_cell", "cell", "state"),
-    sa.Index("results_by_chip", "chip", "state", "number"),
-    sa.Index("results_by_key", "key"),
+    *(sa.Index(f"results_by_{name}", name, "state", "number") for name in FILTERS),
 )
 """A row for each result ever taken. ``state``: ``shown``, ``held``, ``hidden`` or ``deleted``; a
 deleted row is a tombstone, of which only its number, id, digest and dates remain. ``key`` is the
 sender's, NULL of what the operator imported. Columns from ``cell`` on are ``derived.Figures``."""
+
+documents = sa.Table(
+    "documents",
+    metadata,
+    sa.Column("number", Number, sa.ForeignKey("results.number"), primary_key=True),
+    sa.Column("document", sa.LargeBinary, nullable=False),
+)
+"""The record of each result that is not deleted, as it was sent, packed; in a table of its own, so
+that lists do not read it."""
 
 cells = sa.Table(
     "cells",
@@ -70,7 +81,6 @@ cells = sa.Table(
     sa.Column("low_s", sa.Double),
     sa.Column("high_s", sa.Double),
     sa.Column("best_s", sa.Double),
-    sa.Index("cells_by_workload", "workload", "device_kind"),
     sa.Index("cells_by_chip", "chip"),
 )
 """What the shown results of a cell say together, kept in step with them (``cells.py``)."""

@@ -59,7 +59,10 @@ def _decide(state: State, result: str, reason: str, database: str | None) -> Non
 @described("""Take nothing from a key any more, and hide what it sent.""")
 def ban(
     key: Annotated[
-        str, typer.Argument(metavar="KEY", help="The sender, 64 digits on a result's page.")
+        str,
+        typer.Argument(
+            metavar="KEY", help="The sender, 64 digits in 'held' or on a result's page."
+        ),
     ],
     reason: ReasonOption,
     database: DatabaseOption = None,
@@ -85,6 +88,10 @@ def held(database: DatabaseOption = None, json: JsonOption = False) -> None:
     if json:
         print_json([dict(row._mapping) for row in found])
     elif found:
-        say(*(f"{row.id}  {row.hardware}, {row.engine}: {row.reason}" for row in found))
+        for row in found:
+            say(
+                f"{row.id}  {row.hardware}, {row.engine}: {row.reason}",
+                f"  sent by {row.key}" if row.key else "  imported",
+            )
     else:
         say("no result is held")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from epochmark.board.protocol import LOCAL_PORT
 from epochmark.cli._guard import described
 from epochmark.cli.commands.boards._database import DatabaseOption, opened_database
 
@@ -23,7 +24,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option("--port", metavar="N", help="Where to listen; 0 takes a free port.")
-    ] = 8321,
+    ] = LOCAL_PORT,
     origin: Annotated[
         str | None,
         typer.Option(

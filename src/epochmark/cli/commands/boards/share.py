@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from epochmark.board.protocol import LOCAL_BOARD
 from epochmark.cli._guard import described
 from epochmark.cli._program import JsonOption
 from epochmark.cli._records import RunArgument
@@ -33,7 +34,7 @@ def share(
             help="The board's address. Default: the board on this machine.",
             show_default=False,
         ),
-    ] = "http://127.0.0.1:8321",
+    ] = LOCAL_BOARD,
     label: Annotated[bool, typer.Option("--label", help="Send the run's label as well.")] = False,
     delete: Annotated[
         bool, typer.Option("--delete", help="Have the board erase what was sent of this run.")
@@ -44,14 +45,13 @@ def share(
     from epochmark.cli.commands.boards._extras import need
 
     need("share")
-    from epochmark.board.client.identity import identity_for
+    from epochmark.board.client.identity import identity_for, known_identity
     from epochmark.board.settings import board_folder
 
-    identity = identity_for(to, board_folder())
     if delete:
-        _delete(identity, run, json)
+        _delete(known_identity(to, board_folder()), run, yes=yes, json=json)
     else:
-        _send(identity, run, label=label, yes=yes, json=json)
+        _send(identity_for(to, board_folder()), run, label=label, yes=yes, json=json)
 
 
 def _send(identity: Identity, run: str, *, label: bool, yes: bool, json: bool) -> None:
@@ -61,7 +61,8 @@ def _send(identity: Identity, run: str, *, label: bool, yes: bool, json: bool) -
 
     copy = identity.copy_of(stored_run(run).record, keep_label=label)
     if not yes:
-        _ask(identity, copy)
+        _show(identity, copy)
+        _ask("Send it?", "nothing was sent", "sends")
     receipt = send(identity, copy)
     if json:
         print_json(receipt)
@@ -69,19 +70,25 @@ def _send(identity: Identity, run: str, *, label: bool, yes: bool, json: bool) -
         say(*_receipt_lines(receipt))
 
 
-def _ask(identity: Identity, copy: Record) -> None:
-    """Show what would leave, on standard error since it is not the answer. Raises ``typer.Abort``
-    where it is not to leave, and ``EpochmarkError`` where there is no one to ask."""
+def _show(identity: Identity, copy: Record) -> None:
+    """Show what would leave, on standard error since it is not the answer."""
     from epochmark.board.client.sharing import fields_of
     from epochmark.cli._console import remark
-    from epochmark.errors import EpochmarkError
 
     remark(f"This would be sent to {identity.origin}, and could be read there by anyone:", "")
     remark(*(f"  {path}: {text}" for path, text in fields_of(copy)), "")
+
+
+def _ask(question: str, otherwise: str, does: str) -> None:
+    """Raise ``typer.Abort`` where the answer is no, and ``EpochmarkError`` where there is no one
+    to ask."""
+    from epochmark.cli._console import remark
+    from epochmark.errors import EpochmarkError
+
     if not sys.stdin.isatty():
-        raise EpochmarkError("nothing was sent: --yes sends it without asking", exit_code=2)
-    if not typer.confirm("Send it?", err=True):
-        remark("nothing was sent")
+        raise EpochmarkError(f"{otherwise}: --yes {does} it without asking", exit_code=2)
+    if not typer.confirm(question, err=True):
+        remark(otherwise)
         raise typer.Abort
 
 
@@ -98,11 +105,14 @@ def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _delete(identity: Identity, run: str, json: bool) -> None:
+def _delete(identity: Identity, run: str, *, yes: bool, json: bool) -> None:
     from epochmark.board.client.sharing import erase
     from epochmark.cli._console import print_json, say
 
     record_id = _id_of(run)
+    if not yes:
+        question = f"Have {identity.origin} erase for good what was sent of {record_id}?"
+        _ask(question, "nothing was erased", "erases")
     erase(identity, record_id)
     if json:
         print_json({"erased": record_id, "board": identity.origin})

@@ -1,4 +1,4 @@
-"""The first tables: results, cells, bans, decisions."""
+"""The first tables: results, documents, cells, bans, decisions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ down_revision = None
 Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 KEY = ("workload", "variant", "engine_family", "tuning", "precision", "device_kind")
 HARDWARE = ("chip", "chip_name", "hardware")
+FILTERS = (
+    "workload", "engine", "tuning", "precision", "device_kind", "chip", "validity", "cell", "key",
+)  # fmt: skip
 FIGURES = (
     "steady_epoch_s", "steady_epoch_low_s", "steady_epoch_high_s", "samples_per_s", "elapsed_s",
     "test_accuracy",
@@ -28,7 +31,6 @@ def upgrade() -> None:
         sa.Column("received", sa.String(20), nullable=False),
         sa.Column("key", sa.String(64)),
         sa.Column("reason", sa.Text),
-        sa.Column("document", sa.LargeBinary),
         sa.Column("derived_by", sa.Text),
         sa.Column("cell", sa.String(16)),
         *(sa.Column(name, sa.Text) for name in (*KEY, *HARDWARE, "engine", "versions", "validity")),
@@ -36,9 +38,13 @@ def upgrade() -> None:
         sa.Column("measured", sa.String(20)),
     )
     op.create_index("results_by_state", "results", ["state", "number"])
-    op.create_index("results_by_cell", "results", ["cell", "state"])
-    op.create_index("results_by_chip", "results", ["chip", "state", "number"])
-    op.create_index("results_by_key", "results", ["key"])
+    for name in FILTERS:
+        op.create_index(f"results_by_{name}", "results", [name, "state", "number"])
+    op.create_table(
+        "documents",
+        sa.Column("number", Number, sa.ForeignKey("results.number"), primary_key=True),
+        sa.Column("document", sa.LargeBinary, nullable=False),
+    )
     op.create_table(
         "cells",
         sa.Column("cell", sa.String(16), primary_key=True),
@@ -46,7 +52,6 @@ def upgrade() -> None:
         *(sa.Column(name, sa.Integer, nullable=False) for name in ("runs", "valid", "owners")),
         *(sa.Column(name, sa.Double) for name in ("median_s", "low_s", "high_s", "best_s")),
     )
-    op.create_index("cells_by_workload", "cells", ["workload", "device_kind"])
     op.create_index("cells_by_chip", "cells", ["chip"])
     op.create_table(
         "bans",
