@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,10 @@ from epochmark.bench.process.order import RUN, RaceOrder
 from epochmark.bench.racing.entries import Entry, parse_entry
 from epochmark.bench.racing.memory import check_room
 from epochmark.engines import get_engine
-from epochmark.environments.versions import row_of_version
+from epochmark.environments.managed import Environments
+from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
+from epochmark.environments.requirements import Platform, environment_name
+from epochmark.environments.versions import row_of_version, versions_made
 from epochmark.errors import EpochmarkError
 from epochmark.worker.protocol import (
     EpochEnd,
@@ -116,6 +120,23 @@ def test_a_version_is_the_frameworks_own_row_with_that_version() -> None:
     keras = row_of_version(get_engine("keras-torch").info, "2.12")
     assert keras.pip[0] == "torch==2.12.*"
     assert keras.pip[1].startswith("keras")
+
+
+def test_versions_are_asked_of_no_engine_without_packages_for_the_machine(tmp_path: Path) -> None:
+    machine = Platform("Linux", "arm64", ("cpu",))
+    torch, without = get_engine("torch").info, get_engine("plaidml-keras").info
+    row = row_of_version(torch, "2.12", machine)
+    manifest = Manifest(
+        name=environment_name(row), requirements=row.pip, accelerators=row.accelerators,
+        python="3.11.1", created="2026-11-26T00:00:00Z", epochmark_version="0", installed={},
+        size_bytes=1,
+    )  # fmt: skip
+    folder = tmp_path / manifest.name
+    folder.mkdir()
+    (folder / MANIFEST).write_bytes(encode_manifest(manifest))
+    environments = Environments(tmp_path)
+    assert list(versions_made(environments, torch, machine)) == ["2.12"]
+    assert versions_made(environments, without, machine) == {}
 
 
 def test_what_does_not_fit_into_memory_is_refused_before_it_is_started() -> None:
