@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +149,28 @@ def test_what_was_raced_is_kept_when_the_user_ends_it(program: Program) -> None:
     assert program.run("check", made["id"]).returncode == 0
 
 
+def test_a_race_is_kept_elsewhere_when_its_folder_fails(program: Program) -> None:
+    """Ctrl-C comes besides, while the last proof is computed."""
+    entries = [f"fake@{interpreter(program.folder, name)}" for name in ("first", "last")]
+    process = program.start("race", *entries, "--max-seconds", "2")
+    read_until(process, "proving the work of fake@last")
+    launcher, guard_only = psutil.Process(process.pid), 1
+    while len(launcher.children()) > guard_only:
+        time.sleep(0.01)
+    folder = program.results / "races"
+    folder.rmdir()
+    folder.touch()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 130
+    assert "the others are compared with it" in output
+    assert f"results cannot be saved in {folder}" in errors
+    saved = Path(output.split("saved: ")[1].strip())
+    made = decode_race(saved.read_bytes())
+    assert made.ending == "interrupted"
+    assert [entry.record.continuation is None for entry in made.entries] == [False, True]
+
+
 def test_nothing_suspended_outlives_a_launcher_that_was_killed(program: Program) -> None:
     """Nor do the processes below a worker, which its death alone would leave suspended."""
     entry = f"fake@{interpreter(program.folder, 'python', leave_child=True)}"
@@ -173,6 +196,7 @@ def test_nothing_suspended_outlives_a_launcher_that_was_killed(program: Program)
         (["native", "native@1.0"], "needs nothing installed"),
         (["fake", "fake", "-w", "mnist-cn"], "did you mean mnist-cnn?"),
         (["fake", "fake", "--max-seconds", "0"], "out of range"),
+        (["fake", "fake", "--max-seconds", "14401"], "1 to 14400"),
         (["fake", "fake", "--quick", "--exact"], "exclude each other"),
         (["fake", "fake", "--gate", "much"], "--gate wants a percentage"),
         (["fake", "fake", "--device", "all"], "one device"),
