@@ -7,12 +7,14 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from epochmark.analysis.racing.pieces import Pieces, first_part_of, turns_of
 from epochmark.bench.process.messages import MessageError, ReportReader
 from epochmark.bench.process.order import RUN, RaceOrder
 from epochmark.bench.racing.entries import Entry, parse_entry
+from epochmark.bench.racing.guard import Guard
 from epochmark.bench.racing.memory import check_room
 from epochmark.engines import get_engine
 from epochmark.environments.managed import Environments
@@ -102,6 +104,16 @@ def test_a_parked_entry_says_nothing() -> None:
         order.take(later, 1.0)
     order.take_turn()
     order.take(later, 1.0)
+
+
+def test_a_race_does_not_begin_without_its_guard() -> None:
+    before = {process.pid for process in psutil.Process().children()}
+    with Guard() as guard:
+        (process,) = (p for p in psutil.Process().children() if p.pid not in before)
+        process.kill()
+        process.wait()
+        with pytest.raises(EpochmarkError, match="guard of the race"):
+            guard.watch(process.pid)
 
 
 def test_entries_are_read_as_they_are_typed() -> None:
