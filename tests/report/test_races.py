@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import pytest
+from typer.testing import CliRunner
 
 from epochmark.analysis.racing.standings import gate
 from epochmark.analysis.racing.verdict import GateVerdict
-from epochmark.judge.races import decode_race
+from epochmark.cli import app
+from epochmark.judge.races import RaceFiles, decode_race
+from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import documents_in, encode_bundle
 from epochmark.records.json_text import RecordError
 from epochmark.records.race import (
@@ -69,6 +73,17 @@ def test_a_bundle_holds_races_beside_records_without_machine_ids() -> None:
     exported = decode_race(documents[1])
     assert exported.digest == race.digest
     assert {entry.record.machine.machine_id for entry in exported.entries} == {None}
+
+
+@pytest.mark.parametrize("command", ["results rm", "results show", "report", "check"])
+def test_an_id_of_a_race_and_a_record_is_none(results: ResultFiles, command: str) -> None:
+    files = [results.save(sample(1)), RaceFiles.of_user().save(sample_race(0.02, 0.03))]
+    done = CliRunner().invoke(app, [*command.split(), "000"])
+    assert done.exit_code == 2
+    assert "a race and a record have an id that begins with '000'" in done.stderr
+    assert all(file.exists() for file in files)
+    assert CliRunner().invoke(app, ["results", "rm", "0000"]).exit_code == 0
+    assert [file.exists() for file in files] == [True, False]
 
 
 def test_a_gate_is_for_entries_beside_the_first() -> None:

@@ -77,13 +77,12 @@ def chosen_records(
 
 def split_races(named: Sequence[str] | None) -> tuple[list[Race], list[str]]:
     """The user's races among those named, or all of them, and the other names."""
-    from epochmark.engines import engine_names
+    from epochmark.api.naming import stored_race
     from epochmark.judge.races import RaceFiles
 
-    files = RaceFiles.of_user()
     if not named:
-        return [stored.race for stored in files.load()[0]], []
-    found = {name: None if name in engine_names() else files.find(name) for name in named}
+        return [stored.race for stored in RaceFiles.of_user().load()[0]], []
+    found = {name: stored_race(name) for name in named}
     races = [stored.race for stored in found.values() if stored is not None]
     return races, [name for name, race in found.items() if race is None]
 
