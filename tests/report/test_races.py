@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -84,6 +85,22 @@ def test_an_id_of_a_race_and_a_record_is_none(results: ResultFiles, command: str
     assert all(file.exists() for file in files)
     assert CliRunner().invoke(app, ["results", "rm", "0000"]).exit_code == 0
     assert [file.exists() for file in files] == [True, False]
+
+
+def test_a_report_of_a_race_has_the_records_of_a_bundle(
+    results: ResultFiles, tmp_path: Path
+) -> None:
+    """Of the user's own it has none, since only a race is named."""
+    results.save(sample(1))
+    race = sample_race(0.02, 0.03)
+    RaceFiles.of_user().save(race)
+    bundle, page = tmp_path / "bundle.json", tmp_path / "page.html"
+    bundle.write_bytes(encode_bundle([sample(2), sample(3)]))
+    command = ["report", "0000", "--with", str(bundle), "-o", str(page)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.stderr
+    assert "report of 2 records" in done.stdout
+    assert sample(1).id[:8] not in page.read_text("utf-8")
 
 
 def test_a_gate_is_for_entries_beside_the_first() -> None:

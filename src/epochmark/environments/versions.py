@@ -19,9 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+(\[[^\]]*\])?")
 _PINNED = re.compile(rf"{_NAME.pattern}==(?P<version>[0-9.]+)\.\*")
 
 
-def row_of_version(
-    info: EngineInfo, version: str, machine: Platform | None = None
-) -> Requirements:
+def row_of_version(info: EngineInfo, version: str, machine: Platform | None = None) -> Requirements:
     """The requirements of an engine on a machine, by default this one, with ``version`` of its
     framework, the package that its row names first: ``2.12`` is any 2.12.x. Keras comes along only
     where it trains.

@@ -107,17 +107,17 @@ def export_records(
 ) -> None:
     from epochmark.api import export_results
     from epochmark.cli._console import say
-    from epochmark.cli._records import chosen_records, counted_documents, split_races
+    from epochmark.cli._records import chosen_results, counted_documents
     from epochmark.errors import EpochmarkError
 
-    races, others = split_races(runs)
-    records = [*(chosen_records(others) if others or not runs else ()), *races]
-    if not records:
+    records, races = chosen_results(runs)
+    documents = [*records, *races]
+    if not documents:
         raise EpochmarkError(
             "there are no results to export yet: 'epochmark run' makes the first", exit_code=2
         )
-    export_results(records, file, keep_machine_ids=machine_id)
-    say(f"{counted_documents(records)} exported: {file}")
+    export_results(documents, file, keep_machine_ids=machine_id)
+    say(f"{counted_documents(documents)} exported: {file}")
 
 
 @described(

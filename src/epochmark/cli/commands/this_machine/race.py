@@ -77,7 +77,10 @@ def race(
     ] = "stock",
     max_seconds: Annotated[
         float,
-        typer.Option(metavar="SECONDS", help="End the turns after this long, whatever is known; 4 hours at most."),
+        typer.Option(
+            metavar="SECONDS",
+            help="End the turns after this long, whatever is known; 4 hours at most.",
+        ),
     ] = 300.0,
     quick: Annotated[
         bool, typer.Option("--quick", help="End when every ratio is known to 2 %, not to 1 %.")
