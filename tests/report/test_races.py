@@ -20,6 +20,7 @@ from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import documents_in, encode_bundle
 from epochmark.records.json_text import RecordError
 from epochmark.records.race import (
+    Standing,
     encode_race,
     is_intact_race,
     is_race,
@@ -115,3 +116,14 @@ def test_a_gate_is_for_entries_beside_the_first() -> None:
         gated = msgspec.structs.replace(race, gate=allowed)
         assert gate(gated, gated.standings) is verdict
         assert race_lines(gated)[-1].startswith("Gate: ")
+
+
+def test_a_gate_is_undecided_of_an_entry_that_is_out() -> None:
+    for steps_s, verdict in (
+        ((0.03, 0.02, 0.02), GateVerdict.STRADDLES),
+        ((0.02, 0.03, 0.02), GateVerdict.FAIL),
+    ):
+        raced = msgspec.structs.replace(sample_race(*steps_s), gate=0.03)
+        out = Standing(place="out", reason="it crashed")
+        found = [*raced.standings[:2], out]
+        assert gate(raced, found) is verdict
