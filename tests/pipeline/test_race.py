@@ -21,6 +21,7 @@ from epochmark.bench.racing.race import RaceRequest, race
 from epochmark.bench.session import Bench
 from epochmark.judge.races import check_race, decode_race
 from epochmark.records.race import Race, encode_race
+from epochmark.report.text.race import race_lines
 from tests.engines.conftest import interpreter_of
 from tests.pipeline.conftest import FAKE
 from tests.pipeline.program import TIMEOUT_S, Program, read_until
@@ -119,6 +120,14 @@ def test_too_few_are_left_when_one_of_two_fails(bench: Bench, tmp_path: Path) ->
     assert made.entries[0].record.continuation is not None
     assert made.standings[1].reason is not None
     assert "engine-failed" in made.standings[1].reason
+
+
+def test_a_race_ends_with_the_epochs_of_an_entry(bench: Bench, tmp_path: Path) -> None:
+    made = raced(bench, tmp_path, [{"step_s": 0.0}, {}], seconds=60.0)
+    assert made.ending == "epochs"
+    assert [standing.place == "out" for standing in made.standings] == [False, False]
+    assert all(entry.record.continuation is not None for entry in made.entries)
+    assert "then an entry had trained 1000 epochs" in race_lines(made)[-1]
 
 
 def test_wrong_work_is_not_ranked(bench: Bench, tmp_path: Path) -> None:

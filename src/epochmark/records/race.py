@@ -32,7 +32,7 @@ RACE_SCHEMA = 1
 MOST_ENTRIES = 6
 MOST_TURNS = 50_000
 
-RaceEnding = Literal["resolved", "time", "interrupted", "too few entries"]
+RaceEnding = Literal["resolved", "time", "epochs", "interrupted", "too few entries"]
 Place = Literal["reference", "faster", "slower", "alike", "unknown", "out"]
 Ratio = Annotated[float, Meta(gt=0.0, lt=1e12)]
 
@@ -84,8 +84,8 @@ class Standing(_Part, frozen=True, kw_only=True):
 
 class Race(_Part, frozen=True, kw_only=True):
     """One race. ``target`` is the half width of an interval, as a share, at which it was to end;
-    ``gate`` how much slower than the first an entry may be, as a share, where that was asked.
-    ``standings`` are derived, one for each entry in their order, and not part of the digest."""
+    ``gate`` how much slower than the first an entry may be, as a share, where that was asked. Its
+    ``ending`` is ``epochs`` where an entry had trained all that a run may have. ``standings`` are derived, one for each entry in their order, and not part of the digest."""
 
     race_schema: PositiveCount
     id: RecordId

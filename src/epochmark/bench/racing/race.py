@@ -76,8 +76,9 @@ def _take_turns(
     began_s: float,
     on_news: Callable[[str], None],
 ) -> RaceEnding:
-    """Rounds in balanced order until the ratios are known, the time is over, or too few are left.
-    Where an entry leaves, the others end the round, and begin another order."""
+    """Rounds in balanced order until the ratios are known, the time is over, an entry has trained
+    all epochs that a run may have, or too few are left. Where an entry leaves, the others end the
+    round, and begin another order."""
     racing: list[Racer] = []
     places: Iterator[int] = iter(())
     while True:
@@ -91,6 +92,8 @@ def _take_turns(
                 racing[place].take_turn(began_s)
             if racing[place].outcome.ending == "interrupted":
                 return "interrupted"
+            if racing[place].outcome.ending == "finished":
+                return "epochs"
             seen = _look(racers, racing, request, on_news)
             if seen.done:
                 return "resolved" if seen.reason == "resolved" else "time"

@@ -9,6 +9,7 @@ from epochmark.analysis.racing.verdict import GateVerdict
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.dates import local_time
 from epochmark.records.race import Race, RaceEntry, Standing, names_of
+from epochmark.records.record import MAX_EPOCHS
 from epochmark.records.wording import counted
 from epochmark.report.digits import range_text, value_text
 from epochmark.report.tables.section import Section
@@ -85,6 +86,8 @@ def _ending_text(race: Race) -> str:
         return f"{raced}; every ratio is known to {race.target:.1%}."
     if race.ending == "time":
         return f"{raced}, the time it was given; not every ratio is known to {race.target:.1%}."
+    if race.ending == "epochs":
+        return f"{raced}; then an entry had trained {MAX_EPOCHS} epochs, the most that a run has."
     if race.ending == "interrupted":
         return f"{raced}, then it was interrupted: the work of the entries is not proven."
     return f"{raced}; then fewer than two entries were left."
