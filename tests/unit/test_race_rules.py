@@ -89,7 +89,7 @@ def test_the_clock_leaves_parked_time_out() -> None:
     assert ends_ns[2] - ends_ns[0] < 0.5e9
 
 
-def test_a_parked_entry_says_nothing() -> None:
+def test_a_parked_entry_says_nothing_and_parks_again_after_a_lap() -> None:
     order = RaceOrder(2, 10, 10)
     with pytest.raises(MessageError, match="outside the training"):
         order.take(Parked(), 1.0)
@@ -103,7 +103,10 @@ def test_a_parked_entry_says_nothing() -> None:
     with pytest.raises(MessageError, match="while parked"):
         order.take(later, 1.0)
     order.take_turn()
+    with pytest.raises(MessageError, match="without a lap"):
+        order.take(Parked(), 1.0)
     order.take(later, 1.0)
+    order.take(Parked(), 1.0)
 
 
 def test_a_race_does_not_begin_without_its_guard() -> None:
@@ -124,6 +127,18 @@ def test_entries_are_read_as_they_are_typed() -> None:
     assert (found.where, found.threads, found.is_version) == (python, 2, False)
     assert found.shown == "torch@env+threads=2"
     assert parse_entry("torch@2.12.1").shown == "torch@2.12.1"
+
+
+def test_an_interpreter_may_be_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "python").symlink_to("/usr/bin/env")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    entry = parse_entry("torch@~/venv/python")
+    assert (entry.where, entry.shown) == ("~/venv/python", "torch@python")
+    with pytest.raises(EpochmarkError, match="nor an interpreter"):
+        parse_entry("torch@~/nowhere/python")
 
 
 def test_a_version_is_the_frameworks_own_row_with_that_version() -> None:

@@ -71,11 +71,10 @@ class Racer:
         ended_s = time.monotonic()
         self.worker.suspend()
         laps = self._new_laps()
-        if laps:
-            self.pieces.turn(laps)
-            self.turns.append(
-                RaceTurn(start_s=began_s - race_began_s, wall_s=ended_s - began_s, laps=len(laps))
-            )
+        self.pieces.turn(laps)
+        self.turns.append(
+            RaceTurn(start_s=began_s - race_began_s, wall_s=ended_s - began_s, laps=len(laps))
+        )
 
     def finish(self) -> None:
         """End the training; the worker then replays and goes on for the proof."""
