@@ -118,6 +118,11 @@ def test_a_gate_is_for_entries_beside_the_first() -> None:
         assert race_lines(gated)[-1].startswith("Gate: ")
 
 
+def test_a_race_whose_time_is_over_says_what_the_looks_found() -> None:
+    ending = race_lines(sample_race(0.02, 0.03))[-1]
+    assert ending.endswith("given: no look before found every ratio known to 1 %.")
+
+
 def test_a_gate_is_undecided_of_an_entry_that_is_out() -> None:
     for steps_s, verdict in (
         ((0.03, 0.02, 0.02), GateVerdict.STRADDLES),
