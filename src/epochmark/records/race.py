@@ -112,11 +112,11 @@ def names_of(race: Race) -> list[str]:
     ]
 
 
-def first_ranked(race: Race) -> str | None:
-    """The name of the entry that the others are compared with, the first that is not out; None
+def first_ranked(race: Race) -> str:
+    """The name of the entry that the others are compared with, the first that is not out; empty
     where all are."""
     named = zip(names_of(race), race.standings, strict=True)
-    return next((name for name, standing in named if standing.place != "out"), None)
+    return next((name for name, standing in named if standing.place != "out"), "")
 
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}

@@ -80,7 +80,7 @@ def look(
 
 
 def is_due(turns: int, entries: int) -> bool:
-    """Whether the intervals are looked at after so many turns."""
+    """Whether the intervals are looked at after this number of turns."""
     rounds, rest = divmod(turns, entries)
     return not rest and rounds in looks_until(rounds)
 

@@ -13,6 +13,8 @@ from epochmark.cli._records import RunArgument, RunsArgument
 
 if TYPE_CHECKING:
     from epochmark.judge.races import StoredRace
+    from epochmark.records.race import Race
+    from epochmark.records.record import Record
 
 
 @described("""List all records, oldest first, then all races.""")
@@ -111,7 +113,7 @@ def export_records(
     from epochmark.errors import EpochmarkError
 
     records, races = chosen_results(runs)
-    documents = [*records, *races]
+    documents: list[Record | Race] = [*records, *races]
     if not documents:
         raise EpochmarkError(
             "there are no results to export yet: 'epochmark run' makes the first", exit_code=2
