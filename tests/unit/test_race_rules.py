@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from epochmark.analysis.racing.pieces import Pieces, first_part_of, turns_of
 from epochmark.bench.process.messages import MessageError, ReportReader
 from epochmark.bench.process.order import RUN, RaceOrder
+from epochmark.bench.process.worker_process import WorkerProcess
 from epochmark.bench.racing.entries import Entry, parse_entry
 from epochmark.bench.racing.guard import Guard
 from epochmark.bench.racing.memory import check_room
@@ -117,6 +120,22 @@ def test_a_race_does_not_begin_without_its_guard() -> None:
         process.wait()
         with pytest.raises(EpochmarkError, match="guard of the race"):
             guard.watch(process.pid)
+
+
+def test_a_worker_that_was_ended_takes_nobody_with_it() -> None:
+    """Its number is another's by then."""
+    command = ("sleep", "60")
+    ended, other = (subprocess.Popen(command, start_new_session=True) for _ in range(2))
+    worker = WorkerProcess(ended, spawned_ns=0, report_end=-1, stderr_end=-1, exited=-1)
+    try:
+        assert worker.end(at_once=True) == -signal.SIGKILL
+        ended.pid = other.pid
+        assert worker.end(at_once=True) == -signal.SIGKILL
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.2)
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_entries_are_read_as_they_are_typed() -> None:
