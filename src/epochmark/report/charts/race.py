@@ -24,7 +24,7 @@ from epochmark.report.subject import Subject
 HEIGHT, LOW_HEIGHT = 230, 84
 """Of the panel of a single entry beside the first, and of each of several."""
 MOST_LOOKS = 60
-"""At so many places the running interval is drawn."""
+"""The number of places at which the running interval is drawn, at most."""
 SEEN = 0.9
 """The share of the points that the axis must hold; the farthest would leave the rest no room."""
 NEAR = 0.1
