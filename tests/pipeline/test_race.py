@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from epochmark.bench.racing.race import RaceRequest, race
 from epochmark.bench.session import Bench
 from epochmark.judge.races import check_race, decode_race
 from epochmark.records.race import Race, encode_race
+from epochmark.report.text.race import race_lines
 from tests.engines.conftest import interpreter_of
 from tests.pipeline.conftest import FAKE
 from tests.pipeline.program import TIMEOUT_S, Program, read_until
@@ -120,6 +122,14 @@ def test_too_few_are_left_when_one_of_two_fails(bench: Bench, tmp_path: Path) ->
     assert "engine-failed" in made.standings[1].reason
 
 
+def test_a_race_ends_with_the_epochs_of_an_entry(bench: Bench, tmp_path: Path) -> None:
+    made = raced(bench, tmp_path, [{"step_s": 0.0}, {}], seconds=60.0)
+    assert made.ending == "epochs"
+    assert [standing.place == "out" for standing in made.standings] == [False, False]
+    assert all(entry.record.continuation is not None for entry in made.entries)
+    assert "then an entry had trained 1000 epochs" in race_lines(made)[-1]
+
+
 def test_wrong_work_is_not_ranked(bench: Bench, tmp_path: Path) -> None:
     """Nor does a clock that runs slowly win."""
     made = raced(bench, tmp_path, [{"replay": 0.1}, {}, {"clock_rate": 0.5}], seconds=3.0)
@@ -148,13 +158,36 @@ def test_what_was_raced_is_kept_when_the_user_ends_it(program: Program) -> None:
     assert program.run("check", made["id"]).returncode == 0
 
 
+def test_a_race_is_kept_elsewhere_when_its_folder_fails(program: Program) -> None:
+    """Ctrl-C comes besides, while the last proof is computed."""
+    entries = [f"fake@{interpreter(program.folder, name)}" for name in ("first", "last")]
+    process = program.start("race", *entries, "--max-seconds", "2")
+    read_until(process, "proving the work of fake@last")
+    launcher, guard_only = psutil.Process(process.pid), 1
+    while len(launcher.children()) > guard_only:
+        time.sleep(0.01)
+    folder = program.results / "races"
+    folder.rmdir()
+    folder.touch()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 130
+    assert "the others are compared with it" in output
+    assert f"results cannot be saved in {folder}" in errors
+    saved = Path(output.split("saved: ")[1].strip())
+    made = decode_race(saved.read_bytes())
+    assert made.ending == "interrupted"
+    assert [entry.record.continuation is None for entry in made.entries] == [False, True]
+
+
 def test_nothing_suspended_outlives_a_launcher_that_was_killed(program: Program) -> None:
     """Nor do the processes below a worker, which its death alone would leave suspended."""
     entry = f"fake@{interpreter(program.folder, 'python', leave_child=True)}"
     process = program.start("race", entry, entry)
     read_until(process, "racing")
     below = psutil.Process(process.pid).children(recursive=True)
-    assert psutil.STATUS_STOPPED in {process.status() for process in below}
+    while psutil.STATUS_STOPPED not in {process.status() for process in below}:
+        time.sleep(0.01)  # a stop is seen once the process had its CPU again
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=TIMEOUT_S)
     _, alive = psutil.wait_procs(below, timeout=30)
@@ -173,6 +206,7 @@ def test_nothing_suspended_outlives_a_launcher_that_was_killed(program: Program)
         (["native", "native@1.0"], "needs nothing installed"),
         (["fake", "fake", "-w", "mnist-cn"], "did you mean mnist-cnn?"),
         (["fake", "fake", "--max-seconds", "0"], "out of range"),
+        (["fake", "fake", "--max-seconds", "14401"], "1 to 14400"),
         (["fake", "fake", "--quick", "--exact"], "exclude each other"),
         (["fake", "fake", "--gate", "much"], "--gate wants a percentage"),
         (["fake", "fake", "--device", "all"], "one device"),

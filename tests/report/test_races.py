@@ -5,16 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
+from typer.testing import CliRunner
 
 from epochmark.analysis.racing.standings import gate
 from epochmark.analysis.racing.verdict import GateVerdict
-from epochmark.judge.races import decode_race
+from epochmark.cli import app
+from epochmark.judge.races import RaceFiles, decode_race
+from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import documents_in, encode_bundle
 from epochmark.records.json_text import RecordError
 from epochmark.records.race import (
+    Standing,
     encode_race,
     is_intact_race,
     is_race,
@@ -71,6 +77,33 @@ def test_a_bundle_holds_races_beside_records_without_machine_ids() -> None:
     assert {entry.record.machine.machine_id for entry in exported.entries} == {None}
 
 
+@pytest.mark.parametrize("command", ["results rm", "results show", "report", "check"])
+def test_an_id_of_a_race_and_a_record_is_none(results: ResultFiles, command: str) -> None:
+    files = [results.save(sample(1)), RaceFiles.of_user().save(sample_race(0.02, 0.03))]
+    done = CliRunner().invoke(app, [*command.split(), "000"])
+    assert done.exit_code == 2
+    assert "a race and a record have an id that begins with '000'" in done.stderr
+    assert all(file.exists() for file in files)
+    assert CliRunner().invoke(app, ["results", "rm", "0000"]).exit_code == 0
+    assert [file.exists() for file in files] == [True, False]
+
+
+def test_a_report_of_a_race_has_the_records_of_a_bundle(
+    results: ResultFiles, tmp_path: Path
+) -> None:
+    """Of the user's own it has none, since only a race is named."""
+    results.save(sample(1))
+    race = sample_race(0.02, 0.03)
+    RaceFiles.of_user().save(race)
+    bundle, page = tmp_path / "bundle.json", tmp_path / "page.html"
+    bundle.write_bytes(encode_bundle([sample(2), sample(3)]))
+    command = ["report", "0000", "--with", str(bundle), "-o", str(page)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.stderr
+    assert "report of 2 records" in done.stdout
+    assert sample(1).id[:8] not in page.read_text("utf-8")
+
+
 def test_a_gate_is_for_entries_beside_the_first() -> None:
     slower, faster = sample_race(0.02, 0.03), sample_race(0.03, 0.02)
     ratio = slower.standings[1].ratio
@@ -83,3 +116,19 @@ def test_a_gate_is_for_entries_beside_the_first() -> None:
         gated = msgspec.structs.replace(race, gate=allowed)
         assert gate(gated, gated.standings) is verdict
         assert race_lines(gated)[-1].startswith("Gate: ")
+
+
+def test_a_race_whose_time_is_over_says_what_the_looks_found() -> None:
+    ending = race_lines(sample_race(0.02, 0.03))[-1]
+    assert ending.endswith("given: no look before found every ratio known to 1 %.")
+
+
+def test_a_gate_is_undecided_of_an_entry_that_is_out() -> None:
+    for steps_s, verdict in (
+        ((0.03, 0.02, 0.02), GateVerdict.STRADDLES),
+        ((0.02, 0.03, 0.02), GateVerdict.FAIL),
+    ):
+        raced = msgspec.structs.replace(sample_race(*steps_s), gate=0.03)
+        out = Standing(place="out", reason="it crashed")
+        found = [*raced.standings[:2], out]
+        assert gate(raced, found) is verdict

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
+import psutil
 import pytest
 
 from epochmark.analysis.racing.pieces import Pieces, first_part_of, turns_of
 from epochmark.bench.process.messages import MessageError, ReportReader
 from epochmark.bench.process.order import RUN, RaceOrder
+from epochmark.bench.process.worker_process import WorkerProcess
 from epochmark.bench.racing.entries import Entry, parse_entry
+from epochmark.bench.racing.guard import Guard
 from epochmark.bench.racing.memory import check_room
 from epochmark.engines import get_engine
-from epochmark.environments.versions import row_of_version
+from epochmark.environments.managed import Environments
+from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
+from epochmark.environments.requirements import Platform, environment_name
+from epochmark.environments.versions import row_of_version, versions_made
 from epochmark.errors import EpochmarkError
 from epochmark.worker.protocol import (
     EpochEnd,
@@ -83,7 +92,7 @@ def test_the_clock_leaves_parked_time_out() -> None:
     assert ends_ns[2] - ends_ns[0] < 0.5e9
 
 
-def test_a_parked_entry_says_nothing() -> None:
+def test_a_parked_entry_says_nothing_and_parks_again_after_a_lap() -> None:
     order = RaceOrder(2, 10, 10)
     with pytest.raises(MessageError, match="outside the training"):
         order.take(Parked(), 1.0)
@@ -97,7 +106,36 @@ def test_a_parked_entry_says_nothing() -> None:
     with pytest.raises(MessageError, match="while parked"):
         order.take(later, 1.0)
     order.take_turn()
+    with pytest.raises(MessageError, match="without a lap"):
+        order.take(Parked(), 1.0)
     order.take(later, 1.0)
+    order.take(Parked(), 1.0)
+
+
+def test_a_race_does_not_begin_without_its_guard() -> None:
+    before = {process.pid for process in psutil.Process().children()}
+    with Guard() as guard:
+        (process,) = (p for p in psutil.Process().children() if p.pid not in before)
+        process.kill()
+        process.wait()
+        with pytest.raises(EpochmarkError, match="guard of the race"):
+            guard.watch(process.pid)
+
+
+def test_a_worker_that_was_ended_takes_nobody_with_it() -> None:
+    """Its number is another's by then."""
+    command = ("sleep", "60")
+    ended, other = (subprocess.Popen(command, start_new_session=True) for _ in range(2))
+    worker = WorkerProcess(ended, spawned_ns=0, report_end=-1, stderr_end=-1, exited=-1)
+    try:
+        assert worker.end(at_once=True) == -signal.SIGKILL
+        ended.pid = other.pid
+        assert worker.end(at_once=True) == -signal.SIGKILL
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.2)
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_entries_are_read_as_they_are_typed() -> None:
@@ -110,12 +148,41 @@ def test_entries_are_read_as_they_are_typed() -> None:
     assert parse_entry("torch@2.12.1").shown == "torch@2.12.1"
 
 
+def test_an_interpreter_may_be_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "python").symlink_to("/usr/bin/env")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    entry = parse_entry("torch@~/venv/python")
+    assert (entry.where, entry.shown) == ("~/venv/python", "torch@python")
+    with pytest.raises(EpochmarkError, match="nor an interpreter"):
+        parse_entry("torch@~/nowhere/python")
+
+
 def test_a_version_is_the_frameworks_own_row_with_that_version() -> None:
     row = row_of_version(get_engine("torch").info, "2.12")
     assert row.pip == ("torch==2.12.*",)
     keras = row_of_version(get_engine("keras-torch").info, "2.12")
     assert keras.pip[0] == "torch==2.12.*"
     assert keras.pip[1].startswith("keras")
+
+
+def test_versions_are_asked_of_no_engine_without_packages_for_the_machine(tmp_path: Path) -> None:
+    machine = Platform("Linux", "arm64", ("cpu",))
+    torch, without = get_engine("torch").info, get_engine("plaidml-keras").info
+    row = row_of_version(torch, "2.12", machine)
+    manifest = Manifest(
+        name=environment_name(row), requirements=row.pip, accelerators=row.accelerators,
+        python="3.11.1", created="2026-11-26T00:00:00Z", epochmark_version="0", installed={},
+        size_bytes=1,
+    )  # fmt: skip
+    folder = tmp_path / manifest.name
+    folder.mkdir()
+    (folder / MANIFEST).write_bytes(encode_manifest(manifest))
+    environments = Environments(tmp_path)
+    assert list(versions_made(environments, torch, machine)) == ["2.12"]
+    assert versions_made(environments, without, machine) == {}
 
 
 def test_what_does_not_fit_into_memory_is_refused_before_it_is_started() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from epochmark.api.reading import records_of_file
 from epochmark.engines import all_infos, engine_names
 from epochmark.errors import EpochmarkError, likeliest
+from epochmark.judge.races import RaceFiles, StoredRace
 from epochmark.judge.results import ResultFiles, StoredRecord
 from epochmark.records.dates import age_order
 from epochmark.records.record import Record
@@ -64,6 +65,22 @@ def stored_run(named: str, workload: str | None = None) -> StoredRecord:
         )
     newest = _newest_here([run.record for run in stored.values()], files)
     return stored[newest.id]
+
+
+def stored_race(named: str) -> StoredRace | None:
+    """The user's race whose id begins so; None for what is none. Raises ``EpochmarkError`` (exit
+    code 2) for several, and where a record's id begins so as well."""
+    race = None if named in engine_names() else RaceFiles.of_user().find(named)
+    if race is None:
+        return None
+    for stored in ResultFiles.of_user().load()[0]:
+        if stored.record.id.startswith(named):
+            raise EpochmarkError(
+                f"a race and a record have an id that begins with {named!r}: {race.race.id} and "
+                f"{stored.record.id}; type more of it",
+                exit_code=2,
+            )
+    return race
 
 
 def _refuse_misspelt(named: str) -> None:

@@ -65,25 +65,46 @@ def chosen_records(
 
     Raises ``EpochmarkError`` for a name that is none, and for a file that is no bundle.
     """
+    return _with_bundles(_own_records(named), bundles, workload)
+
+
+def chosen_results(
+    named: Sequence[str] | None,
+    bundles: Sequence[Path] | None = None,
+    workload: str | None = None,
+) -> tuple[list[Record], list[Race]]:
+    """The same, and the user's races, or those named. Where only races are named, the records are
+    those of the bundles."""
+    races, others = _split_races(named)
+    records = _own_records(others) if others or not named else []
+    return _with_bundles(records, bundles, workload), races
+
+
+def _own_records(named: Sequence[str] | None) -> list[Record]:
     from epochmark.api.naming import stored_run
-    from epochmark.api.reading import load_results, records_of_file
+    from epochmark.api.reading import load_results
 
-    records = [stored_run(name).record for name in named] if named else load_results()
-    for bundle in bundles or []:
-        records += records_of_file(bundle)
-    records = list({record.id: record for record in reversed(records)}.values())[::-1]
-    return [record for record in records if workload is None or record.workload.name == workload]
+    return [stored_run(name).record for name in named] if named else load_results()
 
 
-def split_races(named: Sequence[str] | None) -> tuple[list[Race], list[str]]:
+def _with_bundles(
+    records: Sequence[Record], bundles: Sequence[Path] | None, workload: str | None
+) -> list[Record]:
+    from epochmark.api.reading import records_of_file
+
+    found = [*records, *(record for file in bundles or [] for record in records_of_file(file))]
+    found = list({record.id: record for record in reversed(found)}.values())[::-1]
+    return [record for record in found if workload is None or record.workload.name == workload]
+
+
+def _split_races(named: Sequence[str] | None) -> tuple[list[Race], list[str]]:
     """The user's races among those named, or all of them, and the other names."""
-    from epochmark.engines import engine_names
+    from epochmark.api.naming import stored_race
     from epochmark.judge.races import RaceFiles
 
-    files = RaceFiles.of_user()
     if not named:
-        return [stored.race for stored in files.load()[0]], []
-    found = {name: None if name in engine_names() else files.find(name) for name in named}
+        return [stored.race for stored in RaceFiles.of_user().load()[0]], []
+    found = {name: stored_race(name) for name in named}
     races = [stored.race for stored in found.values() if stored is not None]
     return races, [name for name, race in found.items() if race is None]
 

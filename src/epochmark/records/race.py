@@ -32,7 +32,7 @@ RACE_SCHEMA = 1
 MOST_ENTRIES = 6
 MOST_TURNS = 50_000
 
-RaceEnding = Literal["resolved", "time", "interrupted", "too few entries"]
+RaceEnding = Literal["resolved", "time", "epochs", "interrupted", "too few entries"]
 Place = Literal["reference", "faster", "slower", "alike", "unknown", "out"]
 Ratio = Annotated[float, Meta(gt=0.0, lt=1e12)]
 
@@ -84,8 +84,9 @@ class Standing(_Part, frozen=True, kw_only=True):
 
 class Race(_Part, frozen=True, kw_only=True):
     """One race. ``target`` is the half width of an interval, as a share, at which it was to end;
-    ``gate`` how much slower than the first an entry may be, as a share, where that was asked.
-    ``standings`` are derived, one for each entry in their order, and not part of the digest."""
+    ``gate`` how much slower than the first an entry may be, as a share, where that was asked. It
+    had the ending ``epochs`` where an entry had trained all that a run may have. ``standings`` are
+    derived, one for each entry in their order, and not part of the digest."""
 
     race_schema: PositiveCount
     id: RecordId
@@ -109,6 +110,13 @@ def names_of(race: Race) -> list[str]:
         name if typed.count(name) == 1 else f"{name} ({typed[: place + 1].count(name)})"
         for place, name in enumerate(typed)
     ]
+
+
+def first_ranked(race: Race) -> str:
+    """The name of the entry that the others are compared with, the first that is not out; empty
+    where all are."""
+    named = zip(names_of(race), race.standings, strict=True)
+    return next((name for name, standing in named if standing.place != "out"), "")
 
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}

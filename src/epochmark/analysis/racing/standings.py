@@ -44,14 +44,13 @@ def log_ratios_of(race: Race) -> dict[int, list[float]]:
 
 
 def gate(race: Race, found: Sequence[Standing]) -> GateVerdict | None:
-    """What the race's gate says of its entries; None where it has none. Where the first entry is
-    out, nothing can be said."""
+    """What the race's gate says of its entries; None where it has none. Of an entry that is out,
+    and of all where the first one is, nothing can be said."""
     if race.gate is None:
         return None
     if found[0].place == "out":
         return GateVerdict.STRADDLES
-    ranked = [standing for standing in found[1:] if standing.place != "out"]
-    return gate_of_ratios([*map(_ratio_of, ranked)], race.gate)
+    return gate_of_ratios([*map(_ratio_of, found[1:])], race.gate)
 
 
 def _ratio_of(standing: Standing) -> RaceRatio | None:

@@ -71,13 +71,18 @@ def look(
     count = len(turns)
     if elapsed_s >= max_seconds:
         return Look(count, True, "time")
-    rounds, rest = divmod(count, entries)
-    if rest or rounds not in looks_until(rounds):
+    if not is_due(count, entries):
         return Look(count, False, "going on")
     found = ratios(turns, entries)[1:]
     if all(ratio is not None and ratio.half_width <= target for ratio in found):
         return Look(count, True, "resolved")
     return Look(count, False, "going on")
+
+
+def is_due(turns: int, entries: int) -> bool:
+    """Whether the intervals are looked at after this number of turns."""
+    rounds, rest = divmod(turns, entries)
+    return not rest and rounds in looks_until(rounds)
 
 
 def looks_until(rounds: int) -> list[int]:

@@ -24,7 +24,6 @@ from epochmark.bench.process.worker_process import (
     READ_BYTES,
     STDERR_TAIL_BYTES,
     WorkerProcess,
-    end,
     spawned,
 )
 from epochmark.bench.watching.watch import Watch
@@ -119,7 +118,7 @@ def launch(
             Listener(worker, outcome, recipients, patience_s).hear()
         finally:
             watch.close()
-        outcome.exit_status = end(worker.process, at_once=outcome.ending == "finished")
+        outcome.exit_status = worker.end(at_once=outcome.ending == "finished")
         outcome.stderr = worker.read_rest_of_stderr(outcome.stderr)
     outcome.calm = watch.calm(outcome.last(Fitted))
     outcome.sensors = watch.sensor_logs()

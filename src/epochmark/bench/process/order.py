@@ -130,12 +130,13 @@ class RunOrder:
 
 
 class RaceOrder(RunOrder):
-    """The same of an entry in a race: it parks between laps, and says nothing until it may go on
-    (``take_turn``)."""
+    """The same of an entry in a race: it parks between laps, at least a lap after it parked before,
+    and says nothing until it may go on (``take_turn``)."""
 
     def __init__(self, epochs: int, steps_per_epoch: int, replayed_steps: int) -> None:
         super().__init__(epochs, steps_per_epoch, replayed_steps)
         self._parked = False
+        self._laps_parked = 0
 
     def take_turn(self) -> None:
         self._parked = False
@@ -148,7 +149,9 @@ class RaceOrder(RunOrder):
             return
         if not self.is_training:
             raise MessageError("Parked outside the training")
-        self._parked = True
+        if self._laps == self._laps_parked:
+            raise MessageError("Parked without a lap since it parked before")
+        self._parked, self._laps_parked = True, self._laps
 
 
 def _name(report: Message) -> str:

@@ -30,13 +30,14 @@ PIPE_BYTES = 1 << 20
 
 @dataclass
 class WorkerProcess:
-    """A running worker and our ends of its pipes."""
+    """A worker and our ends of its pipes; ``exit_status`` is None until ``end`` has ended it."""
 
     process: subprocess.Popen[bytes]
     spawned_ns: int
     report_end: int
     stderr_end: int
     exited: int
+    exit_status: int | None = None
 
     def ask_to_stop(self) -> None:
         """Ask the fit to end at its next lap."""
@@ -69,6 +70,32 @@ class WorkerProcess:
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(word)
             self.process.stdin.flush()
+
+    def end(self, at_once: bool) -> int:
+        """Leave no process of its session or descent alive; return its exit status.
+
+        Once: later its number may be another's.
+        """
+        if self.exit_status is None:
+            self._kill(at_once)
+            self.exit_status = self.process.wait()
+        return self.exit_status
+
+    def _kill(self, at_once: bool) -> None:
+        # before anything dies: orphans are no descendants any more
+        below = descendants(self.process.pid).values()
+        try:
+            if not at_once:
+                _signal_group(self.process.pid, signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(KILL_GRACE_S)
+        except KeyboardInterrupt:
+            pass  # asked twice: no more grace
+        finally:
+            _signal_group(self.process.pid, signal.SIGKILL)
+            for descendant in below:
+                with contextlib.suppress(psutil.Error):
+                    descendant.kill()
 
     def read_rest_of_stderr(self, tail: bytes) -> bytes:
         """The tail with all that is still in the pipe; everyone who could write is dead."""
@@ -117,10 +144,11 @@ def spawned(
         waiter = threading.Thread(target=_signal_exit, args=(process, exited_write), daemon=True)
         waiter.start()
         descriptors.callback(waiter.join)
+        worker = WorkerProcess(process, spawned_ns, report_end, stderr_end, exited)
         try:
-            yield WorkerProcess(process, spawned_ns, report_end, stderr_end, exited)
+            yield worker
         finally:
-            end(process, at_once=True)
+            worker.end(at_once=True)
 
 
 def _pipe(descriptors: contextlib.ExitStack) -> tuple[int, int]:
@@ -147,25 +175,6 @@ def _signal_exit(process: subprocess.Popen[bytes], exited_write: int) -> None:
     """Wait for the worker (as a thread) and make its end visible to the selector."""
     process.wait()
     os.close(exited_write)
-
-
-def end(process: subprocess.Popen[bytes], at_once: bool) -> int:
-    """Leave no process of the worker's session or descent alive; return its exit status."""
-    # before anything dies: orphans are no descendants any more
-    below = descendants(process.pid).values()
-    try:
-        if not at_once:
-            _signal_group(process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(KILL_GRACE_S)
-    except KeyboardInterrupt:
-        pass  # asked twice: no more grace
-    finally:
-        _signal_group(process.pid, signal.SIGKILL)
-        for descendant in below:
-            with contextlib.suppress(psutil.Error):
-                descendant.kill()
-    return process.wait()
 
 
 def _signal_group(group: int, signal_number: int) -> None:

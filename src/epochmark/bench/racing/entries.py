@@ -13,6 +13,7 @@ from epochmark.bench.plan import ALL, PlannedRun, planned_in
 from epochmark.bench.request import RunRequest, public_engines
 from epochmark.engines import engine_names, get_engine
 from epochmark.errors import EpochmarkError, unknown
+from epochmark.folders import in_home
 from epochmark.records.race import MOST_ENTRIES
 
 FORM = "ENGINE[:tuned][@VERSION or @PYTHON][+threads=N]"
@@ -64,12 +65,18 @@ def parse_entry(name: str) -> Entry:
     if colon and tuning != "tuned":
         raise unknown("tuning", tuning, ["tuned"])
     entry = Entry(name, engine, bool(colon), where if at else None, threads)
-    if at and not entry.is_version and shutil.which(where) is None and not Path(where).exists():
+    if at and not entry.is_version and not _may_be_interpreter(where):
         raise EpochmarkError(
             f"{name}: {where!r} is neither a version, such as {engine}@2.12, nor an interpreter",
             exit_code=2,
         )
     return entry
+
+
+def _may_be_interpreter(where: str) -> bool:
+    """Whether there is a file or a program called so, which may still be no interpreter."""
+    path = in_home(Path(where).expanduser, f"use another interpreter than {where}")
+    return path.exists() or shutil.which(where) is not None
 
 
 def _split_setting(name: str) -> tuple[str, int | None]:

@@ -40,8 +40,19 @@ class Guard:
         self._process.wait()
 
     def watch(self, group: int) -> None:
-        """Kill this group of processes should we end without another word of it."""
-        self._say(f"+{group}")
+        """Kill this group of processes should we end without another word of it.
+
+        Raises ``EpochmarkError`` when the guard itself has ended.
+        """
+        from epochmark.errors import EpochmarkError  # not where this file runs by itself
+
+        try:
+            self._say(f"+{group}")
+        except BrokenPipeError as error:
+            raise EpochmarkError(
+                f"the guard of the race (process {self._process.pid}) was ended by another program "
+                "or the system; nothing was raced. Race again."
+            ) from error
 
     def forget(self, group: int) -> None:
         """It has ended; its number may become another's."""

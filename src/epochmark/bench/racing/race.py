@@ -14,7 +14,7 @@ import msgspec
 from epochmark._version import __version__
 from epochmark.analysis.racing.pieces import turns_of
 from epochmark.analysis.racing.standings import standings
-from epochmark.analysis.racing.stopping import Look, look, order
+from epochmark.analysis.racing.stopping import Look, is_due, look, order
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.racing.guard import Guard
 from epochmark.bench.racing.memory import check_room
@@ -76,8 +76,9 @@ def _take_turns(
     began_s: float,
     on_news: Callable[[str], None],
 ) -> RaceEnding:
-    """Rounds in balanced order until the ratios are known, the time is over, or too few are left.
-    Where an entry leaves, the others end the round, and begin another order."""
+    """Rounds in balanced order until the ratios are known, the time is over, an entry has trained
+    all epochs that a run may have, or too few are left. Where an entry leaves, the others end the
+    round, and begin another order."""
     racing: list[Racer] = []
     places: Iterator[int] = iter(())
     while True:
@@ -91,6 +92,8 @@ def _take_turns(
                 racing[place].take_turn(began_s)
             if racing[place].outcome.ending == "interrupted":
                 return "interrupted"
+            if racing[place].outcome.ending == "finished":
+                return "epochs"
             seen = _look(racers, racing, request, on_news)
             if seen.done:
                 return "resolved" if seen.reason == "resolved" else "time"
@@ -103,9 +106,12 @@ def _look(
     on_news: Callable[[str], None],
 ) -> Look:
     """How far the race is, and whether it ends here."""
-    turns = turns_of([racer.pieces.turns for racer in racing])
+    count = sum(len(racer.turns) for racer in racing)
     raced_s, most_s = _turns_took_s(racers), request.max_seconds
-    on_news(f"racing: {counted(len(turns), 'turn')}, {raced_s:.0f} s of at most {most_s:.0f} s")
+    on_news(f"racing: {counted(count, 'turn')}, {raced_s:.0f} s of at most {most_s:.0f} s")
+    if raced_s < most_s and not is_due(count, len(racing)):
+        return Look(count, False, "going on")
+    turns = turns_of([racer.pieces.turns for racer in racing])
     return look(turns, len(racing), request.target, raced_s, most_s)
 
 

@@ -12,7 +12,7 @@ from epochmark.bench.plan import PlannedRun
 from epochmark.bench.process.launcher import Listener, Recipients, WorkerOutcome
 from epochmark.bench.process.order import RaceOrder
 from epochmark.bench.process.temporary import temporary_folder
-from epochmark.bench.process.worker_process import WorkerProcess, end, spawned
+from epochmark.bench.process.worker_process import WorkerProcess, spawned
 from epochmark.bench.racing.guard import Guard
 from epochmark.bench.recording import record_of
 from epochmark.bench.session import Bench, RunFiles, replayed_steps, written_files
@@ -31,6 +31,7 @@ class Racer:
     name: str
     planned: PlannedRun
     bench: Bench
+    guard: Guard
     files: RunFiles
     worker: WorkerProcess
     listener: Listener
@@ -70,11 +71,10 @@ class Racer:
         ended_s = time.monotonic()
         self.worker.suspend()
         laps = self._new_laps()
-        if laps:
-            self.pieces.turn(laps)
-            self.turns.append(
-                RaceTurn(start_s=began_s - race_began_s, wall_s=ended_s - began_s, laps=len(laps))
-            )
+        self.pieces.turn(laps)
+        self.turns.append(
+            RaceTurn(start_s=began_s - race_began_s, wall_s=ended_s - began_s, laps=len(laps))
+        )
 
     def finish(self) -> None:
         """End the training; the worker then replays and goes on for the proof."""
@@ -98,7 +98,8 @@ class Racer:
         self.is_racing = False
         self.worker.resume()
         finished = self.outcome.ending == "finished"
-        self.outcome.exit_status = end(self.worker.process, at_once=finished)
+        self.outcome.exit_status = self.worker.end(at_once=finished)
+        self.guard.forget(self.worker.process.pid)
         self.outcome.stderr = self.worker.read_rest_of_stderr(self.outcome.stderr)
         self.outcome.clock = None  # it counts the time in which the entry was parked
 
@@ -143,6 +144,7 @@ def started(name: str, planned: PlannedRun, bench: Bench, guard: Guard) -> Itera
             name=name,
             planned=planned,
             bench=bench,
+            guard=guard,
             files=files,
             worker=worker,
             listener=Listener(worker, outcome, recipients, bench.patience_s),

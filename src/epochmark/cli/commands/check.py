@@ -62,15 +62,14 @@ def check(
 
 def _source(named: str) -> Path | BinaryIO:
     """The file of that name, else that of the record which is called so."""
-    from epochmark.api.naming import is_file, stored_run
+    from epochmark.api.naming import is_file, stored_race, stored_run
     from epochmark.cli._records import STANDARD_INPUT, opened
     from epochmark.engines import engine_names
-    from epochmark.judge.races import RaceFiles
 
     is_path = named == STANDARD_INPUT or is_file(named) or "/" in named or Path(named).exists()
     if is_path and named not in engine_names():
         return opened(named)
-    race = None if named in engine_names() else RaceFiles.of_user().find(named)
+    race = stored_race(named)
     return stored_run(named).file if race is None else race.file
 
 

@@ -44,7 +44,7 @@ def plot(
 ) -> None:
     from epochmark.api.reporting import subject, write_file
     from epochmark.cli._console import say
-    from epochmark.cli._records import chosen_records, split_races
+    from epochmark.cli._records import chosen_results
     from epochmark.cli._tables import print_rows
     from epochmark.errors import EpochmarkError, unknown
     from epochmark.report.charts import all_charts
@@ -63,8 +63,7 @@ def plot(
         raise EpochmarkError("name the file to write: -o FILE.svg or -o FILE.png", exit_code=2)
     require_drawing()
     chart, theme = charts[name], themes.dark(WIDTH) if dark else themes.light(WIDTH)
-    races, others = split_races(runs)
-    records = chosen_records(others, bundles, workload) if others or not runs else []
+    records, races = chosen_results(runs, bundles, workload)
     drawing = chart.draw(subject(records, races), theme)
     if drawing is None:
         needs = f": {chart.needs}" if chart.needs else ""

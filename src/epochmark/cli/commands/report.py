@@ -34,7 +34,7 @@ def report(
 ) -> None:
     from epochmark.api import write_report
     from epochmark.cli._console import say
-    from epochmark.cli._records import chosen_records, split_races
+    from epochmark.cli._records import chosen_results
     from epochmark.errors import EpochmarkError
     from epochmark.judge.results import ResultFiles
     from epochmark.records.wording import counted
@@ -43,8 +43,7 @@ def report(
         raise EpochmarkError(
             f"a report is an HTML page: name a file that ends in .html, not {output}", exit_code=2
         )
-    races, others = split_races(runs)
-    records = chosen_records(others, bundles, workload) if others or not runs else []
+    records, races = chosen_results(runs, bundles, workload)
     file = output or ResultFiles.of_user().folder / "report.html"
     if output is None:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,8 @@ from epochmark.cli._records import RunArgument, RunsArgument
 
 if TYPE_CHECKING:
     from epochmark.judge.races import StoredRace
+    from epochmark.records.race import Race
+    from epochmark.records.record import Record
 
 
 @described("""List all records, oldest first, then all races.""")
@@ -42,12 +44,12 @@ def list_results(json: JsonOption = False) -> None:
 
 @described("""Show one record or race: its figures, its findings, its file.""")
 def show(run: RunArgument, json: JsonOption = False) -> None:
-    from epochmark.api.naming import stored_run
+    from epochmark.api.naming import stored_race, stored_run
     from epochmark.cli._console import print_json, say
     from epochmark.records.dates import local_time
     from epochmark.report.text.answer import answer_lines
 
-    race = _race_called(run)
+    race = stored_race(run)
     if race is not None:
         _show_race(race, json)
         return
@@ -57,14 +59,6 @@ def show(run: RunArgument, json: JsonOption = False) -> None:
         return
     say(*answer_lines(stored.record), "")
     say(f"measured {local_time(stored.record.created)}, saved in {stored.file}")
-
-
-def _race_called(named: str) -> StoredRace | None:
-    """The user's race whose id begins so; None for what is none."""
-    from epochmark.engines import engine_names
-    from epochmark.judge.races import RaceFiles
-
-    return None if named in engine_names() else RaceFiles.of_user().find(named)
 
 
 def _show_race(stored: StoredRace, json: bool) -> None:
@@ -81,12 +75,12 @@ def _show_race(stored: StoredRace, json: bool) -> None:
 
 @described("""Remove one record and its stderr file, or one race.""")
 def remove(run: RunArgument, json: JsonOption = False) -> None:
-    from epochmark.api.naming import stored_run
+    from epochmark.api.naming import stored_race, stored_run
     from epochmark.cli._console import print_json, say
     from epochmark.judge.races import RaceFiles
     from epochmark.judge.results import ResultFiles
 
-    race = _race_called(run)
+    race = stored_race(run)
     if race is None:
         stored = stored_run(run)
         ResultFiles.of_user().remove(stored)
@@ -115,17 +109,17 @@ def export_records(
 ) -> None:
     from epochmark.api import export_results
     from epochmark.cli._console import say
-    from epochmark.cli._records import chosen_records, counted_documents, split_races
+    from epochmark.cli._records import chosen_results, counted_documents
     from epochmark.errors import EpochmarkError
 
-    races, others = split_races(runs)
-    records = [*(chosen_records(others) if others or not runs else ()), *races]
-    if not records:
+    records, races = chosen_results(runs)
+    documents: list[Record | Race] = [*records, *races]
+    if not documents:
         raise EpochmarkError(
             "there are no results to export yet: 'epochmark run' makes the first", exit_code=2
         )
-    export_results(records, file, keep_machine_ids=machine_id)
-    say(f"{counted_documents(records)} exported: {file}")
+    export_results(documents, file, keep_machine_ids=machine_id)
+    say(f"{counted_documents(documents)} exported: {file}")
 
 
 @described(

@@ -11,7 +11,7 @@ import numpy as np
 from epochmark.analysis.racing.ratio import FEWEST_PAIRS, RaceRatio, ratio_of
 from epochmark.analysis.racing.standings import log_ratios_of
 from epochmark.analysis.timing.intervals import Interval
-from epochmark.records.race import Race, names_of
+from epochmark.records.race import first_ranked, names_of
 from epochmark.report.digits import range_text, value_text
 from epochmark.report.drawing.chart import Chart, Drawing
 from epochmark.report.drawing.key import Entry
@@ -24,7 +24,7 @@ from epochmark.report.subject import Subject
 HEIGHT, LOW_HEIGHT = 230, 84
 """Of the panel of a single entry beside the first, and of each of several."""
 MOST_LOOKS = 60
-"""At so many places the running interval is drawn."""
+"""The number of places at which the running interval is drawn, at most."""
 SEEN = 0.9
 """The share of the points that the axis must hold; the farthest would leave the rest no room."""
 NEAR = 0.1
@@ -50,7 +50,7 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     entries = [entry for entry in entries if entry.looks]
     if not entries:
         return None
-    first = _first_of(race)
+    first = first_ranked(race)
     key = (
         Entry("a turn", theme.own, "point", outlined=False, opacity=POINT),
         Entry("ratio of all turns so far", theme.own, "line"),
@@ -62,15 +62,6 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
         alt="; ".join(_says(entry, first) for entry in entries),
         about=f"{race.entries[0].record.machine.cpu}, times as long as {first}",
         key=key,
-    )
-
-
-def _first_of(race: Race) -> str:
-    """The entry that the others are compared with."""
-    return next(
-        name
-        for name, standing in zip(names_of(race), race.standings, strict=True)
-        if standing.place != "out"
     )
 
 

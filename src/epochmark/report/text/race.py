@@ -8,7 +8,8 @@ from epochmark.analysis.racing.standings import gate
 from epochmark.analysis.racing.verdict import GateVerdict
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.dates import local_time
-from epochmark.records.race import Race, RaceEntry, Standing, names_of
+from epochmark.records.race import Race, RaceEntry, Standing, first_ranked, names_of
+from epochmark.records.record import MAX_EPOCHS
 from epochmark.records.wording import counted
 from epochmark.report.digits import range_text, value_text
 from epochmark.report.tables.section import Section
@@ -30,15 +31,11 @@ def race_lines(race: Race) -> list[str]:
 
 
 def _entry_line(race: Race, place: int) -> str:
-    names, found = names_of(race), race.standings
-    name, standing = names[place], found[place]
-    first = next(
-        (name for name, standing in zip(names, found, strict=True) if standing.place != "out"), ""
-    )
+    name, standing, first = names_of(race)[place], race.standings[place], first_ranked(race)
     if standing.place == "out":
         return f"{name}: not ranked: {standing.reason}"
     start = f"{name} ({_what(race.entries[place])})"
-    if standing.place == "reference" or name == first:
+    if name == first:
         return f"{start}: the others are compared with it"
     if standing.ratio is None or standing.low is None or standing.high is None:
         return f"{start}: too few turns to compare it with {first}"
@@ -80,11 +77,16 @@ def _left_out_text(found: Sequence[Standing]) -> str:
 
 def _ending_text(race: Race) -> str:
     turns = sum(len(entry.turns) for entry in race.entries)
+    target = f"{100 * race.target:g} %"
     raced = f"{counted(turns, 'turn')} in {race.seconds:.0f} s"
     if race.ending == "resolved":
-        return f"{raced}; every ratio is known to {race.target:.1%}."
+        return f"{raced}; every ratio is known to {target}."
     if race.ending == "time":
-        return f"{raced}, the time it was given; not every ratio is known to {race.target:.1%}."
+        return (
+            f"{raced}, the time it was given: no look before found every ratio known to {target}."
+        )
+    if race.ending == "epochs":
+        return f"{raced}; then an entry had trained {MAX_EPOCHS} epochs, the most that a run has."
     if race.ending == "interrupted":
         return f"{raced}, then it was interrupted: the work of the entries is not proven."
     return f"{raced}; then fewer than two entries were left."

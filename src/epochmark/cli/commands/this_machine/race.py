@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from epochmark.cli._completion import complete_engine, complete_workload
-from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, described
+from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain, described
 from epochmark.cli._program import JsonOption
 from epochmark.cli.commands.compare import EXIT_UNDECIDED, share_of
 from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from epochmark.bench.plan import PlannedRun
     from epochmark.bench.racing.entries import Entry
     from epochmark.bench.racing.race import RaceRequest
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
     from epochmark.bench.tuned.search import TunedSearch
     from epochmark.engines import EngineInfo
     from epochmark.environments.managed import Environment
+    from epochmark.judge.races import RaceFiles
     from epochmark.records.race import Race
 
 TARGET, QUICK_TARGET, EXACT_TARGET = 0.01, 0.02, 0.005
 """Half widths of the intervals at which a race ends."""
-LEAST_S, MOST_S = 1.0, 24 * 3600.0
+LEAST_S, MOST_S = 1.0, 4 * 3600.0
+"""Turns of half a second and their laps: a document holds those of four hours."""
 NEWS_INTERVAL_S = 5.0
 
 
@@ -73,7 +77,10 @@ def race(
     ] = "stock",
     max_seconds: Annotated[
         float,
-        typer.Option(metavar="SECONDS", help="End the turns after this long, whatever is known."),
+        typer.Option(
+            metavar="SECONDS",
+            help="End the turns after this long, whatever is known; 4 hours at most.",
+        ),
     ] = 300.0,
     quick: Annotated[
         bool, typer.Option("--quick", help="End when every ratio is known to 2 %, not to 1 %.")
@@ -99,9 +106,7 @@ def race(
     from epochmark.bench.racing.entries import parse_entries
     from epochmark.bench.racing.race import RaceRequest
     from epochmark.bench.request import RunRequest, find_workload
-    from epochmark.cli._console import print_json, say
     from epochmark.judge.races import RaceFiles
-    from epochmark.report.text.race import race_lines
 
     target = _target(quick, exact)
     _check_seconds(max_seconds)
@@ -115,20 +120,13 @@ def race(
     )
     named = parse_entries(entries)
     runs = [_planned(entry, asked) for entry in named]
-    files = RaceFiles.of_user()
-    if not no_save:
+    files = None if no_save else RaceFiles.of_user()
+    if files is not None:
         files.check_writable()
     request = RaceRequest(
         [entry.shown for entry in named], runs, target, max_seconds, label, allowed
     )
-    raced = _race(request, asked, keeps=not no_save)
-    saved = None if no_save else files.save(raced)
-    if json:
-        print_json(raced)
-    else:
-        say(*race_lines(raced))
-        if saved is not None:
-            say("", f"race {raced.id[:8]} saved: {saved}")
+    raced = _race(request, asked, files, json)
     raise typer.Exit(_exit_code(raced))
 
 
@@ -169,8 +167,9 @@ def _environment_of(info: EngineInfo, version: str) -> Environment:
         )
 
 
-def _race(request: RaceRequest, asked: RunRequest, keeps: bool) -> Race:
-    """Get the data, find the settings of tuned entries, and race."""
+def _race(request: RaceRequest, asked: RunRequest, files: RaceFiles | None, json: bool) -> Race:
+    """Get the data, find the settings of tuned entries, race, and tell what came of it, which
+    Ctrl-C does not stop."""
     from epochmark.api.reading import known_limits
     from epochmark.bench.process.interrupts import interrupts_later
     from epochmark.bench.process.lock import measuring_alone
@@ -187,13 +186,54 @@ def _race(request: RaceRequest, asked: RunRequest, keeps: bool) -> Race:
     folder = ResultFiles.of_user().folder
     with transfer_progress() as progress:
         data = get_data([asked.workload], None, progress)
+    keeps = files is not None
     machine = describe_machine(machine_id(folder) if keeps else None)
     bench = Bench(data, machine, known_limits(folder, machine))
     search = TunedSearch(bench, folder, saves=keeps, retune=False)
     with measuring_alone(tell_waiting):
         runs = [_with_settings(entry, search) for entry in request.runs]
-        with activity("race") as tell, interrupts_later():
-            return carry_out(replace(request, runs=runs), bench, _now_and_then(tell))
+        with interrupts_later():
+            with activity("race") as tell:
+                raced = carry_out(replace(request, runs=runs), bench, _now_and_then(tell))
+            _tell(raced, files, json)
+    return raced
+
+
+def _tell(raced: Race, files: RaceFiles | None, json: bool) -> None:
+    """Save the race, and print the answer whatever comes of that."""
+    from epochmark.cli._console import print_json, say
+    from epochmark.report.text.race import race_lines
+
+    saved = None
+    try:
+        saved = None if files is None else _save(raced, files)
+    finally:
+        if json:
+            print_json(raced)
+        else:
+            say(*race_lines(raced))
+            if saved is not None:
+                say("", f"race {raced.id[:8]} saved: {saved}")
+
+
+def _save(raced: Race, files: RaceFiles) -> Path:
+    """Save the race; where its folder fails now, in the folder for temporary files.
+
+    Raises ``EpochmarkError`` with the race itself when that fails as well.
+    """
+    from epochmark.bench.process.temporary import temporary_root
+    from epochmark.judge.races import RaceFiles
+    from epochmark.records.race import encode_race
+
+    try:
+        return files.save(raced)
+    except EpochmarkError as error:
+        complain(error)
+    try:
+        return RaceFiles(temporary_root()).save(raced)
+    except EpochmarkError as error:
+        document = encode_race(raced).decode()
+        raise EpochmarkError(f"{error}\nThis is the race:\n{document}") from error
 
 
 def _with_settings(planned: PlannedRun, search: TunedSearch) -> PlannedRun:
