@@ -1,4 +1,4 @@
-"""Boards on both databases; one of each serves all tests that need nothing else."""
+"""Boards on both databases; one of each serves all tests of this folder that need nothing else."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NewDatabase = Callable[[str], str]
 """The URL of an empty database of this kind."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[clusters.Cluster]:
     with clusters.cluster() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def new_database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> NewDatabase:
@@ -36,7 +36,7 @@ def new_database(
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_board(
     new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Board]]:

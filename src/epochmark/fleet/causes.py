@@ -26,7 +26,7 @@ THROTTLED_SHARE = 0.05
 """Of the warm readings; and more than twice what the others have."""
 LOAD_CPUS = FOREIGN_CPUS
 COMMON_SHARE = 0.9
-"""What so many of the others say is what they have in common."""
+"""What this share of the others says is what they have in common."""
 
 
 class Cause(NamedTuple):

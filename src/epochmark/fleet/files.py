@@ -28,7 +28,7 @@ MOST_TROUBLES = 3
 """Of one file: a hostile one may have thousands."""
 
 Progress = Callable[[int, int], None]
-"""Told how many files are read, and of how many."""
+"""Called with how many files are read, and of how many."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Group:
 
     @property
     def is_large(self) -> bool:
-        """Whether outliers can be told from the rest."""
+        """Whether there are enough nodes to find outliers."""
         return len(self.members) >= FEWEST_ALIKE
 
 

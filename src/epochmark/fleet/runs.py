@@ -129,7 +129,7 @@ def _parts(record: Record) -> dict[str, str]:
 
 
 def _driver(record: Record) -> str | None:
-    """Who told what the trained GPU did: the driver with its version."""
+    """Where the readings of the trained GPU come from: the driver with its version."""
     for log in record.sensors or []:
         if any(column.scope.startswith("GPU ") for column in log.columns):
             return log.source

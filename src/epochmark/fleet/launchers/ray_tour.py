@@ -1,6 +1,6 @@
 """All nodes of a Ray cluster: a placement group takes a node, an actor in it starts the runs.
 
-A node that others use holds up nobody: it gets its group when it is free, or is named. Records are
+A node that others use does not hold up the rest: it gets its group when it is free, or is named. Records are
 handed to ``on_record`` as they come, so that whatever is lost later costs none of them.
 """
 
@@ -86,7 +86,7 @@ class Tour:
 
     def _room(self, *, asked: bool = False) -> bool:
         """Whether another node may be measured; ``asked``: or asked for, so that those which may
-        get free at once are counted. Others that are waited for hold up nobody."""
+        get free at once are counted. Busy ones do not hold up the rest."""
         taken = sum(visit.actor is not None for visit in self._visits.values())
         if asked:
             late = time.monotonic() - AT_ONCE_S
