@@ -108,7 +108,7 @@ def _columns(calm: Calm) -> Iterator[str]:
     if any(column is not None and len(column) != len(calm.end_s) for column in columns):
         yield "the columns of calm have different lengths"
     if not _increase([0.0, *calm.end_s]):
-        yield "the samples of calm are not in order of time"
+        yield "the samples of calm are not in time order"
 
 
 def unprintable_text(record: Record) -> Iterator[str]:

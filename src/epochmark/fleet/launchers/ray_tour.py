@@ -1,7 +1,7 @@
 """All nodes of a Ray cluster: a placement group takes a node, an actor in it starts the runs.
 
-A node that others use does not hold up the rest: it gets its group when it is free, or is named. Records are
-handed to ``on_record`` as they come, so that whatever is lost later costs none of them.
+A node that others use does not hold up the rest: it gets its group when it is free, or is named.
+Records are handed to ``on_record`` as they come, so that whatever is lost later costs none.
 """
 
 from __future__ import annotations
