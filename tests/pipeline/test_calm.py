@@ -26,9 +26,9 @@ QUIET = Calm(
     source="/proc",
     cpus=2,
     end_s=[float(second) for second in range(1, SECONDS + 1)],
-    foreign_cpu_s=[0.02] * SECONDS,
+    foreign_cpu_s=[0.01] * SECONDS,
     own_cpu_s=[1.9] * SECONDS,
-    idle_cpu_s=[0.07] * SECONDS,
+    idle_cpu_s=[0.08] * SECONDS,
     steal_cpu_s=[0.01] * SECONDS,
     memory_stall_s=[0.0] * SECONDS,
     swap_in_bytes=None,
@@ -57,11 +57,15 @@ def codes(record: Record, **seen: Any) -> list[str]:
     }
     cpus = 8 if columns.get("idle_cpu_s") == [5.0] * SECONDS else QUIET.cpus
     calm = msgspec.structs.replace(QUIET, cpus=cpus, **columns)
-    machine = msgspec.structs.replace(record.machine, usable_cores=cpus, physical_cores=cpus)
-    return [
-        finding.code
-        for finding in judge(msgspec.structs.replace(record, calm=calm, machine=machine))
-    ]
+    return [finding.code for finding in judge(watched(record, calm))]
+
+
+def watched(record: Record, calm: Calm) -> Record:
+    """The record as of a machine with those CPUs, which saw that."""
+    machine = msgspec.structs.replace(
+        record.machine, usable_cores=calm.cpus, physical_cores=calm.cpus
+    )
+    return msgspec.structs.replace(record, calm=calm, machine=machine)
 
 
 def test_a_real_run_is_watched(measure_fake: MeasureFake) -> None:
@@ -115,16 +119,16 @@ def test_a_quiet_machine_disturbs_nothing(record: Record) -> None:
     ("seen", "expected"),
     [
         ({"foreign_cpu_s": 0.9, "own_cpu_s": 1.05, "worker_cpu_s": 60.0}, ["foreign-load"]),
-        ({"foreign_cpu_s": 0.12}, ["foreign-load"]),
-        ({"foreign_cpu_s": 0.08}, []),
+        ({"foreign_cpu_s": 0.03}, ["foreign-load"]),
+        ({"foreign_cpu_s": 0.015}, []),
         # eight CPUs, of which two train and five idle: a third of one is no matter, all of one is
         ({"foreign_cpu_s": 0.3, "idle_cpu_s": 5.0}, []),
         ({"foreign_cpu_s": 0.9, "idle_cpu_s": 5.0}, ["foreign-load"]),
         (
             {
-                "foreign_cpu_s": [1.9] * 2 + [0.0] * (SECONDS - 2),
-                "own_cpu_s": [0.05] * 2 + [1.9] * (SECONDS - 2),
-                "worker_cpu_s": 105.0,
+                "foreign_cpu_s": [1.0] + [0.0] * (SECONDS - 1),
+                "own_cpu_s": [0.95] + [1.9] * (SECONDS - 1),
+                "worker_cpu_s": 110.0,
             },
             [],
         ),
@@ -156,7 +160,7 @@ def test_a_disturbed_run_is_not_ranked(record: Record) -> None:
     loud = msgspec.structs.replace(
         QUIET, foreign_cpu_s=[0.9] * SECONDS, own_cpu_s=[1.05] * SECONDS, worker_cpu_s=60.0
     )
-    loud_record = msgspec.structs.replace(record, calm=loud)
+    loud_record = watched(record, loud)
     judged = msgspec.structs.replace(loud_record, findings=judge(loud_record))
     assert decode_record(encode_record(judged)).headline.validity == "disturbed"
 

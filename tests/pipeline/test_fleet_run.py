@@ -37,11 +37,11 @@ WAIT_S = 60
 class RayNodes:
     """A running cluster; ``tell`` makes it lose or use a node."""
 
-    def __init__(self, folder: Path, scripts: dict[str, dict[str, str]]) -> None:
+    def __init__(self, folder: Path, scripts: dict[str, dict[str, str]], short: str) -> None:
         variables = {name: self._own(folder / name, extra) for name, extra in scripts.items()}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.pipeline.ray_nodes", json.dumps(variables)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "RAY_TMPDIR": short},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -71,11 +71,12 @@ class RayNodes:
 
 @contextmanager
 def ray_nodes(folder: Path, scripts: dict[str, dict[str, str]]) -> Iterator[RayNodes]:
-    nodes = RayNodes(folder, scripts)
-    try:
-        yield nodes
-    finally:
-        nodes.end()
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # Ray's sockets lie in it
+        nodes = RayNodes(folder, scripts, short)
+        try:
+            yield nodes
+        finally:
+            nodes.end()
 
 
 def wait_until(happened: Callable[[], object]) -> None:

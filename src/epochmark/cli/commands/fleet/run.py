@@ -96,9 +96,8 @@ def run(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    from epochmark.bench.request import find_workload
+    from epochmark.bench.request import RunRequest, find_workload
     from epochmark.cli.commands.fleet.report import check_output, show
-    from epochmark.engines import get_engine
     from epochmark.fleet.files import read_fleet
     from epochmark.fleet.launchers.landing import Landing
     from epochmark.fleet.launchers.ray_cluster import connected, nodes_in
@@ -107,9 +106,12 @@ def run(
     from epochmark.records.dates import now
 
     check_output(output)
-    find_workload(workload)
+    trained = find_workload(workload)
+    names = engines or [DEFAULT_ENGINE]
+    for name in names:
+        RunRequest(name, workload=trained, device=device, quick=quick).check()
     options = ("-w", workload, "--device", device, *(["--quick"] if quick else []))
-    runs = tuple((get_engine(name).info.name, *options) for name in engines or [DEFAULT_ENGINE])
+    runs = tuple((name, *options) for name in names)
     with connected(ray) as cluster:
         nodes = nodes_in(cluster)
         landing = Landing(into or Path(f"fleet-{now().replace(':', '')}"))
