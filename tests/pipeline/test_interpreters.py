@@ -186,7 +186,8 @@ def test_the_worker_and_its_engines_load_on_python_3_9(oldest: str) -> None:
         f"import sys; sys.path.insert(0, {str(Path(epochmark.__file__).parents[1])!r})\n"
         "import epochmark.worker.__main__, epochmark.native\n"
         "from epochmark.engines import engine_names, get_engine\n"
-        "from epochmark.workloads import WORKLOADS, learning_band, parity, reference\n"
+        "from epochmark.workloads import WORKLOADS\n"
+        "from epochmark.workloads._proof import learning_band, parity, reference\n"
         "print([get_engine(name).info.name for name in engine_names()])\n"
     )
     done = subprocess.run([oldest, "-I", "-c", program], capture_output=True, check=False)

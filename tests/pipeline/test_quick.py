@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from epochmark.bench import quick
@@ -13,6 +15,8 @@ from tests.pipeline.conftest import MeasureFake
 
 SLOW = {"step_s": 0.001}
 """So that an epoch takes some laps."""
+SHORT: dict[str, Any] = {"quick": True, "epochs": 1, "batch_size": 10_000}
+"""A whole run is six steps, so it is over before it can be stopped."""
 
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
@@ -50,11 +54,11 @@ def test_a_quick_run_without_a_good_figure_ends_with_half_of_the_work(
 
 
 def test_a_run_that_is_over_before_it_can_be_stopped_is_whole(measure_fake: MeasureFake) -> None:
-    headline = measure_fake(quick=True).record.headline
+    headline = measure_fake(**SHORT).record.headline
     assert headline.elapsed_s is not None
     assert headline.projected_elapsed_s is None
 
 
 def test_a_quick_run_that_reports_impossible_epochs_is_wrong(measure_fake: MeasureFake) -> None:
-    record = measure_fake({"steps_missing": -3}, quick=True).record
+    record = measure_fake({"steps_missing": -3}, **SHORT).record
     assert [finding.code for finding in record.findings] == ["work-incomplete"]

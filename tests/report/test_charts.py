@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from epochmark.analysis.comparing.references import load_references
 from epochmark.cli import app
+from epochmark.judge.races import RaceFiles
 from epochmark.judge.results import ResultFiles
 from epochmark.records.findings import FindingCode
 from epochmark.records.machine.limits_file import save_limits
@@ -405,6 +406,7 @@ def test_plot_writes_each_chart_and_names_what_it_cannot(
 ) -> None:
     for record in everything().records:
         results.save(record)
+    RaceFiles.of_user().save(sample_race(0.02, 0.03))
     save_limits(results.folder, machine_limits(machine()))
     listed = CliRunner().invoke(app, ["plot", "--list"]).stdout
     for name in CHARTS:

@@ -124,7 +124,7 @@ def test_a_service_can_be_made_without_what_starts_processes() -> None:
 def test_a_board_is_made_of_them_and_only_its_commands_know_it() -> None:
     assert rooms.imports_between(rooms.rooms())["board"] <= BOARD_MAY_IMPORT
     importing = {
-        relative(file)
+        str(file.relative_to(rooms.PACKAGE))
         for room, files in rooms.rooms().items()
         for file in files
         if room != "board"
