@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import statistics
 
 import numpy as np
@@ -268,6 +269,19 @@ def test_a_quick_run_within_one_epoch_has_seen_no_end() -> None:
     assert not steady.epoch_end_seen
     assert steady.interval.median == pytest.approx(2.0)
     assert steady.warm_up_excess_s == pytest.approx(3.0)
+
+
+def test_laps_count_where_too_few_epochs_are_warm_for_an_interval() -> None:
+    """A full run, of whose ten epochs the first five were 3 % slower."""
+    rng = random.Random(1)
+    seconds = [rng.gauss(4.12 if lap < 40 else 4.0, 0.02) / 8 for lap in range(80)]
+    steady = steady_epoch(laps_of(seconds, steps=400, per_epoch=8), 400)
+    assert steady is not None
+    assert (steady.unit, steady.knows_its_spread) == ("lap", True)
+    assert 3.99 < steady.interval.median < 4.13
+    epochs_only = steady_epoch(laps_of([sum(seconds[at : at + 8]) for at in range(0, 80, 8)]), 469)
+    assert epochs_only is not None
+    assert epochs_only.interval.count == 5
 
 
 def test_whole_epochs_count_rather_than_their_laps_where_there_are_enough() -> None:

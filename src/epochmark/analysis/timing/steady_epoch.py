@@ -27,9 +27,6 @@ NANOSECONDS = 1e9
 
 WARM_UP_SIGMAS = 3.0
 
-MIN_WHOLE_EPOCHS = MIN_INTERVAL_VALUES
-"""With fewer whole epochs the laps inside them say more."""
-
 LONG_WAIT_SHARE = 0.1
 """Of an epoch or a lap: shorter waits of the framework widen an interval by 5 % to either side at
 most, and alone make no run unsteady."""
@@ -167,18 +164,19 @@ def steady_epoch(
 ) -> SteadyEpoch | None:
     """Steady seconds per epoch, from the warm part; ``seen`` is what was seen beside the laps.
 
-    The median of whole epochs where there are ``MIN_WHOLE_EPOCHS`` of them, else the mean of the
+    The median of whole epochs where enough of them are warm for an interval, else the mean of the
     laps inside epochs, scaled to an epoch, plus what the change from one epoch to the next takes on
     top. (An epoch is a sum of laps: their median would leave out what only some of them have, but
     every epoch.) None when neither an epoch nor a warm lap was completed.
     """
     epochs = _whole_epochs(laps, steps_per_epoch, seen)
-    if len(epochs) >= MIN_WHOLE_EPOCHS:
-        return _summary(epochs, "epoch", steps_per_epoch, (), seen)
+    whole = _summary(epochs, "epoch", steps_per_epoch, (), seen) if epochs else None
+    if whole is not None and whole.knows_its_spread:
+        return whole
     interior, changes = _inside_epochs(laps, steps_per_epoch, seen)
     if len(interior) > max(len(epochs), MIN_COLD_UNITS):
         return _summary(interior, "lap", steps_per_epoch, changes, seen)
-    return _summary(epochs, "epoch", steps_per_epoch, (), seen) if epochs else None
+    return whole
 
 
 def _summary(
