@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from epochmark.cli._completion import complete_workload
 from epochmark.cli._console import remark
 from epochmark.cli._guard import complain, guarded, prepare_streams
 from epochmark.errors import EpochmarkError, unknown
@@ -21,6 +22,16 @@ TAKES = {"int": "a whole number", "float": "a number", "bool": "yes or no"}
 """By the beginning of the name that pydantic gives a wrong value."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+TrainedOption = Annotated[
+    str,
+    typer.Option(
+        "--workload",
+        "-w",
+        metavar="NAME",
+        help="What to train, see 'epochmark workloads'.",
+        autocompletion=complete_workload,
+    ),
+]
 
 _WrongCommandLine: type[Exception] = typer.BadParameter.__mro__[1]
 """UsageError of the click that typer uses: its own copy, or the package, by version."""

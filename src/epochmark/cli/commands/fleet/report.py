@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from epochmark.fleet.report import FleetReport
 
 
+PageOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE.html",
+        help="Also write a page with charts and every node.",
+        show_default=False,
+    ),
+]
+
+
 @described(
     """Say which nodes of a fleet are slow, and why.
 
@@ -43,16 +55,7 @@ def report(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE.html",
-            help="Also write a page with charts and every node.",
-            show_default=False,
-        ),
-    ] = None,
+    output: PageOption = None,
     json: JsonOption = False,
 ) -> None:
     check_output(output)

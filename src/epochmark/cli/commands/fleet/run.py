@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from epochmark.cli._completion import complete_engine, complete_workload
+from epochmark.cli._completion import complete_engine
 from epochmark.cli._console import remark
 from epochmark.cli._guard import EXIT_FAILED, described
-from epochmark.cli._program import JsonOption
+from epochmark.cli._program import JsonOption, TrainedOption
+from epochmark.cli.commands.fleet.report import PageOption, check_output, show
 from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
@@ -52,16 +53,7 @@ def run(
             autocompletion=complete_engine,
         ),
     ] = None,
-    workload: Annotated[
-        str,
-        typer.Option(
-            "--workload",
-            "-w",
-            metavar="NAME",
-            help="What to train, see 'epochmark workloads'.",
-            autocompletion=complete_workload,
-        ),
-    ] = "mnist-cnn",
+    workload: TrainedOption = "mnist-cnn",
     device: Annotated[
         str, typer.Option(metavar="cpu|gpu|gpu:N|tpu", help="Where to train on each node.")
     ] = "cpu",
@@ -84,20 +76,10 @@ def run(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE.html",
-            help="Also write a page with charts and every node.",
-            show_default=False,
-        ),
-    ] = None,
+    output: PageOption = None,
     json: JsonOption = False,
 ) -> None:
     from epochmark.bench.request import RunRequest, find_workload
-    from epochmark.cli.commands.fleet.report import check_output, show
     from epochmark.fleet.files import read_fleet
     from epochmark.fleet.launchers.landing import Landing
     from epochmark.fleet.launchers.ray_cluster import connected, nodes_in

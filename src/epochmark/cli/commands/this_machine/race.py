@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from epochmark.cli._completion import complete_engine, complete_workload
+from epochmark.cli._completion import complete_engine
 from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain, described
-from epochmark.cli._program import JsonOption
+from epochmark.cli._program import JsonOption, TrainedOption
 from epochmark.cli.commands.compare import EXIT_UNDECIDED, share_of
 from epochmark.errors import EpochmarkError
 
@@ -55,16 +55,7 @@ def race(
             autocompletion=complete_engine,
         ),
     ],
-    workload: Annotated[
-        str,
-        typer.Option(
-            "--workload",
-            "-w",
-            metavar="NAME",
-            help="What to train, see 'epochmark workloads'.",
-            autocompletion=complete_workload,
-        ),
-    ] = "mnist-cnn",
+    workload: TrainedOption = "mnist-cnn",
     device: Annotated[
         str, typer.Option(metavar="cpu|gpu|gpu:N|tpu", help="Where all of them train.")
     ] = "cpu",
