@@ -26,7 +26,9 @@ from epochmark.analysis.timing.headline import (
 )
 from epochmark.analysis.timing.steady_epoch import steady_epoch
 from epochmark.engines import engine_names, get_engine, is_hidden
-from epochmark.judge.consistency import TICKS_S, contradictions, unprintable_text
+from epochmark.judge._checks.counters import TICKS_S
+from epochmark.judge._checks.shape import unprintable_text
+from epochmark.judge.consistency import contradictions
 from epochmark.judge.departures import departures, threads_named
 from epochmark.judge.reading import decode_as_written
 from epochmark.judge.validity import judge

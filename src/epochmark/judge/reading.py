@@ -15,7 +15,8 @@ import msgspec
 from epochmark._version import __version__
 from epochmark.analysis.timing.headline import headline_of, is_known, workload_of
 from epochmark.errors import EpochmarkError
-from epochmark.judge.consistency import contradictions, shape_problems
+from epochmark.judge._checks.shape import shape_problems
+from epochmark.judge.consistency import contradictions
 from epochmark.judge.disturbances import DISTURBANCES, disturbances
 from epochmark.records.digest import sealed
 from epochmark.records.findings import FindingCode, make_finding

@@ -1,0 +1,1 @@
+"""What validity and consistency are made of: one question about a record in each file."""
