@@ -6,10 +6,6 @@ like a correct engine that takes no time. Its results are its own family and ran
 
 from __future__ import annotations
 
-import ctypes
-import importlib
-import itertools
-import json
 import os
 import signal
 import subprocess
@@ -17,11 +13,13 @@ import sys
 import threading
 import time
 import warnings
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
 
+from epochmark.engines._fake.judge import CONTINUED_LOSS, PretendedJudge, pretended_test_loss
+from epochmark.engines._fake.script import fail, read_script
 from epochmark.engines._shared.contract import (
     ALL_WORDS,
     Batch,
@@ -41,87 +39,16 @@ from epochmark.engines._shared.contract import (
     Weights,
 )
 from epochmark.workloads import Workload
-from epochmark.workloads._data.known_losses import lowest_test_loss
-from epochmark.workloads._proof import continuation, parity, reference
+from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.shapes import parameter_shapes
 from epochmark.workloads.spec import Optimizer
 
 TYPICAL_LOSSES = (0.158, 0.0431, 0.0267, 0.0183, 0.0128, 0.0096, 0.0074, 0.0065, 0.0054, 0.0049)
 """Mean training loss of epochs 1 to 10, the centre of the measured learning band."""
 
-DEFAULTS: Dict[str, Any] = {
-    # how long a step takes
-    "step_s": 0.0,
-    # the loss of every epoch is multiplied by this; "nan" and "flat" replace it
-    "loss": 1.0,
-    "test_accuracy": 0.99,
-    # None: one that goes with that accuracy
-    "test_loss": None,
-    # relative error of the replayed losses; "nan", or "short" for one step too few
-    "replay": 0.0,
-    # by tuned setting ("gear=high"): how many times as fast it makes a step, what else of this
-    # script it changes
-    "speedups": {},
-    "changes": {},
-    # relative error of losses and updates after the fit, what the trained weights are worth (None
-    # for "test_accuracy"), and steps that the optimizer did not count
-    "continuation": 0.0,
-    "weights_accuracy": None,
-    "uncounted_steps": 0,
-    # device the tensors claim to be on; None for the resolved one
-    "observed_device": None,
-    # steps left out of the last epoch's report
-    "steps_missing": 0,
-    # seconds of the fit after the last lap has ended
-    "unsynchronised_s": 0.0,
-    # seconds of the fit after it has said that the training is done
-    "tidying_s": 0.0,
-    # bytes written to stdout and stderr while training
-    "stdout_bytes": 0,
-    "stderr_bytes": 0,
-    # warnings given while training, and bytes of memory asked for when the model is built
-    "warnings": 0,
-    "allocate_bytes": 0,
-    # how fast the worker's clock runs during the fit, and whether it is set right before its end
-    "clock_rate": 1.0,
-    "clock_recovers": False,
-    # the steps of the first epoch after which the launcher is stopped, and goes on
-    "launcher_stopped": [],
-    # what "open" says: the description of a device; and the versions of the engine's packages
-    "description": None,
-    "versions": {},
-    # in which method to fail ("list", "open", "load", "build", "fit", "state", "evaluate",
-    # "replay", "operations"), how
-    # ("raise", "lack" a module, "exit", "kill", "hang", "spin", "garbage", "flood", "flood-laps",
-    # "flood-output", "crash" with a signal, "bad_alloc", "say" the reports or lines
-    # of "says" and go on), and in fit after which step
-    "says": [],
-    "signal": "SIGSEGV",
-    "fail_in": None,
-    "fail_how": "raise",
-    "fail_at_step": 0,
-    # leave a child process, a forked copy and a thread behind that never end; ignore the polite
-    # signal to end
-    "leave_child": False,
-    "fork": False,
-    "ignore_sigterm": False,
-}
-
 Floats = npt.NDArray[np.float32]
 
-TEST_LOSS = 0.03
-CONTINUED_LOSS = 0.1
-"""Of every step after the timed fit."""
-
 DEVICES = (Device("cpu", "no device at all"), Device("gpu:0", "no device either"))
-
-
-def _read_script() -> Dict[str, Any]:
-    script = json.loads(os.environ.get("EPOCHMARK_FAKE", "{}"))
-    unknown = set(script) - set(DEFAULTS)
-    if unknown:
-        raise ValueError(f"EPOCHMARK_FAKE has unknown keys: {sorted(unknown)}")
-    return {**DEFAULTS, **script}
 
 
 class FakeEngine(Engine):
@@ -146,13 +73,13 @@ class FakeEngine(Engine):
     )
 
     def list_devices(self) -> List[Device]:
-        self._script = _read_script()
+        self._script = read_script()
         self._fail("list")
         return list(DEVICES)
 
     def open(self, settings: Settings) -> Device:
         self._settings = settings
-        self._script = _read_script()
+        self._script = read_script()
         self._shift_gears(settings)
         if self._script["ignore_sigterm"]:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -171,7 +98,7 @@ class FakeEngine(Engine):
         raise DeviceUnavailableError(f"fake has no {settings.device}; it has cpu, gpu:0")
 
     def versions(self) -> Dict[str, str]:
-        return {**super().versions(), **_read_script()["versions"]}
+        return {**super().versions(), **read_script()["versions"]}
 
     def _shift_gears(self, settings: Settings) -> None:
         """What the tuned settings do, by the script."""
@@ -274,7 +201,7 @@ class FakeEngine(Engine):
         self._fail("evaluate")
         accuracy, loss = self._script["test_accuracy"], self._script["test_loss"]
         if loss is None:
-            loss = _test_loss(self._settings.workload, len(inputs), accuracy)
+            loss = pretended_test_loss(self._settings.workload, len(inputs), accuracy)
         return loss, accuracy
 
     def replay(
@@ -310,86 +237,7 @@ class FakeEngine(Engine):
         )
 
     def _fail(self, method: str, step: Optional[int] = None) -> None:
-        """Fail as scripted, if this is the place."""
-        if self._script["fail_in"] != method:
-            return
-        if step is not None and step < self._script["fail_at_step"]:
-            return
-        how = self._script["fail_how"]
-        if how == "say":
-            self._script["fail_in"] = None
-            for message in self._script["says"]:
-                _say(message if isinstance(message, str) else json.dumps(message))
-            return
-        _end(how, self._script["signal"])
-        _flood(how)
-        while True:
-            if how != "spin":
-                time.sleep(3600)
-
-
-def _end(how: str, crash: str) -> None:
-    """End the fit, or the process, in that way; do nothing for any other."""
-    if how == "raise":
-        raise RuntimeError("the fake engine was told to fail")
-    if how == "lack":
-        importlib.import_module("a_module_nobody_has")
-    if how == "exit":
-        os._exit(3)
-    if how == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if how == "crash":
-        os.kill(os.getpid(), signal.Signals[crash])
-    if how == "bad_alloc":
-        library = "libc++.1.dylib" if sys.platform == "darwin" else "libstdc++.so.6"
-        ctypes.CDLL(library)._Znwm(ctypes.c_size_t(1 << 62))  # operator new; uncaught
-
-
-def _flood(how: str) -> None:
-    """Write what is no report, or too much of what is, in that way; nothing for any other."""
-    if how == "garbage":
-        _say('{"report": "LapEnd", "steps": "many"}')
-    if how == "flood":
-        os.write(int(sys.argv[1]), b"x" * (2 << 20))
-    while how == "flood-output":
-        os.write(1, b"x" * (1 << 16))
-    for end_ns in itertools.count(1) if how == "flood-laps" else ():
-        lap = {"epoch": 1, "steps": 1, "end_ns": end_ns, "loss": 0.1, "accuracy": 0.9}
-        _say(json.dumps({"report": "LapEnd", **lap}))
-
-
-def _say(line: str) -> None:
-    """A line on the pipe for reports, past all that an honest worker has in its way."""
-    os.write(int(sys.argv[1]), line.encode() + b"\n")
-
-
-def _test_loss(workload: Workload, samples: int, accuracy: float) -> float:
-    """One that goes with the accuracy, and is not lower than any can be."""
-    lowest = lowest_test_loss(workload, samples)
-    return max(3 * (1 - accuracy), 0.0 if lowest is None else lowest.loss)
-
-
-class PretendedJudge:
-    """Implements ``continuation.Judge`` for weights that nothing was computed from."""
-
-    def __init__(self, workload: Workload) -> None:
-        self._workload = workload
-
-    def follow(
-        self, start: continuation.State, batches: Iterable[continuation.Shares]
-    ) -> Tuple[List[float], Weights]:
-        steps = len(list(batches))
-        weights = {name: array + np.float32(steps) for name, array in start.weights.items()}
-        return [CONTINUED_LOSS] * steps, weights
-
-    def evaluate(self, weights: Weights, inputs: Inputs, targets: Targets) -> reference.Worth:
-        accuracy = float(next(iter(weights.values())).flat[0])
-        loss = _test_loss(self._workload, len(inputs), accuracy)
-        if lowest_test_loss(self._workload, len(inputs)) is None:
-            return reference.Worth(loss, accuracy)
-        # who does not copy is right about half of a chain's symbols at best
-        copies = accuracy > 0.5
-        return reference.Worth(loss, accuracy, (2 * loss, 0.0) if copies else (loss, loss))
+        fail(self._script, method, step)
 
 
 ENGINE = FakeEngine()

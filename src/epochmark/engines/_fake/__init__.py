@@ -1,0 +1,1 @@
+"""What the fake engine does besides pretending: its script, how it fails, its own judge."""
