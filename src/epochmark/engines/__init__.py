@@ -11,19 +11,16 @@ from epochmark.engines._shared.contract import (
     Device,
     DeviceUnavailableError,
     Engine,
-    EngineInfo,
     Inputs,
     Operations,
     Settings,
     Stopwatch,
-    Support,
     Targets,
     TrainingState,
-    Tunable,
     UnavailableError,
-    Variables,
     Weights,
 )
+from epochmark.engines._shared.info import EngineInfo, Support, Tunable, Variables
 from epochmark.engines._shared.requirements import Requirements
 from epochmark.workloads import Workload
 

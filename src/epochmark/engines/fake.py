@@ -21,23 +21,19 @@ import numpy.typing as npt
 from epochmark.engines._fake.judge import CONTINUED_LOSS, PretendedJudge, pretended_test_loss
 from epochmark.engines._fake.script import fail, read_script
 from epochmark.engines._shared.contract import (
-    ALL_WORDS,
     Batch,
     Device,
     DeviceUnavailableError,
     Engine,
-    EngineInfo,
     Inputs,
     Operations,
     Settings,
     Stopwatch,
-    Support,
     Targets,
     TrainingState,
-    Tunable,
-    Variables,
     Weights,
 )
+from epochmark.engines._shared.info import ALL_WORDS, EngineInfo, Support, Tunable, Variables
 from epochmark.workloads import Workload
 from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.shapes import parameter_shapes

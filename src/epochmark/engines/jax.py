@@ -17,22 +17,18 @@ from epochmark.engines._jax.threads import limit_threads
 from epochmark.engines._shared.batches import Calls, evaluated, gathered_by_numpy, timed_batches
 from epochmark.engines._shared.builds import JAX_BUILDS
 from epochmark.engines._shared.contract import (
-    ALL_WORDS,
     Batch,
     Device,
     Engine,
-    EngineInfo,
     Inputs,
     Operations,
     Settings,
     Stopwatch,
-    Support,
     Targets,
     TrainingState,
-    Tunable,
-    Variables,
     Weights,
 )
+from epochmark.engines._shared.info import ALL_WORDS, EngineInfo, Support, Tunable, Variables
 from epochmark.engines._shared.inputs import (
     blank_sample,
     blank_targets,

@@ -8,15 +8,9 @@ from epochmark.engines._jax import GPUS
 from epochmark.engines._jax.threads import limit_threads
 from epochmark.engines._keras.engine import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._shared.builds import JAX_BUILDS
-from epochmark.engines._shared.contract import (
-    ALL_WORDS,
-    Device,
-    EngineInfo,
-    Operations,
-    Settings,
-    Support,
-)
+from epochmark.engines._shared.contract import Device, Operations, Settings
 from epochmark.engines._shared.devices import refuse_precision
+from epochmark.engines._shared.info import ALL_WORDS, EngineInfo, Support
 from epochmark.engines._shared.requirements import JAX
 
 

@@ -13,16 +13,8 @@ import numpy.typing as npt
 
 from epochmark.engines._keras.engine import ARRAYS, Data, KerasEngine, layout_on
 from epochmark.engines._shared.builds import Build
-from epochmark.engines._shared.contract import (
-    ALL_WORDS,
-    Device,
-    EngineInfo,
-    Operations,
-    Settings,
-    Support,
-    Tunable,
-    Variables,
-)
+from epochmark.engines._shared.contract import Device, Operations, Settings
+from epochmark.engines._shared.info import ALL_WORDS, EngineInfo, Support, Tunable, Variables
 from epochmark.engines._shared.requirements import (
     ARM64,
     HERE,

@@ -7,16 +7,9 @@ from typing import Any, Dict, List
 
 from epochmark.engines._keras.engine import ARRAYS, KerasEngine, layout_on
 from epochmark.engines._shared.builds import TORCH_BUILDS
-from epochmark.engines._shared.contract import (
-    ALL_WORDS,
-    Device,
-    EngineInfo,
-    Operations,
-    Settings,
-    Support,
-    Tunable,
-)
+from epochmark.engines._shared.contract import Device, Operations, Settings
 from epochmark.engines._shared.devices import choose_device, refuse_precision
+from epochmark.engines._shared.info import ALL_WORDS, EngineInfo, Support, Tunable
 from epochmark.engines._shared.requirements import TORCH
 from epochmark.engines._torch import GPUS
 

@@ -11,23 +11,19 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 from epochmark.engines._shared.batches import evaluated, timed_batches
 from epochmark.engines._shared.builds import Build
 from epochmark.engines._shared.contract import (
-    ALL_WORDS,
     Batch,
     Device,
     Engine,
-    EngineInfo,
     Inputs,
     Operations,
     Settings,
     Stopwatch,
-    Support,
     Targets,
     TrainingState,
-    Tunable,
-    Variables,
     Weights,
 )
 from epochmark.engines._shared.devices import choose_device, refuse_precision
+from epochmark.engines._shared.info import ALL_WORDS, EngineInfo, Support, Tunable, Variables
 from epochmark.engines._shared.inputs import evaluation_batch
 from epochmark.engines._shared.requirements import ARM64, MACOS, X86_64, Requirements
 from epochmark.workloads.spec import Optimizer

@@ -17,17 +17,15 @@ from epochmark.engines._shared.contract import (
     Device,
     DeviceUnavailableError,
     Engine,
-    EngineInfo,
     Inputs,
     Operations,
     Settings,
     Stopwatch,
-    Support,
     Targets,
     TrainingState,
-    Variables,
     Weights,
 )
+from epochmark.engines._shared.info import EngineInfo, Support, Variables
 from epochmark.native.meter import POOLED_SHAPE, Meter, product_size
 from epochmark.native.network import ISA_VARIABLE
 from epochmark.workloads.spec import SGD, Optimizer

@@ -17,17 +17,15 @@ from epochmark.engines._shared.contract import (
     Batch,
     Device,
     Engine,
-    EngineInfo,
     Inputs,
     Settings,
     Stopwatch,
-    Support,
     Targets,
     TrainingState,
-    Variables,
     Weights,
 )
 from epochmark.engines._shared.devices import choose_device
+from epochmark.engines._shared.info import EngineInfo, Support, Variables
 from epochmark.engines._shared.inputs import evaluation_batch, images_nhwc
 from epochmark.engines._shared.requirements import LINUX, MACOS, Requirements
 from epochmark.workloads.spec import Images, Optimizer

@@ -15,23 +15,19 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 from epochmark.engines._shared.batches import evaluated, timed_batches
 from epochmark.engines._shared.builds import TORCH_BUILDS
 from epochmark.engines._shared.contract import (
-    ALL_WORDS,
     Batch,
     Device,
     Engine,
-    EngineInfo,
     Indices,
     Inputs,
     Operations,
     Settings,
     Stopwatch,
-    Support,
     Targets,
     TrainingState,
-    Tunable,
-    Variables,
     Weights,
 )
+from epochmark.engines._shared.info import ALL_WORDS, EngineInfo, Support, Tunable, Variables
 from epochmark.engines._shared.inputs import (
     blank_sample,
     blank_targets,

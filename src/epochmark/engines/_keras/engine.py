@@ -36,9 +36,9 @@ from epochmark.engines._shared.contract import (
     Stopwatch,
     Targets,
     TrainingState,
-    Tunable,
     Weights,
 )
+from epochmark.engines._shared.info import Tunable
 from epochmark.engines._shared.inputs import (
     blank_sample,
     blank_targets,
