@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from epochmark.cli._answers import print_answer, print_sweep, print_table
+from epochmark.cli._answers import print_sweep, print_table
 from epochmark.cli._completion import complete_engine, complete_workload
 from epochmark.cli._console import print_json, remark
-from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain, described
-from epochmark.cli._tuning import check_tuning, find_settings
+from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, described
+from epochmark.cli._tuning import check_tuning
+from epochmark.cli.commands.this_machine._running import RunsDone, RunsSetup, measure
 from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
-    from epochmark.bench.plan import LeftOut, Plan, PlannedRun
+    from epochmark.bench.plan import Plan
     from epochmark.bench.request import RunRequest
-    from epochmark.bench.session import Measured
-    from epochmark.bench.tuned.search import TunedSearch
-    from epochmark.judge.results import ResultFiles
-    from epochmark.records.machine.tuned_settings import Tuned
-    from epochmark.records.record import Record
-
-NOTHING_KEPT = "No record is kept: the run ended before an epoch or six laps were done."
 
 
 @described(
@@ -213,8 +207,8 @@ def run(
         bench = bench.watching()
     search = TunedSearch(bench, files.folder, saves=not no_save, retune=retune)
     alone = len(plan.runs) == 1
-    job = _Job(search, None if no_save else files, quiet=json, anyway=anyway, alone=alone)
-    done = _measure(plan, job)
+    setup = RunsSetup(search, None if no_save else files, quiet=json, anyway=anyway, alone=alone)
+    done = measure(plan, setup)
     everything = all_engines or ALL in (device, workload)
     several = everything or repeat is not None or len(engines or ()) > 1
     if sweeping:
@@ -222,7 +216,7 @@ def run(
     elif json:
         _print_json(done, with_tuned=tuning == "both", as_list=several)
     elif not alone:
-        print_table(done.records, job.files)
+        print_table(done.records, setup.files)
     for omitted in done.left_out:
         remark(f"{omitted.engine} on {omitted.device} left out: {omitted.reason}")
     if done.interrupted:
@@ -232,30 +226,7 @@ def run(
         raise typer.Exit(EXIT_FAILED)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What all runs of a command have in common; no ``files``: nothing is saved;
-    ``alone``: there is one run only."""
-
-    search: TunedSearch
-    files: ResultFiles | None
-    quiet: bool
-    anyway: bool
-    alone: bool
-
-
-@dataclass
-class _Done:
-    """What came of a command's runs; one that was interrupted too soon to say anything has no
-    record."""
-
-    tuned: list[Tuned]
-    left_out: list[LeftOut]
-    records: list[Record] = field(default_factory=list)
-    interrupted: bool = False
-
-
-def _print_json(done: _Done, with_tuned: bool, as_list: bool) -> None:
+def _print_json(done: RunsDone, with_tuned: bool, as_list: bool) -> None:
     """The records as one document; of a single run that left none there is nothing to print."""
     if with_tuned:
         print_json({"records": done.records, "tuned": done.tuned})
@@ -298,78 +269,3 @@ def _swept(plan: Plan, batches: str | None) -> Plan:
     from epochmark.bench.batch_sweep import parse_batch_sizes, swept
 
     return swept(plan, None if batches is None else parse_batch_sizes(batches))
-
-
-def _measure(plan: Plan, job: _Job) -> _Done:
-    """Carry out the runs, one at a time; one that cannot be run does not stop the others. Before
-    the first, the settings of tuned ones are found."""
-    from epochmark.bench.process.interrupts import interrupts_later
-    from epochmark.bench.process.lock import measuring_alone
-    from epochmark.cli._calm import await_calm, tell_waiting
-
-    with measuring_alone(tell_waiting):
-        needed = [planned.request.run_cpus for planned in plan.runs if planned.request.is_real]
-        if needed and not job.anyway:
-            await_calm(max(needed))
-        runs, unsearched, tuned = find_settings(plan, job.search, not job.quiet)
-        done = _Done(tuned, [*plan.left_out, *unsearched])
-        for number, planned in enumerate(runs, start=1):
-            with interrupts_later():
-                _take_turn(planned, job, (number, len(runs)), done)
-            if done.interrupted:
-                break
-    return done
-
-
-def _take_turn(planned: PlannedRun, job: _Job, position: tuple[int, int], done: _Done) -> None:
-    """Carry out one of the runs, save and print it, and add it to what is ``done``."""
-    from epochmark.bench.plan import LeftOut
-
-    try:
-        measured = _run_one(planned, job, position)
-    except EpochmarkError as error:
-        if job.alone:
-            raise
-        request = planned.request
-        done.left_out.append(LeftOut(request.engine, request.device, str(error)))
-        return
-    done.interrupted = measured.interrupted
-    if not measured.is_worth_keeping:
-        assert measured.record.failure is not None
-        complain(f"{measured.record.failure.message}\n{NOTHING_KEPT}")
-        return
-    done.records.append(measured.record)
-    saved = None if job.files is None else _save(measured, job.files)
-    if not job.quiet:
-        print_answer(measured, saved, job.files, short=not job.alone)
-
-
-def _run_one(planned: PlannedRun, job: _Job, position: tuple[int, int]) -> Measured:
-    from epochmark.cli._calm import tell_busy
-    from epochmark.cli._progress import RunProgress
-
-    request = planned.request
-    if position[0] > 1 and request.is_real and not job.anyway:
-        tell_busy(request.run_cpus)
-    with RunProgress(request, position) as progress:
-        return job.search.bench.measure(planned, progress.on_report)
-
-
-def _save(measured: Measured, files: ResultFiles) -> Path:
-    """Save the record; where its folder fails now, in the folder for temporary files.
-
-    Raises ``EpochmarkError`` with the record itself when that fails as well: it is never lost.
-    """
-    from epochmark.bench.process.temporary import temporary_root
-    from epochmark.judge.results import ResultFiles
-    from epochmark.records.upgrades import encode_record
-
-    try:
-        return files.save(measured.record, measured.stderr)
-    except EpochmarkError as error:
-        complain(error)
-    try:
-        return ResultFiles(temporary_root()).save(measured.record, measured.stderr)
-    except EpochmarkError as error:
-        document = encode_record(measured.record).decode()
-        raise EpochmarkError(f"{error}\nThis is the record:\n{document}") from error
