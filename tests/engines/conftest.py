@@ -31,9 +31,11 @@ from epochmark.hardware.machine import describe_machine
 ENGINES = public_engines()
 TUNED = [name for name in ENGINES if get_engine(name).info.tunables_on("cpu")]
 
-SMALL_BATCH = 32
-"""A quarter of the workload's: some engines take seconds for a step of 128 images on a CPU, and
+SMALL_BATCH = 8
+"""Far less than the workload's: some engines take seconds for a step of 128 images on a CPU, and
 float64 computes every image of the continuation again. The replay keeps the workload's."""
+LEARNING_BATCH = 32
+"""Where it matters that something is learned in a few steps."""
 
 Run = Callable[..., Measured]
 

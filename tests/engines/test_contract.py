@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,9 +18,10 @@ from epochmark.errors import EpochmarkError
 from epochmark.records.record import Record
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import parity
-from tests.engines.conftest import ENGINES, SMALL_BATCH, Run, answer_of, interpreter_of
+from tests.engines.conftest import ENGINES, LEARNING_BATCH, Run, answer_of, interpreter_of
 
 REPLAY = Path(__file__).with_name("replay_driver.py")
+REFUSALS = Path(__file__).with_name("refusals_driver.py")
 
 STEPS = {"mlx": 6, "plaidml-keras": 6, "tinygrad": 6}
 """Engines that take seconds a step on a CPU make fewer."""
@@ -27,6 +30,13 @@ DEFAULT_STEPS = 12
 GUESSING = math.log(10)
 
 REDUCED = [name for name in ENGINES if "bfloat16" in get_engine(name).info.precisions]
+
+
+def refused_of(engine: str) -> list[dict[str, str]]:
+    """Requests that it offers, and that cannot be met on this machine."""
+    info = get_engine(engine).info
+    devices = [{"device": f"{kind}:77"} for kind in info.device_kinds if kind != "cpu"]
+    return devices + ([{"precision": "tf32"}] if "tf32" in info.precisions else [])
 
 
 def steps_of(engine: str) -> int:
@@ -39,7 +49,7 @@ def record_of(run_engine: Run) -> object:
 
     @cache
     def record(engine: str) -> Record:
-        measured = run_engine(engine, max_steps=steps_of(engine), batch_size=SMALL_BATCH)
+        measured = run_engine(engine, max_steps=steps_of(engine), batch_size=LEARNING_BATCH)
         assert measured.record.failure is None, measured.stderr.decode(errors="replace")
         return measured.record
 
@@ -103,22 +113,19 @@ def test_bfloat16_is_observed_when_asked_for(
     assert parity.judge(losses, golden, tolerances).precision == "bfloat16", losses
 
 
-@pytest.mark.parametrize(
-    ("engine", "kind"),
-    [
-        (name, kind)
-        for name in ENGINES
-        for kind in get_engine(name).info.device_kinds
-        if kind != "cpu"
-    ],
-)
-def test_a_device_that_is_not_there_is_refused_with_those_that_are(
-    run_engine: Run, engine: str, kind: str
-) -> None:
-    with pytest.raises(EpochmarkError, match=rf"'{kind}:77'.* it finds: .*cpu") as raised:
-        run_engine(engine, device=f"{kind}:77", max_steps=1)
-    assert raised.value.exit_code == 2
-    assert "\n" not in str(raised.value)
+@pytest.mark.parametrize("engine", [name for name in ENGINES if refused_of(name)])
+def test_what_is_not_there_is_refused_with_what_is(engine: str, tmp_path: Path) -> None:
+    """Devices of each kind, and the precision that no CPU has, all in one process; that such a
+    refusal is an error of use is tested with the fake engine."""
+    requests = refused_of(engine)
+    said = answer_of(REFUSALS, tmp_path, engine, *map(json.dumps, requests))
+    for request, message in zip(requests, said, strict=True):
+        assert message is not None, request
+        if "precision" in request:
+            assert re.search(r"no tf32 on cpu .*ask for: .*float32", message), message
+        else:
+            assert re.search(rf"'{request['device']}'.* it finds: .*cpu", message), message
+        assert "\n" not in message
 
 
 def test_a_gpu_that_is_not_there_is_refused_before_anybody_waits() -> None:
@@ -129,14 +136,3 @@ def test_a_gpu_that_is_not_there_is_refused_before_anybody_waits() -> None:
     assert raised.value.exit_code == 2
     assert "epochmark engines install torch --accelerator cuda|rocm" in str(raised.value)
     assert "'epochmark doctor' shows why" in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    "engine", [name for name in ENGINES if "tf32" in get_engine(name).info.precisions]
-)
-def test_a_precision_the_device_lacks_is_refused_with_those_it_has(
-    run_engine: Run, engine: str
-) -> None:
-    with pytest.raises(EpochmarkError, match=r"no tf32 on cpu .*ask for: .*float32") as raised:
-        run_engine(engine, precision="tf32", max_steps=1)
-    assert raised.value.exit_code == 2

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import epochmark.engines
+from epochmark.analysis.timing.headline import headline_of
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.engines import get_engine
+from epochmark.judge.validity import judge
 from epochmark.records.record import Record
 from epochmark.workloads import MNIST_CNN, WORKLOADS
 from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.spec import SGD
-from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
+from tests.engines.conftest import LEARNING_BATCH, Run, answer_of, interpreter_of
 from tests.engines.tiny_workloads import GPT, batches_of, draw_parameters, draw_samples
 
 INJECTED = Path(__file__).with_name("injected")
@@ -64,11 +68,13 @@ def defective(defect: str) -> Interpreter:
     return replace(interpreter, environment=environment)
 
 
-@pytest.fixture(autouse=True)
-def _engine_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _engine_is_known() -> Iterator[None]:
     """Here too: a request names only engines that exist."""
     path = [*epochmark.engines.__path__, str(INJECTED / "engines")]
-    monkeypatch.setattr(epochmark.engines, "__path__", path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(epochmark.engines, "__path__", path)
+        yield
 
 
 def run_defective(
@@ -77,7 +83,7 @@ def run_defective(
     device: str = "cpu",
     precision: str = "float32",
     max_steps: int | None = 1,
-    batch_size: int = SMALL_BATCH,
+    batch_size: int = LEARNING_BATCH,
 ) -> Record:
     measured = run_engine(
         "defective-torch",
@@ -99,18 +105,20 @@ def codes(record: Record) -> set[str]:
     return {finding.code for finding in record.findings}
 
 
-def test_without_a_defect_it_is_right(run_engine: Run) -> None:
-    record = run_defective(run_engine, "none")
-    assert record.headline.validity == "partial"
-    assert record.precision.observed == "float32"
+@pytest.fixture(scope="module")
+def honest(run_engine: Run) -> Record:
+    """The reference of the lies and of wrong replays below: the same steps, nothing wrong."""
+    return run_lying(run_engine, "none")
+
+
+def test_without_a_defect_it_is_right(honest: Record) -> None:
+    assert honest.headline.validity == "partial", honest.findings
+    assert honest.precision.observed == "float32"
     assert get_engine("defective-torch").info.family == "torch"
 
 
-def test_without_a_defect_it_goes_on_as_float64_does(run_engine: Run) -> None:
-    """The reference of the lies below: the same steps, and nothing found in the work."""
-    record = run_lying(run_engine, "none")
-    assert record.headline.validity == "partial", record.findings
-    found = record.continuation
+def test_without_a_defect_it_goes_on_as_float64_does(honest: Record) -> None:
+    found = honest.continuation
     assert found is not None
     assert found.problem is None
     assert (found.steps, found.steps_after) == (LIE_STEPS, LIE_STEPS + 8 + 5)
@@ -138,11 +146,28 @@ def test_no_training_at_all_is_found_three_times(run_engine: Run) -> None:
     assert record.headline.validity == "invalid"
 
 
+@pytest.fixture(scope="module")
+def wrong_replays(
+    tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path
+) -> dict[str, list[float]]:
+    """The losses of the replay with each defect, all of them in one process."""
+    job = ("defective-torch", MNIST_CNN.name, str(mnist_folder), "0", *PARITY_DEFECTS)
+    folder = tmp_path_factory.mktemp("mnist-cnn")
+    found: dict[str, list[float]] = answer_of(DRIVER, folder, *job, interpreter=defective("none"))
+    return found
+
+
 @pytest.mark.parametrize("defect", PARITY_DEFECTS)
-def test_other_work_fails_parity(run_engine: Run, defect: str) -> None:
-    record = run_defective(run_engine, defect, precision="stock")
-    assert "parity-failed" in codes(record), record.replay
-    assert record.headline.validity == "invalid"
+def test_other_work_fails_parity(
+    defect: str, wrong_replays: dict[str, list[float]], honest: Record
+) -> None:
+    """A record in which nothing else is wrong."""
+    assert honest.replay is not None
+    replay = msgspec.structs.replace(honest.replay, losses=wrong_replays[defect])
+    wrong = msgspec.structs.replace(honest, replay=replay)
+    wrong = msgspec.structs.replace(wrong, findings=judge(wrong))
+    assert "parity-failed" in codes(wrong), replay
+    assert headline_of(wrong).validity == "invalid"
 
 
 def test_bfloat16_does_not_pass_for_float32(run_engine: Run) -> None:
