@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import metadata
 from typing import Dict, Iterator, Sequence, Set
 
 MAX_TEXT = 200
+
+_FIELD = re.compile(r"^(Name|Version):[ \t]*(.*)$", re.MULTILINE)
 
 
 def versions_of(modules: Sequence[str], distributions: Sequence[str]) -> Dict[str, str]:
@@ -20,8 +23,9 @@ def versions_of(modules: Sequence[str], distributions: Sequence[str]) -> Dict[st
     wanted = {*(module.split(".")[0] for module in modules), *spelling}
     found: Dict[str, str] = {}
     brought: Set[str] = set()
-    for distribution in metadata.distributions():
-        name, version = _field(distribution, "Name"), _field(distribution, "Version")
+    for distribution in metadata.distributions() if wanted else ():
+        fields = _fields(distribution)
+        name, version = fields.get("Name"), fields.get("Version")
         if not name or not version:
             continue
         top = set(_top_modules(distribution))
@@ -35,12 +39,18 @@ def versions_of(modules: Sequence[str], distributions: Sequence[str]) -> Dict[st
     return found
 
 
-def _field(distribution: metadata.Distribution, field: str) -> str:
-    """A field of its metadata; empty where there is none, or the metadata cannot be read."""
+def _fields(distribution: metadata.Distribution) -> Dict[str, str]:
+    """Name and version by its metadata, as far as these are there and can be read.
+
+    Of the header only: ``distribution.metadata`` parses the whole description, which takes an
+    environment of hundreds of packages a second.
+    """
     try:
-        return str(distribution.metadata[field] or "")[:MAX_TEXT]
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
     except Exception:
-        return ""
+        return {}
+    header = text.partition("\n\n")[0]
+    return {field: value.strip()[:MAX_TEXT] for field, value in _FIELD.findall(header)}
 
 
 def _top_modules(distribution: metadata.Distribution) -> Iterator[str]:
