@@ -156,7 +156,9 @@ def _install_packages(python: Path, row: Requirements, title: str, on_line: OnLi
         with contextlib.suppress(PipError):  # an older one may still do
             pip.install(python, [ABLE_PIP], on_line)
         sources = choose_sources(python, row, title, requirements, on_line)
-        pip.install(python, [*requirements, *sources], on_line)
+        # Python compiles what the check imports, and later workers anything else they import; pip
+        # would compile every file of every package, which takes it longer than to unpack them
+        pip.install(python, ["--no-compile", *requirements, *sources], on_line)
     except PipError as error:
         raise pip.explain(error, title) from error
 
