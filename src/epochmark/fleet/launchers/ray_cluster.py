@@ -127,7 +127,10 @@ def nodes_in(ray: Any) -> list[RayNode]:
 
 
 def short(error: Exception) -> str:
-    """The last line of what Ray says, which may be a whole traceback."""
+    """The last line of what Ray says, which may be a whole traceback; of versions that differ all
+    of it, both sides."""
+    if "Version mismatch" in str(error):
+        return " ".join(str(error).split())[:300]
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[-1] if lines else type(error).__name__
     return text[:300]
