@@ -1,10 +1,11 @@
 """How often does the interval of a race hold the true ratio, its stopping rule included?
 
-    python benchmarks/race_coverage.py [--races 1000] [--target 0.01] [RECORD...]
+    python benchmarks/race_coverage.py [--races 1000] [--target 0.01] [--only-recorded] [RECORD...]
 
 Races of two entries whose true ratio is known, on machines that change their speed as machines do:
-invented ones, and recorded ones: the speed of the laps of a record or a bundle, in pieces of a
-quarter of a minute from moments drawn by chance, forwards or backwards. A turn takes half a second;
+invented ones, and recorded ones: the speed of the laps of a record, or of the turns of a race, each
+beside the median of its entry, in pieces of a quarter of a minute from moments drawn by chance,
+forwards or backwards. A turn takes half a second;
 the second entry takes 1 to 1.05 times as long for a sample, drawn for each race. A race ends by the
 rules of the tool (``analysis/racing/stopping.py``), after 300 s at the latest.
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -28,8 +29,10 @@ import numpy.typing as npt
 from epochmark.analysis.racing.ratio import RaceRatio, ratios
 from epochmark.analysis.racing.stopping import look, looks_until, order
 from epochmark.analysis.racing.turns import Turn
+from epochmark.judge.races import decode_race
 from epochmark.judge.reading import decode_record
 from epochmark.records.bundle import documents_in
+from epochmark.records.race import Race, is_race
 from epochmark.records.record import Record
 
 TURN_S = 0.5
@@ -109,10 +112,9 @@ def shared_host(random: np.random.Generator) -> Floats:
     return steps(4.0)(random) * wandering(0.05, 10.0)(random) * spikes(random)
 
 
-def recorded(record: Record) -> Speeds:
-    """The speed of a record's laps, in pieces drawn by chance: a trace that came again and again
-    would hit both entries alike in the end. Each turn has a noise of 1 % of its own."""
-    trace = turns_in(record)
+def recorded(trace: Floats) -> Speeds:
+    """The speeds of turns that were recorded, in pieces drawn by chance: a trace that came again
+    and again would hit both entries alike in the end. Each turn has a noise of 1 % of its own."""
     pieces = np.lib.stride_tricks.sliding_window_view(trace / np.median(trace), PIECE)
 
     def make(random: np.random.Generator) -> Floats:
@@ -136,6 +138,30 @@ def turns_in(record: Record) -> Floats:
             speeds.append(steps / lasted_s)
             steps, lasted_s = 0, 0.0
     return np.array(speeds)
+
+
+def turns_of_race(race: Race) -> Floats:
+    """The speed of each turn of a race beside the median of its entry, in the order of the race."""
+    found = []
+    for entry in race.entries:
+        laps, at = entry.record.timing.laps, entry.warm_up_laps
+        for turn in entry.turns:
+            steps = sum(lap.steps for lap in laps[at : at + turn.laps])
+            found.append((turn.start_s, entry.name, steps / turn.wall_s))
+            at += turn.laps
+    medians = {name: np.median([s for _, n, s in found if n == name]) for _, name, _ in found}
+    return np.array([speed / medians[name] for _, name, speed in sorted(found)])
+
+
+def traces_in(path: Path) -> Iterator[tuple[str, Floats]]:
+    """The recorded traces in a record, a race or a bundle, by what they are of."""
+    for document in documents_in(path.read_bytes())[0]:
+        if is_race(document):
+            race = decode_race(document)
+            yield f"race: {race.entries[0].name} {race.id[:8]}", turns_of_race(race)
+        else:
+            record = decode_record(document)
+            yield f"recorded: {record.engine.name} {record.id[:8]}", turns_in(record)
 
 
 MACHINES: dict[str, Speeds] = {
@@ -206,15 +232,16 @@ def print_machine(name: str, outcomes: list[Outcome]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("records", nargs="*", type=Path, help="records or bundles, with laps")
+    parser.add_argument("records", nargs="*", type=Path, help="records, races or bundles")
     parser.add_argument("--races", type=int, default=1000, help="of each machine")
     parser.add_argument("--target", type=float, default=0.01, help="half an interval, a share")
+    parser.add_argument("--only-recorded", action="store_true", help="no invented machines")
     options = parser.parse_args()
-    machines = dict(MACHINES)
+    if options.only_recorded and not options.records:
+        parser.error("--only-recorded: name a record")
+    machines = {} if options.only_recorded else dict(MACHINES)
     for path in options.records:
-        for document in documents_in(path.read_bytes())[0]:
-            record = decode_record(document)
-            machines[f"recorded: {record.engine.name} {record.id[:8]}"] = recorded(record)
+        machines |= {name: recorded(trace) for name, trace in traces_in(path)}
     pooled: list[Outcome] = []
     print(f"{'machine':<28} {'held':>6} {'resolved':>9} {'length':>9} {'half':>10} {'block':>8}")
     for seed, (name, speeds) in enumerate(machines.items()):

@@ -1,5 +1,5 @@
-"""Write the generated parts of docs/: the record's JSON Schema; tables of rooms, findings, rules,
-engines, their devices, requirements and tunables, sensors, checks of the doctor.
+"""Write the generated parts of docs/: the JSON Schemas of records and races; tables of rooms,
+findings, rules, engines, their devices, requirements and tunables, sensors, checks of the doctor.
 
 ``python -m tools.write_docs`` (``make docs``); ``tests/unit/test_docs.py`` holds them up to date.
 """
@@ -17,23 +17,31 @@ from epochmark.doctor.checks import all_checks
 from epochmark.engines import EngineInfo, Requirements, all_infos
 from epochmark.hardware.sensors import sensor_infos
 from epochmark.records.findings import MEANING
+from epochmark.records.race import RACE_SCHEMA, Race
 from epochmark.records.record import SCHEMA_VERSION, Record
 from epochmark.report.explanations import all_rules
 from tools import rooms
 
 DOCS = Path(__file__).parents[1] / "docs"
-SCHEMA_FILE = DOCS / "record.schema.json"
+HEAD = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
 
 def record_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a record of the newest schema."""
-    schema = _with_javascript_patterns(msgspec.json.schema(Record))
+    return {**HEAD, "title": f"epochmark record, schema {SCHEMA_VERSION}", **_schema(Record)}
+
+
+def race_schema() -> dict[str, Any]:
+    """The same of a race, the records of its entries included."""
+    schema = _schema(Race)
+    schema["$defs"]["Race"]["properties"]["race_schema"]["const"] = RACE_SCHEMA
+    return {**HEAD, "title": f"epochmark race, schema {RACE_SCHEMA}", **schema}
+
+
+def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    schema = _with_javascript_patterns(msgspec.json.schema(kind))
     schema["$defs"]["Record"]["properties"]["schema"]["const"] = SCHEMA_VERSION
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"epochmark record, schema {SCHEMA_VERSION}",
-        **schema,
-    }
+    return schema
 
 
 def _with_javascript_patterns(part: Any) -> Any:
@@ -50,9 +58,16 @@ def _with_javascript_patterns(part: Any) -> Any:
     }
 
 
-def schema_text() -> str:
-    """The schema as the file holds it."""
-    return json.dumps(record_schema(), indent=1) + "\n"
+SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "record.schema.json": record_schema,
+    "race.schema.json": race_schema,
+}
+"""By the names of their files in docs/."""
+
+
+def schema_text(name: str) -> str:
+    """A schema as its file holds it."""
+    return json.dumps(SCHEMAS[name](), indent=1) + "\n"
 
 
 def findings_table() -> str:
@@ -195,7 +210,8 @@ def written(page: str, text: str) -> str:
 
 def main() -> None:
     """Write all of them."""
-    SCHEMA_FILE.write_text(schema_text(), "utf-8")
+    for name in SCHEMAS:
+        (DOCS / name).write_text(schema_text(name), "utf-8")
     for page in GENERATED:
         file = DOCS / page
         file.write_text(written(page, file.read_text("utf-8")), "utf-8")

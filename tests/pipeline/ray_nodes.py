@@ -1,8 +1,8 @@
 """A real Ray cluster of several nodes on this machine, each with folders of its own, for a test.
 
 Run: python -m tests.pipeline.ray_nodes NODES, where NODES is JSON: variables of the environment by
-node. It prints the address, then does what it is told on standard input: ``lose NODE``, ``use
-NODE`` (take all of its CPUs); at its end the cluster ends.
+node. It prints the address, then does what standard input asks for: ``lose NODE``, ``lose head``,
+``use NODE`` (take all of its CPUs); at its end the cluster ends.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ def main() -> None:
     held = []
     for line in sys.stdin:
         word, name = line.split()
-        if word == "lose":
+        if (word, name) == ("lose", "head"):
+            ray.shutdown()
+            cluster.remove_node(cluster.head_node, allow_graceful=False)
+        elif word == "lose":
             cluster.remove_node(nodes[name], allow_graceful=False)
         else:
             held.append(use(ids[name]))

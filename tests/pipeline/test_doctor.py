@@ -122,3 +122,13 @@ def test_a_build_for_the_cpu_beside_an_nvidia_gpu(
     assert torch["state"] == "fault"
     assert "is the build for the CPU: it cannot use the NVIDIA GPU" in torch["text"]
     assert "engines install torch --accelerator cuda" in torch["remedy"]
+    done = program.run("run", "fake", "--json", environment=with_gpu)
+    assert json.loads(done.stdout)["machine"]["gpus"] == [
+        {
+            "name": "Stand-In 3000",
+            "driver": "580.82.07",
+            "power_limit_w": 300.0,
+            "pcie_generation": 4,
+            "pcie_width": None,
+        }
+    ]

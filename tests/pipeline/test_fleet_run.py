@@ -25,6 +25,7 @@ from epochmark.errors import EpochmarkError
 from epochmark.fleet.launchers.landing import Landing
 from epochmark.fleet.launchers.on_node import Done, NodeRunner, cleared
 from epochmark.records.store import FOLDER_VARIABLE
+from tests.pipeline.bare_nodes import bare_python, installed_copy, joined
 from tests.pipeline.program import Program
 
 pytestmark = pytest.mark.slow
@@ -173,6 +174,84 @@ def runs_below(folder: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+@pytest.mark.alone
+def test_a_node_without_epochmark_is_named_and_measured_with_ship(
+    program: Program, tmp_path: Path
+) -> None:
+    own = {
+        "TMPDIR": str(program.folder),
+        FOLDER_VARIABLE: str(tmp_path / "results"),
+        "EPOCHMARK_FAKE": json.dumps({"step_s": STEP_S}),
+        "PIP_NO_DEPS": "1",  # all but epochmark is there
+        "PIP_NO_INDEX": "1",
+    }
+    python = bare_python(tmp_path / "bare")
+    installed = installed_copy(tmp_path / "installed")
+    shipping = {"PYTHONPATH": os.pathsep.join([str(installed), *sys.path])}
+    with (
+        ray_nodes(tmp_path / "nodes", {}) as nodes,
+        joined(python, nodes.address, "bare", own),
+    ):
+        options = ("fleet", "run", "fake", "--ray", nodes.address, "--into")
+        alone = program.run(*options, str(tmp_path / "alone"))
+        shipped = program.run(*options, str(tmp_path / "shipped"), "--ship", environment=shipping)
+    assert alone.returncode == 1
+    assert "it has no epochmark" in alone.stderr
+    assert "--ship" in alone.stderr
+    assert shipped.returncode == 0, shipped.stderr
+    (records,) = landed(tmp_path / "shipped").values()
+    assert {record["epochmark_version"] for record in records} == {__version__}
+    assert len(records) == 6
+
+
+def test_a_checkout_is_not_shipped(program: Program, tmp_path: Path) -> None:
+    copied = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(epochmark.__file__).parent, copied / "epochmark", ignore=ignored)
+    path = {"PYTHONPATH": os.pathsep.join([str(copied), *sys.path])}
+    done = program.run("fleet", "run", "fake", "--ray", "local", "--ship", environment=path)
+    assert done.returncode == 2
+    assert f"this one runs from {copied / 'epochmark'}" in done.stderr
+    assert "pip install ." in done.stderr
+
+
+def test_what_is_shipped_is_a_wheel_of_what_was_installed(tmp_path: Path) -> None:
+    installed = installed_copy(tmp_path / "installed")
+    (installed / "epochmark" / "__pycache__").mkdir()
+    ask = (
+        "from pathlib import Path; from epochmark.fleet.launchers.shipping import wheel_in; "
+        f"print(wheel_in(Path({str(tmp_path)!r})))"
+    )
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), *sys.path])}
+    said = subprocess.run(
+        [sys.executable, "-c", ask], env=path, stdout=subprocess.PIPE, text=True, check=True
+    )
+    target = tmp_path / "target"
+    install = ("install", "--quiet", "--no-deps", "--no-index", f"--target={target}")
+    subprocess.run([sys.executable, "-m", "pip", *install, said.stdout.strip()], check=True)
+    for file in (installed / "epochmark").rglob("*.py"):
+        assert (target / file.relative_to(installed)).read_bytes() == file.read_bytes()
+    assert (target / "bin" / "epochmark").exists()
+    assert not [*target.rglob("direct_url.json")][1:]
+
+
+@pytest.mark.alone
+def test_a_lost_head_ends_it_with_what_had_come(program: Program, tmp_path: Path) -> None:
+    endless = {"EPOCHMARK_FAKE": json.dumps({"step_s": 1.0})}
+    into = tmp_path / "into"
+    with ray_nodes(tmp_path / "nodes", {"node-0": {}, "node-1": endless}) as nodes:
+        options = ("--ray", nodes.address, "--into", str(into))
+        running = program.start("fleet", "run", "fake", *options)
+        wait_until((into / "node-0.json").exists)
+        nodes.tell("lose", "head")
+        _, said = running.communicate(timeout=300)
+    assert running.returncode == 1
+    assert f"the Ray cluster at {nodes.address} was lost" in said
+    assert "'epochmark fleet report' reads them" in said
+    assert [*landed(into)] == ["node-0"]
+    assert program.run("fleet", "report", str(into)).returncode == 0
 
 
 def test_a_cluster_of_this_machine_alone(program: Program, tmp_path: Path) -> None:

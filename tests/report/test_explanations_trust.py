@@ -56,6 +56,24 @@ def test_of_a_disturbed_run_what_rests_on_its_own_clocks_is_said() -> None:
     assert not {"below-peak", "memory", "idle-cores", "step-arithmetic"} & set(found)
 
 
+@pytest.mark.parametrize(
+    ("engine", "foreign_cpus", "speaks"),
+    [("torch", 1.0, True), ("torch", 0.5, False), ("native", 1.0, False)],
+)
+def test_torch_beside_a_whole_busy_cpu_loses_so_much_for_a_reason(
+    engine: str, foreign_cpus: float, speaks: bool
+) -> None:
+    record = steady(engine=engine, findings=[FindingCode.FOREIGN_LOAD], busy_cpus=1.0)
+    assert record.calm is not None
+    count = len(record.calm.end_s)
+    each_s = foreign_cpus * record.calm.end_s[-1] / count
+    record = replace(record, calm=replace(record.calm, foreign_cpu_s=[each_s] * count))
+    found = said(record)
+    assert ("spinning-threads" in found) is speaks
+    if speaks:
+        assert "Other programs used 1.0 CPUs during the run" in found["spinning-threads"]
+
+
 def test_a_partial_run_may_be_disturbed_as_well() -> None:
     record = steady(findings=[FindingCode.FOREIGN_LOAD, FindingCode.STEPS_LIMITED])
     assert record.headline.validity == "partial"

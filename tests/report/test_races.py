@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 from typer.testing import CliRunner
@@ -20,6 +21,7 @@ from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import documents_in, encode_bundle
 from epochmark.records.json_text import RecordError
 from epochmark.records.race import (
+    Race,
     Standing,
     encode_race,
     is_intact_race,
@@ -28,6 +30,7 @@ from epochmark.records.race import (
 )
 from epochmark.report.text.race import race_lines
 from tests.report.samples import sample, sample_race
+from tools import write_docs
 
 ODD: tuple[Any, ...] = (None, -1, 2**70, "x" * 5000, [[]])
 
@@ -55,6 +58,35 @@ def test_odd_values_are_read_or_refused_in_words() -> None:
         container[key] = before
     assert refused > 100
     decode_race(json.dumps(fields).encode())
+
+
+def test_the_published_schema_takes_and_refuses_what_reading_does() -> None:
+    schema = json.loads((write_docs.DOCS / "race.schema.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    fields = json.loads(encode_race(sample_race(0.02, 0.03)))
+    assert validator.is_valid(fields)
+    in_record = {id(container) for container, _ in places_of(fields["entries"][0]["record"])}
+    refused = 0
+    for container, key in [*places_of(fields)]:
+        if id(container) in in_record:
+            continue
+        before = container[key]
+        for value in ODD:
+            container[key] = value
+            assert validator.is_valid(fields) == fits(fields), (key, value)
+            refused += not fits(fields)
+        container[key] = before
+    assert refused > 50
+
+
+def fits(fields: dict[str, Any]) -> bool:
+    """Whether the fields have the types of a race."""
+    try:
+        msgspec.convert(fields, Race)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def test_numbers_that_another_tool_rewrote_are_the_same_race() -> None:

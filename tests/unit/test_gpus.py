@@ -10,8 +10,17 @@ import pytest
 from epochmark.hardware.gpus.amd import NO_KFD, Kfd, Rocm, from_rocminfo, look_at_kfd, target_of
 from epochmark.hardware.gpus.asking import ToolOutput
 from epochmark.hardware.gpus.bus import Card, cards
-from epochmark.hardware.gpus.nvidia import NvidiaDriver, NvidiaGpu, from_nvidia_smi, from_nvml
+from epochmark.hardware.gpus.described import gpus_here
+from epochmark.hardware.gpus.nvidia import (
+    DriverState,
+    NvidiaDriver,
+    NvidiaGpu,
+    from_nvidia_smi,
+    from_nvml,
+)
 from epochmark.hardware.host import container, wsl_version
+from epochmark.records.record import Gpu
+from epochmark.report.text.machine import gpu_text
 from tests.unit.recordings import RECORDINGS, files, recorded
 
 
@@ -26,16 +35,18 @@ def test_every_recording_is_read_by_a_test_and_names_its_source() -> None:
 @pytest.mark.parametrize(
     ("name", "driver", "cuda", "gpus"),
     [
-        ("smi-wsl-rtx4070", "555.99", (12, 5), [("NVIDIA GeForce RTX 4070", 12282)]),
-        ("smi-two-h20", "570.124.06", (12, 8), 2 * [("NVIDIA H20-3e", 143771)]),
-        ("smi-windows-two-gpus", "517.48", (11, 7), 2 * [("NVIDIA GeForce", 11264)]),
+        ("smi-wsl-rtx4070", "555.99", (12, 5), [("NVIDIA GeForce RTX 4070", 12282, 220)]),
+        ("smi-two-h20", "570.124.06", (12, 8), 2 * [("NVIDIA H20-3e", 143771, 500)]),
+        ("smi-windows-two-gpus", "517.48", (11, 7), 2 * [("NVIDIA GeForce", 11264, 250)]),
     ],
 )
 def test_what_nvidia_smi_prints_where_all_is_well(
-    name: str, driver: str, cuda: tuple[int, int], gpus: list[tuple[str, int]]
+    name: str, driver: str, cuda: tuple[int, int], gpus: list[tuple[str, int, float]]
 ) -> None:
     found = from_nvidia_smi(recorded(name))
-    expected = tuple(NvidiaGpu(title, None, mib << 20) for title, mib in gpus)
+    expected = tuple(
+        NvidiaGpu(title, memory_bytes=mib << 20, power_limit_w=watts) for title, mib, watts in gpus
+    )
     assert found == NvidiaDriver("works", driver, cuda, expected)
 
 
@@ -102,6 +113,53 @@ def test_what_nvml_answers_where_all_is_well() -> None:
     found = from_nvml(ToolOutput(answer, 0))
     assert (found.state, found.driver, found.cuda) == ("works", "570.86.15", (12, 8))
     assert [gpu.capability for gpu in found.gpus] == [(7, 0), (8, 9)]
+
+
+def test_a_gpu_is_described_as_far_as_its_driver_says(tmp_path: Path) -> None:
+    h200 = {
+        "name": "NVIDIA H200", "capability": [9, 0], "memory_bytes": 141 << 30,
+        "power_limit_mw": 699_500, "pcie_generation": 5, "pcie_width": 16,
+    }  # fmt: skip
+    virtual = {**h200, "power_limit_mw": None, "pcie_generation": 0, "pcie_width": 255}
+    answer = json.dumps({"driver": "595.57", "cuda": 13000, "gpus": [h200, virtual]})
+    files(tmp_path, "dev/nvidia0")
+    found = gpus_here(tmp_path, lambda: from_nvml(ToolOutput(answer, 0)))
+    assert found == [
+        Gpu(
+            name="NVIDIA H200",
+            driver="595.57",
+            power_limit_w=699.5,
+            pcie_generation=5,
+            pcie_width=16,
+        ),
+        Gpu(name="NVIDIA H200", driver="595.57"),
+    ]
+    assert gpu_text(found[0]).endswith("power limit 700 W, PCIe generation 5 with 16 lanes")
+
+
+@pytest.mark.parametrize("state", ["mismatch", "silent"])
+def test_a_driver_that_does_not_work_describes_no_gpu(tmp_path: Path, state: DriverState) -> None:
+    files(tmp_path, "dev/nvidia0")
+    assert gpus_here(tmp_path, lambda: NvidiaDriver(state)) == []
+
+
+def test_an_amd_gpu_has_the_link_of_its_slot_and_not_that_inside_its_card(tmp_path: Path) -> None:
+    way = tmp_path / "sys/devices/pci0000:00/0000:00:01.1"
+    port, gpu = way / "0000:01:00.0", way / "0000:01:00.0/0000:02:00.0/0000:03:00.0"
+    for device, width in ((port, "8"), (gpu, "16")):
+        files(device, "current_link_width", content=f"{width}\n")
+    files(gpu, "vendor", content="0x1002\n")
+    files(gpu, "class", content="0x030000\n")
+    files(gpu, "pp_dpm_pcie", content=recorded("pp-dpm-pcie-x8").text)
+    files(gpu, "hwmon/hwmon4/power1_cap", content="212000000\n")
+    files(gpu, "product_name", content="Radeon RX 9060 XT\n")
+    drivers = files(tmp_path, "sys/bus/pci/drivers/amdgpu/bind") / "sys/bus/pci/drivers"
+    (gpu / "driver").symlink_to(drivers / "amdgpu")
+    (tmp_path / "sys/bus/pci/devices").mkdir()
+    (tmp_path / "sys/bus/pci/devices/0000:03:00.0").symlink_to(gpu)
+    assert gpus_here(tmp_path) == [
+        Gpu(name="AMD Radeon RX 9060 XT", power_limit_w=212.0, pcie_generation=4, pcie_width=8)
+    ]
 
 
 def test_what_rocminfo_prints() -> None:

@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from epochmark.analysis.comparing.history import Series, history
-from epochmark.records.record import Record
+from epochmark.records.record import Gpu, Record
 from epochmark.report.text.history import history_lines
 from tests.unit.samples import record
 
@@ -116,3 +117,34 @@ def test_the_speed_over_time_needs_three_valid_runs() -> None:
     runs = [torch(n, epoch_s, "2.13.0") for n, epoch_s in enumerate((20.0, 20.0, 10.0), start=1)]
     assert history_lines([only(runs)])[1] == "  speed  ▅▅█"
     assert "speed" not in " ".join(history_lines([only(runs[:2])]))
+
+
+def test_a_new_driver_or_power_limit_of_the_gpu_is_what_changed() -> None:
+    def on_gpu(number: int, epoch_s: float, driver: str, watts: float) -> Record:
+        made = torch(
+            number, epoch_s, "2.13.0", device__resolved="gpu:0", device__observed=["gpu:0"]
+        )
+        gpu = Gpu(name="NVIDIA H200", driver=driver, power_limit_w=watts)
+        return msgspec.structs.replace(
+            made, machine=msgspec.structs.replace(made.machine, gpus=[gpu])
+        )
+
+    (_, driver) = text_of([on_gpu(1, 11.0, "580.82.07", 700), on_gpu(2, 10.0, "595.57", 700)])
+    assert driver == "GPU driver 580.82.07 -> 595.57: 1.10 times as fast (1.09 to 1.11)"
+    (_, limit) = text_of([on_gpu(1, 10.0, "595.57", 700), on_gpu(2, 12.5, "595.57", 500)])
+    assert limit.startswith("GPU power limit 700 W -> 500 W: 0.80 times as fast")
+
+
+def test_the_gpus_of_the_machine_say_nothing_about_a_run_on_its_processor() -> None:
+    runs = [torch(number, epoch_s, "2.13.0") for number, epoch_s in ((1, 11.0), (2, 10.0))]
+    machines = [
+        msgspec.structs.replace(run.machine, gpus=[Gpu(name="NVIDIA H200", driver=driver)])
+        for run, driver in zip(runs, ("580.82.07", "595.57"), strict=True)
+    ]
+    (_, change) = text_of(
+        [
+            msgspec.structs.replace(run, machine=machine)
+            for run, machine in zip(runs, machines, strict=True)
+        ]
+    )
+    assert change.startswith("nothing recorded changed, yet 10% faster")

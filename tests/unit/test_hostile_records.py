@@ -49,6 +49,34 @@ def with_sensors() -> dict[str, Any]:
     return fields
 
 
+GPU = {"name": "NVIDIA H200", "driver": "595.57", "power_limit_w": 699.5, "pcie_generation": 5}
+
+
+def test_gpus_are_kept_as_they_were_read() -> None:
+    made = record("native-20-steps", machine__gpus=[{**GPU, "pcie_width": 16}, {"name": "GPU"}])
+    assert decode_record(encode_record(made)).machine == made.machine
+
+
+@pytest.mark.parametrize(
+    "gpus",
+    [
+        [{}],
+        [GPU] * 65,
+        [{**GPU, "name": "N" * 301}],
+        [{**GPU, "power_limit_w": 0}],
+        [{**GPU, "power_limit_w": 10_001}],
+        [{**GPU, "pcie_generation": 11}],
+        [{**GPU, "pcie_generation": 4.5}],
+        [{**GPU, "pcie_width": 0}],
+        [{**GPU, "pcie_width": 64}],
+        [{**GPU, "serial": "1320121040123"}],
+    ],
+)
+def test_gpus_that_cannot_be_are_refused(gpus: list[dict[str, Any]]) -> None:
+    with pytest.raises(RecordError, match="gpus"):
+        record("native-20-steps", machine__gpus=gpus)
+
+
 DOCUMENTS = {
     "fake-killed": document("fake-killed"),
     "native-20-steps": document("native-20-steps"),

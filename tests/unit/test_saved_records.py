@@ -65,7 +65,7 @@ def test_a_headline_in_the_file_is_not_believed(file: Path) -> None:
 
 
 def test_those_of_the_newest_schema_fit_the_published_one() -> None:
-    schema = json.loads(write_docs.SCHEMA_FILE.read_text("utf-8"))
+    schema = json.loads((write_docs.DOCS / "record.schema.json").read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     newest = [doc for doc in map(document_of, SAVED) if doc["schema"] == SCHEMA_VERSION]
     assert newest

@@ -252,9 +252,18 @@ def test_a_busy_machine_is_reported_once_and_waited_for() -> None:
     assert heard[0].cpus == 2
 
 
+def test_what_disturbs_but_costs_little_is_said_and_not_waited_for() -> None:
+    heard: list[Busy] = []
+    stirring = ScriptedCounters(replace(CALM, busy_s=0.2, own_s=0.0, idle_s=1.8))
+    seen = wait_for_calm(lambda root: stirring, heard.append, sleep=lambda seconds: None)
+    assert isinstance(seen, Busy)
+    assert round(seen.foreign_cpus, 2) == 0.2
+    assert heard == []
+
+
 @pytest.mark.parametrize(
     ("own_cpus", "foreign_cpus", "calm"),
-    [(4, 0.4, True), (4, 0.6, False), (8, 0.4, False), (None, 0.4, False), (None, 0.2, True)],
+    [(4, 0.4, True), (4, 0.6, False), (8, 0.4, False), (None, 0.2, False), (None, 0.08, True)],
 )
 def test_beside_a_run_that_leaves_half_of_the_cpus_more_is_borne(
     own_cpus: int | None, foreign_cpus: float, calm: bool

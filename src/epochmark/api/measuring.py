@@ -117,6 +117,7 @@ class _Measurement:
         from epochmark.bench.session import Bench
         from epochmark.bench.tuned.search import TunedSearch, with_settings
         from epochmark.datasets import get_data
+        from epochmark.hardware.gpus.described import gpus_here
         from epochmark.hardware.machine import describe_machine, machine_id
 
         files, planned = ResultFiles.of_user(), self.planned
@@ -124,7 +125,8 @@ class _Measurement:
             files.check_writable()
         workload = planned.request.workload
         folder = get_data([workload], self.data, lambda what, done, total: None)
-        machine = describe_machine(machine_id(files.folder) if self.save else None)
+        own_id = machine_id(files.folder) if self.save else None
+        machine = describe_machine(own_id, gpus=gpus_here())
         with measuring_alone(lambda holder: None):
             bench = Bench(folder, machine, known_limits(files.folder, machine))
             if planned.request.is_real:

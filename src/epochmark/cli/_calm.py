@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-BUSY_RUN = (
-    "The run starts, but will probably be marked as disturbed; close other programs and run it "
-    "again for a result that can be ranked."
-)
+
+def busy_run() -> str:
+    """What becomes of a run that starts on a busy machine."""
+    from epochmark.analysis.timing.beside import FOREIGN_CPUS, FOREIGN_CPUS_BESIDE
+
+    return (
+        "The run starts, but will probably be marked as disturbed: what other programs use during "
+        f"it may be {FOREIGN_CPUS:g} CPU on average, {FOREIGN_CPUS_BESIDE:g} where half of the "
+        "CPUs idle. Close them and run it again for a result that can be ranked."
+    )
 
 
 def tell_waiting(holder: str) -> None:
@@ -18,9 +24,9 @@ def tell_waiting(holder: str) -> None:
     )
 
 
-def await_calm(own_cpus: int | None = None, still_busy: str = BUSY_RUN) -> None:
+def await_calm(own_cpus: int | None = None, still_busy: str | None = None) -> None:
     """Wait a little for other busy programs to end, since ``own_cpus`` (by default all) are needed;
-    then go on, having said ``still_busy``."""
+    then go on, having said ``still_busy``, by default what becomes of a run."""
     from epochmark.bench.watching.preflight import WAIT_S, Busy, Unwatched, wait_for_calm
     from epochmark.cli._console import printable, remark
     from epochmark.hardware.counters import open_counters
@@ -35,7 +41,8 @@ def await_calm(own_cpus: int | None = None, still_busy: str = BUSY_RUN) -> None:
     if isinstance(seen, Unwatched):
         remark(f"{seen}.")
     elif seen is not None:
-        remark(f"The machine is still busy. {still_busy}")
+        what = "The machine is still busy" if seen.is_worth_a_wait else printable(str(seen))
+        remark(f"{what}. {still_busy or busy_run()}")
 
 
 def tell_busy(own_cpus: int) -> None:
@@ -47,4 +54,4 @@ def tell_busy(own_cpus: int) -> None:
 
     seen = look(open_counters, own_cpus)
     if isinstance(seen, Busy):
-        remark(f"{printable(str(seen))}. {BUSY_RUN}")
+        remark(f"{printable(str(seen))}. {busy_run()}")

@@ -1,9 +1,14 @@
-"""What a shell completes: engines, workloads, charts, ids of records; imports no framework."""
+"""What a shell completes: engines, workloads, charts, ids of records and races; imports no
+framework."""
 
 from __future__ import annotations
 
 import contextlib
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from epochmark.records.store import RecordFolder
 
 
 def complete_engine(incomplete: str) -> list[str]:
@@ -28,12 +33,18 @@ def complete_chart(incomplete: str) -> list[str]:
 
 
 def complete_id(incomplete: str) -> list[str]:
-    """Short ids of the user's records, from the names of their files."""
-    from epochmark.errors import EpochmarkError
+    """Short ids of the user's records."""
     from epochmark.judge.results import ResultFiles
 
+    return _ids_in(ResultFiles, incomplete)
+
+
+def _ids_in(files: type[RecordFolder], incomplete: str) -> list[str]:
+    """Those in the names of the user's files of this kind."""
+    from epochmark.errors import EpochmarkError
+
     with contextlib.suppress(EpochmarkError):
-        names = sorted(file.name for file in ResultFiles.of_user().folder.glob("*.json"))
+        names = sorted(file.name for file in files.of_user().folder.glob("*.json"))
         found = (re.search(r"-([0-9a-f]{8})\.json$", name) for name in names)
         return [match[1] for match in found if match and match[1].startswith(incomplete)]
     return []
@@ -42,3 +53,10 @@ def complete_id(incomplete: str) -> list[str]:
 def complete_run(incomplete: str) -> list[str]:
     """What names a run: an engine, or a record's id."""
     return [*complete_engine(incomplete), *complete_id(incomplete)]
+
+
+def complete_result(incomplete: str) -> list[str]:
+    """What names a run or a race: an engine, or an id."""
+    from epochmark.judge.races import RaceFiles
+
+    return [*complete_run(incomplete), *_ids_in(RaceFiles, incomplete)]

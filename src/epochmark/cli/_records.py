@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from epochmark.cli._completion import complete_run, complete_workload
+from epochmark.cli._completion import complete_result, complete_run, complete_workload
 
 if TYPE_CHECKING:
     from epochmark.records.race import Race
@@ -18,9 +18,10 @@ RunsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="RUN",
-        help="Only these: an engine (its newest run here), or a record's id. Default: all.",
+        help="Only these: an engine (its newest run here), or the id of a record or race. "
+        "Default: all.",
         show_default=False,
-        autocompletion=complete_run,
+        autocompletion=complete_result,
     ),
 ]
 RunArgument = Annotated[
@@ -29,6 +30,15 @@ RunArgument = Annotated[
         metavar="RUN",
         help="An engine (its newest run here), or a record's id, which may be shortened.",
         autocompletion=complete_run,
+    ),
+]
+ResultArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="An engine (its newest run here), or the id of a record or race, which may be "
+        "shortened.",
+        autocompletion=complete_result,
     ),
 ]
 WorkloadOption = Annotated[

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from epochmark.analysis.comparing.comparison import Side
+from epochmark.analysis.machine.gpus import PCIE_LINK
 from epochmark.analysis.timing.beside import FOREIGN_CPUS
 from epochmark.fleet.groups import Member
 from epochmark.fleet.runs import Reading
@@ -25,6 +26,8 @@ HOTTER_C = 10.0
 THROTTLED_SHARE = 0.05
 """Of the warm readings; and more than twice what the others have."""
 LOAD_CPUS = FOREIGN_CPUS
+ADVICE = {PCIE_LINK: "seat the card again, look at its slot and at the settings of the board"}
+"""What to do about a difference, by what differs."""
 COMMON_SHARE = 0.9
 """What this share of the others says is what they have in common."""
 
@@ -137,7 +140,8 @@ def _different(beside: Beside) -> Iterator[Cause]:
     for name, common in sorted(beside.common.items()):
         own = beside.said.get(name, common)
         if own != common:
-            yield Cause("different", f"its {name} is {own}, the others' {common}", {})
+            advice = f": {ADVICE[name]}" if name in ADVICE else ""
+            yield Cause("different", f"its {name} is {own}, the others' {common}{advice}", {})
 
 
 def besides_of(

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Literal
 
 from epochmark.analysis.comparing.comparison import Side, side_of_record
+from epochmark.analysis.machine.gpus import GPU_DRIVER, GPU_POWER_LIMIT, gpu_facts
 from epochmark.analysis.machine.sensed import Series, series_of, warm_span
 from epochmark.analysis.timing.beside import FOREIGN_CPUS
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
@@ -105,7 +106,7 @@ def run_of(record: Record, file: str) -> Run:
 def _parts(record: Record) -> dict[str, str]:
     """Hardware, driver, versions and settings, power: what must be equal for nodes to be alike."""
     machine, engine, device = record.machine, record.engine, record.device
-    memory_class = processor_of(machine)[-1]
+    memory_class, gpus = processor_of(machine)[-1], gpu_facts(record)
     known = {
         "processor": machine.cpu,
         "microarchitecture": machine.microarchitecture,
@@ -116,7 +117,8 @@ def _parts(record: Record) -> dict[str, str]:
         "CPU quota": str(machine.cpu_quota or "none"),
         "kinds of cores": machine.core_kinds,
         "device": device.resolved_description,
-        "GPU driver": _driver(record),
+        GPU_DRIVER: gpus.get(GPU_DRIVER),
+        GPU_POWER_LIMIT: gpus.get(GPU_POWER_LIMIT),
         "power source": machine.power_source,
         "power mode": machine.power_mode,
         "CPU governor": machine.cpu_governor,
@@ -126,14 +128,6 @@ def _parts(record: Record) -> dict[str, str]:
         **(engine.tuned_settings or {}),
     }
     return {name: value for name, value in known.items() if value is not None}
-
-
-def _driver(record: Record) -> str | None:
-    """Where the readings of the trained GPU come from: the driver with its version."""
-    for log in record.sensors or []:
-        if any(column.scope.startswith("GPU ") for column in log.columns):
-            return log.source
-    return None
 
 
 def _readings(record: Record) -> Iterator[tuple[Reading, float]]:

@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ import psutil
 from epochmark.hardware.cgroups import cpu_quota, memory_limit
 from epochmark.hardware.memory import memory_bytes
 from epochmark.records.files import IrregularFileError, read_regular, write_atomically
-from epochmark.records.record import Machine
+from epochmark.records.record import MAX_GPUS, Gpu, Machine
 from epochmark.system import usable_cores
 
 _FEATURES = (
@@ -26,10 +27,13 @@ _FEATURES = (
 """Instruction sets that matter for training, of archspec's names."""
 
 
-def describe_machine(machine_id: str | None, root: Path = Path("/")) -> Machine:
+def describe_machine(
+    machine_id: str | None, root: Path = Path("/"), gpus: Sequence[Gpu] = ()
+) -> Machine:
     """This machine, as a record names it; what cannot be read is left out.
 
-    ``root`` is where Linux's ``proc`` and ``sys`` lie.
+    ``root`` is where Linux's ``proc`` and ``sys`` lie. ``gpus`` are those that
+    ``hardware.gpus.described`` finds: their drivers take a moment to answer.
     """
     microarchitecture, features = _microarchitecture()
     os_name, os_version = _operating_system()
@@ -54,6 +58,7 @@ def describe_machine(machine_id: str | None, root: Path = Path("/")) -> Machine:
         power_mode=power.mode,
         core_kinds=core_kinds(root),
         cpu_quota=cpu_quota(root),
+        gpus=list(gpus[:MAX_GPUS]) or None,
     )
 
 

@@ -41,17 +41,22 @@ def digest_as_written(fields: dict[str, Any]) -> str:
     return hashlib.sha256(msgspec.json.encode(_stated(content), order="sorted")).hexdigest()
 
 
-def _stated(value: Any) -> Any:
+_NESTED = (dict, list)
+_PLAIN = frozenset((int, float, str))
+
+
+def _stated(value: dict[str, Any] | list[Any]) -> Any:
     """The value without any field that is null or false."""
-    if isinstance(value, dict):
-        return {
-            name: _stated(each) if isinstance(each, dict | list) else each
-            for name, each in value.items()
-            if each is not None and each is not False
-        }
+    # what holds nothing else stays as it is: a record has hundreds of laps
+    if _PLAIN.issuperset(map(type, value.values() if isinstance(value, dict) else value)):
+        return value
     if isinstance(value, list):
-        return [_stated(each) if isinstance(each, dict | list) else each for each in value]
-    return value
+        return [_stated(each) if isinstance(each, _NESTED) else each for each in value]
+    return {
+        name: _stated(each) if isinstance(each, _NESTED) else each
+        for name, each in value.items()
+        if each is not None and each is not False
+    }
 
 
 def sealed(record: Record) -> Record:

@@ -121,9 +121,12 @@ def _as_integer(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+_NUMBER = (int, float)
+
+
 def _as_float(value: Any) -> Any:
     """Of both zeros the positive one."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, _NUMBER):
         return value
     try:
         return float(value) + 0.0

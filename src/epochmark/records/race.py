@@ -125,6 +125,8 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 def is_race(document: bytes) -> bool:
     """Whether a document looks like that of a race; it may still be a broken one."""
+    if b"race_schema" not in document:  # without parsing it: most of many are records
+        return False
     try:
         fields = parsed(document)
     except RecordError:

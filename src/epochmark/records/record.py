@@ -13,6 +13,7 @@ MAX_EPOCHS = 1000
 MAX_LAPS = 200_000
 MAX_PARAMETERS = 1000
 """Arrays of a workload: GPT-2 has 196 at its smallest size and 772 at its largest."""
+MAX_GPUS = 64
 
 ShortText = Annotated[str, Meta(max_length=300)]
 LongText = Annotated[str, Meta(max_length=2000)]
@@ -50,11 +51,26 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Base of every part of a record: immutable, and strict about unknown fields."""
 
 
+class Gpu(_Part, frozen=True, kw_only=True):
+    """A GPU of the machine as its driver shows it before a run; None: it does not say.
+
+    ``power_limit_w`` is what it may draw. ``pcie_generation`` is the newest that card and slot both
+    have, since an idle link is slower than it can be; ``pcie_width`` are the lanes in use.
+    """
+
+    name: ShortText
+    driver: ShortText | None = None
+    power_limit_w: Annotated[float, Meta(gt=0.0, le=10_000.0)] | None = None
+    pcie_generation: Annotated[int, Meta(ge=1, le=10)] | None = None
+    pcie_width: Annotated[int, Meta(ge=1, le=32)] | None = None
+
+
 class Machine(_Part, frozen=True, kw_only=True):
     """The hardware and system a run was measured on; nothing that names its owner.
 
     ``core_kinds`` are named where cores differ (``4 Performance, 4 Efficiency``), ``cpu_quota`` is
     the CPUs' worth of time that a control group allows, ``memory_limit_bytes`` the memory.
+    ``gpus`` are None where none is seen, whichever of them the run was on.
     """
 
     machine_id: ShortText | None
@@ -76,6 +92,7 @@ class Machine(_Part, frozen=True, kw_only=True):
     core_kinds: ShortText | None = None
     cpu_quota: Annotated[float, Meta(gt=0.0, lt=1e6)] | None = None
     memory_limit_bytes: Count | None = None
+    gpus: Annotated[list[Gpu], Meta(max_length=MAX_GPUS)] | None = None
 
 
 class WorkloadRun(_Part, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import json
 import pkgutil
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -144,7 +145,7 @@ _KNOWN: dict[tuple[str, ...], dict[str, Union[Workload, Damaged]]] = {}
 
 
 def _path() -> tuple[str, ...]:
-    return tuple(importlib.import_module(PACKAGE).__path__)
+    return tuple(sys.modules[PACKAGE].__path__)
 
 
 def _found(path: tuple[str, ...]) -> dict[str, Union[Workload, Damaged]]:

@@ -13,7 +13,7 @@ from epochmark.fleet.report import fleet_report
 from epochmark.fleet.runs import Reading, run_of
 from epochmark.fleet.shown.text import why_text
 from epochmark.records.machine.machine_limits import EngineLimits, Product
-from epochmark.records.record import Record, RunLimits, SensorColumn, SensorLog
+from epochmark.records.record import Gpu, Record, RunLimits, SensorColumn, SensorLog
 from tests.report.samples import machine_limits, timed
 from tests.unit.fleet.samples import fleet, healthy, records_of, report_of
 
@@ -72,6 +72,22 @@ def test_peak_and_bandwidth_are_named() -> None:
 def test_what_is_equal_is_no_cause() -> None:
     alike = limited(490, 60)
     assert why(alike, alike) == "its records do not say why"
+
+
+def test_a_narrow_pcie_link_is_named_with_what_to_do() -> None:
+    def linked(lanes: int) -> Callable[[Record], Record]:
+        gpu = Gpu(name="NVIDIA H200", pcie_generation=5, pcie_width=lanes)
+
+        def change(record: Record) -> Record:
+            device = replace(record.device, requested="gpu", resolved="gpu:0", observed=["gpu:0"])
+            return replace(record, device=device, machine=replace(record.machine, gpus=[gpu]))
+
+        return change
+
+    assert why(linked(8), linked(16)) == (
+        "its PCIe link of the GPU is generation 5 with 8 lanes, the others' generation 5 with 16 "
+        "lanes: seat the card again, look at its slot and at the settings of the board"
+    )
 
 
 def test_a_kernel_that_the_others_do_not_have_is_named() -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from epochmark.fleet.groups import Departure
 from epochmark.fleet.shown.text import sections_of
-from epochmark.records.record import Record, SensorColumn, SensorLog
+from epochmark.records.record import Gpu, Record, SensorColumn, SensorLog
 from tests.report.samples import failed
 from tests.unit.fleet.samples import fleet, healthy, machine_id, records_of, report_of
 
@@ -48,13 +48,28 @@ def test_a_node_with_another_driver_is_named_and_not_judged() -> None:
         *records_of("node-12", 1.2, change=on_gpu("580.82.07")),
     ]
     report = report_of(records)
-    assert report.departures == (
-        Departure("node-12", "GPU driver", "NVML, driver 580.82.07", "NVML, driver 595.57"),
-    )
+    assert report.departures == (Departure("node-12", "GPU driver", "580.82.07", "595.57"),)
     assert report.nodes("slow") == []
     first = sections_of(report)[0]
     assert first.title == "Not alike, so not judged"
     assert first.rows[0][0] == "node-12"
+
+
+def test_a_node_with_another_power_limit_is_named_and_not_judged() -> None:
+    def limited(watts: float) -> Any:
+        gpu = Gpu(name="NVIDIA H200", driver="595.57", power_limit_w=watts)
+
+        def change(record: Record) -> Record:
+            made: Record = on_gpu("595.57")(record)
+            return replace(made, machine=replace(made.machine, gpus=[gpu, gpu]))
+
+        return change
+
+    report = report_of(
+        [*fleet(healthy(6), change=limited(700)), *records_of("node-12", 1.2, change=limited(500))]
+    )
+    assert report.departures == (Departure("node-12", "GPU power limit", "500 W", "700 W"),)
+    assert report.nodes("slow") == []
 
 
 def test_versions_hardware_and_power_set_nodes_apart() -> None:

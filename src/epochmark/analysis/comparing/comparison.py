@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from epochmark.analysis.comparing.comparability import ComparabilityKey, key_of
 from epochmark.analysis.comparing.references import Reference
+from epochmark.analysis.machine.gpus import gpu_facts
 from epochmark.analysis.timing.headline import steady_of
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.machine.identity import look_alike, same_machine
@@ -276,5 +277,6 @@ def _context(record: Record) -> dict[str, str]:
         "kinds of cores": machine.core_kinds,
         "system": f"{machine.os} {machine.os_version}".strip(),
         "kernel": machine.kernel,
+        **gpu_facts(record),
     }
     return {name: value for name, value in known.items() if value is not None}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import is_
 
 from epochmark.analysis.timing.beside import beside
 from epochmark.analysis.timing.settling import window
@@ -139,8 +141,27 @@ def steady_of(record: Record) -> SteadyEpoch | None:
 
     That of a run that was to settle is the one it settled at: all before it was warm-up.
     """
-    if not is_known(record.workload):
-        return None
+    return _steady_of(_Parts(record)) if is_known(record.workload) else None
+
+
+class _Parts:
+    """What a steady epoch is found from; only that of the very same parts is equal to it, so that
+    all who ask about a record have it found once."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self._parts = (record.workload, record.timing, record.calm, record.device)
+
+    def __hash__(self) -> int:
+        return hash((*map(id, self._parts),))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Parts) and all(map(is_, self._parts, other._parts))
+
+
+@functools.lru_cache(maxsize=16)
+def _steady_of(parts: _Parts) -> SteadyEpoch | None:
+    record = parts.record
     run, laps, seen = record.workload, record.timing.laps, beside(record)
     if not run.settle:
         return steady_epoch(laps, steps_per_epoch(run), seen)

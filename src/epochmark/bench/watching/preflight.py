@@ -17,9 +17,12 @@ from epochmark.hardware.counters import Counters
 from epochmark.hardware.processes import descendants
 
 LOOK_S = 1.0
+NOTED_CPUS = 0.1
+"""Over one second, from which on it is said who is busy: less is no more than the ticks of 10 ms in
+which each CPU counts, and starting us is itself a stir. Beside a run that leaves half of the CPUs
+idle it is the limit for a whole run."""
 BUSY_CPUS = 0.3
-"""Over one second; higher than the limit for a whole run, since starting us is itself a stir.
-Beside a run that leaves half of the CPUs idle it is the limit for a whole run."""
+"""From here on it is waited for: less costs a run a third at most, and may never end."""
 WAIT_S = 10.0
 
 
@@ -39,6 +42,11 @@ class Busy:
     foreign_cpus: float
     cpus: int
     culprit: Culprit | None
+
+    @property
+    def is_worth_a_wait(self) -> bool:
+        """Whether a run waits for its end, for a while."""
+        return self.foreign_cpus >= BUSY_CPUS
 
     def __str__(self) -> str:
         used = f"{self.foreign_cpus:.1f} of {self.cpus} CPU{'s' if self.cpus != 1 else ''}"
@@ -95,7 +103,7 @@ def _look(counters: Counters, own_cpus: int, sleep: Callable[[float], None]) -> 
         return Unwatched()
     foreign_cpus = foreign_s / lasted_s
     room = has_room(idle_s / lasted_s - own_cpus, own_cpus, foreign_cpus)
-    if foreign_cpus < (FOREIGN_CPUS_BESIDE if room else BUSY_CPUS):
+    if foreign_cpus < (FOREIGN_CPUS_BESIDE if room else NOTED_CPUS):
         return None
     return Busy(foreign_cpus, counters.cpus, _culprit(processes, lasted_s))
 
@@ -106,8 +114,8 @@ def wait_for_calm(
     own_cpus: int | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Sight:
-    """Look until the machine is calm, for ``WAIT_S`` at most, and not where that is unknown; what
-    was seen last.
+    """Look until nothing is worth a wait, for ``WAIT_S`` at most, and not where that is unknown;
+    what was seen last.
 
     ``on_busy`` is called once with what is going on.
     """
@@ -115,7 +123,7 @@ def wait_for_calm(
     seen: Sight = None
     for number in range(looks):
         seen = look(open_counters, own_cpus, sleep)
-        if not isinstance(seen, Busy):
+        if not isinstance(seen, Busy) or not seen.is_worth_a_wait:
             break
         if number == 0:
             on_busy(seen)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from epochmark.cli._completion import complete_run
+from epochmark.cli._completion import complete_result
 from epochmark.cli._guard import EXIT_FAILED, described
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def check(
         typer.Argument(
             metavar="FILE",
             help="A bundle, a record, or what 'run --json' printed; - reads it from standard "
-            "input. Also an engine (its newest run here) or a record's id.",
-            autocompletion=complete_run,
+            "input. Also an engine (its newest run here) or the id of a record or race.",
+            autocompletion=complete_result,
         ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,

@@ -9,7 +9,7 @@ import typer
 
 from epochmark.cli._guard import EXIT_FAILED, described
 from epochmark.cli._program import JsonOption, add_commands, group
-from epochmark.cli._records import RunArgument, RunsArgument
+from epochmark.cli._records import ResultArgument, RunsArgument
 
 if TYPE_CHECKING:
     from epochmark.judge.races import StoredRace
@@ -43,7 +43,7 @@ def list_results(json: JsonOption = False) -> None:
 
 
 @described("""Show one record or race: its figures, its findings, its file.""")
-def show(run: RunArgument, json: JsonOption = False) -> None:
+def show(run: ResultArgument, json: JsonOption = False) -> None:
     from epochmark.api.naming import stored_race, stored_run
     from epochmark.cli._console import print_json, say
     from epochmark.records.dates import local_time
@@ -74,7 +74,7 @@ def _show_race(stored: StoredRace, json: bool) -> None:
 
 
 @described("""Remove one record and its stderr file, or one race.""")
-def remove(run: RunArgument, json: JsonOption = False) -> None:
+def remove(run: ResultArgument, json: JsonOption = False) -> None:
     from epochmark.api.naming import stored_race, stored_run
     from epochmark.cli._console import print_json, say
     from epochmark.judge.races import RaceFiles

@@ -165,6 +165,7 @@ def run(
     from epochmark.bench.tuned.search import TunedSearch
     from epochmark.cli._progress import transfer_progress
     from epochmark.datasets import get_data
+    from epochmark.hardware.gpus.described import gpus_here
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.judge.results import ResultFiles
 
@@ -201,7 +202,7 @@ def run(
         files.check_writable()
     with transfer_progress() as progress:
         folder = get_data((planned.request.workload for planned in plan.runs), data, progress)
-    machine = describe_machine(None if no_save else machine_id(files.folder))
+    machine = describe_machine(None if no_save else machine_id(files.folder), gpus=gpus_here())
     bench = Bench(folder, machine, known_limits(files.folder, machine), patience_s=patience)
     if any(planned.request.is_real for planned in plan.runs):
         bench = bench.watching()

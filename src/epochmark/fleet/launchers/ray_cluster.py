@@ -7,13 +7,15 @@ import importlib
 import os
 import signal
 import socket
+import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from epochmark.errors import EpochmarkError
+from epochmark.fleet.launchers.shipping import wheel_in
 
 ANSWER_S = 5.0
 """An address that does not answer for so long does not answer."""
@@ -35,16 +37,20 @@ class RayNode:
 
 
 @contextlib.contextmanager
-def connected(address: str) -> Iterator[Any]:
-    """Ray, connected to the cluster at this address; ``local`` starts one on this machine. Raises
-    ``EpochmarkError`` where that cannot be."""
+def connected(address: str, ship: bool = False) -> Iterator[Any]:
+    """Ray, connected to the cluster at this address; ``local`` starts one on this machine.
+    ``ship``: its nodes run our own wheel, which Ray sends and installs there.
+
+    Raises ``EpochmarkError`` where that cannot be.
+    """
     ray = _imported()
     if address != "local":
         _check_answer(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # what Ray's threads print, such as that a node is gone, must not mix with our answer
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        _connect(ray, address)
+        with tempfile.TemporaryDirectory() as folder:
+            _connect(ray, address, [str(wheel_in(Path(folder)))] if ship else [])
         try:
             yield ray
         except ray.exceptions.RayError as error:
@@ -56,10 +62,15 @@ def connected(address: str) -> Iterator[Any]:
             ray.shutdown()
 
 
-def _connect(ray: Any, address: str) -> None:
+def _connect(ray: Any, address: str, wheels: Sequence[str]) -> None:
     before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env={"py_modules": [*wheels]} if wheels else None,
+        )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise EpochmarkError(
             f"the Ray cluster at {address} cannot be used: {short(error)}", exit_code=2
@@ -116,7 +127,10 @@ def nodes_in(ray: Any) -> list[RayNode]:
 
 
 def short(error: Exception) -> str:
-    """The last line of what Ray says, which may be a whole traceback."""
+    """The last line of what Ray says, which may be a whole traceback; of versions that differ all
+    of it, both sides."""
+    if "Version mismatch" in str(error):
+        return " ".join(str(error).split())[:300]
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[-1] if lines else type(error).__name__
     return text[:300]

@@ -27,6 +27,9 @@ AT_ONCE_S = 5.0
 ROUNDS = 2
 
 
+SHIP = "; --ship sends it this one"
+
+
 @dataclass(frozen=True)
 class Orders:
     """``runs`` are the arguments of ``epochmark run`` for each run of a round; ``slot_s`` is how
@@ -111,7 +114,7 @@ class Tour:
         try:
             came = self.ray.get(ref)
         except self.ray.exceptions.RayError as error:
-            return self._failed(node, short(error))
+            return self._failed(node, _why(error))
         if visit.actor is None:
             self._granted.append(visit)
             return True
@@ -119,7 +122,7 @@ class Tour:
             visit.greeted = True
             if came["epochmark"] != __version__:
                 return self._failed(
-                    node, f"it has epochmark {came['epochmark']}, not {__version__}"
+                    node, f"it has epochmark {came['epochmark']}, not {__version__}{SHIP}"
                 )
             node.state = "running"
         else:
@@ -168,3 +171,9 @@ class Tour:
             if visit.actor is not None:
                 self.ray.kill(visit.actor)
             util.remove_placement_group(visit.group)
+
+
+def _why(error: Exception) -> str:
+    """What Ray says, in short."""
+    lacks_us = "No module named 'epochmark'" in str(error)
+    return f"it has no epochmark{SHIP}" if lacks_us else short(error)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 pynvml: Any = importlib.import_module("pynvml")
@@ -34,7 +35,18 @@ def _gpu(index: int) -> dict[str, Any]:
         "name": pynvml.nvmlDeviceGetName(handle),
         "capability": pynvml.nvmlDeviceGetCudaComputeCapability(handle),
         "memory_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).total,
+        "power_limit_mw": _known(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle),
+        "pcie_generation": _known(pynvml.nvmlDeviceGetMaxPcieLinkGeneration, handle),
+        "pcie_width": _known(pynvml.nvmlDeviceGetCurrPcieLinkWidth, handle),
     }
+
+
+def _known(ask: Callable[[Any], int], handle: Any) -> int | None:
+    """A virtual or integrated GPU has no such figure."""
+    try:
+        return ask(handle)
+    except pynvml.NVMLError:
+        return None
 
 
 if __name__ == "__main__":

@@ -28,11 +28,15 @@ Version = tuple[int, int]
 
 @dataclass(frozen=True)
 class NvidiaGpu:
-    """One GPU. ``capability`` is CUDA's compute capability (8.9: Ada)."""
+    """One GPU. ``capability`` is CUDA's compute capability (8.9: Ada); the others are those of
+    ``records.record.Gpu``."""
 
     name: str
     capability: Version | None = None
     memory_bytes: int | None = None
+    power_limit_w: float | None = None
+    pcie_generation: int | None = None
+    pcie_width: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class NvidiaDriver:
     gpus: tuple[NvidiaGpu, ...] = ()
     said: str = ""
 
+
+MILLI = 1e3
 
 NO_DRIVER = NvidiaDriver("no library")
 
@@ -68,8 +74,10 @@ _SMI_ERRORS: dict[str, DriverState] = {
 }
 """Parts of what nvidia-smi says instead of its table."""
 
-_SMI_GPU = re.compile(r"(?m)^\|\s+\d+\s+(\S.*?)\s+(?:On|Off|N/A|WDDM|TCC)\s*\|.*\n\|[^\n]*?"
-                      r"(?:(\d+)MiB\s*\|)")  # fmt: skip
+_SMI_GPU = re.compile(r"(?m)^\|\s+\d+\s+(\S.*?)\s+(?:On|Off|N/A|WDDM|TCC)\s*\|.*\n\|([^\n|]*)"
+                      r"\|[^\n|]*?(\d+)MiB\s*\|")  # fmt: skip
+_SMI_POWER_LIMIT = re.compile(r"/\s*(\d+)W\s*$")
+"""At the end of the cell with fan, temperature and power."""
 
 
 def has_signs(cards: Sequence[Card], root: Path = Path("/")) -> bool:
@@ -95,6 +103,9 @@ class _Gpu(msgspec.Struct):
     name: str
     capability: Version
     memory_bytes: int
+    power_limit_mw: int | None = None
+    pcie_generation: int | None = None
+    pcie_width: int | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -120,10 +131,17 @@ def from_nvml(said: ToolOutput | None) -> NvidiaDriver:
         return NvidiaDriver("failed", said=_last_line(said.text))
     if answer.code is not None:
         return NvidiaDriver(_NVML_CODES.get(answer.code, "failed"), said=answer.message)
-    gpus = tuple(NvidiaGpu(gpu.name, gpu.capability, gpu.memory_bytes) for gpu in answer.gpus)
+    gpus = tuple(map(_gpu_of, answer.gpus))
     # 12040 is CUDA 12.4
     cuda = (answer.cuda // 1000, answer.cuda % 1000 // 10)
     return NvidiaDriver("works" if gpus else "no device", answer.driver, cuda, gpus)
+
+
+def _gpu_of(gpu: _Gpu) -> NvidiaGpu:
+    limit_w = None if gpu.power_limit_mw is None else gpu.power_limit_mw / MILLI
+    return NvidiaGpu(
+        gpu.name, gpu.capability, gpu.memory_bytes, limit_w, gpu.pcie_generation, gpu.pcie_width
+    )
 
 
 def from_nvidia_smi(said: ToolOutput) -> NvidiaDriver:
@@ -137,8 +155,12 @@ def from_nvidia_smi(said: ToolOutput) -> NvidiaDriver:
     if driver is None:
         return NvidiaDriver("failed", said=_last_line(said.text))
     gpus = tuple(
-        NvidiaGpu(name.removesuffix("...").strip(), None, int(mib) << 20)
-        for name, mib in _SMI_GPU.findall(said.text)
+        NvidiaGpu(
+            name.removesuffix("...").strip(),
+            memory_bytes=int(mib) << 20,
+            power_limit_w=float(limit[1]) if (limit := _SMI_POWER_LIMIT.search(power)) else None,
+        )
+        for name, power, mib in _SMI_GPU.findall(said.text)
     )
     cuda = re.search(r"CUDA Version:\s*(\d+)\.(\d+)", said.text)
     if cuda is None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from epochmark.analysis.machine.calm import calmness
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.report.explanations._rule import Evidence, Rule, Sentence
+
+SPINNING = ("torch",)
+"""Engines of which it was measured."""
+WHOLE_CPU = 0.9
+"""What is seen of a busy loop is a little less than all of its CPU."""
 
 
 def findings(evidence: Evidence) -> Iterator[Sentence]:
@@ -42,6 +48,21 @@ def time_doubtful(evidence: Evidence) -> Iterator[Sentence]:
         )
 
 
+def spinning(evidence: Evidence) -> Iterator[Sentence]:
+    """That threads which spin lose more to other programs than these use."""
+    record = evidence.record
+    foreign = calmness(record.calm).foreign_cpus if record.calm is not None else None
+    if record.engine.name not in SPINNING or not evidence.on_cpu or (foreign or 0) < WHOLE_CPU:
+        return
+    yield Sentence(
+        f"Other programs used {foreign:.1f} CPUs during the run, which costs {record.engine.title} "
+        "more than other engines, probably since its threads spin while they wait for each other: "
+        "beside a busy CPU of two its steps took four times as long, those of native twice.",
+        {"foreign_cpus": foreign or 0.0},
+        "end the other programs; where they have to go on, try fewer threads than CPUs (--threads)",
+    )
+
+
 RULES = (
     Rule(
         name="findings",
@@ -50,6 +71,17 @@ RULES = (
         says_when="the run has findings",
         reason="what limits trust in a run has a known remedy, so it comes first",
         apply=findings,
+    ),
+    Rule(
+        name="spinning-threads",
+        question="trust",
+        needs="right work",
+        says_when="other programs used 0.9 CPU or more during a run of torch on the processor",
+        reason=(
+            "measured with two CPUs: up to half a CPU torch loses as much as native, beside a "
+            "whole one +300 % (`benchmarks/foreign_load_effect.py`)"
+        ),
+        apply=spinning,
     ),
     Rule(
         name="time-unexplained",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from epochmark.records.record import Machine
+from epochmark.analysis.machine.gpus import link_text
+from epochmark.records.record import Gpu, Machine
 from epochmark.records.wording import counted
 
 
@@ -39,4 +40,17 @@ def machine_lines(machine: Machine) -> list[str]:
         "power mode": machine.power_mode,
         "CPU governor": machine.cpu_governor,
     }
-    return [f"{name:<18} {value}" for name, value in facts.items() if value is not None]
+    lines = [f"{name:<18} {value}" for name, value in facts.items() if value is not None]
+    return [*lines, *(f"{'GPU':<18} {gpu_text(gpu)}" for gpu in machine.gpus or [])]
+
+
+def gpu_text(gpu: Gpu) -> str:
+    """Its name, and what its driver says of it."""
+    link = link_text(gpu)
+    known = [
+        gpu.name,
+        None if gpu.driver is None else f"driver {gpu.driver}",
+        None if gpu.power_limit_w is None else f"power limit {gpu.power_limit_w:.0f} W",
+        None if link is None else f"PCIe {link}",
+    ]
+    return ", ".join(filter(None, known))

@@ -68,6 +68,12 @@ def run(
         int | None,
         typer.Option(metavar="N", min=1, help="Measure N nodes at a time. Default: all."),
     ] = None,
+    ship: Annotated[
+        bool,
+        typer.Option(
+            "--ship", help="Send this epochmark to nodes that have none, or another version."
+        ),
+    ] = False,
     into: Annotated[
         Path | None,
         typer.Option(
@@ -94,7 +100,7 @@ def run(
         RunRequest(name, workload=trained, device=device, quick=quick).check()
     options = ("-w", workload, "--device", device, *(["--quick"] if quick else []))
     runs = tuple((name, *options) for name in names)
-    with connected(ray) as cluster:
+    with connected(ray, ship) as cluster:
         nodes = nodes_in(cluster)
         landing = Landing(into or Path(f"fleet-{now().replace(':', '')}"))
         orders = Orders(RUNS_A_ROUND * runs, slot_seconds, at_once or len(nodes))

@@ -27,11 +27,12 @@ def machine(
 
     from epochmark.cli._console import print_json, say
     from epochmark.cli._probing import probe_engines
+    from epochmark.hardware.gpus.described import gpus_here
     from epochmark.hardware.machine import describe_machine
     from epochmark.report.tables.engines import asked_note, device_lines
     from epochmark.report.text.machine import machine_lines
 
-    described = describe_machine(None)
+    described = describe_machine(None, gpus=gpus_here())
     if json:
         print_json({**msgspec.to_builtins(described), "engines": probe_engines(refresh)})
         return

@@ -171,6 +171,7 @@ def _race(request: RaceRequest, asked: RunRequest, files: RaceFiles | None, json
     from epochmark.cli._probing import activity
     from epochmark.cli._progress import transfer_progress
     from epochmark.datasets import get_data
+    from epochmark.hardware.gpus.described import gpus_here
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.judge.results import ResultFiles
 
@@ -178,7 +179,7 @@ def _race(request: RaceRequest, asked: RunRequest, files: RaceFiles | None, json
     with transfer_progress() as progress:
         data = get_data([asked.workload], None, progress)
     keeps = files is not None
-    machine = describe_machine(machine_id(folder) if keeps else None)
+    machine = describe_machine(machine_id(folder) if keeps else None, gpus=gpus_here())
     bench = Bench(data, machine, known_limits(folder, machine))
     search = TunedSearch(bench, folder, saves=keeps, retune=False)
     with measuring_alone(tell_waiting):
