@@ -14,7 +14,7 @@ from epochmark.bench.request import RunRequest, public_engines
 from epochmark.engines import engine_names, get_engine
 from epochmark.errors import EpochmarkError, unknown
 from epochmark.folders import in_home
-from epochmark.records.race import MOST_ENTRIES
+from epochmark.records.documents.race import MOST_ENTRIES
 
 FORM = "ENGINE[:tuned][@VERSION or @PYTHON][+threads=N]"
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.engines._shared.builds import Build
+from epochmark.engines._shared.parallel import DataParallel, Group, Parallel
 from epochmark.engines._shared.requirements import Requirements
 from epochmark.engines._shared.versions import versions_of
 from epochmark.workloads import Workload
@@ -121,7 +122,8 @@ class EngineInfo:
     says that memory ran out (``judge.validity`` has those of all). ``cuda_packages`` are beginnings
     of names of packages that serve NVIDIA GPUs only (``environments.pip`` has NVIDIA's own).
     ``builds`` are those that its framework comes in; the first that fits what is installed is the
-    one. None: its only build finds devices by itself. A ``hidden`` engine tests the tool, and users
+    one. None: its only build finds devices by itself. ``parallel`` is how it trains on several
+    devices, None where it does not. A ``hidden`` engine tests the tool, and users
     cannot choose it.
     """
 
@@ -143,6 +145,7 @@ class EngineInfo:
     memory_errors: tuple[str, ...] = ()
     cuda_packages: tuple[str, ...] = ()
     builds: tuple[Build, ...] = ()
+    parallel: Optional[Parallel] = None
     hidden: bool = False
 
     @property
@@ -362,3 +365,7 @@ class Engine(ABC):
         """What ``epochmark limits`` times, after ``open`` and ``build``; None where this engine
         does not offer it."""
         return None
+
+    def data_parallel(self, group: Group) -> DataParallel:
+        """Its training on several devices, where ``info.parallel`` says how."""
+        raise NotImplementedError(f"{self.info.name} trains on one device")
