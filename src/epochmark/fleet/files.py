@@ -11,7 +11,8 @@ from epochmark.errors import EpochmarkError
 from epochmark.fleet.runs import Run, run_of
 from epochmark.judge.reading import decode_each
 from epochmark.records.bundle import MAX_BUNDLE_BYTES, documents_in
-from epochmark.records.documents.kinds import is_of_runs
+from epochmark.records.documents.kinds import is_of_runs, kind_of
+from epochmark.records.documents.scaling import Scaling
 from epochmark.records.files import read_regular
 from epochmark.records.json_text import RecordError
 from epochmark.records.machine.limits_file import decode_limits
@@ -98,6 +99,11 @@ def _records_in(document: bytes) -> Iterator[Record | RecordError]:
     documents, whole = documents_in(document)
     if not whole:
         yield RecordError("it is not as it was written; the records in it that are sound are used")
+    if any(kind_of(document) is Scaling for document in documents):
+        yield RecordError(
+            "it holds a scaling, which compares numbers of devices: no figure of a machine beside "
+            "others; left out"
+        )
     yield from decode_each([document for document in documents if is_of_runs(document)])
 
 

@@ -59,6 +59,8 @@ class Rank:
             pass_fds=[write_end],
         )
         os.close(write_end)
+        assert self.process.stdin is not None
+        self._stdin = self.process.stdin
         self._write(encode_job(job))
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -90,10 +92,9 @@ class Rank:
         return Failed("training", "RankError", f"rank {self.number} {how}", usage=False)
 
     def _write(self, said: bytes) -> None:
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(said)
-            self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended
+            self._stdin.write(said)
+            self._stdin.flush()
 
     def _listen(self) -> None:
         with os.fdopen(self._read_end, "rb") as reports:
@@ -106,6 +107,8 @@ class Rank:
                 self.finished = self.finished or isinstance(report, Finished)
                 self._reports.put(report)
         self.ended_s = self.ended_s or time.monotonic()
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.close()
         self._reports.put(None)
         if not self.finished:
             self._on_end(self)

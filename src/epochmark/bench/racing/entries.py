@@ -85,6 +85,12 @@ def _split_setting(name: str) -> tuple[str, int | None]:
     word, equals, value = setting.partition("=")
     if not plus or not equals or "/" in setting:
         return name, None
+    if word == "devices":
+        raise EpochmarkError(
+            f"{name}: an entry of a race is on one device; 'epochmark scale' compares numbers of "
+            "them",
+            exit_code=2,
+        )
     if word != "threads":
         raise unknown("setting of an entry", word, ["threads"])
     if not re.fullmatch("[1-9][0-9]{0,4}", value):
