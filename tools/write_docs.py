@@ -166,6 +166,16 @@ def checks_table() -> str:
     return "\n".join(["| check | looks at | notes | faults |", "|---|---|---|---|", *rows, ""])
 
 
+def parallel_table() -> str:
+    """Every engine: how it trains on several devices, and what of that has run."""
+    rows = ["| engine | through | run |", "|---|---|---|"]
+    for info in _public_infos():
+        found = info.parallel
+        through, seen = ("not offered", "-") if found is None else (found.through, found.seen)
+        rows.append(f"| `{info.name}` | {through} | {seen} |")
+    return "\n".join([*rows, ""])
+
+
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {"rooms": rooms.picture},
     "doctor.md": {"checks": checks_table},
@@ -178,6 +188,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "tunables": tunables_table,
         "requirements": requirements_table,
     },
+    "scaling.md": {"parallel": parallel_table},
 }
 """By page and by name, what stands between its marks there."""
 

@@ -65,7 +65,7 @@ class Rank:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def say_steps(self, steps: int) -> None:
-        """So many steps come next; 0: no more."""
+        """How many steps come next; 0: no more."""
         self._write(b"%d\n" % steps)
 
     def hear(self, kind: Type[_MessageT]) -> _MessageT:
@@ -88,7 +88,8 @@ class Rank:
         status = self.process.wait()
         how = f"ended with exit status {status}"
         if status < 0:
-            how = f"was killed by {signal.Signals(-status).name}"
+            names = {known.value: known.name for known in signal.Signals}
+            how = f"was killed by {names.get(-status, f'signal {-status}')}"
         return Failed("training", "RankError", f"rank {self.number} {how}", usage=False)
 
     def _write(self, said: bytes) -> None:
@@ -126,7 +127,7 @@ class Ranks:
         self._others = [Rank(replace(job, rank=number), self._on_end) for number in numbers]
 
     def say_steps(self, steps: int) -> None:
-        """To all of them: so many steps come next; 0: no more."""
+        """To all of them: how many steps come next; 0: no more."""
         for rank in self._others:
             rank.say_steps(steps)
 

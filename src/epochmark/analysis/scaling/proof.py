@@ -20,18 +20,16 @@ class Proven(NamedTuple):
 
 
 def proven(scaling: Scaling, entry: ScalingEntry) -> Proven:
-    """What an entry's proof shows. One that the user ended is not proven, no more."""
+    """What an entry's proof shows. What the user ended is not proven, no more."""
     if not is_known(scaling.workload):
         return Proven(None, f"its workload {scaling.workload.name} is not known here")
-    if entry.failure is not None:
-        if entry.failure.kind == "interrupted":
-            return Proven(None, None)
-        failure = entry.failure
+    failure = entry.failure
+    if scaling.ending == "interrupted" and (failure is None or failure.kind == "interrupted"):
+        return Proven(None, None)
+    if failure is not None:
         return Proven(None, f"{failure.kind} while {failure.phase}: {failure.message}"[:2000])
     verdict = _verdict(scaling, entry)
-    if verdict.precision is None:
-        return Proven(None, _replay_text(verdict))
-    reason = next(_wrong(scaling, entry, verdict.precision), None)
+    reason = next(_wrong(scaling, entry, verdict), None)
     return Proven(verdict.precision, reason)
 
 
@@ -50,18 +48,24 @@ def _replay_text(verdict: parity.Verdict) -> str:
     )
 
 
-def _wrong(scaling: Scaling, entry: ScalingEntry, precision: str) -> Iterator[str]:
+def _wrong(scaling: Scaling, entry: ScalingEntry, verdict: parity.Verdict) -> Iterator[str]:
+    """What is wrong, the scale of gradients first: it says most."""
+    yield from _sgd(scaling, entry, verdict.precision)
     asked = scaling.precision
-    if asked not in ("stock", precision):
-        yield f"its split replay met {precision}, not {asked}, which was asked for"
-    yield from _sgd(scaling, entry, precision)
+    if verdict.precision is None:
+        yield _replay_text(verdict)
+    elif asked not in ("stock", verdict.precision):
+        yield f"its split replay met {verdict.precision}, not {asked}, which was asked for"
     yield from _devices(scaling, entry)
 
 
-def _sgd(scaling: Scaling, entry: ScalingEntry, precision: str) -> Iterator[str]:
-    """Adam divides the scale of gradients out; a sum passed for a mean shows here."""
+def _sgd(scaling: Scaling, entry: ScalingEntry, precision: str | None) -> Iterator[str]:
+    """Adam divides most of the scale of gradients out; a sum passed for a mean shows here. Without
+    a ``precision`` that Adam's losses met, the coarsest tolerance counts."""
     tolerances = parity.replay_tolerances(workload_of(scaling.workload), scaling.replay_version)
-    limits = tolerances[precision][: len(scaling.right_sgd)]
+    if not tolerances:
+        return
+    limits = tolerances[precision or [*tolerances][-1]][: len(scaling.right_sgd)]
     for step, (loss, right, limit) in enumerate(
         zip_longest(entry.sgd, scaling.right_sgd, limits), start=1
     ):

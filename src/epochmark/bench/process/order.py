@@ -46,7 +46,7 @@ OPTIONAL = (Continued, Figure)
 
 
 def scale_reports(devices: int) -> tuple[object, ...]:
-    """The same of a data-parallel training on so many devices."""
+    """The same of a data-parallel training on a number of devices."""
     return (
         *RUN[: RUN.index(Observed)], UsedSettings, *[DevicePart] * devices, SplitReplayed, Figure,
         Finished,
@@ -169,7 +169,7 @@ class RaceOrder(RunOrder):
 
 
 class ScaleOrder(RaceOrder):
-    """The same of a data-parallel training on so many ``devices``: it has ``steps`` at most, in one
+    """The same of a data-parallel training on a number of ``devices``: it has ``steps`` at most, in one
     stretch, and two replays."""
 
     def __init__(self, steps: int, devices: int, adam_steps: int, sgd_steps: int) -> None:

@@ -44,12 +44,12 @@ class ScaleRequest:
         return self.planned.request.device == "cpu"
 
     def batch_size(self, count: int) -> int:
-        """Of a step of so many devices together."""
-        one = self.planned.request.run_batch_size
-        return one * count if self.mode == "weak" else one
+        """Of a step of all these devices together."""
+        batch_size = self.planned.request.run_batch_size
+        return batch_size * count if self.mode == "weak" else batch_size
 
     def rates(self, count: int) -> bool:
-        """Whether so many devices have each what is theirs alone, so that time means something."""
+        """Whether each device has what is its own alone, so that time means something."""
         return count == 1 or not self.on_cpu or count <= len(self.shares)
 
     def cores_of(self, count: int) -> list[list[int]]:

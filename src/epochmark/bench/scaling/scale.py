@@ -69,7 +69,7 @@ def _turns(
 
 
 def _check_memory(scalers: Sequence[Scaler], count: int) -> None:
-    """So many devices take as much each as those did that are in memory."""
+    """Each device takes as much as one of those that are in memory did."""
     each = max((scaler.memory_bytes // scaler.count for scaler in scalers), default=0)
     taken = [scaler.memory_bytes for scaler in scalers if scaler.is_racing]
     check_room(f"a training on {count} devices", taken, each * count)

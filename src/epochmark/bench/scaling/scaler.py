@@ -70,7 +70,7 @@ class Scaler(TurnTaker):
 
 @contextlib.contextmanager
 def started(request: ScaleRequest, count: int, bench: Bench, guard: Guard) -> Iterator[Scaler]:
-    """So many devices with their first process starting; nothing of it is left after the block.
+    """A number of devices with their first process starting; nothing is left after the block.
 
     Raises ``EpochmarkError`` when its interpreter cannot be started.
     """

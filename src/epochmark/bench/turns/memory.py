@@ -16,7 +16,7 @@ RESERVE = 1.2
 
 def check_room(name: str, taken: Sequence[int], likely: int | None = None) -> None:
     """Raise ``EpochmarkError`` where ``name`` is not likely to fit beside those that have ``taken``
-    these bytes: it needs ``likely`` so many, by default what the largest of them does, which trains
+    these bytes: it needs ``likely`` bytes, by default what the largest of them does, which trains
     the same. The first is always let in, and so is everything where the system tells nothing."""
     likely = max(taken, default=0) if likely is None else likely
     need = RESERVE * likely

@@ -49,7 +49,7 @@ def list_results(json: JsonOption = False) -> None:
     warn_unreadable([*unreadable, *unreadable_races, *unreadable_scalings])
 
 
-@described("""Show one record, race or scaling: its figures, its findings, its file.""")
+@described("""Show a record, race or scaling: its figures, its findings.""")
 def show(run: RunArgument, json: JsonOption = False) -> None:
     from epochmark.api.naming import stored_document, stored_run
     from epochmark.cli._console import print_json, say
@@ -86,7 +86,7 @@ def _show_document(stored: Stored[Race] | Stored[Scaling], json: bool) -> None:
         say(*scaling_lines(document), "", f"measured {when}")
 
 
-@described("""Remove one record and its stderr file, or one race or scaling.""")
+@described("""Remove a record and its stderr file, or a race or scaling.""")
 def remove(run: RunArgument, json: JsonOption = False) -> None:
     from epochmark.api.naming import stored_document, stored_run
     from epochmark.cli._console import print_json, say
@@ -107,7 +107,7 @@ def remove(run: RunArgument, json: JsonOption = False) -> None:
 
 
 @described(
-    """Write records, races and scalings to one file that other machines can read.
+    """Write results to one file that other machines can read.
 
     'epochmark results import' adds them there; check, compare, report and plot read the file too.
     """

@@ -54,7 +54,7 @@ class JaxDataParallel(DataParallel):
         return device
 
     def _make_host_devices(self) -> None:
-        """So many devices of one processor; read by XLA when it is first asked for devices."""
+        """Split the processor into the group's devices; read by XLA when it is first asked for devices."""
         flag = f"--xla_force_host_platform_device_count={self._group.devices}"
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
 
@@ -85,7 +85,7 @@ class JaxDataParallel(DataParallel):
         return [
             Replica(
                 f"{place.platform}:{place.id}",
-                sum_of_arrays(np.asarray(one[place]) for one in held),
+                sum_of_arrays(np.asarray(array[place]) for array in held),
             )
             for place in self._mesh.devices.flat
         ]
@@ -110,7 +110,11 @@ class JaxDataParallel(DataParallel):
             )
         )
         values = self._laid(jnp.zeros((self._group.devices, numbers), jnp.float32))
-        return lambda: jax.block_until_ready(summed(values)) and None
+
+        def reduce() -> None:
+            jax.block_until_ready(summed(values))
+
+        return reduce
 
     def effective_settings(self) -> Dict[str, Any]:
         return {

@@ -98,7 +98,7 @@ class DataParallel(ABC):
 
     @abstractmethod
     def all_reduce(self, numbers: int) -> Callable[[], None]:
-        """The framework's own sum over all devices of so many float32 numbers on each: a call that
+        """The framework's own sum over all devices of that many float32 numbers: a call that
         returns when this process has the result."""
 
     def effective_settings(self) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def _ideal(counts: Sequence[int], values: Sequence[Spec], y: Spec, theme: Theme)
 CHART = Chart(
     name="scaling",
     title="What several devices give",
-    reading="The dashed line is what so many devices would do if they never waited for each other. "
+    reading="The dashed line is what the devices would do if they never waited for each other. "
     "How far the points stay below it is what communication and sharing cost.",
     draw=draw,
 )
