@@ -29,10 +29,11 @@ import numpy.typing as npt
 from epochmark.analysis.racing.ratio import RaceRatio, ratios
 from epochmark.analysis.racing.stopping import look, looks_until, order
 from epochmark.analysis.racing.turns import Turn
-from epochmark.judge.races import decode_race
+from epochmark.judge.documents.races import decode_race
 from epochmark.judge.reading import decode_record
 from epochmark.records.bundle import documents_in
-from epochmark.records.race import Race, is_race
+from epochmark.records.documents.kinds import kind_of
+from epochmark.records.documents.race import Race
 from epochmark.records.record import Record
 
 TURN_S = 0.5
@@ -156,7 +157,7 @@ def turns_of_race(race: Race) -> Floats:
 def traces_in(path: Path) -> Iterator[tuple[str, Floats]]:
     """The recorded traces in a record, a race or a bundle, by what they are of."""
     for document in documents_in(path.read_bytes())[0]:
-        if is_race(document):
+        if kind_of(document) is Race:
             race = decode_race(document)
             yield f"race: {race.entries[0].name} {race.id[:8]}", turns_of_race(race)
         else:

@@ -1,5 +1,6 @@
-"""Write the generated parts of docs/: the JSON Schemas of records and races; tables of rooms,
-findings, rules, engines, their devices, requirements and tunables, sensors, checks of the doctor.
+"""Write the generated parts of docs/: the JSON Schemas of records, races and scalings; tables of
+rooms, findings, rules, engines, their devices, requirements and tunables, sensors, checks of the
+doctor.
 
 ``python -m tools.write_docs`` (``make docs``); ``tests/unit/test_docs.py`` holds them up to date.
 """
@@ -16,8 +17,9 @@ import msgspec
 from epochmark.doctor.checks import all_checks
 from epochmark.engines import EngineInfo, Requirements, all_infos
 from epochmark.hardware.sensors import sensor_infos
+from epochmark.records.documents.race import RACE_SCHEMA, Race
+from epochmark.records.documents.scaling import SCALING_SCHEMA, Scaling
 from epochmark.records.findings import MEANING
-from epochmark.records.race import RACE_SCHEMA, Race
 from epochmark.records.record import SCHEMA_VERSION, Record
 from epochmark.report.explanations import all_rules
 from tools import rooms
@@ -28,20 +30,26 @@ HEAD = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
 def record_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a record of the newest schema."""
-    return {**HEAD, "title": f"epochmark record, schema {SCHEMA_VERSION}", **_schema(Record)}
+    return _schema(Record, "record", "schema", SCHEMA_VERSION)
 
 
 def race_schema() -> dict[str, Any]:
     """The same of a race, the records of its entries included."""
-    schema = _schema(Race)
-    schema["$defs"]["Race"]["properties"]["race_schema"]["const"] = RACE_SCHEMA
-    return {**HEAD, "title": f"epochmark race, schema {RACE_SCHEMA}", **schema}
+    return _schema(Race, "race", "race_schema", RACE_SCHEMA)
 
 
-def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
+def scaling_schema() -> dict[str, Any]:
+    """The same of a scaling."""
+    return _schema(Scaling, "scaling", "scaling_schema", SCALING_SCHEMA)
+
+
+def _schema(kind: type[msgspec.Struct], noun: str, field: str, number: int) -> dict[str, Any]:
+    """``field`` is the one that holds the number of the schema."""
     schema = _with_javascript_patterns(msgspec.json.schema(kind))
-    schema["$defs"]["Record"]["properties"]["schema"]["const"] = SCHEMA_VERSION
-    return schema
+    schema["$defs"][kind.__name__]["properties"][field]["const"] = number
+    if "Record" in schema["$defs"]:
+        schema["$defs"]["Record"]["properties"]["schema"]["const"] = SCHEMA_VERSION
+    return {**HEAD, "title": f"epochmark {noun}, schema {number}", **schema}
 
 
 def _with_javascript_patterns(part: Any) -> Any:
@@ -61,6 +69,7 @@ def _with_javascript_patterns(part: Any) -> Any:
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "record.schema.json": record_schema,
     "race.schema.json": race_schema,
+    "scaling.schema.json": scaling_schema,
 }
 """By the names of their files in docs/."""
 
@@ -181,6 +190,16 @@ def checks_table() -> str:
     return "\n".join(["| check | looks at | notes | faults |", "|---|---|---|---|", *rows, ""])
 
 
+def parallel_table() -> str:
+    """Every engine: how it trains on several devices, and what of that has run."""
+    rows = ["| engine | through | run |", "|---|---|---|"]
+    for info in _public_infos():
+        found = info.parallel
+        through, seen = ("not offered", "-") if found is None else (found.through, found.seen)
+        rows.append(f"| `{info.name}` | {through} | {seen} |")
+    return "\n".join([*rows, ""])
+
+
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "architecture.md": {"rooms": rooms.picture},
     "doctor.md": {"checks": checks_table},
@@ -193,6 +212,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
         "tunables": tunables_table,
         "requirements": requirements_table,
     },
+    "scaling.md": {"parallel": parallel_table},
 }
 """By page and by name, what stands between its marks there."""
 

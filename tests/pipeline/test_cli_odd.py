@@ -36,6 +36,7 @@ SOUND = {
     "data fetch": [],
     "workloads show": [],
     "race": ["fake", "fake", "--no-save", "--max-seconds", "1"],
+    "scale": ["fake", "--no-save"],
     "fleet report": ["."],
     "fleet run": ["fake", "--ray", "127.0.0.1:9"],
     "share": ["fake", "--to", "http://127.0.0.1:9", "--yes"],

@@ -19,8 +19,8 @@ from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.racing.race import RaceRequest, race
 from epochmark.bench.session import Bench
-from epochmark.judge.races import check_race, decode_race
-from epochmark.records.race import Race, encode_race
+from epochmark.judge.documents.races import check_race, decode_race
+from epochmark.records.documents.race import Race, encode_race
 from epochmark.report.text.race import race_lines
 from tests.engines.conftest import interpreter_of
 from tests.pipeline.conftest import FAKE

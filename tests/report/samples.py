@@ -16,6 +16,7 @@ from epochmark.analysis.timing.headline import headline_of
 from epochmark.engines.fake import TYPICAL_LOSSES
 from epochmark.judge.reading import decode_record
 from epochmark.records.digest import sealed
+from epochmark.records.documents.race import Race, RaceEntry, RaceTurn, sealed_race
 from epochmark.records.findings import FindingCode
 from epochmark.records.machine.machine_limits import (
     EngineLimits,
@@ -25,7 +26,6 @@ from epochmark.records.machine.machine_limits import (
     Timed,
     Triad,
 )
-from epochmark.records.race import Race, RaceEntry, RaceTurn, sealed_race
 from epochmark.records.record import Epoch, Failure, Finding, Lap, Machine, Record, Replay
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import parity

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from epochmark.analysis.comparing.references import load_references
 from epochmark.cli import app
-from epochmark.judge.races import RaceFiles
+from epochmark.judge.documents.races import RaceFiles
 from epochmark.judge.results import ResultFiles
 from epochmark.records.findings import FindingCode
 from epochmark.records.machine.limits_file import save_limits

@@ -16,18 +16,19 @@ from typer.testing import CliRunner
 from epochmark.analysis.racing.standings import gate
 from epochmark.analysis.racing.verdict import GateVerdict
 from epochmark.cli import app
-from epochmark.judge.races import RaceFiles, decode_race
+from epochmark.judge.documents.races import RaceFiles, decode_race
 from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import documents_in, encode_bundle
-from epochmark.records.json_text import RecordError
-from epochmark.records.race import (
+from epochmark.records.documents.kinds import kind_of
+from epochmark.records.documents.race import (
     Race,
     Standing,
     encode_race,
     is_intact_race,
-    is_race,
     race_digest,
 )
+from epochmark.records.json_text import RecordError
+from epochmark.records.record import Record
 from epochmark.report.text.race import race_lines
 from tests.report.samples import sample, sample_race
 from tools import write_docs
@@ -103,7 +104,7 @@ def test_a_bundle_holds_races_beside_records_without_machine_ids() -> None:
     race = sample_race(0.02, 0.03)
     documents, whole = documents_in(encode_bundle([sample(1), race]))
     assert whole
-    assert [is_race(document) for document in documents] == [False, True]
+    assert [kind_of(document) for document in documents] == [Record, Race]
     exported = decode_race(documents[1])
     assert exported.digest == race.digest
     assert {entry.record.machine.machine_id for entry in exported.entries} == {None}
@@ -114,7 +115,7 @@ def test_an_id_of_a_race_and_a_record_is_none(results: ResultFiles, command: str
     files = [results.save(sample(1)), RaceFiles.of_user().save(sample_race(0.02, 0.03))]
     done = CliRunner().invoke(app, [*command.split(), "000"])
     assert done.exit_code == 2
-    assert "a race and a record have an id that begins with '000'" in done.stderr
+    assert "several results have an id that begins with '000'" in done.stderr
     assert all(file.exists() for file in files)
     assert CliRunner().invoke(app, ["results", "rm", "0000"]).exit_code == 0
     assert [file.exists() for file in files] == [True, False]

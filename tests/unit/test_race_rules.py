@@ -17,8 +17,8 @@ from epochmark.bench.process.messages import MessageError, ReportReader
 from epochmark.bench.process.order import RUN, RaceOrder
 from epochmark.bench.process.worker_process import WorkerProcess
 from epochmark.bench.racing.entries import Entry, parse_entry
-from epochmark.bench.racing.guard import Guard
-from epochmark.bench.racing.memory import check_room
+from epochmark.bench.turns.guard import Guard
+from epochmark.bench.turns.memory import check_room
 from epochmark.engines import get_engine
 from epochmark.environments.managed import Environments
 from epochmark.environments.manifest import MANIFEST, Manifest, encode_manifest
@@ -118,7 +118,7 @@ def test_a_race_does_not_begin_without_its_guard() -> None:
         (process,) = (p for p in psutil.Process().children() if p.pid not in before)
         process.kill()
         process.wait()
-        with pytest.raises(EpochmarkError, match="guard of the race"):
+        with pytest.raises(EpochmarkError, match="guard"):
             guard.watch(process.pid)
 
 

@@ -9,9 +9,13 @@ from pathlib import Path
 from epochmark.api.reading import records_of_file
 from epochmark.engines import all_infos, engine_names
 from epochmark.errors import EpochmarkError, likeliest
-from epochmark.judge.races import RaceFiles, StoredRace
+from epochmark.judge.documents.files import Stored
+from epochmark.judge.documents.races import RaceFiles
+from epochmark.judge.documents.scalings import ScalingFiles
 from epochmark.judge.results import ResultFiles, StoredRecord
 from epochmark.records.dates import age_order
+from epochmark.records.documents.race import Race
+from epochmark.records.documents.scaling import Scaling
 from epochmark.records.record import Record
 from epochmark.report.subject import measured_here
 from epochmark.workloads import DEFAULT_WORKLOAD
@@ -67,20 +71,25 @@ def stored_run(named: str, workload: str | None = None) -> StoredRecord:
     return stored[newest.id]
 
 
-def stored_race(named: str) -> StoredRace | None:
-    """The user's race whose id begins so; None for what is none. Raises ``EpochmarkError`` (exit
-    code 2) for several, and where a record's id begins so as well."""
-    race = None if named in engine_names() else RaceFiles.of_user().find(named)
-    if race is None:
+def stored_document(named: str) -> Stored[Race] | Stored[Scaling] | None:
+    """The user's race or scaling whose id begins so; None for what is none. Raises
+    ``EpochmarkError`` (exit code 2) for several, and where a record's id begins so as well."""
+    if named in engine_names():
         return None
-    for stored in ResultFiles.of_user().load()[0]:
-        if stored.record.id.startswith(named):
-            raise EpochmarkError(
-                f"a race and a record have an id that begins with {named!r}: {race.race.id} and "
-                f"{stored.record.id}; type more of it",
-                exit_code=2,
-            )
-    return race
+    race, scaling = RaceFiles.of_user().find(named), ScalingFiles.of_user().find(named)
+    found = race or scaling
+    if found is None:
+        return None
+    ids = [stored.document.id for stored in (race, scaling) if stored is not None]
+    records = ResultFiles.of_user().load()[0]
+    ids += [run.record.id for run in records if run.record.id.startswith(named)]
+    if len(ids) > 1:
+        raise EpochmarkError(
+            f"several results have an id that begins with {named!r}: {', '.join(ids[:5])}; type "
+            "more of it",
+            exit_code=2,
+        )
+    return found
 
 
 def _refuse_misspelt(named: str) -> None:

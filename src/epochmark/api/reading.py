@@ -11,8 +11,8 @@ from epochmark.errors import EpochmarkError, EpochmarkWarning
 from epochmark.judge.reading import decode_each
 from epochmark.judge.results import ResultFiles, UnreadableFile
 from epochmark.records.bundle import MAX_BUNDLE_BYTES, documents_in
+from epochmark.records.documents.kinds import is_of_runs
 from epochmark.records.json_text import RecordError
-from epochmark.records.race import is_race
 from epochmark.records.record import Machine, Record
 from epochmark.report.tables.long import long_rows
 
@@ -69,7 +69,7 @@ def records_of_file(file: Path) -> list[Record]:
 def _readable_records(file: Path) -> tuple[list[Record], list[str]]:
     """The records of a file that are as they were written, and in sentences what is not."""
     found, whole = documents_of(file)
-    documents = [document for document in found if not is_race(document)]
+    documents = [document for document in found if is_of_runs(document)]
     troubles = [] if whole else [f"{file} is not intact: {NOT_WHOLE}"]
     records: list[Record] = []
     for read in decode_each(documents):
@@ -83,7 +83,7 @@ def _readable_records(file: Path) -> tuple[list[Record], list[str]]:
 
 
 def documents_of(source: str | Path | BinaryIO) -> tuple[list[bytes], bool]:
-    """The documents of records and races in a file or stream, never more than a bundle may have,
+    """The documents in a file or stream, never more than a bundle may have,
     and whether all of them are there. Raises ``EpochmarkError`` (exit code 2) for none."""
     name = str(source) if isinstance(source, str | Path) else "the input"
     try:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from epochmark.api.reading import known_limits
 from epochmark.errors import EpochmarkError
 from epochmark.judge.results import ResultFiles
+from epochmark.records.documents.race import Race
+from epochmark.records.documents.scaling import Scaling
 from epochmark.records.files import write_atomically
-from epochmark.records.race import Race
 from epochmark.records.record import Record
 
 if TYPE_CHECKING:
@@ -18,28 +19,34 @@ if TYPE_CHECKING:
 
 
 def write_report(
-    records: Sequence[Record], file: str | Path, *, races: Sequence[Race] = ()
+    records: Sequence[Record],
+    file: str | Path,
+    *,
+    races: Sequence[Race] = (),
+    scalings: Sequence[Scaling] = (),
 ) -> None:
-    """Write the HTML report about these records, beside the published machines, with a chart of the
-    newest of the ``races``.
+    """Write the HTML report about these records, beside the published machines, with charts of the
+    newest of the ``races`` and ``scalings``.
 
     This machine is the one whose id is kept with the user's results, if it has this processor and
     is among them, else that of the newest record.
     """
     from epochmark.report.page import report_page
 
-    write_file(Path(file), report_page(subject(records, races)).encode())
+    write_file(Path(file), report_page(subject(records, races, scalings)).encode())
 
 
-def subject(records: Sequence[Record], races: Sequence[Race] = ()) -> Subject:
-    """What charts and reports of these records and races are about."""
+def subject(
+    records: Sequence[Record], races: Sequence[Race] = (), scalings: Sequence[Scaling] = ()
+) -> Subject:
+    """What charts and reports of these documents are about."""
     from epochmark.analysis.comparing.references import load_references
     from epochmark.hardware.machine import describe_machine, machine_id
     from epochmark.report.subject import subject_of
 
     folder = ResultFiles.of_user().folder
     own = describe_machine(machine_id(folder)) if folder.is_dir() else None
-    return subject_of(records, load_references(), own, known_limits(folder), races)
+    return subject_of(records, load_references(), own, known_limits(folder), races, scalings)
 
 
 def write_file(file: Path, content: bytes) -> None:

@@ -11,20 +11,22 @@ from epochmark.api.reading import NOT_WHOLE, documents_of
 from epochmark.api.reporting import write_file
 from epochmark.errors import EpochmarkWarning
 from epochmark.judge.check import Checked, check_record
-from epochmark.judge.races import FOLDER, RaceFiles, check_race
+from epochmark.judge.documents.races import RaceFiles, check_race
+from epochmark.judge.documents.scalings import ScalingFiles, check_scaling
 from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import documents_in, encode_bundle
-from epochmark.records.race import Race, is_race
-from epochmark.records.record import Record
+from epochmark.records.documents.kinds import Document, kind_of
+from epochmark.records.documents.race import Race
+from epochmark.records.documents.scaling import Scaling
 
 THE_BUNDLE = "the bundle"
 """What a bundle itself is called among what was checked."""
 
 
 def export_results(
-    records: Sequence[Record | Race], file: str | Path, *, keep_machine_ids: bool = False
+    records: Sequence[Document], file: str | Path, *, keep_machine_ids: bool = False
 ) -> None:
-    """Write records and races as one bundle; without their machine ids unless asked for.
+    """Write records, races and scalings as one bundle; without their machine ids unless asked for.
 
     What ``check`` and ``import_results`` refuse is written as well, with a warning.
     """
@@ -38,33 +40,46 @@ def export_results(
 
 def import_results(
     file: str | Path | BinaryIO, *, into: ResultFiles | None = None
-) -> tuple[list[Record | Race], list[Checked]]:
-    """Save the records and races of a bundle, or of what ``epochmark run --json`` printed, among
-    the user's results; return those that were new, and those refused with the reasons. What is
-    already there is passed over. Each is judged by itself, also where the bundle is not whole,
-    which is listed among the refused.
+) -> tuple[list[Document], list[Checked]]:
+    """Save the records, races and scalings of a bundle, or of what ``epochmark run --json``
+    printed, among the user's results; return those that were new, and those refused with the
+    reasons. What is already there is passed over. Each is judged by itself, also where the bundle
+    is not whole, which is listed among the refused.
 
     Raises ``EpochmarkError`` when the file, or the open stream, holds no records.
     """
     files = into or ResultFiles.of_user()
-    races = RaceFiles(files.folder / FOLDER)
-    known: dict[str, Record | Race] = {run.record.id[:8]: run.record for run in files.load()[0]}
-    known |= {run.race.id[:8]: run.race for run in races.load()[0]}
-    added: list[Record | Race] = []
+    races = RaceFiles(files.folder / RaceFiles.folder_name)
+    scalings = ScalingFiles(files.folder / ScalingFiles.folder_name)
+    known: dict[str, Document] = {run.record.id[:8]: run.record for run in files.load()[0]}
+    known |= {run.document.id[:8]: run.document for run in races.load()[0]}
+    known |= {run.document.id[:8]: run.document for run in scalings.load()[0]}
+
+    def save(found: Document) -> None:
+        if isinstance(found, Race):
+            races.save(found)
+        elif isinstance(found, Scaling):
+            scalings.save(found)
+        else:
+            files.save(found)
+
+    added: list[Document] = []
     refused: list[Checked] = []
     for checked in check(file):
-        found = checked.record or checked.race
+        found = checked.document
         if found is None or checked.problems:
             refused.append(checked)
             continue
         twin = known.get(found.id[:8])
         if twin is None:
-            races.save(found) if isinstance(found, Race) else files.save(found)
+            save(found)
             added.append(found)
             known[found.id[:8]] = found
         elif twin.digest != found.digest:
             clash = "another record here has the same id but different content"
-            refused.append(Checked(found.id, checked.record, (clash,), race=checked.race))
+            refused.append(
+                Checked(found.id, checked.record, (clash,), (), checked.race, checked.scaling)
+            )
     return added, refused
 
 
@@ -78,7 +93,7 @@ def check(file: str | Path | BinaryIO) -> list[Checked]:
     """
     documents, whole = documents_of(file)
     results = [_checked(document) for document in documents]
-    found = [result.record or result.race for result in results]
+    found = [result.document for result in results]
     ids = [document.id for document in found if document is not None]
     problems = []
     if not whole:
@@ -89,4 +104,7 @@ def check(file: str | Path | BinaryIO) -> list[Checked]:
 
 
 def _checked(document: bytes) -> Checked:
-    return check_race(document) if is_race(document) else check_record(document)
+    kind = kind_of(document)
+    if kind is Race:
+        return check_race(document)
+    return check_scaling(document) if kind is Scaling else check_record(document)

@@ -51,8 +51,8 @@ def record_of(
         outcome="completed" if outcome.ending == "finished" else "failed",
         headline=_NO_HEADLINE,
         findings=[],
-        workload=_workload_of(planned.request),
-        engine=_engine_of(planned, outcome),
+        workload=workload_of_run(planned.request),
+        engine=engine_of(planned, outcome),
         device=_device_of(planned.request, outcome),
         precision=parts.PrecisionRun(requested=planned.request.run_precision, observed=None),
         timing=_timing_of(outcome),
@@ -62,9 +62,9 @@ def record_of(
         calm=outcome.calm,
         limits=limits.for_run() if limits and opened and opened.device == "cpu" else None,
         sensors=outcome.sensors,
-        failure=_failure_of(outcome),
+        failure=failure_of(outcome),
         machine=machine,
-        environment=_environment_of(planned, outcome),
+        environment=environment_of(planned, outcome),
         placement=_placement_of(outcome),
         peak_memory_bytes=finished.peak_memory_bytes if finished else None,
     )
@@ -92,7 +92,8 @@ def _judged(record: Record, asked_threads: int | None) -> Record:
     return sealed(readable(msgspec.structs.replace(record, headline=headline_of(record))))
 
 
-def _workload_of(request: RunRequest) -> parts.WorkloadRun:
+def workload_of_run(request: RunRequest) -> parts.WorkloadRun:
+    """What was asked to be trained."""
     return parts.WorkloadRun(
         name=request.workload.name,
         version=request.workload.version,
@@ -106,12 +107,13 @@ def _workload_of(request: RunRequest) -> parts.WorkloadRun:
     )
 
 
-def _engine_of(planned: PlannedRun, outcome: WorkerOutcome) -> parts.EngineRun:
+def engine_of(planned: PlannedRun, outcome: WorkerOutcome) -> parts.EngineRun:
+    """Who trained, as far as the worker came."""
     request = planned.request
     info = get_engine(request.engine).info
     hello = outcome.last(protocol.Hello)
     opened = outcome.last(protocol.Opened)
-    checked = outcome.last(protocol.Observed)
+    checked = outcome.last(protocol.Observed) or outcome.last(protocol.UsedSettings)
     return parts.EngineRun(
         name=info.name,
         family=info.family,
@@ -140,9 +142,9 @@ def _device_of(request: RunRequest, outcome: WorkerOutcome) -> parts.DeviceRun:
     )
 
 
-def _timing_of(outcome: WorkerOutcome) -> parts.Timing:
-    fitted = outcome.last(protocol.Fitted)
-    laps = [
+def laps_of(outcome: WorkerOutcome) -> list[parts.Lap]:
+    """Every lap that was reported."""
+    return [
         parts.Lap(
             epoch=lap.epoch,
             steps=lap.steps,
@@ -151,11 +153,15 @@ def _timing_of(outcome: WorkerOutcome) -> parts.Timing:
         )
         for lap in outcome.every(protocol.LapEnd)
     ]
+
+
+def _timing_of(outcome: WorkerOutcome) -> parts.Timing:
+    fitted = outcome.last(protocol.Fitted)
     return parts.Timing(
         startup_s=fitted.startup_s if fitted else None,
         fit_ns=fitted.fit_ns if fitted else None,
         trained_ns=fitted.trained_ns if fitted else None,
-        laps=laps,
+        laps=laps_of(outcome),
         launcher=outcome.clock,
     )
 
@@ -172,7 +178,7 @@ def _learning_of(outcome: WorkerOutcome) -> parts.Learning:
     )
 
 
-def _environment_of(planned: PlannedRun, outcome: WorkerOutcome) -> dict[str, str]:
+def environment_of(planned: PlannedRun, outcome: WorkerOutcome) -> dict[str, str]:
     """What surrounded the worker, by its own word; of one that said nothing, what it was given."""
     hello = outcome.last(protocol.Hello)
     if hello is not None:
@@ -197,7 +203,8 @@ def _replay_of(outcome: WorkerOutcome) -> parts.Replay | None:
     return parts.Replay(version=parity.REPLAY_VERSION, losses=replayed.losses)
 
 
-def _failure_of(outcome: WorkerOutcome) -> parts.Failure | None:
+def failure_of(outcome: WorkerOutcome) -> parts.Failure | None:
+    """How it ended, where that is before its end."""
     if outcome.ending == "finished":
         return None
     phase = outcome.last(protocol.Phase)

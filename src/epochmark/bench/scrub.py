@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from epochmark.records.record import Record
 
 MAX_MESSAGE = 1500
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 _HOMES = re.compile(r"/(?:home|Users)/[^/\s:;,'\"<>|]+")
 """Where others' home folders are."""
@@ -27,8 +28,13 @@ def scrubbed(message: str) -> str:
 
 def scrubbed_record(record: Record) -> Record:
     """The record with all of its text scrubbed but for the label, which the user gave it."""
-    scrubbed_parts: Record = _scrubbed(record)
-    return msgspec.structs.replace(scrubbed_parts, label=record.label)
+    return msgspec.structs.replace(scrubbed_parts(record), label=record.label)
+
+
+def scrubbed_parts(document: StructT) -> StructT:
+    """The same, its label included."""
+    parts: StructT = _scrubbed(document)
+    return parts
 
 
 def _scrubbed(value: Any) -> Any:

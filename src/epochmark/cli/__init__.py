@@ -24,7 +24,7 @@ from epochmark.cli.commands import (
     workloads,
 )
 from epochmark.cli.commands.boards import board, share
-from epochmark.cli.commands.this_machine import doctor, history, machine, race
+from epochmark.cli.commands.this_machine import doctor, history, machine, race, scale
 
 app = typer.Typer(
     name="epochmark",
@@ -58,6 +58,7 @@ add_commands(
     {
         "run": run.run,
         "race": race.race,
+        "scale": scale.scale,
         "machine": machine.machine,
         "doctor": doctor.doctor,
         "limits": limits.limits,

@@ -56,7 +56,12 @@ def complete_run(incomplete: str) -> list[str]:
 
 
 def complete_result(incomplete: str) -> list[str]:
-    """What names a run or a race: an engine, or an id."""
-    from epochmark.judge.races import RaceFiles
+    """What names a run, a race or a scaling: an engine, or an id."""
+    from epochmark.judge.documents.races import RaceFiles
+    from epochmark.judge.documents.scalings import ScalingFiles
 
-    return [*complete_run(incomplete), *_ids_in(RaceFiles, incomplete)]
+    kinds = (RaceFiles, ScalingFiles)
+    return [
+        *complete_run(incomplete),
+        *(id for files in kinds for id in _ids_in(files, incomplete)),
+    ]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple
 
 import typer
 
 from epochmark.cli._completion import complete_result, complete_run, complete_workload
 
 if TYPE_CHECKING:
-    from epochmark.records.race import Race
+    from epochmark.records.documents.race import Race
+    from epochmark.records.documents.scaling import Scaling
     from epochmark.records.record import Record
 
 RunsArgument = Annotated[
@@ -78,16 +79,24 @@ def chosen_records(
     return _with_bundles(_own_records(named), bundles, workload)
 
 
+class Chosen(NamedTuple):
+    """What a command is about, each oldest first."""
+
+    records: list[Record]
+    races: list[Race]
+    scalings: list[Scaling]
+
+
 def chosen_results(
     named: Sequence[str] | None,
     bundles: Sequence[Path] | None = None,
     workload: str | None = None,
-) -> tuple[list[Record], list[Race]]:
-    """The same, and the user's races, or those named. Where only races are named, the records are
-    those of the bundles."""
-    races, others = _split_races(named)
+) -> Chosen:
+    """The same, and the user's races and scalings, or those named. Where only such are named, the
+    records are those of the bundles."""
+    races, scalings, others = _split_documents(named)
     records = _own_records(others) if others or not named else []
-    return _with_bundles(records, bundles, workload), races
+    return Chosen(_with_bundles(records, bundles, workload), races, scalings)
 
 
 def _own_records(named: Sequence[str] | None) -> list[Record]:
@@ -107,26 +116,38 @@ def _with_bundles(
     return [record for record in found if workload is None or record.workload.name == workload]
 
 
-def _split_races(named: Sequence[str] | None) -> tuple[list[Race], list[str]]:
-    """The user's races among those named, or all of them, and the other names."""
-    from epochmark.api.naming import stored_race
-    from epochmark.judge.races import RaceFiles
+def _split_documents(
+    named: Sequence[str] | None,
+) -> tuple[list[Race], list[Scaling], list[str]]:
+    """The user's races and scalings among those named, or all of them, and the other names."""
+    from epochmark.api.naming import stored_document
+    from epochmark.judge.documents.races import RaceFiles
+    from epochmark.judge.documents.scalings import ScalingFiles
+    from epochmark.records.documents.race import Race
+    from epochmark.records.documents.scaling import Scaling
 
     if not named:
-        return [stored.race for stored in RaceFiles.of_user().load()[0]], []
-    found = {name: stored_race(name) for name in named}
-    races = [stored.race for stored in found.values() if stored is not None]
-    return races, [name for name, race in found.items() if race is None]
+        races = [stored.document for stored in RaceFiles.of_user().load()[0]]
+        return races, [stored.document for stored in ScalingFiles.of_user().load()[0]], []
+    stored = {name: stored_document(name) for name in named}
+    found = [each.document for each in stored.values() if each is not None]
+    return (
+        [document for document in found if isinstance(document, Race)],
+        [document for document in found if isinstance(document, Scaling)],
+        [name for name, each in stored.items() if each is None],
+    )
 
 
 def counted_documents(documents: Sequence[object]) -> str:
     """``2 records and 1 race``."""
-    from epochmark.records.race import Race
+    from epochmark.records.documents.race import Race
+    from epochmark.records.documents.scaling import Scaling
     from epochmark.records.wording import counted
 
     races = sum(isinstance(stored, Race) for stored in documents)
-    records = len(documents) - races
-    kinds = ((records, "record"), (races, "race"))
+    scalings = sum(isinstance(stored, Scaling) for stored in documents)
+    records = len(documents) - races - scalings
+    kinds = ((records, "record"), (races, "race"), (scalings, "scaling"))
     return " and ".join(counted(count, noun) for count, noun in kinds if count) or "0 records"
 
 

@@ -21,17 +21,22 @@ from epochmark.engines._shared.contract import (
     Weights,
 )
 from epochmark.engines._shared.info import EngineInfo, Support, Tunable, Variables
+from epochmark.engines._shared.parallel import DataParallel, Group, Parallel, Replica
 from epochmark.engines._shared.requirements import Requirements
 from epochmark.workloads import Workload
 
 __all__ = [
     "Batch",
+    "DataParallel",
     "Device",
     "DeviceUnavailableError",
     "Engine",
     "EngineInfo",
+    "Group",
     "Inputs",
     "Operations",
+    "Parallel",
+    "Replica",
     "Requirements",
     "Settings",
     "Stopwatch",

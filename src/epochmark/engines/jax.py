@@ -35,6 +35,7 @@ from epochmark.engines._shared.inputs import (
     evaluation_batch,
     layout_of,
 )
+from epochmark.engines._shared.parallel import DataParallel, Group, Parallel
 from epochmark.engines._shared.requirements import JAX
 from epochmark.workloads.spec import Optimizer
 
@@ -73,6 +74,13 @@ class JaxEngine(Engine):
         ),
         memory_errors=("resource_exhausted",),
         cuda_packages=("jax-cuda",),
+        parallel=Parallel(
+            through="one process, a `Mesh` with `NamedSharding`; on a CPU host devices, which "
+            "share its threads",
+            seen="host devices: x86-64 Linux, JAX 0.10; GPUs and TPUs: never",
+            processes=False,
+            own_cores=False,
+        ),
         tunables=(
             Tunable(
                 "convolution",
@@ -198,6 +206,11 @@ class JaxEngine(Engine):
 
         operations = operations_on(self._place)
         return replace(operations, fetch=gathered_by_numpy(operations.put))
+
+    def data_parallel(self, group: Group) -> DataParallel:
+        from epochmark.engines._jax.parallel import JaxDataParallel
+
+        return JaxDataParallel(self, group)
 
     def _new_training(
         self, weights: Weights, optimizer: Optional[Optimizer] = None

@@ -34,6 +34,7 @@ from epochmark.engines._shared.inputs import (
     evaluation_batch,
     layout_of,
 )
+from epochmark.engines._shared.parallel import DataParallel, Group, Parallel
 from epochmark.engines._shared.requirements import TORCH
 from epochmark.engines._torch import GPUS
 from epochmark.workloads.spec import Optimizer
@@ -67,6 +68,13 @@ class TorchEngine(Engine):
         ),
         memory_errors=("outofmemoryerror",),
         cuda_packages=("torch-cuda",),
+        parallel=Parallel(
+            through="one process a device, `DistributedDataParallel`; gloo on CPUs, NCCL (RCCL) "
+            "on GPUs",
+            seen="gloo: x86-64 Linux, PyTorch 2.13; NCCL: never",
+            processes=True,
+            own_cores=True,
+        ),
         tunables=(
             Tunable(
                 "memory_format",
@@ -195,6 +203,11 @@ class TorchEngine(Engine):
         from epochmark.engines._torch.operations import operations_on
 
         return replace(operations_on(self._device), fetch=self._fetch)
+
+    def data_parallel(self, group: Group) -> DataParallel:
+        from epochmark.engines._torch.parallel import TorchDataParallel
+
+        return TorchDataParallel(self, group)
 
     def _fetch(self, data: Data, batch: Indices) -> Data:
         """Gathered where the data lies, and moved to the device."""

@@ -11,11 +11,12 @@ from epochmark.errors import EpochmarkError
 from epochmark.fleet.runs import Run, run_of
 from epochmark.judge.reading import decode_each
 from epochmark.records.bundle import MAX_BUNDLE_BYTES, documents_in
+from epochmark.records.documents.kinds import is_of_runs, kind_of
+from epochmark.records.documents.scaling import Scaling
 from epochmark.records.files import read_regular
 from epochmark.records.json_text import RecordError
 from epochmark.records.machine.limits_file import decode_limits
 from epochmark.records.machine.machine_limits import Limits
-from epochmark.records.race import is_race
 from epochmark.records.record import Record
 from epochmark.records.wording import counted
 
@@ -98,7 +99,14 @@ def _records_in(document: bytes) -> Iterator[Record | RecordError]:
     documents, whole = documents_in(document)
     if not whole:
         yield RecordError("it is not as it was written; the records in it that are sound are used")
-    yield from decode_each([document for document in documents if not is_race(document)])
+    runs = [document for document in documents if is_of_runs(document)]
+    others = len(runs) < len(documents)
+    if others and any(kind_of(document) is Scaling for document in documents):
+        yield RecordError(
+            "it holds a scaling, which compares numbers of devices: no figure of a machine beside "
+            "others; left out"
+        )
+    yield from decode_each(runs)
 
 
 def read_names(file: Path) -> dict[str, str]:

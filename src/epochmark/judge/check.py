@@ -34,9 +34,11 @@ from epochmark.judge.reading import decode_as_written
 from epochmark.judge.validity import judge
 from epochmark.records.dates import is_credible, moment
 from epochmark.records.digest import is_intact
+from epochmark.records.documents.kinds import Document
+from epochmark.records.documents.race import Race
+from epochmark.records.documents.scaling import Scaling
 from epochmark.records.findings import FindingCode, worst_validity
 from epochmark.records.json_text import RecordError, parsed, retyped
-from epochmark.records.race import Race
 from epochmark.records.record import Finding, Headline, Record
 
 SAME = 1e-9
@@ -57,13 +59,19 @@ class Checked:
     """A record's document after the check. ``record`` is None when it could not be read at all;
     ``problems`` are sentences, none when everything fits. ``differences`` are what today's rules
     say otherwise of a record that was judged by other ones, where they trust it no less. ``race``
-    is that of a race's document, which has no record of its own."""
+    and ``scaling`` are those of such a document, which is no record."""
 
     name: str
     record: Record | None
     problems: tuple[str, ...]
     differences: tuple[str, ...] = ()
     race: Race | None = None
+    scaling: Scaling | None = None
+
+    @property
+    def document(self) -> Document | None:
+        """What was read, of whichever kind it is."""
+        return self.record or self.race or self.scaling
 
 
 def check_record(document: bytes) -> Checked:
@@ -196,6 +204,16 @@ def same_figure(claim: object, truth: object) -> bool:
     if isinstance(claim, float) and isinstance(truth, float):
         return math.isclose(claim, truth, rel_tol=SAME)
     return claim == truth
+
+
+def differing_fields(
+    claim: msgspec.Struct, truth: msgspec.Struct
+) -> Iterator[tuple[str, object, object]]:
+    """Fields in which two of one kind differ: their names, what is claimed, and what is true."""
+    for field in msgspec.structs.fields(truth):
+        ours, theirs = getattr(truth, field.name), getattr(claim, field.name)
+        if not same_figure(theirs, ours):
+            yield field.name, theirs, ours
 
 
 def _findings(record: Record, derived: list[Finding]) -> Iterator[str]:

@@ -1,5 +1,5 @@
-"""Bundles: many records, races among them, in one JSON file, to be mailed, posted, and read on
-another machine."""
+"""Bundles: many records, races and scalings among them, in one JSON file, to be mailed, posted, and
+read on another machine."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from epochmark._version import __version__
+from epochmark.records.documents.kinds import Document, kind_of, kind_of_fields
 from epochmark.records.json_text import RecordError, parsed, retyped, to_json
-from epochmark.records.race import Race, is_race, is_race_fields
 from epochmark.records.record import Digest, Record, ShortText
 
 BUNDLE_VERSION = 1
@@ -55,13 +55,13 @@ class _Version(msgspec.Struct):
     epochmark_bundle: int
 
 
-def encode_bundle(records: Sequence[Record | Race], keep_machine_ids: bool = False) -> bytes:
-    """A bundle of these records and races, without their machine ids unless asked for, as compact
-    JSON."""
+def encode_bundle(records: Sequence[Document], keep_machine_ids: bool = False) -> bytes:
+    """A bundle of these documents, without their machine ids unless asked for, as compact JSON."""
     fields = [msgspec.to_builtins(record) for record in records]
     if not keep_machine_ids:
         for document in fields:
-            for run in [entry["record"] for entry in document.get("entries", ())] or [document]:
+            entries = document.get("entries", ())
+            for run in [entry["record"] for entry in entries if "record" in entry] or [document]:
                 run["machine"]["machine_id"] = None
     bundle = Bundle(
         epochmark_bundle=BUNDLE_VERSION,
@@ -93,12 +93,12 @@ def decode_bundle(document: bytes) -> Bundle:
 
 
 def documents_in(document: bytes) -> tuple[list[bytes], bool]:
-    """The documents in a file that is a bundle, a single record or race, or what ``run --json``
+    """The documents in a file that is a bundle, a single document, or what ``run --json``
     printed of several, and whether they are all there. Raises ``RecordError`` when it is none."""
     try:
         bundle = decode_bundle(document)
     except RecordError:
-        if is_record(document) or is_race(document):
+        if kind_of(document) is not None:
             return [document], True
         printed = _printed(document)
         if printed is None:
@@ -119,20 +119,9 @@ def _printed(document: bytes) -> list[bytes] | None:
     return [bytes(raw) for raw in raws] or None
 
 
-def is_record(document: bytes) -> bool:
-    """Whether a document looks like the record of a run; it may still be a broken one."""
-    try:
-        fields = parsed(document)
-    except RecordError:
-        return False
-    return isinstance(fields, dict) and "schema" in fields and "timing" in fields
-
-
 def sum_of_records(records: Iterable[Any]) -> str:
     """SHA-256 (hexadecimal) of the records' fields as canonical JSON, in order."""
-    return _sum_as_written(
-        retyped(record, Race if is_race_fields(record) else Record) for record in records
-    )
+    return _sum_as_written(retyped(record, kind_of_fields(record) or Record) for record in records)
 
 
 def _sum_as_written(records: Iterable[Any]) -> str:

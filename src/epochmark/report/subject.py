@@ -10,17 +10,18 @@ from epochmark.analysis.comparing.references import Reference
 from epochmark.analysis.timing.intervals import Interval, median_interval
 from epochmark.engines import is_hidden
 from epochmark.records.dates import age_order
+from epochmark.records.documents.race import Race
+from epochmark.records.documents.scaling import Scaling
 from epochmark.records.machine.identity import machine_identity, processor_of
 from epochmark.records.machine.machine_limits import Limits
-from epochmark.records.race import Race
 from epochmark.records.record import Machine, Record, Validity
 from epochmark.report.figures import device_id, device_name, machine_name
 
 
 @dataclass(frozen=True)
 class Subject:
-    """``records`` and ``races`` are oldest first; ``focus`` is the run the answer is about, None
-    without any.
+    """``records``, ``races`` and ``scalings`` are oldest first; ``focus`` is the run the answer is
+    about, None without any.
 
     ``limits`` are what some machine can do, this one's or not; None where they were not measured.
     """
@@ -30,6 +31,7 @@ class Subject:
     focus: Record | None
     limits: Limits | None = None
     races: tuple[Race, ...] = ()
+    scalings: tuple[Scaling, ...] = ()
 
     @property
     def own(self) -> list[Record]:
@@ -145,6 +147,7 @@ def subject_of(
     machine: Machine | None,
     limits: Limits | None = None,
     races: Sequence[Race] = (),
+    scalings: Sequence[Scaling] = (),
 ) -> Subject:
     """The report's subject: of this machine if it has records, else of the newest.
 
@@ -152,7 +155,7 @@ def subject_of(
     """
     ordered = tuple(sorted(records, key=age_order))
     focus = max(measured_here(ordered, machine), key=_prominence, default=None)
-    return Subject(ordered, tuple(references), focus, limits, tuple(races))
+    return Subject(ordered, tuple(references), focus, limits, tuple(races), tuple(scalings))
 
 
 def measured_here(records: Sequence[Record], machine: Machine | None) -> Sequence[Record]:

@@ -6,9 +6,11 @@ import os
 import sys
 import threading
 import traceback
+from typing import Union
 
 from epochmark.worker.measure import LimitsRun
-from epochmark.worker.protocol import GO_ON, LimitsJob, MessagePipe, decode_job
+from epochmark.worker.protocol import AnyJob, LimitsJob, MessagePipe, ScaleJob, decode_job
+from epochmark.worker.scaling import ScaleRun
 from epochmark.worker.stopwatch import Word
 from epochmark.worker.train import Run, failure_of
 
@@ -18,10 +20,14 @@ def _listen_to_parent(word: Word) -> None:
     process when it is gone: it holds our standard input open as long as it lives. ``os._exit``,
     since a training thread would keep an ordinary exit waiting."""
     while said := os.read(0, 4096):
-        if said != GO_ON:
-            word.stop.set()
-        word.go_on.set()
+        word.hear(said)
     os._exit(1)
+
+
+def _run_of(job: AnyJob, pipe: MessagePipe, word: Word) -> Union[Run, LimitsRun, ScaleRun]:
+    if isinstance(job, LimitsJob):
+        return LimitsRun(job, pipe)
+    return ScaleRun(job, pipe, word) if isinstance(job, ScaleJob) else Run(job, pipe, word)
 
 
 def main() -> int:
@@ -30,7 +36,7 @@ def main() -> int:
     pipe = MessagePipe(int(sys.argv[1]))
     word = Word()
     threading.Thread(target=_listen_to_parent, args=(word,), daemon=True).start()
-    run = LimitsRun(job, pipe) if isinstance(job, LimitsJob) else Run(job, pipe, word)
+    run = _run_of(job, pipe, word)
     try:
         run.carry_out()
     except Exception as error:

@@ -61,14 +61,41 @@ class LimitsJob:
     triad_array_bytes: int
 
 
-AnyJob = Union[Job, LimitsJob]
-JOBS: Dict[str, Type[AnyJob]] = {kind.__name__: kind for kind in (Job, LimitsJob)}
+@dataclass(frozen=True)
+class ScaleJob:
+    """A data-parallel training in turns, and its proof (``worker.scaling``).
+
+    The launcher starts the process of ``rank`` 0, which starts the others. ``cores`` are those of
+    each process; empty: wherever the system puts them. ``meeting`` is the file by which several
+    processes find each other, None where one process holds all ``devices``. The replay is made with
+    Adam, and its first ``sgd_steps`` with plain SGD at ``sgd_rate``. ``all_reduces`` is how often
+    the sum of as many numbers as there are parameters is timed.
+    """
+
+    engine: str
+    settings: Settings
+    data_folder: str
+    weights_file: str
+    replay_weights_file: str
+    spawned_ns: int
+    variables: List[str]
+    devices: int
+    meeting: Optional[str]
+    cores: List[List[int]]
+    sgd_rate: float
+    sgd_steps: int
+    all_reduces: int
+    rank: int = 0
+
+
+AnyJob = Union[Job, LimitsJob, ScaleJob]
+JOBS: Dict[str, Type[AnyJob]] = {kind.__name__: kind for kind in (Job, LimitsJob, ScaleJob)}
 
 
 def encode_job(job: AnyJob) -> bytes:
     """A job as the worker's first line: flat, the settings beside the rest, a workload by name."""
     values: Dict[str, Any] = {"job": type(job).__name__, **vars(job)}
-    if isinstance(job, Job):
+    if isinstance(job, (Job, ScaleJob)):
         del values["settings"]
         values.update(vars(job.settings), workload=job.settings.workload.name)
     return json.dumps(values).encode() + b"\n"
@@ -78,7 +105,7 @@ def decode_job(line: bytes) -> AnyJob:
     """The job that ``encode_job`` wrote."""
     values = json.loads(line)
     kind = JOBS[values.pop("job")]
-    if kind is Job:
+    if kind is not LimitsJob:
         asked = {field.name: values.pop(field.name) for field in fields(Settings)}
         asked["workload"] = WORKLOADS[asked["workload"]]
         values["settings"] = Settings(**asked)
@@ -195,10 +222,32 @@ class Replayed:
 
 
 @dataclass(frozen=True)
+class SplitReplayed:
+    """Losses of the replay split over several devices: of all steps with Adam, and of the first
+    with plain SGD."""
+
+    adam: List[OptionalFloat]
+    sgd: List[OptionalFloat]
+
+
+@dataclass(frozen=True)
+class DevicePart:
+    """A device of a data-parallel training at its end: where the parameters lie and the SHA-256 of
+    their bytes; the cores of its process, empty where that is bound to none; seconds of a forward
+    pass, which waits for no other device; None: not known."""
+
+    device: str
+    sha256: str
+    cores: List[int]
+    forward_s: OptionalFloat = None
+
+
+@dataclass(frozen=True)
 class Figure:
     """A piece of work, timed for ``epochmark limits``: ``what`` (``multiply_adds``, ``product``,
-    ``triad``, ``convolution``, ``dispatch``, ``input``), the ``facts`` that distinguish it from
-    others, how much ``work`` one call does, and the ``seconds`` of each repetition, per call."""
+    ``triad``, ``convolution``, ``dispatch``, ``input``) or ``epochmark scale`` (``all_reduce``),
+    the ``facts`` that distinguish it from others, how much ``work`` one call does, and the
+    ``seconds`` of each repetition, per call."""
 
     what: str
     facts: Dict[str, Union[str, int]]
@@ -238,14 +287,14 @@ class Finished:
 
 
 Message = Union[
-    Hello, Phase, Opened, LapEnd, EpochEnd, Parked, Fitted, Observed, Continued, Replayed, Figure,
-    UsedSettings, Trouble, Failed, Finished,
+    Hello, Phase, Opened, LapEnd, EpochEnd, Parked, Fitted, Observed, Continued, Replayed,
+    SplitReplayed, DevicePart, Figure, UsedSettings, Trouble, Failed, Finished,
 ]  # fmt: skip
 MESSAGES: Dict[str, Type[Message]] = {
     kind.__name__: kind
     for kind in (
         Hello, Phase, Opened, LapEnd, EpochEnd, Parked, Fitted, Observed, Continued, Replayed,
-        Figure, UsedSettings, Trouble, Failed, Finished,
+        SplitReplayed, DevicePart, Figure, UsedSettings, Trouble, Failed, Finished,
     )
 }  # fmt: skip
 

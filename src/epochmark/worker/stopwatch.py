@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Optional
 
-from epochmark.worker.protocol import EpochEnd, LapEnd, Message, MessagePipe, Parked, finite
+from epochmark.worker.protocol import GO_ON, EpochEnd, LapEnd, Message, MessagePipe, Parked, finite
 
 LAP_INTERVAL_NS = 250_000_000
 """Laps inside an epoch come at most four times a second, so that synchronising costs nothing."""
@@ -23,10 +23,25 @@ first may be smaller and compile again, and what begins an epoch takes Keras sec
 
 
 class Word:
-    """What the launcher said last: to ``stop``, or to ``go_on`` with the next turn."""
+    """What the launcher said last: to ``stop``, or to ``go_on`` with the next turn. Of several
+    processes that train together, the first says to the others how many ``steps`` come next."""
 
     def __init__(self) -> None:
         self.stop, self.go_on = threading.Event(), threading.Event()
+        self.steps = 0
+
+    def hear(self, said: bytes) -> None:
+        """Take in what was said, as a thread of its own."""
+        if said.strip().isdigit():
+            self.steps = int(said)
+        elif said != GO_ON:
+            self.stop.set()
+        self.go_on.set()
+
+    def wait(self) -> None:
+        """Until something is said."""
+        self.go_on.wait()
+        self.go_on.clear()
 
 
 class RunStopwatch:
@@ -80,7 +95,7 @@ class RunStopwatch:
         self.trained_ns = time.perf_counter_ns() - self._start_ns
 
     def _end_lap(self, steps: int, loss: Optional[float], accuracy: Optional[float]) -> None:
-        self._last_ns = time.perf_counter_ns()
+        self._last_ns = self._now_ns()
         self._steps, self._asked = self._steps + steps, 0
         self._report(
             LapEnd(
@@ -91,6 +106,10 @@ class RunStopwatch:
                 accuracy=finite(accuracy),
             )
         )
+
+    def _now_ns(self) -> int:
+        """When the lap ended that ends here."""
+        return time.perf_counter_ns()
 
     def _goes_on(self) -> bool:
         """Whether the training goes on after this lap."""
@@ -135,8 +154,7 @@ class TurnStopwatch(RunStopwatch):
 
     def _park(self) -> None:
         self._report(Parked())
-        self._word.go_on.wait()
-        self._word.go_on.clear()
+        self._word.wait()
         now_ns = time.perf_counter_ns()
         self._start_ns += now_ns - self._last_ns
         self._last_ns = self._turn_began_ns = now_ns

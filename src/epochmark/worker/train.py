@@ -32,6 +32,7 @@ from epochmark.worker.protocol import (
     Replayed,
     finite,
 )
+from epochmark.worker.ranks import RankError
 from epochmark.worker.stopwatch import RunStopwatch, TurnStopwatch, Word
 from epochmark.worker.surroundings import ThreadTimes, busy_threads, python_mode
 from epochmark.workloads._data import read_data
@@ -76,7 +77,7 @@ class Run:
         data = engine.load(read.inputs, read.targets)
 
         self._enter("building")
-        engine.build(_read_weights(job.weights_file))
+        engine.build(read_weights(job.weights_file))
 
         self._enter("training")
         steps_per_epoch = workload.steps_per_epoch(settings.batch_size)
@@ -88,7 +89,7 @@ class Run:
         stopwatch.start()
         engine.fit(data, stopwatch)
         fit_ns = stopwatch.stop()
-        pipe.send(_fitted(startup_s, fit_ns, before, threads, stopwatch))
+        pipe.send(fitted(startup_s, fit_ns, before, threads, stopwatch))
 
         self._enter("checking")
         proof = Proof(engine, settings, job.states_file)
@@ -113,14 +114,14 @@ class Run:
         if not job.trial:
             pipe.send(proof.end(read))
         losses = engine.replay(
-            _read_weights(job.replay_weights_file),
+            read_weights(job.replay_weights_file),
             replay_batches(workload, read.inputs, read.targets),
         )
         pipe.send(Replayed([finite(loss) for loss in losses]))
-        pipe.send(Finished(_peak_memory_bytes()))
+        pipe.send(Finished(peak_memory_bytes()))
 
 
-def _fitted(
+def fitted(
     startup_s: float,
     fit_ns: int,
     before: resource.struct_rusage,
@@ -150,7 +151,10 @@ def surroundings_of(engine: Engine, counted: Sequence[str]) -> Dict[str, str]:
 
 
 def failure_of(error: BaseException, phase: str) -> Failed:
-    """An engine's exception as a report: its type and what its message says in short."""
+    """An engine's exception as a report: its type and what its message says in short; of another
+    process that trained with this one its own report."""
+    if isinstance(error, RankError):
+        return error.failed
     return Failed(
         phase=phase,
         exception=type(error).__name__[:300],
@@ -159,12 +163,12 @@ def failure_of(error: BaseException, phase: str) -> Failed:
     )
 
 
-def _read_weights(path: str) -> Dict[str, npt.NDArray[np.float32]]:
+def read_weights(path: str) -> Dict[str, npt.NDArray[np.float32]]:
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
-def _peak_memory_bytes() -> Optional[int]:
+def peak_memory_bytes() -> Optional[int]:
     """Largest resident set of this process so far, without its children; None where unknown.
 
     Not ``ru_maxrss`` on Linux: that begins at the size of the process which started this one

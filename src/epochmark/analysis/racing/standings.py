@@ -10,8 +10,8 @@ from epochmark.analysis.racing.ratio import RaceRatio, log_ratios, ratios
 from epochmark.analysis.racing.verdict import GateVerdict
 from epochmark.analysis.racing.verdict import gate as gate_of_ratios
 from epochmark.analysis.timing.headline import is_known, workload_of
+from epochmark.records.documents.race import Place, Race, RaceEntry, RaceTurn, Standing
 from epochmark.records.findings import MEANING, FindingCode
-from epochmark.records.race import Place, Race, RaceEntry, Standing
 from epochmark.records.record import Record
 
 LEAST_CLOCK, MOST_CLOCK = 0.8, 1.02
@@ -100,7 +100,7 @@ def _reasons(entries: Sequence[RaceEntry], pieces: Sequence[Sequence[Piece]]) ->
     """Why each entry is not ranked; None for those that are. What differs is measured against the
     first that did its work."""
     reasons = [
-        _unfit(entry.record) or _wrong_clock(entry, own)
+        _unfit(entry.record) or clock_problem(entry.turns, own)
         for entry, own in zip(entries, pieces, strict=True)
     ]
     sound = [entry.record for entry, reason in zip(entries, reasons, strict=True) if not reason]
@@ -124,11 +124,11 @@ def _unfit(record: Record) -> str | None:
     return wrong[0][:2000] if wrong else None
 
 
-def _wrong_clock(entry: RaceEntry, pieces: Sequence[Piece]) -> str | None:
+def clock_problem(turns: Sequence[RaceTurn], pieces: Sequence[Piece]) -> str | None:
     """The worker's clock against the launcher's, all turns together."""
     shares = [
         (piece.first_s + piece.rest_s) / turn.wall_s
-        for piece, turn in zip(pieces, entry.turns, strict=True)
+        for piece, turn in zip(pieces, turns, strict=True)
         if turn.wall_s > 0
     ]
     if not shares or LEAST_CLOCK <= median(shares) <= MOST_CLOCK:

@@ -16,6 +16,7 @@ from msgspec import Meta
 from epochmark.records.machine.machine_limits import PositiveSeconds, Work
 from epochmark.records.record import (
     Count,
+    Digest,
     EpochNumber,
     LongText,
     Nanoseconds,
@@ -29,6 +30,7 @@ from epochmark.worker.protocol import (
     MAX_LINE_BYTES,
     MESSAGES,
     Continued,
+    DevicePart,
     EpochEnd,
     Failed,
     Figure,
@@ -42,6 +44,7 @@ from epochmark.worker.protocol import (
     Parked,
     Phase,
     Replayed,
+    SplitReplayed,
     Trouble,
     UsedSettings,
 )
@@ -51,6 +54,7 @@ MAX_TOTAL_BYTES = 64 << 20
 
 Loss = Annotated[float, Meta(ge=0.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Cores = Annotated[list[Count], Meta(max_length=4096)]
 
 BOUNDS: dict[type[Message], dict[str, Any]] = {
     Hello: {"python": ShortText, "versions": ShortMap, "environment": ShortMap},
@@ -91,6 +95,16 @@ BOUNDS: dict[type[Message], dict[str, Any]] = {
         "problem": LongText | None,
     },
     Replayed: {"losses": Annotated[list[float | None], Meta(max_length=1000)]},
+    SplitReplayed: {
+        "adam": Annotated[list[float | None], Meta(max_length=1000)],
+        "sgd": Annotated[list[float | None], Meta(max_length=1000)],
+    },
+    DevicePart: {
+        "device": ShortText,
+        "sha256": Digest,
+        "cores": Cores,
+        "forward_s": Seconds | None,
+    },
     Figure: {
         "what": ShortText,
         "facts": Annotated[dict[ShortText, ShortText | Count], Meta(max_length=10)],

@@ -8,8 +8,10 @@ from epochmark.bench.process.messages import MessageError
 from epochmark.records.record import MAX_LAPS
 from epochmark.worker.protocol import (
     Continued,
+    DevicePart,
     EpochEnd,
     Failed,
+    Figure,
     Finished,
     Fitted,
     Hello,
@@ -20,6 +22,8 @@ from epochmark.worker.protocol import (
     Parked,
     Phase,
     Replayed,
+    SplitReplayed,
+    UsedSettings,
 )
 
 LAPS_PER_S = 4.0
@@ -37,8 +41,16 @@ RUN = (
 )  # fmt: skip
 """What a run reports, once each and in this order, phases by name. Laps and the ends of epochs come
 between ``training`` and ``Fitted``; ``Failed`` may take the place of anything, and is the last."""
-OPTIONAL = (Continued,)
-"""A trial of tuned settings leaves these out."""
+OPTIONAL = (Continued, Figure)
+"""A trial of tuned settings leaves the first out, a single device the second."""
+
+
+def scale_reports(devices: int) -> tuple[object, ...]:
+    """The same of a data-parallel training on a number of devices."""
+    return (
+        *RUN[: RUN.index(Observed)], UsedSettings, *[DevicePart] * devices, SplitReplayed, Figure,
+        Finished,
+    )  # fmt: skip
 
 
 class Order(Protocol):
@@ -53,6 +65,8 @@ class RunOrder:
     """The order of a run of that many ``epochs`` of ``steps_per_epoch``, with a replay of
     ``replayed_steps``."""
 
+    reports: tuple[object, ...] = RUN
+
     def __init__(self, epochs: int, steps_per_epoch: int, replayed_steps: int) -> None:
         self._epochs, self._steps = epochs, epochs * steps_per_epoch
         self._replayed_steps = replayed_steps
@@ -62,10 +76,10 @@ class RunOrder:
         self._within_epoch = False
 
     def take(self, report: Message, running_s: float) -> None:
-        if self._came == len(RUN):
+        if self._came == len(self.reports):
             raise MessageError(f"{_name(report)} after the end")
         if isinstance(report, Failed):
-            self._came = len(RUN)
+            self._came = len(self.reports)
         elif isinstance(report, (LapEnd, EpochEnd)):
             self._take_progress(report, running_s)
         else:
@@ -74,15 +88,15 @@ class RunOrder:
     @property
     def is_training(self) -> bool:
         """Whether laps may come now."""
-        return self._came < len(RUN) and RUN[self._came] is Fitted
+        return self._came < len(self.reports) and self.reports[self._came] is Fitted
 
     def _take_next(self, report: Message, running_s: float) -> None:
-        if RUN[self._came] in OPTIONAL and type(report) is not RUN[self._came]:
+        if self.reports[self._came] in OPTIONAL and type(report) is not self.reports[self._came]:
             self._came += 1
-        due = RUN[self._came]
+        due = self.reports[self._came]
         came = report.name if isinstance(report, Phase) else type(report)
         if came != due:
-            wanted = due if isinstance(due, str) else due.__name__
+            wanted = due if isinstance(due, str) else getattr(due, "__name__", due)
             raise MessageError(f"{_name(report)} came instead of {wanted}")
         self._came += 1
         if isinstance(report, Fitted):
@@ -152,6 +166,23 @@ class RaceOrder(RunOrder):
         if self._laps == self._laps_parked:
             raise MessageError("Parked without a lap since it parked before")
         self._parked, self._laps_parked = True, self._laps
+
+
+class ScaleOrder(RaceOrder):
+    """The same of a data-parallel training on a number of ``devices``: it has ``steps`` at most, in one
+    stretch, and two replays."""
+
+    def __init__(self, steps: int, devices: int, adam_steps: int, sgd_steps: int) -> None:
+        super().__init__(1, steps, adam_steps)
+        self.reports = scale_reports(devices)
+        self._split_steps = (adam_steps, sgd_steps)
+
+    def take(self, report: Message, running_s: float) -> None:
+        super().take(report, running_s)
+        if isinstance(report, SplitReplayed):
+            found = (len(report.adam), len(report.sgd))
+            if found != self._split_steps:
+                raise MessageError(f"{found} replayed losses, not {self._split_steps}")
 
 
 def _name(report: Message) -> str:

@@ -14,7 +14,7 @@ from epochmark.bench.request import RunRequest, public_engines
 from epochmark.engines import engine_names, get_engine
 from epochmark.errors import EpochmarkError, unknown
 from epochmark.folders import in_home
-from epochmark.records.race import MOST_ENTRIES
+from epochmark.records.documents.race import MOST_ENTRIES
 
 FORM = "ENGINE[:tuned][@VERSION or @PYTHON][+threads=N]"
 
@@ -85,6 +85,12 @@ def _split_setting(name: str) -> tuple[str, int | None]:
     word, equals, value = setting.partition("=")
     if not plus or not equals or "/" in setting:
         return name, None
+    if word == "devices":
+        raise EpochmarkError(
+            f"{name}: an entry of a race is on one device; 'epochmark scale' compares numbers of "
+            "them",
+            exit_code=2,
+        )
     if word != "threads":
         raise unknown("setting of an entry", word, ["threads"])
     if not re.fullmatch("[1-9][0-9]{0,4}", value):

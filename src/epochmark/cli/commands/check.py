@@ -62,15 +62,15 @@ def check(
 
 def _source(named: str) -> Path | BinaryIO:
     """The file of that name, else that of the record which is called so."""
-    from epochmark.api.naming import is_file, stored_race, stored_run
+    from epochmark.api.naming import is_file, stored_document, stored_run
     from epochmark.cli._records import STANDARD_INPUT, opened
     from epochmark.engines import engine_names
 
     is_path = named == STANDARD_INPUT or is_file(named) or "/" in named or Path(named).exists()
     if is_path and named not in engine_names():
         return opened(named)
-    race = stored_race(named)
-    return stored_run(named).file if race is None else race.file
+    found = stored_document(named)
+    return stored_run(named).file if found is None else found.file
 
 
 def _print(results: list[Checked], consistent: bool) -> None:
@@ -82,6 +82,6 @@ def _print(results: list[Checked], consistent: bool) -> None:
         if sentences:
             say(f"{result.name}:", *(f"  - {sentence}" for sentence in sentences))
     if consistent:
-        checked = [result.record or result.race for result in results]
+        checked = [result.document for result in results]
         say(f"{counted_documents(checked)}: intact, consistent and plausible.")
     say(DISCLAIMER)

@@ -63,8 +63,7 @@ def plot(
         raise EpochmarkError("name the file to write: -o FILE.svg or -o FILE.png", exit_code=2)
     require_drawing()
     chart, theme = charts[name], themes.dark(WIDTH) if dark else themes.light(WIDTH)
-    records, races = chosen_results(runs, bundles, workload)
-    drawing = chart.draw(subject(records, races), theme)
+    drawing = chart.draw(subject(*chosen_results(runs, bundles, workload)), theme)
     if drawing is None:
         needs = f": {chart.needs}" if chart.needs else ""
         raise EpochmarkError(f"these records have nothing to show in the chart {name!r}{needs}")

@@ -43,9 +43,9 @@ def report(
         raise EpochmarkError(
             f"a report is an HTML page: name a file that ends in .html, not {output}", exit_code=2
         )
-    records, races = chosen_results(runs, bundles, workload)
+    records, races, scalings = chosen_results(runs, bundles, workload)
     file = output or ResultFiles.of_user().folder / "report.html"
     if output is None:
         file.parent.mkdir(parents=True, exist_ok=True)
-    write_report(records, file, races=races)
+    write_report(records, file, races=races, scalings=scalings)
     say(f"report of {counted(len(records), 'record')}: {file}")

@@ -12,46 +12,53 @@ from epochmark.cli._program import JsonOption, add_commands, group
 from epochmark.cli._records import ResultArgument, RunsArgument
 
 if TYPE_CHECKING:
-    from epochmark.judge.races import StoredRace
-    from epochmark.records.race import Race
-    from epochmark.records.record import Record
+    from epochmark.judge.documents.files import Stored
+    from epochmark.records.documents.race import Race
+    from epochmark.records.documents.scaling import Scaling
 
 
-@described("""List all records, oldest first, then all races.""")
+@described("""List all records, oldest first, then all races and scalings.""")
 def list_results(json: JsonOption = False) -> None:
     from epochmark.cli._console import print_json, say
     from epochmark.cli._tables import print_table, warn_unreadable
-    from epochmark.judge.races import RaceFiles
+    from epochmark.judge.documents.races import RaceFiles
+    from epochmark.judge.documents.scalings import ScalingFiles
     from epochmark.judge.results import ResultFiles
     from epochmark.report.tables.runs import results_section
     from epochmark.report.text.race import races_section
+    from epochmark.report.text.scaling import scalings_section
 
     files = ResultFiles.of_user()
     stored, unreadable = files.load()
     raced, unreadable_races = RaceFiles.of_user().load()
-    records, races = [run.record for run in stored], [race.race for race in raced]
+    scaled, unreadable_scalings = ScalingFiles.of_user().load()
+    records = [run.record for run in stored]
+    races, scalings = [each.document for each in raced], [each.document for each in scaled]
     if json:
-        print_json([*records, *races])
-    elif not records and not races:
+        print_json([*records, *races, *scalings])
+    elif not records and not races and not scalings:
         say(f"no results yet in {files.folder}: 'epochmark run' makes the first")
     if records and not json:
         print_table(results_section(records))
     if races and not json:
         say(*([""] if records else []), "Races:", "")
         print_table(races_section(races))
-    warn_unreadable([*unreadable, *unreadable_races])
+    if scalings and not json:
+        say(*([""] if records or races else []), "Scalings:", "")
+        print_table(scalings_section(scalings))
+    warn_unreadable([*unreadable, *unreadable_races, *unreadable_scalings])
 
 
-@described("""Show one record or race: its figures, its findings, its file.""")
+@described("""Show a record, race or scaling: its figures, its findings.""")
 def show(run: ResultArgument, json: JsonOption = False) -> None:
-    from epochmark.api.naming import stored_race, stored_run
+    from epochmark.api.naming import stored_document, stored_run
     from epochmark.cli._console import print_json, say
     from epochmark.records.dates import local_time
     from epochmark.report.text.answer import answer_lines
 
-    race = stored_race(run)
-    if race is not None:
-        _show_race(race, json)
+    document = stored_document(run)
+    if document is not None:
+        _show_document(document, json)
         return
     stored = stored_run(run)
     if json:
@@ -61,33 +68,38 @@ def show(run: ResultArgument, json: JsonOption = False) -> None:
     say(f"measured {local_time(stored.record.created)}, saved in {stored.file}")
 
 
-def _show_race(stored: StoredRace, json: bool) -> None:
+def _show_document(stored: Stored[Race] | Stored[Scaling], json: bool) -> None:
     from epochmark.cli._console import print_json, say
     from epochmark.records.dates import local_time
+    from epochmark.records.documents.race import Race
     from epochmark.report.text.race import race_lines
+    from epochmark.report.text.scaling import scaling_lines
 
+    document = stored.document
     if json:
-        print_json(stored.race)
+        print_json(document)
+        return
+    when = f"{local_time(document.created)}, saved in {stored.file}"
+    if isinstance(document, Race):
+        say(*race_lines(document), "", f"raced {when}")
     else:
-        say(*race_lines(stored.race), "")
-        say(f"raced {local_time(stored.race.created)}, saved in {stored.file}")
+        say(*scaling_lines(document), "", f"measured {when}")
 
 
-@described("""Remove one record and its stderr file, or one race.""")
+@described("""Remove a record and its stderr file, or a race or scaling.""")
 def remove(run: ResultArgument, json: JsonOption = False) -> None:
-    from epochmark.api.naming import stored_race, stored_run
+    from epochmark.api.naming import stored_document, stored_run
     from epochmark.cli._console import print_json, say
-    from epochmark.judge.races import RaceFiles
     from epochmark.judge.results import ResultFiles
 
-    race = stored_race(run)
-    if race is None:
+    document = stored_document(run)
+    if document is None:
         stored = stored_run(run)
         ResultFiles.of_user().remove(stored)
         removed, file = stored.record.id, stored.file
     else:
-        RaceFiles.of_user().remove(race)
-        removed, file = race.race.id, race.file
+        document.remove()
+        removed, file = document.document.id, document.file
     if json:
         print_json({"removed": removed})
     else:
@@ -95,7 +107,7 @@ def remove(run: ResultArgument, json: JsonOption = False) -> None:
 
 
 @described(
-    """Write records and races to one file that other machines can read.
+    """Write results to one file that other machines can read.
 
     'epochmark results import' adds them there; check, compare, report and plot read the file too.
     """
@@ -112,8 +124,7 @@ def export_records(
     from epochmark.cli._records import chosen_results, counted_documents
     from epochmark.errors import EpochmarkError
 
-    records, races = chosen_results(runs)
-    documents: list[Record | Race] = [*records, *races]
+    documents = [document for kind in chosen_results(runs) for document in kind]
     if not documents:
         raise EpochmarkError(
             "there are no results to export yet: 'epochmark run' makes the first", exit_code=2

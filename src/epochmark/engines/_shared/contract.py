@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.engines._shared.info import EngineInfo
+from epochmark.engines._shared.parallel import DataParallel, Group
 from epochmark.engines._shared.versions import versions_of
 from epochmark.workloads import Workload
 from epochmark.workloads._proof.continuation import Float64, Judge
@@ -215,3 +216,7 @@ class Engine(ABC):
         """What ``epochmark limits`` times, after ``open`` and ``build``; None where this engine
         does not offer it."""
         return None
+
+    def data_parallel(self, group: Group) -> DataParallel:
+        """Its training on several devices, where ``info.parallel`` says how."""
+        raise NotImplementedError(f"{self.info.name} trains on one device")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Mapping, Optional
 
 from epochmark.engines._shared.builds import Build
+from epochmark.engines._shared.parallel import Parallel
 from epochmark.engines._shared.requirements import Requirements
 from epochmark.workloads import Workload
 from epochmark.workloads.spec import words_of
@@ -97,8 +98,8 @@ class EngineInfo:
     says that memory ran out (``judge.validity`` has those of all). ``cuda_packages`` are beginnings
     of names of packages that serve NVIDIA GPUs only (``environments.pip`` has NVIDIA's own).
     ``builds`` are those that its framework comes in; the first that fits what is installed is the
-    one. None: its only build finds devices by itself. A ``hidden`` engine tests the tool, and users
-    cannot choose it.
+    one. None: its only build finds devices by itself. ``parallel`` is how it trains on several
+    devices, None where it does not. A ``hidden`` engine tests the tool, and users cannot choose it.
     """
 
     name: str
@@ -119,6 +120,7 @@ class EngineInfo:
     memory_errors: tuple[str, ...] = ()
     cuda_packages: tuple[str, ...] = ()
     builds: tuple[Build, ...] = ()
+    parallel: Optional[Parallel] = None
     hidden: bool = False
 
     @property

@@ -43,6 +43,7 @@ def to_tensors(workload: Workload, inputs: Inputs, targets: Targets) -> Data:
 class Training:
     """Model, optimizer and the epoch's sums, all on one device.
 
+    ``network`` is what computes the scores: the ``model``, or what is wrapped around it.
     ``low_precision`` is the type of autocast, None for float32. float16 comes with PyTorch's
     gradient scaler, as its users train it. ``tuned`` are the values of the engine's tunables.
     """
@@ -67,6 +68,7 @@ class Training:
         if self._channels_last:
             self.model.to(memory_format=torch.channels_last)
         self.model.to(device)
+        self.network: nn.Module = self.model
         self.criterion = nn.CrossEntropyLoss()
         parameters, fused = self.model.parameters(), tuned.get("adam") == "fused"
         self.optimizer = make_optimizer(optimizer or self._workload.optimizer, parameters, fused)
@@ -100,7 +102,7 @@ class Training:
     ) -> Tuple[torch.Tensor, torch.Tensor]:
         """Scores before the softmax, ``(..., classes)``, and mean loss of a batch."""
         with self._autocast():
-            scores = self.model(inputs)
+            scores = self.network(inputs)
             return scores, self.criterion(scores.flatten(0, -2), targets.flatten())
 
     @torch.no_grad()  # type: ignore[untyped-decorator]

@@ -13,6 +13,7 @@ from epochmark.report.charts import (
     published,
     race,
     roofline,
+    scaling,
     speed,
     thermals,
 )
@@ -35,4 +36,5 @@ def all_charts() -> list[Chart]:
         batch_sweep.CHART,
         history.CHART,
         race.CHART,
+        scaling.CHART,
     ]

@@ -11,7 +11,7 @@ import numpy as np
 from epochmark.analysis.racing.ratio import FEWEST_PAIRS, RaceRatio, ratio_of
 from epochmark.analysis.racing.standings import log_ratios_of
 from epochmark.analysis.timing.intervals import Interval
-from epochmark.records.race import first_ranked, names_of
+from epochmark.records.documents.race import first_ranked, names_of
 from epochmark.report.digits import range_text, value_text
 from epochmark.report.drawing.chart import Chart, Drawing
 from epochmark.report.drawing.key import Entry

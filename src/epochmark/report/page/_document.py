@@ -19,6 +19,7 @@ from epochmark.report.page._contents import (
     table_of,
 )
 from epochmark.report.page._history import changes_of
+from epochmark.report.page._scaling import scaling_of
 from epochmark.report.page._standing import explained, held_back, place_of, setting_of
 from epochmark.report.page.frame import drawn, rendered
 from epochmark.report.render import can_draw
@@ -47,6 +48,7 @@ def report_page(subject: Subject) -> str:
             "charts": _figures(subject),
             "undrawn": not can_draw(),
             "changes": changes_of(subject),
+            "scaling": scaling_of(subject),
             "header": TABLE_HEADER,
             "table": table_of(subject),
             "findings": findings_of(subject),

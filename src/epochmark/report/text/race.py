@@ -8,11 +8,11 @@ from epochmark.analysis.racing.standings import gate
 from epochmark.analysis.racing.verdict import GateVerdict
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.dates import local_time
-from epochmark.records.race import Race, RaceEntry, Standing, first_ranked, names_of
-from epochmark.records.record import MAX_EPOCHS
+from epochmark.records.documents.race import Race, RaceEntry, Standing, first_ranked, names_of
 from epochmark.records.wording import counted
 from epochmark.report.digits import range_text, value_text
 from epochmark.report.tables.section import Section
+from epochmark.report.text.turns import ending_text
 
 DECIMALS = 3
 """Of a ratio: a race ends at half a percent at best."""
@@ -23,7 +23,7 @@ def race_lines(race: Race) -> list[str]:
     lines = [_entry_line(race, place) for place in range(len(race.entries))]
     if sum(standing.place != "out" for standing in race.standings) > 1:
         lines += ["", _left_out_text(race.standings)]
-    lines += [_ending_text(race)]
+    lines += [ending_text(race)]
     verdict = gate(race, race.standings)
     if verdict is not None:
         lines += ["", _gate_text(race, verdict)]
@@ -73,23 +73,6 @@ def _left_out_text(found: Sequence[Standing]) -> str:
     if any(standing.left_out for standing in found):
         return f"The first part of each turn is left out: a sample takes up to {share} there."
     return f"Going on after the others costs little ({share} in the first part of a turn at most)."
-
-
-def _ending_text(race: Race) -> str:
-    turns = sum(len(entry.turns) for entry in race.entries)
-    target = f"{100 * race.target:g} %"
-    raced = f"{counted(turns, 'turn')} in {race.seconds:.0f} s"
-    if race.ending == "resolved":
-        return f"{raced}; every ratio is known to {target}."
-    if race.ending == "time":
-        return (
-            f"{raced}, the time it was given: no look before found every ratio known to {target}."
-        )
-    if race.ending == "epochs":
-        return f"{raced}; then an entry had trained {MAX_EPOCHS} epochs, the most that a run has."
-    if race.ending == "interrupted":
-        return f"{raced}, then it was interrupted: the work of the entries is not proven."
-    return f"{raced}; then fewer than two entries were left."
 
 
 def _gate_text(race: Race, verdict: GateVerdict) -> str:

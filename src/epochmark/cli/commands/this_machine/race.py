@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from epochmark.cli._completion import complete_engine
-from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, complain, described
+from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, described
 from epochmark.cli._program import JsonOption, TrainedOption
 from epochmark.cli.commands.compare import EXIT_UNDECIDED, share_of
+from epochmark.cli.commands.this_machine._turns import (
+    MaxSecondsOption,
+    check_seconds,
+    ready_to_measure,
+    shown_activity,
+    tell_document,
+)
 from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from epochmark.bench.plan import PlannedRun
     from epochmark.bench.racing.entries import Entry
     from epochmark.bench.racing.race import RaceRequest
@@ -25,14 +28,11 @@ if TYPE_CHECKING:
     from epochmark.bench.tuned.search import TunedSearch
     from epochmark.engines import EngineInfo
     from epochmark.environments.managed import Environment
-    from epochmark.judge.races import RaceFiles
-    from epochmark.records.race import Race
+    from epochmark.judge.documents.races import RaceFiles
+    from epochmark.records.documents.race import Race
 
 TARGET, QUICK_TARGET, EXACT_TARGET = 0.01, 0.02, 0.005
 """Half widths of the intervals at which a race ends."""
-LEAST_S, MOST_S = 1.0, 4 * 3600.0
-"""Turns of half a second and their laps: a document holds those of four hours."""
-NEWS_INTERVAL_S = 5.0
 
 
 @described(
@@ -66,13 +66,7 @@ def race(
             help="Arithmetic to request; stock: each engine's default.",
         ),
     ] = "stock",
-    max_seconds: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS",
-            help="End the turns after this long, whatever is known; 4 hours at most.",
-        ),
-    ] = 300.0,
+    max_seconds: MaxSecondsOption = 300.0,
     quick: Annotated[
         bool, typer.Option("--quick", help="End when every ratio is known to 2 %, not to 1 %.")
     ] = False,
@@ -97,10 +91,10 @@ def race(
     from epochmark.bench.racing.entries import parse_entries
     from epochmark.bench.racing.race import RaceRequest
     from epochmark.bench.request import RunRequest, find_workload
-    from epochmark.judge.races import RaceFiles
+    from epochmark.judge.documents.races import RaceFiles
 
     target = _target(quick, exact)
-    _check_seconds(max_seconds)
+    check_seconds(max_seconds)
     allowed = None if gate is None else share_of("--gate", gate)
     asked = RunRequest(
         engine="native",
@@ -125,13 +119,6 @@ def _target(quick: bool, exact: bool) -> float:
     if quick and exact:
         raise EpochmarkError("--quick and --exact exclude each other", exit_code=2)
     return QUICK_TARGET if quick else EXACT_TARGET if exact else TARGET
-
-
-def _check_seconds(max_seconds: float) -> None:
-    if not LEAST_S <= max_seconds <= MOST_S:  # nor NaN
-        raise EpochmarkError(
-            f"--max-seconds {max_seconds:g} is out of range: {LEAST_S:g} to {MOST_S:g}", exit_code=2
-        )
 
 
 def _planned(entry: Entry, asked: RunRequest) -> PlannedRun:
@@ -161,71 +148,23 @@ def _environment_of(info: EngineInfo, version: str) -> Environment:
 def _race(request: RaceRequest, asked: RunRequest, files: RaceFiles | None, json: bool) -> Race:
     """Get the data, find the settings of tuned entries, race, and tell what came of it, which
     Ctrl-C does not stop."""
-    from epochmark.api.reading import known_limits
     from epochmark.bench.process.interrupts import interrupts_later
     from epochmark.bench.process.lock import measuring_alone
     from epochmark.bench.racing.race import race as carry_out
-    from epochmark.bench.session import Bench
     from epochmark.bench.tuned.search import TunedSearch
     from epochmark.cli._calm import tell_waiting
-    from epochmark.cli._probing import activity
-    from epochmark.cli._progress import transfer_progress
-    from epochmark.datasets import get_data
-    from epochmark.hardware.gpus.described import gpus_here
-    from epochmark.hardware.machine import describe_machine, machine_id
-    from epochmark.judge.results import ResultFiles
+    from epochmark.report.text.race import race_lines
 
-    folder = ResultFiles.of_user().folder
-    with transfer_progress() as progress:
-        data = get_data([asked.workload], None, progress)
     keeps = files is not None
-    machine = describe_machine(machine_id(folder) if keeps else None, gpus=gpus_here())
-    bench = Bench(data, machine, known_limits(folder, machine))
+    bench, folder = ready_to_measure(asked.workload, keeps)
     search = TunedSearch(bench, folder, saves=keeps, retune=False)
     with measuring_alone(tell_waiting):
         runs = [_with_settings(entry, search) for entry in request.runs]
         with interrupts_later():
-            with activity("race") as tell:
-                raced = carry_out(replace(request, runs=runs), bench, _now_and_then(tell))
-            _tell(raced, files, json)
+            with shown_activity("race") as tell:
+                raced = carry_out(replace(request, runs=runs), bench, tell)
+            tell_document(raced, race_lines(raced), files, json)
     return raced
-
-
-def _tell(raced: Race, files: RaceFiles | None, json: bool) -> None:
-    """Save the race, and print the answer whatever comes of that."""
-    from epochmark.cli._console import print_json, say
-    from epochmark.report.text.race import race_lines
-
-    saved = None
-    try:
-        saved = None if files is None else _save(raced, files)
-    finally:
-        if json:
-            print_json(raced)
-        else:
-            say(*race_lines(raced))
-            if saved is not None:
-                say("", f"race {raced.id[:8]} saved: {saved}")
-
-
-def _save(raced: Race, files: RaceFiles) -> Path:
-    """Save the race; where its folder fails now, in the folder for temporary files.
-
-    Raises ``EpochmarkError`` with the race itself when that fails as well.
-    """
-    from epochmark.bench.process.temporary import temporary_root
-    from epochmark.judge.races import RaceFiles
-    from epochmark.records.race import encode_race
-
-    try:
-        return files.save(raced)
-    except EpochmarkError as error:
-        complain(error)
-    try:
-        return RaceFiles(temporary_root()).save(raced)
-    except EpochmarkError as error:
-        document = encode_race(raced).decode()
-        raise EpochmarkError(f"{error}\nThis is the race:\n{document}") from error
 
 
 def _with_settings(planned: PlannedRun, search: TunedSearch) -> PlannedRun:
@@ -235,20 +174,6 @@ def _with_settings(planned: PlannedRun, search: TunedSearch) -> PlannedRun:
 
     (run,), _, _ = find_settings(Plan((planned,)), search, prints=False)
     return run
-
-
-def _now_and_then(tell: Callable[[str], None]) -> Callable[[str], None]:
-    """News as they come, but of turns only some: they come twice a second."""
-    last, shown_s = "", 0.0
-
-    def news(text: str) -> None:
-        nonlocal last, shown_s
-        kind, now = text.partition(":")[0], time.monotonic()
-        if kind != last or now - shown_s >= NEWS_INTERVAL_S:
-            last, shown_s = kind, now
-            tell(text)
-
-    return news
 
 
 def _exit_code(raced: Race) -> int:

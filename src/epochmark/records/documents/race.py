@@ -123,19 +123,8 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """From schema N of the race to N + 1, by N; the records in it have upgrades of their own."""
 
 
-def is_race(document: bytes) -> bool:
-    """Whether a document looks like that of a race; it may still be a broken one."""
-    if b"race_schema" not in document:  # without parsing it: most of many are records
-        return False
-    try:
-        fields = parsed(document)
-    except RecordError:
-        return False
-    return is_race_fields(fields)
-
-
 def is_race_fields(fields: Any) -> bool:
-    """The same of a document that is parsed."""
+    """Whether a parsed document looks like that of a race; it may still be a broken one."""
     return isinstance(fields, dict) and "race_schema" in fields
 
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
 from epochmark._version import __version__
 from epochmark.analysis.racing.standings import standings
-from epochmark.errors import EpochmarkError
-from epochmark.judge.check import Checked, check_record, name_of, same_figure
+from epochmark.judge.check import Checked, check_record, differing_fields, name_of
+from epochmark.judge.documents.files import DocumentFiles
 from epochmark.judge.reading import decode_record
-from epochmark.judge.results import UnreadableFile
 from epochmark.records.dates import is_credible, moment
-from epochmark.records.json_text import RecordError, parsed, retyped
-from epochmark.records.race import (
+from epochmark.records.documents.race import (
     Race,
     RaceEntry,
     Standing,
@@ -25,11 +21,8 @@ from epochmark.records.race import (
     is_intact_race,
     upgraded_race,
 )
-from epochmark.records.store import RecordFolder
+from epochmark.records.json_text import RecordError, parsed, retyped
 from epochmark.records.upgrades import encode_record
-
-FOLDER = "races"
-"""Beside the records of runs."""
 
 
 def decode_race(document: bytes) -> Race:
@@ -100,67 +93,18 @@ def _standings(stored: dict[str, Any], race: Race) -> Iterator[str]:
         yield f"it has {len(said)} standings of {len(race.standings)} entries"
         return
     for entry, claim, truth in zip(race.entries, said, race.standings, strict=True):
-        for field in msgspec.structs.fields(Standing):
-            ours, theirs = getattr(truth, field.name), getattr(claim, field.name)
-            if not same_figure(theirs, ours):
-                yield f"it says {field.name} {theirs} of {entry.name}, its turns give {ours}"
+        for name, theirs, ours in differing_fields(claim, truth):
+            yield f"it says {name} {theirs} of {entry.name}, its turns give {ours}"
 
 
-@dataclass(frozen=True)
-class StoredRace:
-    """A race and the file it came from."""
-
-    file: Path
-    race: Race
-
-
-class RaceFiles(RecordFolder):
+class RaceFiles(DocumentFiles[Race]):
     """The folder of races, beside the records of runs."""
 
-    @classmethod
-    def of_user(cls) -> Self:
-        return cls(super().of_user().folder / FOLDER)
+    folder_name = "races"
+    noun = "race"
 
-    def save(self, race: Race) -> Path:
-        """Write the race, if it can be read again, and return its path. Raises
-        ``EpochmarkError``."""
-        document = encode_race(race)
-        try:
-            decode_race(document)
-        except RecordError as error:
-            raise EpochmarkError(f"no document can be made of this race: {error}") from error
-        return self.write_file(f"{race.created[:10]}-race-{race.id[:8]}.json", document)
+    def encode(self, document: Race) -> bytes:
+        return encode_race(document)
 
-    def load(self) -> tuple[list[StoredRace], list[UnreadableFile]]:
-        """All races, oldest first, and the files that could not be read."""
-        found: list[StoredRace] = []
-        unreadable: list[UnreadableFile] = []
-        for file, content in self.documents():
-            try:
-                if not isinstance(content, bytes):
-                    raise RecordError(str(content))
-                found.append(StoredRace(file, decode_race(content)))
-            except RecordError as error:
-                unreadable.append(UnreadableFile(file, str(error)))
-        found.sort(key=lambda stored: (stored.race.created, stored.race.id))
-        return found, unreadable
-
-    def find(self, id_start: str) -> StoredRace | None:
-        """The race whose id begins so; None for none. Raises ``EpochmarkError`` (exit code 2) for
-        several."""
-        matches = [stored for stored in self.load()[0] if stored.race.id.startswith(id_start)]
-        if len(matches) > 1:
-            ids = ", ".join(stored.race.id for stored in matches[:5])
-            raise EpochmarkError(
-                f"{len(matches)} races have an id that begins with {id_start!r}: {ids}; type more "
-                "of it",
-                exit_code=2,
-            )
-        return matches[0] if matches and id_start else None
-
-    def remove(self, stored: StoredRace) -> None:
-        """Delete a race's file."""
-        try:
-            stored.file.unlink()
-        except OSError as error:
-            raise EpochmarkError(f"{stored.file} cannot be removed: {error.strerror}") from error
+    def decode(self, document: bytes) -> Race:
+        return decode_race(document)

@@ -50,8 +50,8 @@ class Guard:
             self._say(f"+{group}")
         except BrokenPipeError as error:
             raise EpochmarkError(
-                f"the guard of the race (process {self._process.pid}) was ended by another program "
-                "or the system; nothing was raced. Race again."
+                f"the guard (process {self._process.pid}) was ended by another program "
+                "or the system; nothing was measured. Try again."
             ) from error
 
     def forget(self, group: int) -> None:

@@ -14,18 +14,19 @@ RESERVE = 1.2
 """A worker grows a little after it is warm, above all while it proves its work."""
 
 
-def check_room(name: str, taken: Sequence[int]) -> None:
-    """Raise ``EpochmarkError`` where the next entry, ``name``, is not likely to fit beside those
-    that have ``taken`` these bytes: it trains the same, so it may need what the largest of
-    them does. The first is always let in, and so is everything where the system tells nothing."""
-    need = RESERVE * max(taken, default=0)
+def check_room(name: str, taken: Sequence[int], likely: int | None = None) -> None:
+    """Raise ``EpochmarkError`` where ``name`` is not likely to fit beside those that have ``taken``
+    these bytes: it needs ``likely`` bytes, by default what the largest of them does, which trains
+    the same. The first is always let in, and so is everything where the system tells nothing."""
+    likely = max(taken, default=0) if likely is None else likely
+    need = RESERVE * likely
     free = _free_bytes(sum(taken))
     if free is None or need <= free:
         return
     raise EpochmarkError(
-        f"{name} does not fit into memory beside the entries before it: the largest of them takes "
-        f"{max(taken) / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free.\n"
-        "All entries of a race are in memory together: race fewer of them, or close other programs."
+        f"{name} does not fit into memory beside what was started before it: it is likely to take "
+        f"{likely / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free.\n"
+        "All of them are in memory together: compare fewer of them, or close other programs."
     )
 
 

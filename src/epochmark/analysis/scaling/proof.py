@@ -1,0 +1,99 @@
+"""Whether several devices did the work of one: the split replay, equal parameters, where they
+were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from epochmark.analysis.timing.headline import is_known, workload_of
+from epochmark.records.documents.scaling import Scaling, ScalingEntry
+from epochmark.workloads._proof import parity
+
+
+class Proven(NamedTuple):
+    """The tightest class of precision that the split replay met; or why the work is not right."""
+
+    precision: str | None
+    reason: str | None
+
+
+def proven(scaling: Scaling, entry: ScalingEntry) -> Proven:
+    """What an entry's proof shows. What the user ended is not proven, no more."""
+    if not is_known(scaling.workload):
+        return Proven(None, f"its workload {scaling.workload.name} is not known here")
+    failure = entry.failure
+    if scaling.ending == "interrupted" and (failure is None or failure.kind == "interrupted"):
+        return Proven(None, None)
+    if failure is not None:
+        return Proven(None, f"{failure.kind} while {failure.phase}: {failure.message}"[:2000])
+    verdict = _verdict(scaling, entry)
+    reason = next(_wrong(scaling, entry, verdict), None)
+    return Proven(verdict.precision, reason)
+
+
+def _verdict(scaling: Scaling, entry: ScalingEntry) -> parity.Verdict:
+    workload, version = workload_of(scaling.workload), scaling.replay_version
+    golden = parity.golden_losses(workload, scaling.engine.adam_form, version)
+    return parity.judge(entry.adam, golden, parity.replay_tolerances(workload, version))
+
+
+def _replay_text(verdict: parity.Verdict) -> str:
+    if verdict.unjudged:
+        return "its split replay fits no precision whose tolerance was measured for this workload"
+    return (
+        "its split replay is not that of one device: a loss is off by "
+        f"{verdict.max_error:.1e} of the golden one"
+    )
+
+
+def _wrong(scaling: Scaling, entry: ScalingEntry, verdict: parity.Verdict) -> Iterator[str]:
+    """What is wrong, the scale of gradients first: it says most."""
+    yield from _sgd(scaling, entry, verdict.precision)
+    asked = scaling.precision
+    if verdict.precision is None:
+        yield _replay_text(verdict)
+    elif asked not in ("stock", verdict.precision):
+        yield f"its split replay met {verdict.precision}, not {asked}, which was asked for"
+    yield from _devices(scaling, entry)
+
+
+def _sgd(scaling: Scaling, entry: ScalingEntry, precision: str | None) -> Iterator[str]:
+    """Adam divides most of the scale of gradients out; a sum passed for a mean shows here. Without
+    a ``precision`` that Adam's losses met, the coarsest tolerance counts."""
+    tolerances = parity.replay_tolerances(workload_of(scaling.workload), scaling.replay_version)
+    if not tolerances:
+        return
+    limits = tolerances[precision or [*tolerances][-1]][: len(scaling.right_sgd)]
+    for step, (loss, right, limit) in enumerate(
+        zip_longest(entry.sgd, scaling.right_sgd, limits), start=1
+    ):
+        if None in (loss, right, limit) or abs(loss - right) > limit * right:
+            yield (
+                f"with plain SGD its split replay has the loss {loss} at step {step}, float64 on "
+                f"one device gives {right}: gradients are not the mean over all devices"
+            )
+            return
+
+
+def _devices(scaling: Scaling, entry: ScalingEntry) -> Iterator[str]:
+    parts = entry.parts
+    if len(parts) != entry.devices:
+        yield f"{len(parts)} devices reported their parameters, not {entry.devices}"
+    if len({part.sha256 for part in parts}) > 1:
+        yield "its devices ended with different parameters"
+    kind = scaling.device.partition(":")[0]
+    strays = [part.device for part in parts if part.device.partition(":")[0] != kind]
+    if strays:
+        yield f"parameters were seen on {strays[0]}, not on {kind}"
+    if entry.rated and entry.devices > 1:
+        yield from _apart([part.device for part in parts], [part.cores for part in parts])
+
+
+def _apart(devices: Sequence[str], cores: Sequence[Sequence[int]]) -> Iterator[str]:
+    """Each device is another one, or has cores that no other has."""
+    all_cores = [core for of_device in cores for core in of_device]
+    bound = all(cores) and len(set(all_cores)) == len(all_cores)
+    if not bound and len(set(devices)) < len(devices):
+        yield "its devices shared cores, or were one and the same"

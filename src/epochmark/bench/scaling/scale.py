@@ -1,0 +1,132 @@
+"""The story of ``epochmark scale``: warm up every number of devices, let them train in turns, then
+prove their work."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from epochmark._version import __version__
+from epochmark.analysis.scaling.efficiency import efficiencies
+from epochmark.bench.process.interrupts import interrupts_now
+from epochmark.bench.recording import engine_of, environment_of, workload_of_run
+from epochmark.bench.scaling.request import ScaleRequest
+from epochmark.bench.scaling.scaler import Scaler, started
+from epochmark.bench.scrub import scrubbed_parts
+from epochmark.bench.session import Bench
+from epochmark.bench.turns.guard import Guard
+from epochmark.bench.turns.memory import check_room
+from epochmark.bench.turns.rounds import Limits, stop_all, take_turns, turns_took_s
+from epochmark.records import dates
+from epochmark.records.documents.race import RaceEnding
+from epochmark.records.documents.scaling import SCALING_SCHEMA, Scaling, sealed_scaling
+from epochmark.workloads._data import read_data
+from epochmark.workloads._proof.parity import REPLAY_VERSION
+from epochmark.workloads._proof.split import SGD_RATE, right_sgd_losses
+
+
+def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -> Scaling:
+    """Measure and return the document; nothing that was started is left then.
+
+    ``on_news`` gets what goes on, in a few words. A number of devices that fails leaves, which the
+    document says; Ctrl-C ends all, and what was measured is kept.
+
+    Raises ``EpochmarkError`` when it cannot be started here, or does not fit into memory.
+    """
+    with Guard() as guard, contextlib.ExitStack() as owned:
+        scalers: list[Scaler] = []
+        for count in request.counts:
+            _check_memory(scalers, count)
+            on_news(f"warming up {count} of {max(request.counts)} devices")
+            scaler = owned.enter_context(started(request, count, bench, guard))
+            scalers.append(scaler)
+            scaler.warm_up()
+            if scaler.outcome.ending == "interrupted":
+                raise KeyboardInterrupt
+            if not scaler.is_rated and scaler.is_racing:
+                on_news(f"proving the work of {scaler.name}")
+                scaler.finish()
+        ending = _turns(scalers, request, on_news)
+        if ending != "interrupted":
+            ending = _prove(scalers, ending, on_news)
+        stop_all(scalers)
+        right = _right_losses(request, bench, on_news) if ending != "interrupted" else []
+        return _document(request, bench, scalers, ending, right)
+
+
+def _turns(
+    scalers: Sequence[Scaler], request: ScaleRequest, on_news: Callable[[str], None]
+) -> RaceEnding:
+    if any(scaler.outcome.ending == "interrupted" for scaler in scalers):
+        return "interrupted"
+    rated = [scaler for scaler in scalers if scaler.is_rated]
+    limits = Limits(request.target, request.max_seconds, "measuring")
+    return take_turns(rated, limits, time.monotonic(), on_news)
+
+
+def _check_memory(scalers: Sequence[Scaler], count: int) -> None:
+    """Each device takes as much as one of those that are in memory did."""
+    each = max((scaler.memory_bytes // scaler.count for scaler in scalers), default=0)
+    taken = [scaler.memory_bytes for scaler in scalers if scaler.is_racing]
+    check_room(f"a training on {count} devices", taken, each * count)
+
+
+def _prove(
+    scalers: Sequence[Scaler], ending: RaceEnding, on_news: Callable[[str], None]
+) -> RaceEnding:
+    for scaler in scalers:
+        if scaler.is_racing:
+            on_news(f"proving the work of {scaler.name}")
+            scaler.finish()
+        if scaler.outcome.ending == "interrupted":
+            return "interrupted"
+    return ending
+
+
+def _right_losses(
+    request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]
+) -> list[float | None]:
+    """Of the replay with plain SGD, in float64; none where the user ends that."""
+    workload = request.planned.request.workload
+    on_news("computing the replay in float64")
+    with contextlib.suppress(KeyboardInterrupt), interrupts_now():
+        return [*right_sgd_losses(workload, read_data(workload, bench.data_folder))]
+    return []
+
+
+def _document(
+    request: ScaleRequest,
+    bench: Bench,
+    scalers: Sequence[Scaler],
+    ending: RaceEnding,
+    right: list[float | None],
+) -> Scaling:
+    run, first = request.planned.request, scalers[0].outcome
+    made = Scaling(
+        scaling_schema=SCALING_SCHEMA,
+        id=secrets.token_hex(6),
+        created=dates.now(),
+        epochmark_version=__version__,
+        label=run.label,
+        mode=request.mode,
+        target=request.target,
+        max_seconds=request.max_seconds,
+        seconds=turns_took_s(scalers),
+        ending=ending,
+        workload=workload_of_run(run),
+        engine=engine_of(request.planned, first),
+        device=run.device,
+        precision=run.precision,
+        replay_version=REPLAY_VERSION,
+        sgd_rate=SGD_RATE,
+        right_sgd=right,
+        machine=bench.machine,
+        environment=environment_of(request.planned, first),
+        entries=[scaler.as_entry() for scaler in scalers],
+    )
+    made = msgspec.structs.replace(scrubbed_parts(made), label=run.label)
+    return sealed_scaling(msgspec.structs.replace(made, efficiencies=efficiencies(made)))

@@ -1,0 +1,115 @@
+"""One number of devices: its worker, which is the first of their processes, and what it proves."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from epochmark.analysis.scaling.efficiency import new_pieces
+from epochmark.bench.process.order import ScaleOrder
+from epochmark.bench.process.temporary import temporary_folder
+from epochmark.bench.recording import failure_of, laps_of
+from epochmark.bench.scaling.request import ScaleRequest
+from epochmark.bench.session import Bench, written_files
+from epochmark.bench.turns.guard import Guard
+from epochmark.bench.turns.taker import TurnTaker, started_worker
+from epochmark.engines._shared.variables import known_variables
+from epochmark.records.documents.scaling import ScaledDevice, ScalingEntry
+from epochmark.records.record import MAX_EPOCHS
+from epochmark.worker import protocol
+from epochmark.worker.protocol import ScaleJob
+from epochmark.workloads._proof.parity import REPLAY_STEPS
+from epochmark.workloads._proof.split import SGD_RATE, SGD_STEPS
+
+ALL_REDUCES = 20
+"""Calls of the framework's sum that are timed; the first, which opens connections, is not."""
+
+
+@dataclass(kw_only=True)
+class Scaler(TurnTaker):
+    """``count`` devices whose worker runs, or is suspended, or has ended."""
+
+    count: int
+    request: ScaleRequest
+
+    @property
+    def is_rated(self) -> bool:
+        return self.request.rates(self.count)
+
+    def as_entry(self) -> ScalingEntry:
+        """What was measured, as the document has it."""
+        outcome = self.outcome
+        opened = outcome.last(protocol.Opened)
+        replayed = outcome.last(protocol.SplitReplayed)
+        reduced = outcome.last(protocol.Figure)
+        return ScalingEntry(
+            devices=self.count,
+            batch_size=self.request.batch_size(self.count),
+            rated=self.is_rated,
+            warm_up_laps=self.warm_up_laps,
+            turns=self.turns,
+            laps=laps_of(outcome),
+            resolved=opened.device if opened else None,
+            description=opened.description if opened else None,
+            parts=[
+                ScaledDevice(
+                    device=part.device,
+                    sha256=part.sha256,
+                    cores=part.cores,
+                    forward_s=part.forward_s,
+                )
+                for part in outcome.every(protocol.DevicePart)
+            ],
+            adam=replayed.adam if replayed else [],
+            sgd=replayed.sgd if replayed else [],
+            all_reduce_s=reduced.seconds if reduced else [],
+            failure=failure_of(outcome),
+        )
+
+
+@contextlib.contextmanager
+def started(request: ScaleRequest, count: int, bench: Bench, guard: Guard) -> Iterator[Scaler]:
+    """A number of devices with their first process starting; nothing is left after the block.
+
+    Raises ``EpochmarkError`` when its interpreter cannot be started.
+    """
+    run = request.planned.request
+    batch_size = request.batch_size(count)
+    steps = MAX_EPOCHS * (run.workload.train_samples // batch_size)
+    order = ScaleOrder(steps, count, REPLAY_STEPS, SGD_STEPS)
+    with temporary_folder("weights") as folder:
+        files = written_files(run, folder)
+
+        def make_job(spawned_ns: int) -> ScaleJob:
+            several = request.parallel.processes
+            rated = request.rates(count)
+            return ScaleJob(
+                engine=run.engine,
+                settings=replace(run.settings, epochs=MAX_EPOCHS, batch_size=batch_size),
+                data_folder=str(bench.data_folder.absolute()),
+                weights_file=str(files.weights),
+                replay_weights_file=str(files.replay_weights),
+                spawned_ns=spawned_ns,
+                variables=[*known_variables().recorded],
+                devices=count,
+                meeting=str(folder / "meeting") if several else None,
+                cores=request.cores_of(count),
+                sgd_rate=SGD_RATE,
+                sgd_steps=SGD_STEPS,
+                all_reduces=ALL_REDUCES if rated and count > 1 else 0,
+            )
+
+        interpreter = request.planned.interpreter
+        with started_worker(make_job, interpreter, order, guard, bench.patience_s) as begun:
+            yield Scaler(
+                name=f"{count} device{'s' if count > 1 else ''}",
+                guard=guard,
+                worker=begun.worker,
+                listener=begun.listener,
+                outcome=begun.outcome,
+                order=order,
+                pieces=new_pieces(batch_size),
+                count=count,
+                request=request,
+            )

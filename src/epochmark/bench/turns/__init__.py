@@ -1,0 +1,1 @@
+"""Trainings in turns, whatever is compared by them: each suspended while another trains."""

@@ -1,0 +1,145 @@
+"""``epochmark scale``: what do two, four, eight devices give?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from epochmark.cli._completion import complete_engine
+from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, described
+from epochmark.cli._program import JsonOption, TrainedOption
+from epochmark.cli.commands.this_machine._turns import (
+    MaxSecondsOption,
+    check_seconds,
+    ready_to_measure,
+    shown_activity,
+    tell_document,
+)
+from epochmark.errors import EpochmarkError
+
+if TYPE_CHECKING:
+    from epochmark.bench.scaling.request import ScaleRequest
+    from epochmark.judge.documents.scalings import ScalingFiles
+    from epochmark.records.documents.scaling import Mode, Scaling
+
+TARGET = 0.01
+"""Half width of an interval at which the turns end."""
+
+
+@described(
+    """Train on several devices at once: how much faster than one, and is it the same training?
+
+    Data-parallel training, each number of devices in turns with a single one. The replay, split
+    over the devices, must give the losses of one device. On a CPU, devices are processes with cores
+    of their own. Exit code 0: done; 1: a number of devices failed or its work is wrong; 2: the
+    command was wrong.
+    """
+)
+def scale(
+    engine: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENGINE",
+            help="Who trains: torch or jax.",
+            autocompletion=complete_engine,
+        ),
+    ],
+    workload: TrainedOption = "mnist-cnn",
+    devices: Annotated[
+        str,
+        typer.Option(metavar="N,N,...", help="How many devices; one is always among them."),
+    ] = "1,2",
+    weak: Annotated[
+        bool,
+        typer.Option("--weak", help="Give every device the whole batch of one. The default."),
+    ] = False,
+    strong: Annotated[
+        bool, typer.Option("--strong", help="Split the batch of one over the devices.")
+    ] = False,
+    device: Annotated[
+        str, typer.Option(metavar="cpu|gpu|tpu", help="The kind of the devices.")
+    ] = "cpu",
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="stock|float32|tf32|bfloat16|float16",
+            help="Arithmetic to request; stock: the engine's default.",
+        ),
+    ] = "stock",
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Batch of a single device. Default: the workload's.",
+            show_default=False,
+        ),
+    ] = None,
+    max_seconds: MaxSecondsOption = 300.0,
+    python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Train in this interpreter, as 'run --python'.", show_default=False
+        ),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Your remark, kept with the scaling.")
+    ] = None,
+    json: JsonOption = False,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing.")] = False,
+) -> None:
+    from epochmark.bench.interpreters.interpreter import choose_interpreter
+    from epochmark.bench.plan import planned_in
+    from epochmark.bench.request import RunRequest, find_workload, public_engines
+    from epochmark.bench.scaling.request import parse_counts, scale_request
+    from epochmark.engines import engine_names, get_engine
+    from epochmark.errors import unknown
+    from epochmark.judge.documents.scalings import ScalingFiles
+
+    mode = _mode(weak, strong)
+    check_seconds(max_seconds)
+    counts = parse_counts(devices)
+    if engine not in engine_names():
+        raise unknown("engine", engine, public_engines())
+    run = RunRequest(
+        engine=engine,
+        device=device,
+        precision=precision,
+        batch_size=batch,
+        label=label,
+        workload=find_workload(workload),
+    )
+    run.check()
+    planned = planned_in(choose_interpreter(get_engine(engine).info, python), run)
+    request = scale_request(planned, counts, mode, TARGET, max_seconds)
+    files = None if no_save else ScalingFiles.of_user()
+    if files is not None:
+        files.check_writable()
+    raise typer.Exit(_exit_code(_scale(request, files, json)))
+
+
+def _mode(weak: bool, strong: bool) -> Mode:
+    if weak and strong:
+        raise EpochmarkError("--weak and --strong exclude each other", exit_code=2)
+    return "strong" if strong else "weak"
+
+
+def _scale(request: ScaleRequest, files: ScalingFiles | None, json: bool) -> Scaling:
+    from epochmark.bench.process.interrupts import interrupts_later
+    from epochmark.bench.process.lock import measuring_alone
+    from epochmark.bench.scaling.scale import scale as carry_out
+    from epochmark.cli._calm import tell_waiting
+    from epochmark.report.text.scaling import scaling_lines
+
+    bench, _ = ready_to_measure(request.planned.request.workload, keeps=files is not None)
+    with measuring_alone(tell_waiting), interrupts_later():
+        with shown_activity("scale") as tell:
+            scaling = carry_out(request, bench, tell)
+        tell_document(scaling, scaling_lines(scaling), files, json)
+    return scaling
+
+
+def _exit_code(scaling: Scaling) -> int:
+    if scaling.ending == "interrupted":
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if any(e.place == "out" for e in scaling.efficiencies) else 0

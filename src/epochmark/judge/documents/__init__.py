@@ -1,0 +1,1 @@
+"""Documents that compare several trainings: kept, read, and checked."""

@@ -1,0 +1,145 @@
+"""The newest scaling: rate and efficiency of each number of devices, beside what would be ideal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from epochmark.analysis.timing.headline import workload_of
+from epochmark.records.documents.scaling import Scaling
+from epochmark.report.digits import range_text, significant, value_text
+from epochmark.report.drawing.chart import Chart, Drawing
+from epochmark.report.drawing.key import Entry
+from epochmark.report.drawing.lines import lines_of
+from epochmark.report.drawing.series import coloured, outlined, points_with_intervals
+from epochmark.report.drawing.spec import Spec, heading
+from epochmark.report.drawing.theme import Theme
+from epochmark.report.drawing.ticks import FORMAT, round_ticks
+from epochmark.report.subject import Subject
+from epochmark.report.text.scaling import devices_text, efficiency_interval
+
+HEIGHT, LOW_HEIGHT = 230, 150
+ROOM = 1.06
+"""Of an axis beyond the highest value."""
+
+
+def draw(subject: Subject, theme: Theme) -> Drawing | None:
+    """A panel of rates and one of efficiencies; None without a number of devices that is rated."""
+    shown = [scaling for scaling in subject.scalings if _is_rated(scaling)]
+    if not shown:
+        return None
+    scaling = shown[-1]
+    ours = Entry("measured", theme.own, "series")
+    rates, shares = _rates(scaling, ours), _shares(scaling, ours)
+    unit = workload_of(scaling.workload).unit
+    panels = [
+        _panel(rates, f"{unit} per second", HEIGHT, theme, labelled=False),
+        _panel(shares, "efficiency in percent", LOW_HEIGHT, theme, labelled=True),
+    ]
+    return Drawing(
+        spec={"vconcat": panels, "spacing": 16},
+        alt="; ".join(value["says"] for value in shares),
+        about=f"{scaling.machine.cpu}, {scaling.workload.name} with {scaling.engine.title}, "
+        f"{scaling.mode} scaling",
+        key=(
+            ours,
+            Entry("95 % interval", theme.muted, "whisker"),
+            Entry("ideal: as many times one device", theme.ink, "dashes"),
+        ),
+    )
+
+
+def _is_rated(scaling: Scaling) -> bool:
+    return any(efficiency_interval(found) is not None for found in scaling.efficiencies)
+
+
+def _rates(scaling: Scaling, ours: Entry) -> list[Spec]:
+    """Targets a second; the base has no interval, since all others are known beside it only."""
+    targets = workload_of(scaling.workload).targets_per_sample
+    base = next(found.samples_per_s for found in scaling.efficiencies if found.place == "base")
+    values = []
+    for entry, found in zip(scaling.entries, scaling.efficiencies, strict=True):
+        if found.samples_per_s is None or base is None:
+            continue
+        ideal = base * targets * entry.devices
+        shares = (found.efficiency or 1.0, found.low or 1.0, found.high or 1.0)
+        middle, low, high = (ideal * share for share in shares)
+        says = f"{devices_text(entry)}: {significant(middle)} a second"
+        values.append(_value(ours, entry.devices, (middle, low, high), ideal, says))
+    return values
+
+
+def _shares(scaling: Scaling, ours: Entry) -> list[Spec]:
+    values = []
+    for entry, found in zip(scaling.entries, scaling.efficiencies, strict=True):
+        interval = efficiency_interval(found)
+        if interval is None:
+            continue
+        says = (
+            f"{devices_text(entry)}: {scaling.mode} efficiency {value_text(interval, 1)} % "
+            f"({range_text(interval, 1)})"
+        )
+        bounds = (interval.median, interval.low, interval.high)
+        values.append(_value(ours, entry.devices, bounds, 100.0, says))
+    return values
+
+
+def _value(
+    ours: Entry, devices: int, bounds: tuple[float, float, float], ideal: float, says: str
+) -> Spec:
+    middle, low, high = bounds
+    return {
+        **outlined(ours), "devices": devices, "value": middle, "low": low, "high": high,
+        "ideal": ideal, "says": says,
+    }  # fmt: skip
+
+
+def _panel(
+    values: Sequence[Spec], title: str, height: int, theme: Theme, *, labelled: bool
+) -> Spec:
+    counts = sorted({1, *(value["devices"] for value in values)})
+    top = ROOM * max(max(value["high"], value["ideal"]) for value in values)
+    x: Spec = {
+        "field": "devices", "type": "quantitative",
+        "scale": {"domain": [0, counts[-1] + 1], "nice": False},
+        "axis": {"title": lines_of("devices", theme.width) if labelled else None,
+                 "values": counts, "grid": False, "format": FORMAT,
+                 "labels": labelled, "ticks": labelled},
+    }  # fmt: skip
+    y: Spec = {
+        "field": "value", "type": "quantitative", "scale": {"domain": [0, top], "nice": False},
+        "axis": {"title": None, "values": round_ticks(0, top, height // 30), "format": FORMAT},
+    }  # fmt: skip
+    return {
+        "width": theme.width,
+        "height": height,
+        "title": heading(title, theme.muted),
+        "data": {"values": list(values)},
+        "encoding": {"x": x, "color": coloured()},
+        "layer": [_ideal(counts, values, y, theme), *points_with_intervals(y)],
+    }
+
+
+def _ideal(counts: Sequence[int], values: Sequence[Spec], y: Spec, theme: Theme) -> Spec:
+    """From one device on: as many times it, or all of it."""
+    first, last = values[0], values[-1]
+    slope = (last["ideal"] - first["ideal"]) / max(1, last["devices"] - first["devices"])
+    ends = [
+        {"devices": count, "value": last["ideal"] - slope * (last["devices"] - count)}
+        for count in (0, counts[-1] + 1)
+    ]
+    mark = {"type": "line", "strokeDash": [5, 4], "strokeWidth": 1.4, "color": theme.ink,
+            "clip": True, "aria": False}  # fmt: skip
+    return {
+        "data": {"values": ends},
+        "mark": mark,
+        "encoding": {"y": y, "color": {"value": theme.ink}},
+    }
+
+
+CHART = Chart(
+    name="scaling",
+    title="What several devices give",
+    reading="The dashed line is what the devices would do if they never waited for each other. "
+    "How far the points stay below it is what communication and sharing cost.",
+    draw=draw,
+)
