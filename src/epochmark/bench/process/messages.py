@@ -20,6 +20,7 @@ from epochmark.records.record import (
     LongText,
     Nanoseconds,
     PositiveCount,
+    ReplayLosses,
     Seconds,
     ShortList,
     ShortMap,
@@ -90,7 +91,7 @@ BOUNDS: dict[type[Message], dict[str, Any]] = {
         "test_accuracy": Share | None,
         "problem": LongText | None,
     },
-    Replayed: {"losses": Annotated[list[float | None], Meta(max_length=1000)]},
+    Replayed: {"losses": ReplayLosses, "sgd_losses": ReplayLosses},
     Figure: {
         "what": ShortText,
         "facts": Annotated[dict[ShortText, ShortText | Count], Meta(max_length=10)],

@@ -21,6 +21,7 @@ from epochmark.worker.protocol import (
     Phase,
     Replayed,
 )
+from epochmark.workloads._proof.parity import REPLAY_STEPS, SGD_STEPS
 
 LAPS_PER_S = 4.0
 """What a stopwatch asks for at most inside an epoch; each epoch ends with one more."""
@@ -50,12 +51,10 @@ class Order(Protocol):
 
 
 class RunOrder:
-    """The order of a run of that many ``epochs`` of ``steps_per_epoch``, with a replay of
-    ``replayed_steps``."""
+    """The order of a run of that many ``epochs`` of ``steps_per_epoch``."""
 
-    def __init__(self, epochs: int, steps_per_epoch: int, replayed_steps: int) -> None:
+    def __init__(self, epochs: int, steps_per_epoch: int) -> None:
         self._epochs, self._steps = epochs, epochs * steps_per_epoch
-        self._replayed_steps = replayed_steps
         self._came = 0
         self._laps = self._made = self._epochs_ended = 0
         self._last_ns = 0
@@ -87,10 +86,8 @@ class RunOrder:
         self._came += 1
         if isinstance(report, Fitted):
             self._check_fit(report, running_s)
-        elif isinstance(report, Replayed) and len(report.losses) != self._replayed_steps:
-            raise MessageError(
-                f"{len(report.losses)} replayed losses, but there are {self._replayed_steps} steps"
-            )
+        elif isinstance(report, Replayed):
+            _check_replay(report)
 
     def _check_fit(self, fitted: Fitted, running_s: float) -> None:
         trained_ns = fitted.fit_ns if fitted.trained_ns is None else fitted.trained_ns
@@ -133,8 +130,8 @@ class RaceOrder(RunOrder):
     """The same of an entry in a race: it parks between laps, at least a lap after it parked before,
     and says nothing until it may go on (``take_turn``)."""
 
-    def __init__(self, epochs: int, steps_per_epoch: int, replayed_steps: int) -> None:
-        super().__init__(epochs, steps_per_epoch, replayed_steps)
+    def __init__(self, epochs: int, steps_per_epoch: int) -> None:
+        super().__init__(epochs, steps_per_epoch)
         self._parked = False
         self._laps_parked = 0
 
@@ -152,6 +149,13 @@ class RaceOrder(RunOrder):
         if self._laps == self._laps_parked:
             raise MessageError("Parked without a lap since it parked before")
         self._parked, self._laps_parked = True, self._laps
+
+
+def _check_replay(replayed: Replayed) -> None:
+    reported = ((replayed.losses, REPLAY_STEPS), (replayed.sgd_losses, SGD_STEPS))
+    for losses, steps in reported:
+        if len(losses) != steps:
+            raise MessageError(f"{len(losses)} replayed losses, but there are {steps} steps")
 
 
 def _name(report: Message) -> str:

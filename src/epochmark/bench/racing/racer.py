@@ -15,7 +15,7 @@ from epochmark.bench.process.temporary import temporary_folder
 from epochmark.bench.process.worker_process import WorkerProcess, spawned
 from epochmark.bench.racing.guard import Guard
 from epochmark.bench.recording import record_of
-from epochmark.bench.session import Bench, RunFiles, replayed_steps, written_files
+from epochmark.bench.session import Bench, RunFiles, written_files
 from epochmark.bench.watching.watch import Watch
 from epochmark.errors import EpochmarkError
 from epochmark.records.race import RaceEntry, RaceTurn
@@ -132,7 +132,7 @@ def started(name: str, planned: PlannedRun, bench: Bench, guard: Guard) -> Itera
     """
     request = replace(planned.request, epochs=MAX_EPOCHS, quick=True)
     planned = replace(planned, request=request)
-    order = RaceOrder(request.run_epochs, request.steps_per_epoch, replayed_steps(request))
+    order = RaceOrder(request.run_epochs, request.steps_per_epoch)
     recipients = Recipients(order, Watch(None, None), lambda report: None)
     outcome = WorkerOutcome()
     with contextlib.ExitStack() as ended, contextlib.ExitStack() as owned:
