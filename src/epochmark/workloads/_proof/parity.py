@@ -255,10 +255,15 @@ def judge_replay(
     return replace(verdict, unjudged=unjudged, wrong_scale=wrong_scale)
 
 
+def only_if_requested(workload: Workload) -> tuple[str, ...]:
+    """Classes that count only where they are asked for: their tolerances are so wide that float32
+    with a fault would pass for them."""
+    return tuple(read_evidence(workload, TOLERANCES).get("only_if_requested", ()))
+
+
 def _for(requested: str, workload: Workload, tolerances: Tolerances) -> Tolerances:
-    """Without the classes that count only where they are asked for: so wide that float32 with a
-    fault would pass for them."""
-    asked = read_evidence(workload, TOLERANCES).get("only_if_requested", ())
+    """Those of the classes that count."""
+    asked = only_if_requested(workload)
     return {
         precision: limits
         for precision, limits in tolerances.items()
