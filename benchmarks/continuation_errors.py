@@ -1,7 +1,7 @@
 """How far an engine's continuation is from float64, after that many steps of training.
 
     python benchmarks/continuation_errors.py ENGINE... [--workload mnist-mlp] [--steps 1 20 200] \
-        [--precision bfloat16]
+        [--precision bfloat16] [--batch 4]
 
 Prints a row of the table in docs/parity.md or docs/workloads.md for each: the largest relative
 error of a loss and of a parameter's update, of the eight single steps and of the repeated ones, and
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 20, 200])
     parser.add_argument("--precision", default="stock")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, help="default: the workload's")
     options = parser.parse_args()
     bench = Bench(get_mnist(None, lambda what, done, total: None), describe_machine(None))
     print("| engine | precision | steps | loss | update | repeated: loss | update | test loss |")
@@ -43,6 +44,7 @@ def main() -> None:
                 max_steps=steps,
                 precision=options.precision,
                 device=options.device,
+                batch_size=options.batch,
             )
             print(row(bench.measure(PlannedRun(request, interpreter)).record), flush=True)
 

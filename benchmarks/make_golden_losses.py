@@ -34,6 +34,11 @@ from epochmark.workloads.registry import (
     read_workload,
     spec_digest,
 )
+from epochmark.workloads.spec import SGD
+
+SGD_RATE = 0.1
+"""Of the steps that show the scale of gradients: 1 % of it moves a loss of the third step by 1.3e-4
+or more in each of our workloads, a hundred times what float32 needs (docs/parity.md)."""
 
 
 def main() -> None:
@@ -90,6 +95,7 @@ def compute_golden(
     """Golden losses of one version of the replay, and where they come from."""
     weights = parity.draw_replay_weights(workload, recipe)
     batches = parity.take_replay_batches(workload, inputs, targets, recipe)
+    sgd = SGD(SGD_RATE)
     samples = f"{parity.REPLAY_STEPS} x {workload.proof.replay_samples}"
     seed = recipe.pixels_seed
     drawn = "" if seed is None else f", their lowest four bits drawn (seed {seed})"
@@ -100,6 +106,12 @@ def compute_golden(
         "losses": {
             form: reference.train(workload, weights, batches, form)[0]
             for form in reference.ADAM_FORMS
+        },
+        "sgd": {
+            "learning_rate": sgd.learning_rate,
+            "losses": reference.train(
+                workload, weights, batches[: parity.SGD_STEPS], reference.ADAM_FORMS[0], sgd
+            )[0],
         },
         "provenance": {
             "script": "benchmarks/make_golden_losses.py",

@@ -1,10 +1,10 @@
 """Run by PyTorch's interpreter, with the defective engine among ours: replays of many defects.
 
-    python defects_driver.py defective-torch WORKLOAD FOLDER_WITH_MNIST_FILES RATE DEFECT...
+    python defects_driver.py defective-torch WORKLOAD PRECISION RATE DEFECT...
 
-One import for all of them. Prints as JSON the losses of the replay with each defect; with plain SGD
-of this learning rate unless it is 0. FOLDER is not looked at for a tiny workload, or one whose data
-are generated.
+One import for all of them. Prints as JSON what each defect makes of the replay: of a tiny workload
+the losses, with plain SGD of this learning rate unless it is 0; of one whose data are generated the
+losses of both its replays, with Adam and with SGD.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any, Callable
 
 from epochmark.engines.defective_torch import DEFECTS  # type: ignore[import-not-found]
 
-from epochmark.engines import Settings
-from epochmark.workloads import WORKLOADS
+from epochmark.engines import Engine, Settings
+from epochmark.workloads import WORKLOADS, Workload
 from epochmark.workloads._data import read_data
 from epochmark.workloads._proof import parity
 from epochmark.workloads.spec import SGD
@@ -30,24 +31,33 @@ from tests.engines.tiny_workloads import (
 )
 
 
-def main(engine: str, name: str, folder: str, rate: str, *defects: str) -> None:
-    if name in TINY:
-        workload = TINY[name]
-        weights = draw_parameters(workload)
-        batches = list(batches_of(draw_samples(workload, workload.train_samples)))
-    else:
-        workload = WORKLOADS[name]
-        data = read_data(workload, folder)
-        weights = parity.replay_weights(workload)
-        batches = parity.replay_batches(workload, data.inputs, data.targets)
+def main(engine: str, name: str, precision: str, rate: str, *defects: str) -> None:
+    workload = TINY[name] if name in TINY else WORKLOADS[name]
+    replayed = replays_of_tiny(workload, float(rate)) if name in TINY else replays_of(workload)
     losses = {}
     for defect in defects:
         found = DEFECTS[defect]()
-        asked = Settings(workload, "cpu", "float32", "stock", 1, 1, workload.batch_size, threads=1)
+        asked = Settings(workload, "cpu", precision, "stock", 1, 1, workload.batch_size, threads=1)
         found.open(asked)
-        optimizer = SGD(float(rate)) if float(rate) else None
-        losses[defect] = found.replay(weights, batches, optimizer)
+        losses[defect] = replayed(found)
     print(json.dumps(losses))
+
+
+def replays_of_tiny(workload: Workload, rate: float) -> Callable[[Engine], Any]:
+    weights = draw_parameters(workload)
+    batches = list(batches_of(draw_samples(workload, workload.train_samples)))
+    optimizer = SGD(rate) if rate else None
+    return lambda engine: engine.replay(weights, batches, optimizer)
+
+
+def replays_of(workload: Workload) -> Callable[[Engine], Any]:
+    weights, data = parity.replay_weights(workload), read_data(workload, "")
+    batches = parity.replay_batches(workload, data.inputs, data.targets)
+    first, sgd = batches[: parity.SGD_STEPS], parity.replay_sgd(workload)
+    return lambda engine: (
+        engine.replay(weights, batches),
+        engine.replay(weights, first, sgd),
+    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ CHECKED = {
 }  # fmt: skip
 TRAINING = {"report": "Phase", "name": "training"}
 CHECKING = {"report": "Phase", "name": "checking"}
-REPLAYED = {"report": "Replayed", "losses": [2.3] * 10}
+REPLAYED = {"report": "Replayed", "losses": [2.3] * 10, "sgd_losses": [2.3] * 3}
 FINISHED = {"report": "Finished", "peak_memory_bytes": 10**8}
 
 LIES: dict[str, tuple[str, list[Any]]] = {
@@ -93,6 +93,8 @@ LIES: dict[str, tuple[str, list[Any]]] = {
     "a setting too long": ("evaluate", [{**CHECKED, "settings": {"a": "x" * 301}}]),
     "too few replayed losses": ("replay", [{**REPLAYED, "losses": [2.3] * 9}]),
     "too many replayed losses": ("replay", [{**REPLAYED, "losses": [2.3] * 11}]),
+    "too few losses of SGD": ("replay", [{**REPLAYED, "sgd_losses": [2.3] * 2}]),
+    "no losses of SGD": ("replay", [{"report": "Replayed", "losses": [2.3] * 10}]),
     "memory below zero": ("replay", [REPLAYED, {**FINISHED, "peak_memory_bytes": -1}]),
     "words after the end": ("replay", [REPLAYED, FINISHED, TRAINING]),
     "a failure's message too long": (

@@ -194,6 +194,7 @@ def sample(
         replay=Replay(
             version=parity.REPLAY_VERSION,
             losses=list(parity.golden_losses(MNIST_CNN, real.engine.adam_form)),
+            sgd_losses=list(parity.golden_sgd_losses(MNIST_CNN)),
         ),
         machine=on or machine(),
     )

@@ -19,6 +19,7 @@ from epochmark.report.subject import subject_of
 from epochmark.report.tables.batch_sweep import SWEEP_COLUMNS
 from epochmark.report.tables.columns import long_section
 from epochmark.report.tables.long import long_rows
+from epochmark.report.tables.runs import runs_section
 from epochmark.report.tables.sections import all_sections
 from epochmark.workloads import WORKLOADS
 from tests.report.explained import limits
@@ -146,6 +147,20 @@ def test_tables_of_several_workloads_name_them() -> None:
     ]  # fmt: skip
     assert "workload" not in long_section(rows[1:]).header
     assert "<td>gpt-3m, stock, float32</td>" in report_page(subject_of([gpt(84.0)], (), None))
+
+
+def test_runs_of_several_workloads_are_each_by_itself_fastest_first() -> None:
+    """A second of one is not a second of the other."""
+    runs = [gpt(84.0), sample(2, step_s=0.5), gpt(20.0), sample(3, step_s=0.001)]
+    section = runs_section([replace(run, findings=[]) for run in runs])
+    assert "4 runs, by workload, fastest first" in section.title
+    assert [row[section.header.index("workload")] for row in section.rows] == [
+        "gpt-3m v1", "gpt-3m v1", "mnist-cnn v1", "mnist-cnn v1",
+    ]  # fmt: skip
+    seconds = [float(row[section.header.index("s/epoch")]) for row in section.rows]
+    assert seconds[0] < seconds[1]
+    assert seconds[2] < seconds[3]
+    assert "by workload" not in runs_section(runs[:1]).title
 
 
 def test_the_roofline_has_the_intensity_of_the_transformer() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.registry import GOLDEN_LOSSES, read_evidence
+from epochmark.workloads.spec import SGD
 
 Mnist = tuple[npt.NDArray[np.uint8], ...]
 GOLDEN = parity.golden_losses(MNIST_CNN, "epsilon_hat")
@@ -218,6 +219,69 @@ def test_float32_losses_that_are_wrong_are_no_other_precision() -> None:
     assert judge(with_errors(1e-4, 1e-3), tolerances=only).unjudged  # bfloat16, for all we know
     assert not judge(with_errors(5e-8, 1e-3), tolerances=only).unjudged
     assert not judge(with_errors(1e-4, 1e-1)).unjudged
+
+
+FORM = "epsilon_hat"
+SGD_GOLDEN = parity.golden_sgd_losses(MNIST_CNN)
+
+
+def judge_both(
+    error: float = 0.0, sgd_error: float = 0.0, version: int = parity.REPLAY_VERSION
+) -> parity.Verdict:
+    """Both replays, the last loss of each off by this."""
+    golden = parity.golden_losses(MNIST_CNN, FORM, version)
+    losses = [*golden[:-1], golden[-1] * (1 + error)]
+    sgd = [*SGD_GOLDEN[:-1], SGD_GOLDEN[-1] * (1 + sgd_error)]
+    return parity.judge_replay(MNIST_CNN, FORM, version, losses, sgd)
+
+
+def test_both_replays_must_meet_a_precision() -> None:
+    right = judge_both()
+    assert right.precision == "float32"
+    assert len(right.errors) == parity.REPLAY_STEPS + parity.SGD_STEPS
+    for wrong, scale in ((judge_both(error=1e-3), False), (judge_both(sgd_error=1e-4), True)):
+        assert wrong.precision is None
+        assert wrong.wrong_scale == scale
+        assert not wrong.unjudged
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_older_replays_have_no_sgd_and_are_judged_without(version: int) -> None:
+    golden = parity.golden_losses(MNIST_CNN, FORM, version)
+    assert parity.golden_sgd_losses(MNIST_CNN, version) == ()
+    without = parity.judge_replay(MNIST_CNN, FORM, version, golden, None)
+    assert without.precision == "float32"
+    assert judge_both(version=version).precision is None, "it cannot have had any"
+
+
+@pytest.mark.parametrize("losses", [None, [], SGD_GOLDEN[:2], [*SGD_GOLDEN, 1.0], [None] * 3])
+def test_losses_of_sgd_that_are_not_there_meet_no_precision(
+    losses: list[float | None] | None,
+) -> None:
+    verdict = parity.judge_replay(MNIST_CNN, FORM, parity.REPLAY_VERSION, GOLDEN, losses)
+    assert verdict.precision is None
+    assert verdict.max_error == math.inf
+    assert verdict.wrong_scale
+
+
+def test_without_tolerances_for_sgd_nothing_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parity, "sgd_tolerances", lambda *_: {})
+    assert judge_both().unjudged
+    assert not judge_both(error=1.0).unjudged, "that is wrong in any precision"
+
+
+@pytest.mark.slow
+def test_one_percent_of_scale_is_far_outside(mnist: Mnist) -> None:
+    """A rate 1 % higher is a gradient 1 % larger; the stored losses are those of the right one."""
+    batches = parity.replay_batches(MNIST_CNN, mnist[0], mnist[1])[: parity.SGD_STEPS]
+    weights, rate = parity.replay_weights(MNIST_CNN), parity.replay_sgd(MNIST_CNN).learning_rate
+    right, large = (
+        reference.train(MNIST_CNN, weights, batches, FORM, optimizer=SGD(factor * rate))[0]
+        for factor in (1.0, 1.01)
+    )
+    assert right == pytest.approx(SGD_GOLDEN, rel=1e-12)
+    errors = parity.judge(large, SGD_GOLDEN, {}).errors
+    assert max(errors) > 100 * max(parity.sgd_tolerances(MNIST_CNN)["float32"])
 
 
 @given(st.lists(st.one_of(st.none(), st.floats()), max_size=12))

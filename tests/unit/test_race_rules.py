@@ -93,7 +93,7 @@ def test_the_clock_leaves_parked_time_out() -> None:
 
 
 def test_a_parked_entry_says_nothing_and_parks_again_after_a_lap() -> None:
-    order = RaceOrder(2, 10, 10)
+    order = RaceOrder(2, 10)
     with pytest.raises(MessageError, match="outside the training"):
         order.take(Parked(), 1.0)
     start: dict[str, Message] = {"Hello": Hello("3.11", {}), "Opened": Opened("cpu", "")}

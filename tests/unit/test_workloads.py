@@ -63,9 +63,13 @@ def test_a_workload_fits_together(workload: Workload) -> None:
     assert isinstance(workload.optimizer, Adam)
     for form in reference.ADAM_FORMS:
         assert len(parity.golden_losses(workload, form)) == parity.REPLAY_STEPS
-    for version, profiles in read_evidence(workload, TOLERANCES).get("replay", {}).items():
-        assert int(version) in parity.replay_versions(workload)
-        assert all(len(profile) == parity.REPLAY_STEPS for profile in profiles.values())
+    assert len(parity.golden_sgd_losses(workload)) == parity.SGD_STEPS
+    tolerances = read_evidence(workload, TOLERANCES)
+    for part, steps in (("replay", parity.REPLAY_STEPS), ("sgd", parity.SGD_STEPS)):
+        for version, profiles in tolerances.get(part, {}).items():
+            assert int(version) in parity.replay_versions(workload)
+            assert all(len(profile) == steps for profile in profiles.values())
+    assert set(parity.sgd_tolerances(workload)) == set(parity.replay_tolerances(workload))
     band = read_evidence(workload, LEARNING_BAND)
     assert not band or len(band["epoch_losses"]) == workload.epochs
 
@@ -131,6 +135,13 @@ def remove_golden_losses(folder: Path) -> None:
     (folder / GOLDEN_LOSSES).unlink()
 
 
+def keep_an_older_replay(folder: Path) -> None:
+    file = folder / GOLDEN_LOSSES
+    stored = json.loads(file.read_text("utf-8"))
+    del stored["replays"][str(parity.REPLAY_VERSION)]
+    file.write_text(json.dumps(stored), "utf-8")
+
+
 def write_another_band(folder: Path) -> None:
     (folder / LEARNING_BAND).write_text('{"workload": "mnist-cnn"}', "utf-8")
 
@@ -149,6 +160,7 @@ def write_half_tolerances(folder: Path) -> None:
         (write_no_workload, "has no WORKLOAD called 'copied-cnn'"),
         (cut_golden_losses, "golden_losses.json cannot be read"),
         (remove_golden_losses, "has no golden_losses.json"),
+        (keep_an_older_replay, "golden_losses.json has no version 3 of the replay: make it"),
         (write_another_band, "learning_band.json is not about copied-cnn"),
         (write_half_tolerances, "tolerances.json has no continuation"),
     ],

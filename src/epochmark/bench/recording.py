@@ -200,7 +200,9 @@ def _replay_of(outcome: WorkerOutcome) -> parts.Replay | None:
     replayed = outcome.last(protocol.Replayed)
     if replayed is None:
         return None
-    return parts.Replay(version=parity.REPLAY_VERSION, losses=replayed.losses)
+    return parts.Replay(
+        version=parity.REPLAY_VERSION, losses=replayed.losses, sgd_losses=replayed.sgd_losses
+    )
 
 
 def failure_of(outcome: WorkerOutcome) -> parts.Failure | None:

@@ -19,7 +19,6 @@ from epochmark.bench.recording import record_of
 from epochmark.bench.request import RunRequest
 from epochmark.bench.settle import SettleStop
 from epochmark.bench.watching.watch import OpenCounters, Watch
-from epochmark.engines import get_engine
 from epochmark.engines._shared.variables import known_variables
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.counters import open_counters
@@ -127,7 +126,7 @@ class Bench:
 
         watch = Watch(self.open_counters, self.sensors)
         wants_stop = trial or _stop_of(request, watch)
-        order = RunOrder(request.run_epochs, request.steps_per_epoch, replayed_steps(request))
+        order = RunOrder(request.run_epochs, request.steps_per_epoch)
         recipients = Recipients(order, watch, on_report, wants_stop)
         python, environment = interpreter.python, interpreter.environment
         try:
@@ -167,12 +166,6 @@ def written_files(request: RunRequest, folder: Path) -> RunFiles:
         np.savez(files.weights, **draw_weights(request.workload, request.seed))  # type: ignore[arg-type]
         np.savez(files.replay_weights, **parity.replay_weights(request.workload))  # type: ignore[arg-type]
     return files
-
-
-def replayed_steps(request: RunRequest) -> int:
-    """How many steps the replay of such a run has."""
-    adam_form = get_engine(request.engine).info.adam_form
-    return len(parity.golden_losses(request.workload, adam_form))
 
 
 def _stop_of(request: RunRequest, watch: Watch) -> Callable[[Message], bool]:

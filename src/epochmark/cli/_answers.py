@@ -149,6 +149,8 @@ def _minutes(own: Sequence[Record]) -> str:
 
 def _next_steps(record: Record) -> list[tuple[str, str]]:
     """Commands that go on from here, and what each is for."""
+    from epochmark.report.figures import other_workload
+
     short_id = record.id[:8]
     if record.headline.validity == "invalid":
         return [
@@ -162,8 +164,9 @@ def _next_steps(record: Record) -> list[tuple[str, str]]:
     run = record.workload
     usual = record.engine.interpreter != "foreign" and record.engine.tuning == "stock"
     if run.variant == ["quick"] and usual and record.device.requested == "cpu":
-        whole = (f"run {record.engine.name}", f"all {run.epochs} epochs, which can be ranked")
-        steps.insert(0, whole)
+        other = "".join(f" -w {name}" for name in other_workload(run.name))
+        command = f"run {record.engine.name}{other}"
+        steps.insert(0, (command, f"all {run.epochs} epochs, which can be ranked"))
     return steps
 
 

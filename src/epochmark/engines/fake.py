@@ -204,12 +204,15 @@ class FakeEngine(Engine):
         self, weights: Weights, batches: Sequence[Batch], optimizer: Optional[Optimizer] = None
     ) -> List[float]:
         self._fail("replay")
-        golden = parity.golden_losses(self._settings.workload, self.info.adam_form)
-        if self._script["replay"] == "nan":
+        workload, error = self._settings.workload, self._script["replay"]
+        golden = parity.golden_losses(workload, self.info.adam_form)
+        if optimizer is not None:
+            golden, error = parity.golden_sgd_losses(workload), self._script["sgd"]
+        if error == "nan":
             return [float("nan")] * len(golden)
-        if self._script["replay"] == "short":
+        if error == "short":
             return list(golden[:-1])
-        return [loss * (1 + self._script["replay"]) for loss in golden]
+        return [loss * (1 + error) for loss in golden]
 
     def operations(self) -> Operations:
         """NumPy's own, the convolution of one image only; the matrix product is too small by the

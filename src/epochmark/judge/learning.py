@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from epochmark.analysis.timing.headline import (
+    copying_is_judged,
     half_losses,
     learning_is_judged,
     steps_in,
@@ -76,13 +77,14 @@ def not_below_entropy(record: Record) -> Iterator[Finding]:
 def copying_learned(record: Record) -> Iterator[Finding]:
     """After as many steps as the workload has, the second half must cost much less than the first,
     which it repeats."""
-    workload, found, made = workload_of(record.workload), half_losses(record), record.timing.laps
-    if found is None or steps_in(made) < workload.epochs * workload.steps_per_epoch():
+    found = half_losses(record)
+    if found is None or not copying_is_judged(record):
         return
     first, second = found
     if second > COPIED_SHARE * first:
+        steps = counted(steps_in(record.timing.laps), "step")
         yield make_finding(
             FindingCode.COPY_NOT_LEARNED,
-            f"after {counted(steps_in(made), 'step')} the trained weights have a loss of "
-            f"{second:.4f} in the second half of a sequence, {first:.4f} in the first",
+            f"after {steps} the trained weights have a loss of {second:.4f} in the second half of "
+            f"a sequence, {first:.4f} in the first",
         )

@@ -21,7 +21,8 @@ def impossible_losses(record: Record) -> Iterator[str]:
     """Cross entropy is never negative, and accuracy is a share."""
     learning, classes = record.learning, workload_of(record.workload).classes
     losses = [*(lap.loss for lap in record.timing.laps), *(entry.loss for entry in learning.epochs)]
-    replayed = record.replay.losses if record.replay else []
+    replay = record.replay
+    replayed = [*replay.losses, *(replay.sgd_losses or [])] if replay else []
     if any(loss is not None and loss < 0 for loss in (*losses, *replayed, learning.test_loss)):
         yield "it has a negative loss, impossible for a cross entropy"
         return

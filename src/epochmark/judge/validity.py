@@ -203,13 +203,18 @@ def _parity(record: Record) -> Iterator[Finding]:
             f"the largest relative error of a replayed loss is {verdict.max_error:.1e}",
         )
     elif verdict.precision is None:
-        yield make_finding(
-            FindingCode.PARITY_FAILED,
-            f"the largest relative error of a replayed loss is {verdict.max_error:.1e}, "
-            "more than any precision allows"
-            if math.isfinite(verdict.max_error)
-            else "a replayed loss is missing or not a number",
-        )
+        yield make_finding(FindingCode.PARITY_FAILED, _how_far(verdict))
+
+
+def _how_far(verdict: parity.Verdict) -> str:
+    which = " with plain SGD" if verdict.wrong_scale else ""
+    if not math.isfinite(verdict.max_error):
+        return f"a loss replayed{which} is missing or not a number"
+    why = "; with Adam, which divides the scale of gradients out, none is" if which else ""
+    return (
+        f"the largest relative error of a loss replayed{which} is {verdict.max_error:.1e}, "
+        f"more than any precision allows{why}"
+    )
 
 
 def _is_unjudged(record: Record) -> bool:

@@ -145,7 +145,7 @@ MEANING: dict[FindingCode, _Meaning] = {
     ),
     FindingCode.PARITY_FAILED: _Meaning(
         "invalid",
-        "ten replayed training steps gave different losses from the exact computation",
+        "replayed training steps gave different losses from the exact computation",
         "undo the settings that the line above names, if any; otherwise the engine's arithmetic "
         "is not what it reports: update its framework or driver",
     ),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 MAX_EPOCHS = 1000
 """Longer runs measure nothing more."""
 MAX_LAPS = 200_000
@@ -35,6 +35,7 @@ Rate = Annotated[float, Meta(ge=MIN_RATE, lt=MAX_RATE)]
 Seconds = Annotated[float, Meta(ge=0.0, lt=1e12)]
 ShortMap = Annotated[dict[ShortText, ShortText], Meta(max_length=100)]
 Samples = Annotated[list[Annotated[float, Meta(gt=-1e18, lt=1e18)]], Meta(max_length=1000)]
+ReplayLosses = Annotated[list[float | None], Meta(max_length=1000)]
 ShortList = Annotated[list[ShortText], Meta(max_length=100)]
 
 Validity = Literal["valid", "disturbed", "partial", "invalid"]
@@ -205,11 +206,13 @@ class Learning(_Part, frozen=True, kw_only=True):
 class Replay(_Part, frozen=True, kw_only=True):
     """Losses of the parity replay, before each update; None where the engine gave NaN.
 
-    ``version`` is that of the replay: which weights and images it trained on.
+    ``version`` is that of the replay: which weights and samples it trained on. ``sgd_losses``: the
+    same of its first steps with plain SGD, from version 3 on.
     """
 
     version: PositiveCount
-    losses: Annotated[list[float | None], Meta(max_length=1000)]
+    losses: ReplayLosses
+    sgd_losses: ReplayLosses | None = None
 
 
 class Placement(_Part, frozen=True, kw_only=True):

@@ -35,8 +35,13 @@ def _from_3(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields}
 
 
+def _from_4(fields: dict[str, Any]) -> dict[str, Any]:
+    """Schema 5 adds fields that may be absent: losses of a replay with plain SGD."""
+    return {**fields}
+
+
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    1: _from_1, 2: _from_2, 3: _from_3,
+    1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4,
 }  # fmt: skip
 """From schema N to N + 1, by N."""
 

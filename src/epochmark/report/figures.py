@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from epochmark.analysis.machine.arithmetic import (
     ceiling_of,
     direct_gflop_per_s,
@@ -10,6 +12,7 @@ from epochmark.analysis.machine.arithmetic import (
 )
 from epochmark.analysis.machine.sensed import Energy
 from epochmark.analysis.timing.headline import (
+    copying_is_judged,
     half_losses,
     learning_is_judged,
     replay_verdict,
@@ -205,7 +208,8 @@ def proof_text(record: Record) -> str:
     verdict = replay_verdict(record)
     error = f"{verdict.max_error:.1e}" if verdict else "?"
     parts = [
-        f"ten replayed steps agree with the float64 losses to {error} ({record.precision.observed})"
+        f"{replayed_text(record)} agree with the float64 losses to {error} "
+        f"({record.precision.observed})"
     ]
     found = record.continuation
     if found is not None and found.single is not None and found.repeated is not None:
@@ -215,34 +219,57 @@ def proof_text(record: Record) -> str:
         parts.append(f"{steps} further steps of the timed code to {worst:.1e} of each update")
     else:
         parts.append("whether the timed code makes the same steps was not checked")
-    if learning_is_judged(record):
-        parts.append("loss and accuracy are what correct training gives")
-    elif learning_band.load_band(workload_of(record.workload)) is None:
-        parts.append(
-            "loss and accuracy were not judged: no band of correct training has been measured for "
-            f"{record.workload.name}"
-        )
-    else:
-        parts.append(
-            "loss and accuracy were not judged: their range is known only for whole epochs in "
-            "float32 at the workload's batch"
-        )
+    parts += _learning_proof(record)
     if not has_known_bound(record):
         parts.append(f"how fast {device_id(record)} can be at most is unknown")
     return "; ".join(parts)
 
 
+def replayed_text(record: Record) -> str:
+    """How many steps were replayed, and how."""
+    sgd = record.replay is not None and record.replay.sgd_losses
+    return "thirteen replayed steps (three of plain SGD)" if sgd else "ten replayed steps"
+
+
+def _learning_proof(record: Record) -> Iterator[str]:
+    """What of loss and accuracy was judged, and what not."""
+    has_halves = half_losses(record) is not None
+    if has_halves:
+        yield "the test loss is not below what the sequences allow"
+        yield (
+            "copying was learned"
+            if copying_is_judged(record)
+            else "whether copying was learned is judged after a whole run only"
+        )
+    if learning_is_judged(record):
+        yield "loss and accuracy are what correct training gives"
+        return
+    unjudged = "no more of loss and accuracy was" if has_halves else "loss and accuracy were not"
+    if learning_band.load_band(workload_of(record.workload)) is None:
+        yield (
+            f"{unjudged} judged: no band of correct training has been measured for "
+            f"{record.workload.name}"
+        )
+    else:
+        yield (
+            f"{unjudged} judged: their range is known only for whole epochs in float32 at the "
+            "workload's batch"
+        )
+
+
 def short_proof(record: Record) -> str:
     """The same in half a line, for a reader who can look the rest up."""
     found = record.continuation
-    steps = 0 if record.replay is None else len(record.replay.losses)
+    replay = record.replay
+    steps = 0 if replay is None else len(replay.losses) + len(replay.sgd_losses or [])
     if found is not None and found.single is not None:
         steps += len(found.single.losses) + (found.repeated_steps or 0)
-    learning = (
-        "loss and accuracy are right"
-        if learning_is_judged(record)
-        else "loss and accuracy were not judged"
-    )
+    if learning_is_judged(record):
+        learning = "loss and accuracy are right"
+    elif copying_is_judged(record):
+        learning = "copying was learned; no more of loss and accuracy was judged"
+    else:
+        learning = "loss and accuracy were not judged"
     return f"{steps} steps agree with float64 ({record.precision.observed}); {learning}"
 
 

@@ -216,9 +216,10 @@ class Continued:
 
 @dataclass(frozen=True)
 class Replayed:
-    """Losses of the parity replay."""
+    """Losses of the parity replay, and of its steps with plain SGD."""
 
     losses: List[OptionalFloat]
+    sgd_losses: List[OptionalFloat]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Dict, Optional, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.engines import Engine, UnavailableError, get_engine
+from epochmark.engines import Engine, UnavailableError, Weights, get_engine
 from epochmark.engines._shared.variables import recorded_environment
 from epochmark.worker.error_text import in_short
 from epochmark.worker.proof import Proof
@@ -35,8 +35,9 @@ from epochmark.worker.protocol import (
 from epochmark.worker.ranks import RankError
 from epochmark.worker.stopwatch import RunStopwatch, TurnStopwatch, Word
 from epochmark.worker.surroundings import ThreadTimes, busy_threads, python_mode
-from epochmark.workloads._data import read_data
-from epochmark.workloads._proof.parity import replay_batches
+from epochmark.workloads import Workload
+from epochmark.workloads._data import Data, read_data
+from epochmark.workloads._proof import parity
 
 MAX_VARIABLES = 90
 """A record has room for a hundred entries."""
@@ -113,11 +114,7 @@ class Run:
         )
         if not job.trial:
             pipe.send(proof.end(read))
-        losses = engine.replay(
-            read_weights(job.replay_weights_file),
-            replay_batches(workload, read.inputs, read.targets),
-        )
-        pipe.send(Replayed([finite(loss) for loss in losses]))
+        pipe.send(_replayed(engine, workload, read_weights(job.replay_weights_file), read))
         pipe.send(Finished(peak_memory_bytes()))
 
 
@@ -140,6 +137,18 @@ def fitted(
         reporting_cpu_s=stopwatch.reporting_ns / 1e9,
         busy_threads=busy or None,
         their_cpus=cpus or None,
+    )
+
+
+def _replayed(engine: Engine, workload: Workload, weights: Weights, data: Data) -> Replayed:
+    """Both replays, each with a new model: as it was timed, and with plain SGD."""
+    batches = parity.replay_batches(workload, data.inputs, data.targets)
+    sgd = parity.replay_sgd(workload)
+    return Replayed(
+        losses=[finite(loss) for loss in engine.replay(weights, batches)],
+        sgd_losses=[
+            finite(loss) for loss in engine.replay(weights, batches[: parity.SGD_STEPS], sgd)
+        ],
     )
 
 

@@ -31,6 +31,10 @@ PARTS = {
 MAX_BYTES = 1 << 20
 """Of a file of evidence."""
 
+NEWEST_REPLAY = 3
+"""The replay that engines are given now: golden losses must have it. Records name theirs, and are
+judged by its golden losses."""
+
 
 class DamagedError(ValueError):
     """A workload's folder does not fit together; the message says how and what to do."""
@@ -180,6 +184,11 @@ def _check(workload: Workload) -> None:
         raise DamagedError(
             f"what it writes down changed since {GOLDEN_LOSSES} was made, and version "
             f"{workload.version} did not: count it up and make them again "
+            f"({_maker(GOLDEN_LOSSES)})"
+        )
+    if str(NEWEST_REPLAY) not in stored["replays"]:
+        raise DamagedError(
+            f"{GOLDEN_LOSSES} has no version {NEWEST_REPLAY} of the replay: make it "
             f"({_maker(GOLDEN_LOSSES)})"
         )
 

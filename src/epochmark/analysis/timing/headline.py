@@ -179,9 +179,14 @@ def replay_verdict(record: Record) -> parity.Verdict | None:
     if replay is None or not is_known(record.workload):
         return None
     workload = workload_of(record.workload)
-    golden = parity.golden_losses(workload, record.engine.adam_form, replay.version)
-    tolerances = parity.replay_tolerances(workload, replay.version)
-    return parity.judge(replay.losses, golden, tolerances)
+    return parity.judge_replay(
+        workload,
+        record.engine.adam_form,
+        replay.version,
+        replay.losses,
+        replay.sgd_losses,
+        record.precision.requested,
+    )
 
 
 def observed_precision(record: Record) -> str | None:
@@ -200,6 +205,14 @@ def half_losses(record: Record) -> tuple[float, float] | None:
     found = record.continuation.right_half_losses if record.continuation else None
     first, second = found or (None, None)
     return None if first is None or second is None else (first, second)
+
+
+def copying_is_judged(record: Record) -> bool:
+    """Whether the second half of sequences must have been learned to repeat the first: after as
+    many steps as the workload has."""
+    workload = workload_of(record.workload)
+    whole = workload.epochs * workload.steps_per_epoch()
+    return half_losses(record) is not None and steps_in(record.timing.laps) >= whole
 
 
 def learning_is_judged(record: Record) -> bool:

@@ -21,6 +21,7 @@ from epochmark.records.record import (
     LongText,
     Nanoseconds,
     PositiveCount,
+    ReplayLosses,
     Seconds,
     ShortList,
     ShortMap,
@@ -94,10 +95,10 @@ BOUNDS: dict[type[Message], dict[str, Any]] = {
         "test_accuracy": Share | None,
         "problem": LongText | None,
     },
-    Replayed: {"losses": Annotated[list[float | None], Meta(max_length=1000)]},
+    Replayed: {"losses": ReplayLosses, "sgd_losses": ReplayLosses},
     SplitReplayed: {
-        "adam": Annotated[list[float | None], Meta(max_length=1000)],
-        "sgd": Annotated[list[float | None], Meta(max_length=1000)],
+        "adam": ReplayLosses,
+        "sgd": ReplayLosses,
     },
     DevicePart: {
         "device": ShortText,

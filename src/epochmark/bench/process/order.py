@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from epochmark.bench.process.messages import MessageError
@@ -25,6 +26,7 @@ from epochmark.worker.protocol import (
     SplitReplayed,
     UsedSettings,
 )
+from epochmark.workloads._proof.parity import REPLAY_STEPS, SGD_STEPS
 
 LAPS_PER_S = 4.0
 """What a stopwatch asks for at most inside an epoch; each epoch ends with one more."""
@@ -62,14 +64,12 @@ class Order(Protocol):
 
 
 class RunOrder:
-    """The order of a run of that many ``epochs`` of ``steps_per_epoch``, with a replay of
-    ``replayed_steps``."""
+    """The order of a run of that many ``epochs`` of ``steps_per_epoch``."""
 
     reports: tuple[object, ...] = RUN
 
-    def __init__(self, epochs: int, steps_per_epoch: int, replayed_steps: int) -> None:
+    def __init__(self, epochs: int, steps_per_epoch: int) -> None:
         self._epochs, self._steps = epochs, epochs * steps_per_epoch
-        self._replayed_steps = replayed_steps
         self._came = 0
         self._laps = self._made = self._epochs_ended = 0
         self._last_ns = 0
@@ -101,10 +101,8 @@ class RunOrder:
         self._came += 1
         if isinstance(report, Fitted):
             self._check_fit(report, running_s)
-        elif isinstance(report, Replayed) and len(report.losses) != self._replayed_steps:
-            raise MessageError(
-                f"{len(report.losses)} replayed losses, but there are {self._replayed_steps} steps"
-            )
+        elif isinstance(report, Replayed):
+            _check_replay(report.losses, report.sgd_losses)
 
     def _check_fit(self, fitted: Fitted, running_s: float) -> None:
         trained_ns = fitted.fit_ns if fitted.trained_ns is None else fitted.trained_ns
@@ -147,8 +145,8 @@ class RaceOrder(RunOrder):
     """The same of an entry in a race: it parks between laps, at least a lap after it parked before,
     and says nothing until it may go on (``take_turn``)."""
 
-    def __init__(self, epochs: int, steps_per_epoch: int, replayed_steps: int) -> None:
-        super().__init__(epochs, steps_per_epoch, replayed_steps)
+    def __init__(self, epochs: int, steps_per_epoch: int) -> None:
+        super().__init__(epochs, steps_per_epoch)
         self._parked = False
         self._laps_parked = 0
 
@@ -172,17 +170,20 @@ class ScaleOrder(RaceOrder):
     """The same of a data-parallel training on a number of ``devices``: it has ``steps`` at most, in one
     stretch, and two replays."""
 
-    def __init__(self, steps: int, devices: int, adam_steps: int, sgd_steps: int) -> None:
-        super().__init__(1, steps, adam_steps)
+    def __init__(self, steps: int, devices: int) -> None:
+        super().__init__(1, steps)
         self.reports = scale_reports(devices)
-        self._split_steps = (adam_steps, sgd_steps)
 
     def take(self, report: Message, running_s: float) -> None:
         super().take(report, running_s)
         if isinstance(report, SplitReplayed):
-            found = (len(report.adam), len(report.sgd))
-            if found != self._split_steps:
-                raise MessageError(f"{found} replayed losses, not {self._split_steps}")
+            _check_replay(report.adam, report.sgd)
+
+
+def _check_replay(losses: Sequence[object], sgd_losses: Sequence[object]) -> None:
+    for found, steps in ((losses, REPLAY_STEPS), (sgd_losses, SGD_STEPS)):
+        if len(found) != steps:
+            raise MessageError(f"{len(found)} replayed losses, but there are {steps} steps")
 
 
 def _name(report: Message) -> str:

@@ -11,7 +11,7 @@ from epochmark.bench.plan import PlannedRun
 from epochmark.bench.process.order import RaceOrder
 from epochmark.bench.process.temporary import temporary_folder
 from epochmark.bench.recording import record_of
-from epochmark.bench.session import Bench, RunFiles, replayed_steps, written_files
+from epochmark.bench.session import Bench, RunFiles, written_files
 from epochmark.bench.turns.guard import Guard
 from epochmark.bench.turns.taker import TurnTaker, started_worker
 from epochmark.records.documents.race import RaceEntry
@@ -50,7 +50,7 @@ def started(name: str, planned: PlannedRun, bench: Bench, guard: Guard) -> Itera
     """
     request = replace(planned.request, epochs=MAX_EPOCHS, quick=True)
     planned = replace(planned, request=request)
-    order = RaceOrder(request.run_epochs, request.steps_per_epoch, replayed_steps(request))
+    order = RaceOrder(request.run_epochs, request.steps_per_epoch)
     with temporary_folder("weights") as folder:
         files = written_files(request, folder)
 

@@ -77,7 +77,7 @@ def started(request: ScaleRequest, count: int, bench: Bench, guard: Guard) -> It
     run = request.planned.request
     batch_size = request.batch_size(count)
     steps = MAX_EPOCHS * (run.workload.train_samples // batch_size)
-    order = ScaleOrder(steps, count, REPLAY_STEPS, SGD_STEPS)
+    order = ScaleOrder(steps, count)
     with temporary_folder("weights") as folder:
         files = written_files(run, folder)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from epochmark.cli._guard import described
+from epochmark.cli._records import WorkloadOption
 
 if TYPE_CHECKING:
     from epochmark.analysis.comparing.references import Reference
@@ -73,6 +74,7 @@ def table(
             help="Only these; FIELD is chip, engine, device, workload or validity; repeatable.",
         ),
     ] = None,
+    workload: WorkloadOption = None,
 ) -> None:
     from epochmark.analysis.comparing.references import load_references
     from epochmark.cli._console import print_json, remark, say, write
@@ -87,7 +89,8 @@ def table(
 
     stored, unreadable = ResultFiles.of_user().load()
     everyone = [run.record for run in stored]
-    records, references = chosen(everyone, load_references(), filters or [])
+    only = [] if workload is None else [f"workload={workload}"]
+    records, references = chosen(everyone, load_references(), [*(filters or []), *only])
     rows = long_rows(records, references)
     if sort is not None:
         rows = in_order(rows, sort)

@@ -22,6 +22,8 @@ DEFAULTS: Dict[str, Any] = {
     "test_loss": None,
     # relative error of the replayed losses; "nan", or "short" for one step too few
     "replay": 0.0,
+    # relative error of the losses replayed with plain SGD
+    "sgd": 0.0,
     # by tuned setting ("gear=high"): how many times as fast it makes a step, what else of this
     # script it changes
     "speedups": {},

@@ -25,6 +25,7 @@ from epochmark.report.figures import (
     images_text,
     interval_text,
     other_workload,
+    replayed_text,
     seconds_text,
     steady_text,
     target_text,
@@ -250,7 +251,7 @@ def _replay(record: Record) -> str:
     verdict = replay_verdict(record)
     if verdict is None:
         return ""
-    return f"; ten replayed steps agree with float64 to {verdict.max_error:.1e}"
+    return f"; {replayed_text(record)} agree with float64 to {verdict.max_error:.1e}"
 
 
 def _steady(record: Record) -> str:

@@ -1,4 +1,4 @@
-"""Runs in one table, fastest first: what may be ranked above, and below a line what may not."""
+"""Runs in one table, of each workload the fastest first: above what may be ranked, below it the rest."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def ranked_section(
     """Valid runs and published figures by seconds per epoch, then the other runs below lines that
     say why they are not ranked. Columns may be any of ``long_rows``, and ``rank`` and ``ratio``;
     ``optional`` is as for ``section_of``."""
-    ranked = sorted(filter(_is_ranked, rows), key=_seconds)
+    ranked = sorted(filter(_is_ranked, rows), key=_place)
     ordered = _with_ranks(ranked)
     lines: list[tuple[int, str]] = []
-    unranked = sorted((row for row in rows if not _is_ranked(row)), key=_seconds)
+    unranked = sorted((row for row in rows if not _is_ranked(row)), key=_place)
     for validity, line in BELOW.items():
         below = [row for row in unranked if _below(row) == validity]
         if below:
@@ -63,9 +63,10 @@ def _below(row: Row) -> str:
     return "partial" if row["validity"] == "valid" else str(row["validity"])
 
 
-def _seconds(row: Row) -> tuple[bool, float]:
+def _place(row: Row) -> tuple[str, bool, float]:
+    """Fastest first, each workload by itself: an epoch of one is not one of another."""
     seconds = row["steady_epoch_s"]
-    return (seconds is None, seconds or 0.0)
+    return (row["workload"], seconds is None, seconds or 0.0)
 
 
 def _with_ranks(ranked: Sequence[Row]) -> list[Row]:

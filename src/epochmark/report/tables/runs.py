@@ -66,7 +66,7 @@ def runs_section(records: Sequence[Record]) -> Section:
     """What ``epochmark run`` with several runs ends in: fastest first, a row for each run, a ratio
     to the fastest valid run of the same comparability key."""
     rows = long_rows(records, ())
-    title = f"{_in_common(rows)}: {len(records)} runs, fastest first"
+    title = f"{_in_common(rows)}: {len(records)} runs, {_order(rows)}"
     return ranked_section(title, rows, _columns(RUN_COLUMNS, rows), RUN_OPTIONAL)
 
 
@@ -76,7 +76,7 @@ def newest_section(machine: str, records: Sequence[Record], columns: str | None 
     newest = sorted(_at_usual_batch(newest_of_each(records)), key=_prominence, reverse=True)
     rows = long_rows(newest[:MOST_ROWS] if columns is None else newest, ())
     names = _columns(NEWEST_COLUMNS, rows)
-    title = f"{machine}: {_in_common(rows)}, the newest run of each engine, fastest first"
+    title = f"{machine}: {_in_common(rows)}, the newest run of each engine, {_order(rows)}"
     if columns is None:
         return ranked_section(title, rows, names, NEWEST_OPTIONAL)
     asked = asked_columns(columns, names)
@@ -122,6 +122,11 @@ def _belief(record: Record) -> tuple[object, ...]:
 
 def _prominence(record: Record) -> tuple[object, ...]:
     return (not record.workload.variant, *_belief(record))
+
+
+def _order(rows: Sequence[Row]) -> str:
+    several = len({row["workload"] for row in rows}) > 1
+    return "by workload, fastest first" if several else "fastest first"
 
 
 def _columns(names: Sequence[str], rows: Sequence[Row]) -> list[str]:

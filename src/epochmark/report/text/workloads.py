@@ -13,6 +13,7 @@ from epochmark.records.quantities import GIGA
 from epochmark.records.record import Record
 from epochmark.report.figures import NONE
 from epochmark.workloads import Workload
+from epochmark.workloads._data import language_of
 from epochmark.workloads._proof import learning_band, parity
 from epochmark.workloads.flops import count_flops, run_tflop
 from epochmark.workloads.memory_traffic import bytes_per_step
@@ -212,7 +213,14 @@ def _data(workload: Workload) -> str:
 
 
 def _judged_text(workload: Workload) -> str:
-    precisions = list(parity.replay_tolerances(workload))
+    asked = parity.only_if_requested(workload)
+    precisions = [
+        f"{name} (if asked for)" if name in asked else name
+        for name in parity.replay_tolerances(workload)
+    ]
     replay = f"replays in {', '.join(precisions)}" if precisions else "no replay: not measured yet"
-    learned = learning_band.load_band(workload) is not None
-    return f"{replay}; {'loss and accuracy' if learned else 'loss and accuracy are not judged'}"
+    copies = "copying and the lowest loss; " if language_of(workload) is not None else ""
+    if learning_band.load_band(workload) is not None:
+        return f"{replay}; {copies}loss and accuracy"
+    unjudged = "no more of loss and accuracy is" if copies else "loss and accuracy are not"
+    return f"{replay}; {copies}{unjudged} judged"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any, Optional
 
@@ -17,16 +17,19 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.workloads.initial_weights import draw_weights
-from epochmark.workloads.registry import GOLDEN_LOSSES, TOLERANCES, read_evidence
-from epochmark.workloads.spec import Images, Workload
+from epochmark.workloads.registry import GOLDEN_LOSSES, NEWEST_REPLAY, TOLERANCES, read_evidence
+from epochmark.workloads.spec import SGD, Images, Workload
 
 REPLAY_STEPS = 10
 REPLAY_BIAS_RANGE = 0.1
 """Zero biases would leave 42 % of the outputs of mnist-cnn's second convolution exactly on ReLU's
 kink, where rounding decides which way a gradient goes (docs/parity.md)."""
 
-REPLAY_VERSION = 2
-"""The one that engines are given now. Records name theirs, and are judged by its golden losses."""
+REPLAY_VERSION = NEWEST_REPLAY
+
+SGD_STEPS = 3
+"""Of the replay with plain SGD, from the same weights on the first of the same batches: it shows
+the scale of gradients, which Adam divides out. Replays before version 3 have none."""
 
 Samples = npt.NDArray[np.unsignedinteger[Any]]
 """As the data set has them: bytes of images (n, height, width), symbols (n, context); and what is
@@ -141,6 +144,17 @@ def golden_losses(
     return tuple(losses[form])
 
 
+def golden_sgd_losses(workload: Workload, version: int = REPLAY_VERSION) -> tuple[float, ...]:
+    """The same of the first batches, trained with ``replay_sgd``; none before version 3."""
+    return tuple(_load_golden(workload, version).get("sgd", {}).get("losses", ()))
+
+
+def replay_sgd(workload: Workload) -> SGD:
+    """The optimizer of the steps that show the scale of gradients. Raises ValueError where there
+    are no golden losses."""
+    return SGD(_load_golden(workload, REPLAY_VERSION)["sgd"]["learning_rate"])
+
+
 def sum_of_arrays(arrays: Iterable[npt.NDArray[Any]]) -> str:
     """SHA-256 (hexadecimal) of the arrays' bytes one after the other, little-endian, C order."""
     digest = hashlib.sha256()
@@ -170,7 +184,16 @@ has the measurements and the reasoning.
 
 def replay_tolerances(workload: Workload, version: int = REPLAY_VERSION) -> Tolerances:
     """Those of the workload's folder for a version of the replay; empty where none was measured."""
-    measured: dict[str, Tolerances] = read_evidence(workload, TOLERANCES).get("replay", {})
+    return _tolerances(workload, "replay", version)
+
+
+def sgd_tolerances(workload: Workload, version: int = REPLAY_VERSION) -> Tolerances:
+    """The same for the steps with plain SGD."""
+    return _tolerances(workload, "sgd", version)
+
+
+def _tolerances(workload: Workload, part: str, version: int) -> Tolerances:
+    measured: dict[str, Tolerances] = read_evidence(workload, TOLERANCES).get(part, {})
     return measured.get(str(version), {})
 
 
@@ -192,12 +215,14 @@ class Verdict:
     ``errors`` holds the relative error of each step, infinite where a loss is missing, superfluous
     or not finite. ``met`` names every class whose tolerance all steps meet, tightest first.
     ``unjudged``: it met none, and may be right in one whose tolerance was not measured.
+    ``wrong_scale``: it would have met one, were it not for the steps with plain SGD.
     """
 
     errors: tuple[float, ...]
     max_error: float
     met: tuple[str, ...]
     unjudged: bool = False
+    wrong_scale: bool = False
 
     @property
     def precision(self) -> Optional[str]:
@@ -205,18 +230,68 @@ class Verdict:
         return self.met[0] if self.met else None
 
 
+def judge_replay(
+    workload: Workload,
+    form: str,
+    version: int,
+    losses: Sequence[Optional[float]],
+    sgd_losses: Optional[Sequence[Optional[float]]],
+    requested: str = "stock",
+) -> Verdict:
+    """What a record's replay shows, by the golden losses and tolerances of that version: with Adam
+    in this ``form``, and with plain SGD, if that version has it; errors one after the other.
+    ``requested`` is the precision asked for.
+    """
+    limits = _for(requested, workload, replay_tolerances(workload, version))
+    adam = judge(losses, golden_losses(workload, form, version), limits)
+    sgd_golden = golden_sgd_losses(workload, version)
+    if not sgd_golden and not sgd_losses:
+        return adam
+    sgd_limits = sgd_tolerances(workload, version)
+    both = {name: (*limits[name], *sgd_limits[name]) for name in limits if name in sgd_limits}
+    verdict = _verdict(adam.errors + _relative_errors(sgd_losses or (), sgd_golden), both)
+    unjudged = verdict.unjudged and bool(adam.met or adam.unjudged)
+    wrong_scale = bool(adam.met) and not (verdict.met or unjudged)
+    return replace(verdict, unjudged=unjudged, wrong_scale=wrong_scale)
+
+
+def only_if_requested(workload: Workload) -> tuple[str, ...]:
+    """Classes that count only where they are asked for: their tolerances are so wide that float32
+    with a fault would pass for them."""
+    return tuple(read_evidence(workload, TOLERANCES).get("only_if_requested", ()))
+
+
+def _for(requested: str, workload: Workload, tolerances: Tolerances) -> Tolerances:
+    """Those of the classes that count."""
+    asked = only_if_requested(workload)
+    return {
+        precision: limits
+        for precision, limits in tolerances.items()
+        if precision == requested or precision not in asked
+    }
+
+
 def judge(
     losses: Sequence[Optional[float]], golden: Sequence[float], tolerances: Tolerances
 ) -> Verdict:
-    """Compare an engine's ten replayed losses (nats) with the golden ones of its form of Adam.
+    """Compare an engine's replayed losses (nats) with the golden ones of the same optimizer.
 
     None stands for a loss that was not finite. Never raises for what an engine may report.
     """
-    errors = tuple(_relative_error(loss, true) for loss, true in zip_longest(losses, golden))
-    met = _precisions_met(errors, tolerances)
+    return _verdict(_relative_errors(losses, golden), tolerances)
+
+
+def _verdict(errors: tuple[float, ...], tolerances: Tolerances) -> Verdict:
     largest = max(errors, default=math.inf)
-    unjudged = not met and math.isfinite(largest) and _may_be_another(errors, tolerances)
-    return Verdict(errors, largest, met, unjudged)
+    known = math.isfinite(largest)
+    met = _precisions_met(errors, tolerances) if known else ()
+    return Verdict(errors, largest, met, known and not met and _may_be_another(errors, tolerances))
+
+
+def _relative_errors(
+    losses: Sequence[Optional[float]], golden: Sequence[float]
+) -> tuple[float, ...]:
+    return tuple(_relative_error(loss, true) for loss, true in zip_longest(losses, golden))
 
 
 def _relative_error(loss: Optional[float], golden: Optional[float]) -> float:
@@ -226,8 +301,6 @@ def _relative_error(loss: Optional[float], golden: Optional[float]) -> float:
 
 
 def _precisions_met(errors: Sequence[float], tolerances: Tolerances) -> tuple[str, ...]:
-    if len(errors) != REPLAY_STEPS:
-        return ()
     met = tuple(
         precision
         for precision, limits in tolerances.items()
