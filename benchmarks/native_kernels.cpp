@@ -17,7 +17,7 @@
 
 #include "runtime/aligned_array.h"
 #include "runtime/dispatch.h"
-#include "training/network.h"
+#include "networks/mnist_cnn/network.h"
 
 namespace {
 
@@ -68,12 +68,13 @@ int main(int argc, char** argv) {
         return 2;
     }
     using namespace epochmark;
-    const Kernels& k = *chosen;
+    using namespace epochmark::mnist_cnn;
+    const Table& k = *chosen->mnist_cnn;
 
     double flop = 0;
-    const double peak_seconds = fastest(20, [&] { flop = k.multiply_add_peak(200000); });
+    const double peak_seconds = fastest(20, [&] { flop = chosen->multiply_add_peak(200000); });
     Report report{flop / peak_seconds * 1e-9};
-    std::printf("%s, one thread, batch %d; multiply-add peak %.1f GFLOP/s\n", k.name, kBatch,
+    std::printf("%s, one thread, batch %d; multiply-add peak %.1f GFLOP/s\n", chosen->name, kBatch,
                 report.peak);
 
     std::vector<std::uint8_t> images(kBatch * kPixels), labels(kBatch);
@@ -153,10 +154,11 @@ int main(int argc, char** argv) {
                 }), 0, 0);
     std::printf("%-34s %8.3f ms\n", "sum", report.total * 1e3);
 
-    Network network(k, 1, kBatch, {1e-3, 0.9, 0.999, 1e-7});
+    MnistCnn cnn({*chosen, 1, kBatch, {1e-3, 0.9, 0.999, 1e-7}});
+    Network& network = cnn;
     network.set_parameters(value);
     const double step = fastest(n, [&] {
-        network.train(images.data(), labels.data(), order.data(), kBatch);
+        network.train({images.data(), labels.data(), order.data(), kBatch});
     });
     std::printf("%-34s %8.3f ms\n", "whole step", step * 1e3);
     return 0;

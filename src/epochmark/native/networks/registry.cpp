@@ -1,0 +1,15 @@
+// The workloads that the library trains: one line for each folder beside this file.
+
+#include "networks/mnist_cnn/network.h"
+#include "networks/network.h"
+
+namespace epochmark {
+
+const std::vector<Offer>& offers() {
+    static const std::vector<Offer> all = {
+        mnist_cnn::offer(),
+    };
+    return all;
+}
+
+}  // namespace epochmark
