@@ -15,6 +15,9 @@ constexpr int kProductRows = 48;
 namespace mnist_cnn {
 struct Table;
 }
+namespace mnist_mlp {
+struct Table;
+}
 
 struct Kernels {
     const char* name;
@@ -32,6 +35,7 @@ struct Kernels {
     void (*product_rows)(const float* a, const float* panels, float* tiles, float* c);
 
     const mnist_cnn::Table* mnist_cnn;
+    const mnist_mlp::Table* mnist_mlp;
 };
 
 namespace portable { const Kernels& kernels(); }

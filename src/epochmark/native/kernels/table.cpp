@@ -12,6 +12,9 @@ namespace epochmark {
 namespace mnist_cnn {
 namespace EPOCHMARK_ISA { extern const Table table; }
 }
+namespace mnist_mlp {
+namespace EPOCHMARK_ISA { extern const Table table; }
+}
 
 namespace EPOCHMARK_ISA {
 
@@ -30,6 +33,7 @@ const Kernels& kernels() {
         product_pack,
         product_rows,
         &mnist_cnn::EPOCHMARK_ISA::table,
+        &mnist_mlp::EPOCHMARK_ISA::table,
     };
     return table;
 }
