@@ -67,40 +67,46 @@ EPOCHMARK_INLINE void forward(const float* input, int rows, const float* kernel,
     add_bias_and_relu(rows, bias, output);
 }
 
+// The steps of a tile's products with 64 samples for each vector of Adam.
+constexpr int steps_for_each(int products) {
+    return 64 * (kColumns / kPanel) * products / (kTile / kLanes);
+}
+
+// kRows rows of the gradient of the layer's input, from row i of the kernel.
+template <int kRows>
+EPOCHMARK_INLINE void input_gradient(const BackwardBlock& block, int i, AdamBeside& adam) {
+    float* c = block.input_gradient + i * kPanel;
+    for (int sample = 0; sample < block.rows; sample += kPanel, c += kUnitStride * kPanel)
+        gemm_tile_beside<kRows, kTileVectors, kColumns, 1, kPanel, kPanel, steps_for_each(2)>(
+            kColumns, block.kernel.value + i * kColumns, block.slope_panels + sample * kColumns, c,
+            !block.first, adam);
+}
+
 // kPassesOn: with the gradient of the layer's input.
 template <int kIn, bool kPassesOn>
 EPOCHMARK_INLINE void backward(const BackwardBlock& block) {
-    // The steps of a tile's products, of 64 samples, for each vector of Adam.
-    constexpr int kEvery =
-        64 * (kColumns / kPanel) * (kPassesOn ? 2 : 1) / (kTile / kLanes);
-    const int rows = block.rows;
     const float* packed = block.packed;
-    AdamBeside adam(block.adam);
-    for (int i = 0, odd = 0; i < kIn; i += kTileRows, odd ^= 1, packed += rows * kTileRows) {
-        const ptrdiff_t at = ptrdiff_t(i) * kColumns;
-        if (kPassesOn) {
-            float* c = block.input_gradient + i * kPanel;
-            for (int panel = 0; panel < rows; panel += kPanel, c += kUnitStride * kPanel)
-                gemm_tile_beside<kTileRows, kTileVectors, kColumns, 1, kPanel, kPanel, kEvery>(
-                    kColumns, block.kernel.value + at, block.slope_panels + panel * kColumns, c,
-                    !block.first, adam);
-        }
+    AdamBeside adam(block.kernel, block.adam, block.tiles + 2 * kTile, kTile);
+    for (int i = 0, odd = 0; i < kIn; i += kTileRows, odd ^= 1, packed += block.rows * kTileRows) {
+        const bool whole = i + kTileRows <= kIn;
+        if (kPassesOn && whole) input_gradient<kTileRows>(block, i, adam);
+        if (kPassesOn && !whole) input_gradient<kIn % kTileRows>(block, i, adam);
         float* gradient = block.tiles + odd * kTile;
         for (int column = 0; column < kColumns; column += kPanel)
-            gemm_tile_beside<kTileRows, kTileVectors, 1, kTileRows, kColumns, kColumns, kEvery>(
-                rows, packed, block.slope + column, gradient + column, false, adam);
+            gemm_tile_beside<kTileRows, kTileVectors, 1, kTileRows, kColumns, kColumns,
+                             steps_for_each(kPassesOn ? 2 : 1)>(
+                block.rows, packed, block.slope + column, gradient + column, false, adam);
         adam.finish();
-        const int count = (kIn - i < kTileRows ? kIn - i : kTileRows) * kColumns;
-        if (block.kernel.gradient) {
-            for (int j = 0; j < count; j += kLanes)
-                store(block.kernel.gradient + at + j, load(gradient + j));
-        } else {
-            adam.start({block.kernel.value + at, block.kernel.first_moment + at,
-                        block.kernel.second_moment + at, nullptr},
-                       gradient, count, kTile);
+        const int count = (whole ? kTileRows : kIn % kTileRows) * kColumns;
+        if (!block.kernel.gradient) {
+            adam.start(gradient, count);
+            continue;
         }
+        for (int j = 0; j < count; j += kLanes)
+            store(block.kernel.gradient + i * kColumns + j, load(gradient + j));
     }
     adam.finish();
+    adam.end();
 }
 
 }  // namespace

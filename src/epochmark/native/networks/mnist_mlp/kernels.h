@@ -9,6 +9,9 @@
 namespace epochmark {
 namespace mnist_mlp {
 
+// Two tiles of a kernel, at most 12 rows of it, and what Adam has pending.
+constexpr int kTileFloats = 2 * 12 * kColumns + 2 * 16;
+
 // One block of a kernel's columns, going backward. `slope` is the gradient of the layer's output
 // before its relu, [rows][kColumns]; slope_panels is the same transposed (transpose_slope).
 struct BackwardBlock {
@@ -18,7 +21,7 @@ struct BackwardBlock {
     const float* slope_panels;
     Parameters kernel;  // of this block; with kernel.gradient nothing is updated
     const AdamStep* adam;
-    float* tiles;           // scratch, two tiles of at most 12 x kColumns
+    float* tiles;           // scratch, kTileFloats
     float* input_gradient;  // of dense_2: this thread's share, in panels of rows
     bool first;             // starts input_gradient rather than adding to it
 };

@@ -18,7 +18,6 @@ namespace mnist_mlp {
 
 namespace {
 
-constexpr std::size_t kTileFloats = 2 * 12 * kColumns;  // two of the largest tiles
 constexpr std::size_t kPackedPixels = kPixelStride, kPackedUnits = kUnitStride;
 
 }  // namespace
