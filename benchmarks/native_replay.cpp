@@ -32,13 +32,15 @@ int main(int argc, char** argv) {
         return 0;
     }
     char error[512] = "";
-    em_network* network = em_create(argv[1], std::atoi(argv[2]), kBatch, 1e-3, 0.9, 0.999, 1e-7,
+    em_network* network = em_create("mnist-cnn", argv[1], std::atoi(argv[2]), kBatch, 1e-3, 0.9, 0.999, 1e-7,
                                     error, sizeof error);
     if (!network) {
         std::fprintf(stderr, "%s\n", error);
         return 1;
     }
-    std::vector<float> parameters(static_cast<std::size_t>(em_parameter_count()));
+    em_description described;
+    em_describe("mnist-cnn", &described);
+    std::vector<float> parameters(static_cast<std::size_t>(described.parameters));
     std::vector<float> gradients(parameters.size());
     std::vector<std::uint8_t> images(kBatch * 784), labels(kBatch);
     std::vector<std::uint32_t> order(kBatch);

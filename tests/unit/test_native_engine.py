@@ -11,7 +11,7 @@ import pytest
 from epochmark import native
 from epochmark.engines import DeviceUnavailableError, Settings
 from epochmark.engines.native import NativeEngine
-from epochmark.workloads import MNIST_CNN
+from epochmark.workloads import MNIST_CNN, WORKLOADS
 from epochmark.workloads._proof import reference
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.spec import SGD
@@ -89,7 +89,7 @@ def test_whole_epochs() -> None:
     assert engine.effective_settings() == {
         "threads": 2,
         "instruction_set": native.instruction_sets()[0],
-        "kernel_version": native.kernel_version(),
+        "kernel_version": native.describe("mnist-cnn").kernel_version,
         "build": "Release",
         "compiler": native.compiler(),
         "compute_type": "float32",
@@ -126,7 +126,7 @@ def test_every_image_once_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     train_step = native.Network.train_step
 
     def watch(
-        self: native.Network, images: native.Pixels, labels: native.Pixels, order: native.Order
+        self: native.Network, images: native.Samples, labels: native.Samples, order: native.Order
     ) -> native.StepResult:
         seen.extend(order)
         return train_step(self, images, labels, order)
@@ -147,6 +147,12 @@ def test_a_replay_leaves_the_trained_model_alone() -> None:
     assert engine.evaluate(IMAGES, LABELS) == before
 
 
+def test_the_engine_offers_what_its_library_trains() -> None:
+    assert NativeEngine.info.workloads == tuple(native.workloads())
+    for name in native.workloads():
+        native.Network(WORKLOADS[name], 1, 1)  # compares the network's sizes with the library's
+
+
 def test_only_the_cpu() -> None:
     settings = Settings(MNIST_CNN, "gpu", "float32", "stock", seed=0, epochs=1, batch_size=16)
     with pytest.raises(DeviceUnavailableError, match="'gpu'; it trains on: cpu"):
@@ -164,7 +170,7 @@ def test_a_replay_by_sgd_refuses_gradients_one_percent_too_large(
     gradients = native.Network.gradients
 
     def scaled(
-        self: native.Network, images: native.Pixels, labels: native.Pixels
+        self: native.Network, images: native.Samples, labels: native.Samples
     ) -> tuple[native.StepResult, dict[str, Any]]:
         result, exact = gradients(self, images, labels)
         return result, {name: np.float32(scale) * array for name, array in exact.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,20 @@ def test_thread_counts_out_of_range(threads: int) -> None:
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("batch", [0, native.MAX_BATCH + 1])
+@pytest.mark.parametrize("batch", [0, native.describe("mnist-cnn").largest_batch + 1])
 def test_batches_out_of_range(batch: int) -> None:
     with pytest.raises(EpochmarkError, match="for batch"):
         native.Network(MNIST_CNN, batch, 1)
+
+
+def test_a_workload_that_the_library_has_not() -> None:
+    with pytest.raises(EpochmarkError, match=r"does not train 'mine', only .*mnist-cnn"):
+        native.Network(replace(MNIST_CNN, name="mine"), 8, 1)
+
+
+def test_another_network_of_a_known_name() -> None:
+    with pytest.raises(EpochmarkError, match="another mnist-cnn: parameters"):
+        native.Network(replace(MNIST_CNN, layers=MNIST_CNN.layers[:-1]), 8, 1)
 
 
 def test_an_unknown_instruction_set_lists_those_there_are() -> None:
@@ -55,7 +66,7 @@ def test_the_environment_forces_an_instruction_set(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_data_of_the_wrong_kind(
-    images: native.Pixels, labels: native.Pixels, complaint: str
+    images: native.Samples, labels: native.Samples, complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         native.Network(MNIST_CNN, 8, 1).gradients(images, labels)

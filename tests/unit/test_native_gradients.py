@@ -24,7 +24,7 @@ CLEAR_CUT = {1: 14, 7: 16}
 rounding decides where a gradient goes; a larger batch always has some."""
 
 
-def random_batch(size: int, seed: int = 0) -> tuple[native.Pixels, native.Pixels]:
+def random_batch(size: int, seed: int = 0) -> tuple[native.Samples, native.Samples]:
     """Blocks of ink on a white ground, so that there are flat regions as in MNIST."""
     random = np.random.RandomState(seed)
     images = random.randint(0, 256, (size, 28, 28)).astype(np.uint8)

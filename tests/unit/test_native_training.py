@@ -14,12 +14,12 @@ from epochmark.workloads.initial_weights import draw_weights
 
 from .test_native_gradients import random_batch
 
-Mnist = tuple[native.Pixels, native.Pixels, native.Pixels, native.Pixels]
+Mnist = tuple[native.Samples, native.Samples, native.Samples, native.Samples]
 Curve = tuple[list[float], dict[str, npt.NDArray[np.float64]]]
 
 
 def run(
-    network: native.Network, images: native.Pixels, labels: native.Pixels, batch: int, steps: int
+    network: native.Network, images: native.Samples, labels: native.Samples, batch: int, steps: int
 ) -> list[float]:
     network.set_weights(draw_weights(MNIST_CNN, seed=5, bias_range=0.1))
     order = np.arange(len(labels), dtype=np.uint32)

@@ -1,4 +1,4 @@
-"""The embedded engine: mnist-cnn in C++ kernels of our own, float32, on the CPU.
+"""The embedded engine: C++ kernels of our own for certain workloads, float32, on the CPU.
 
 It is the tool's yardstick: no framework, no version of one, the same arithmetic everywhere. The
 kernels and what they do are in ``epochmark/native`` (docs/native.md).
@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark import native
+from epochmark.engines._shared.batches import own_part
 from epochmark.engines._shared.contract import (
+    ALL_WORDS,
     Batch,
     Device,
     DeviceUnavailableError,
@@ -43,7 +45,8 @@ class NativeEngine(Engine):
         summary="embedded C++ kernels, nothing to install",
         family="native",
         adam_form="epsilon_hat",
-        workloads=("mnist-cnn",),
+        words=ALL_WORDS,
+        workloads=("mnist-cnn", "mnist-mlp"),
         devices=(
             Support("cpu", "the package's own kernels ([native.md](native.md))", "x86-64 Linux"),
         ),
@@ -65,26 +68,25 @@ class NativeEngine(Engine):
         native.instruction_sets()  # a missing library shows here, before any data is loaded
         return CPU
 
-    def load(self, images: Inputs, labels: Targets) -> Data:
-        return _checked(images, labels)
+    def load(self, inputs: Inputs, targets: Targets) -> Data:
+        return self._checked(inputs, targets)
 
     def build(self, weights: Weights) -> None:
         self._network = self._new_network(weights)
 
     def fit(self, data: Data, stopwatch: Stopwatch) -> None:
-        images, labels = data
+        inputs, targets = data
         settings, network = self._settings, self._built()
         steps_left = settings.max_steps
         for epoch in range(settings.epochs):
-            order = native.shuffled_order(settings.seed, epoch, len(labels))
-            batches = _batches(order, settings.batch_size)
+            batches = _split(self._order(epoch, len(targets)), settings.batch_size)
             wanted = batches[:steps_left]
-            so_far = _EpochSoFar()
+            so_far = _EpochSoFar(settings.workload.targets_per_sample)
             for batch in wanted:
                 lap_due = so_far.steps_since_lap and stopwatch.wants_lap()
                 if lap_due and not stopwatch.lap(*so_far.end_lap()):
                     return
-                so_far.add(network.train_step(images, labels, batch), len(batch))
+                so_far.add(network.train_step(inputs, targets, batch), len(batch))
             if len(wanted) < len(batches):
                 stopwatch.lap(*so_far.end_lap())
                 return
@@ -96,29 +98,29 @@ class NativeEngine(Engine):
     def observed_devices(self) -> List[str]:
         return [CPU.id]
 
-    def evaluate(self, images: Inputs, labels: Targets) -> Tuple[float, float]:
-        images, labels = _checked(images, labels)
+    def evaluate(self, inputs: Inputs, targets: Targets) -> Tuple[float, float]:
+        inputs, targets = self._checked(inputs, targets)
         network = self._built()
         results = [
-            network.evaluate_step(images, labels, batch)
-            for batch in _batches(np.arange(len(labels), dtype=np.uint32), network.batch)
+            network.evaluate_step(inputs, targets, batch)
+            for batch in _split(np.arange(len(targets), dtype=np.uint32), network.batch)
         ]
-        loss = sum(result.loss_sum for result in results) / len(labels)
-        return loss, sum(result.correct for result in results) / len(labels)
+        loss = sum(result.loss_sum for result in results) / targets.size
+        return loss, sum(result.correct for result in results) / targets.size
 
     def replay(
         self, weights: Weights, batches: Sequence[Batch], optimizer: Optional[Optimizer] = None
     ) -> List[float]:
-        network = self._new_network(weights, max(len(labels) for _, labels in batches))
+        network = self._new_network(weights, max(len(targets) for _, targets in batches))
         losses = []
         for batch in batches:
-            images, labels = _checked(*batch)
+            inputs, targets = self._checked(*batch)
             if isinstance(optimizer, SGD):
-                result = _step_by_gradients(network, images, labels, optimizer)
+                result = _step_by_gradients(network, inputs, targets, optimizer)
             else:
-                everything = np.arange(len(labels), dtype=np.uint32)
-                result = network.train_step(images, labels, everything)
-            losses.append(result.loss_sum / len(labels))
+                everything = np.arange(len(targets), dtype=np.uint32)
+                result = network.train_step(inputs, targets, everything)
+            losses.append(result.loss_sum / targets.size)
         return losses
 
     def state(self) -> TrainingState:
@@ -131,7 +133,7 @@ class NativeEngine(Engine):
         return {
             "threads": network.threads,
             "instruction_set": network.instruction_set,
-            "kernel_version": native.kernel_version(),
+            "kernel_version": native.describe(self._settings.workload.name).kernel_version,
             "build": native.build(),
             "compiler": native.compiler(),
             "compute_type": "float32",
@@ -166,6 +168,18 @@ class NativeEngine(Engine):
             pools=True,
         )
 
+    def _order(self, epoch: int, samples: int) -> native.Order:
+        """Of the samples in an epoch: all, shuffled, or its own part where none comes twice."""
+        workload = self._settings.workload
+        if workload.passes == "once":
+            return np.asarray(own_part(workload, samples, epoch), np.uint32)
+        return native.shuffled_order(self._settings.seed, epoch, samples)
+
+    def _checked(self, inputs: Inputs, targets: Targets) -> Data:
+        inputs, targets = np.ascontiguousarray(inputs), np.ascontiguousarray(targets)
+        native.check_data(self._settings.workload, inputs, targets)
+        return inputs, targets
+
     def _new_network(self, weights: Weights, batch_size: Optional[int] = None) -> native.Network:
         settings = self._settings
         network = native.Network(
@@ -180,10 +194,10 @@ class NativeEngine(Engine):
 
 
 def _step_by_gradients(
-    network: native.Network, images: Inputs, labels: Targets, optimizer: SGD
+    network: native.Network, inputs: Inputs, targets: Targets, optimizer: SGD
 ) -> native.StepResult:
     """The kernels update by Adam only: of another optimizer they give the gradients."""
-    result, gradients = network.gradients(images, labels)
+    result, gradients = network.gradients(inputs, targets)
     rate = np.float32(optimizer.learning_rate)
     weights = network.get_weights()
     network.set_weights({name: weights[name] - rate * gradients[name] for name in weights})
@@ -191,33 +205,28 @@ def _step_by_gradients(
 
 
 class _EpochSoFar:
-    """Sums over the images an epoch has seen, and the steps since its last lap."""
+    """Sums over the targets an epoch has seen, and the steps since its last lap."""
 
-    def __init__(self) -> None:
+    def __init__(self, targets_per_sample: int) -> None:
         self.steps_since_lap = 0
-        self._images = 0
+        self._targets_per_sample = targets_per_sample
+        self._targets = 0
         self._loss_sum = 0.0
         self._correct = 0
 
-    def add(self, result: native.StepResult, images: int) -> None:
+    def add(self, result: native.StepResult, samples: int) -> None:
         self.steps_since_lap += 1
-        self._images += images
+        self._targets += samples * self._targets_per_sample
         self._loss_sum += result.loss_sum
         self._correct += result.correct
 
     def end_lap(self) -> Tuple[int, float, float]:
         """Steps of the lap that ends here; mean loss and accuracy of the epoch so far."""
         steps, self.steps_since_lap = self.steps_since_lap, 0
-        return steps, self._loss_sum / self._images, self._correct / self._images
+        return steps, self._loss_sum / self._targets, self._correct / self._targets
 
 
-def _checked(images: Inputs, labels: Targets) -> Data:
-    images, labels = np.ascontiguousarray(images), np.ascontiguousarray(labels)
-    native.check_data(images, labels)
-    return images, labels
-
-
-def _batches(order: native.Order, size: int) -> List[native.Order]:
+def _split(order: native.Order, size: int) -> List[native.Order]:
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 

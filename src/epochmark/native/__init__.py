@@ -7,25 +7,26 @@ from epochmark.native.binding import (
     Order,
     build,
     compiler,
+    describe,
     instruction_sets,
-    kernel_version,
     shuffled_order,
     usable_cores,
+    workloads,
 )
-from epochmark.native.network import MAX_BATCH, Network, Pixels, StepResult, check_data
+from epochmark.native.network import Network, Samples, StepResult, check_data
 
 __all__ = [
-    "MAX_BATCH",
     "MAX_THREADS",
     "Network",
     "Order",
-    "Pixels",
+    "Samples",
     "StepResult",
     "build",
     "check_data",
     "compiler",
+    "describe",
     "instruction_sets",
-    "kernel_version",
     "shuffled_order",
     "usable_cores",
+    "workloads",
 ]

@@ -3,20 +3,25 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <string>
 
+#include "networks/network.h"
 #include "runtime/compiled.h"
 #include "runtime/dispatch.h"
-#include "training/network.h"
-#include "training/shuffle.h"
+#include "runtime/shuffle.h"
 
 namespace {
-
-constexpr int kKernelVersion = 1;
 
 const epochmark::Kernels* find_kernels(const char* name) {
     for (const epochmark::Kernels* kernels : epochmark::available_kernels())
         if (!name || !*name || std::strcmp(name, kernels->name) == 0) return kernels;
+    return nullptr;
+}
+
+const epochmark::Offer* find_offer(const char* workload) {
+    for (const epochmark::Offer& offer : epochmark::offers())
+        if (std::strcmp(workload, offer.workload) == 0) return &offer;
     return nullptr;
 }
 
@@ -28,10 +33,8 @@ void give(const epochmark::BatchResult& result, double* loss_sum, std::int64_t* 
 }  // namespace
 
 struct em_network {
-    epochmark::Network network;
+    std::unique_ptr<epochmark::Network> network;
 };
-
-int em_kernel_version(void) { return kKernelVersion; }
 
 const char* em_build(void) {
     static const std::string build = [] {
@@ -58,11 +61,33 @@ const char* em_instruction_sets(void) {
     return names.c_str();
 }
 
-int64_t em_parameter_count(void) { return std::int64_t(epochmark::kParameters); }
+const char* em_workloads(void) {
+    static const std::string names = [] {
+        std::string text;
+        for (const epochmark::Offer& offer : epochmark::offers())
+            text += (text.empty() ? "" : ",") + std::string(offer.workload);
+        return text;
+    }();
+    return names.c_str();
+}
 
-em_network* em_create(const char* instruction_set, int threads, int batch, double learning_rate,
-                      double beta_1, double beta_2, double epsilon, char* error,
-                      size_t error_size) {
+int em_describe(const char* workload, em_description* description) {
+    const epochmark::Offer* offer = find_offer(workload);
+    if (!offer) return 0;
+    *description = {offer->parameters, offer->inputs,        offer->input_bytes,  offer->targets,
+                    offer->target_bytes, offer->classes, offer->largest_batch, offer->kernel_version};
+    return 1;
+}
+
+em_network* em_create(const char* workload, const char* instruction_set, int threads, int batch,
+                      double learning_rate, double beta_1, double beta_2, double epsilon,
+                      char* error, size_t error_size) {
+    const epochmark::Offer* offer = find_offer(workload);
+    if (!offer) {
+        std::snprintf(error, error_size, "no workload '%s' here (there are: %s)", workload,
+                      em_workloads());
+        return nullptr;
+    }
     const epochmark::Kernels* kernels = find_kernels(instruction_set);
     if (!kernels) {
         std::snprintf(error, error_size, "no instruction set '%s' here (there are: %s)",
@@ -71,7 +96,7 @@ em_network* em_create(const char* instruction_set, int threads, int batch, doubl
     }
     try {
         return new em_network{
-            {*kernels, threads, batch, {learning_rate, beta_1, beta_2, epsilon}}};
+            offer->make({*kernels, threads, batch, {learning_rate, beta_1, beta_2, epsilon}})};
     } catch (const std::exception& problem) {
         std::snprintf(error, error_size, "%d threads, batch %d: %s", threads, batch,
                       problem.what());
@@ -82,35 +107,35 @@ em_network* em_create(const char* instruction_set, int threads, int batch, doubl
 void em_destroy(em_network* network) { delete network; }
 
 const char* em_instruction_set(const em_network* network) {
-    return network->network.kernels().name;
+    return network->network->kernels().name;
 }
 
 void em_set_parameters(em_network* network, const float* parameters) {
-    network->network.set_parameters(parameters);
+    network->network->set_parameters(parameters);
 }
 
 void em_get_parameters(const em_network* network, float* parameters) {
-    network->network.get_parameters(parameters);
+    network->network->get_parameters(parameters);
 }
 
 int64_t em_get_moments(const em_network* network, float* first, float* second) {
-    return network->network.get_moments(first, second);
+    return network->network->get_moments(first, second);
 }
 
-void em_train_step(em_network* network, const uint8_t* images, const uint8_t* labels,
+void em_train_step(em_network* network, const void* inputs, const void* targets,
                    const uint32_t* order, int count, double* loss_sum, int64_t* correct) {
-    give(network->network.train(images, labels, order, count), loss_sum, correct);
+    give(network->network->train({inputs, targets, order, count}), loss_sum, correct);
 }
 
-void em_gradients(em_network* network, const uint8_t* images, const uint8_t* labels,
+void em_gradients(em_network* network, const void* inputs, const void* targets,
                   const uint32_t* order, int count, double* loss_sum, int64_t* correct,
                   float* gradient) {
-    give(network->network.gradients(images, labels, order, count, gradient), loss_sum, correct);
+    give(network->network->gradients({inputs, targets, order, count}, gradient), loss_sum, correct);
 }
 
-void em_evaluate(em_network* network, const uint8_t* images, const uint8_t* labels,
+void em_evaluate(em_network* network, const void* inputs, const void* targets,
                  const uint32_t* order, int count, double* loss_sum, int64_t* correct) {
-    give(network->network.evaluate(images, labels, order, count), loss_sum, correct);
+    give(network->network->evaluate({inputs, targets, order, count}), loss_sum, correct);
 }
 
 void em_shuffle(uint64_t seed, uint64_t epoch, uint32_t* order, int64_t count) {

@@ -6,7 +6,7 @@ import ctypes
 import functools
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,24 @@ Order = npt.NDArray[np.uint32]
 
 MAX_THREADS = 256
 """Each thread holds about 2 MB of its own; more threads than a batch has images cannot help."""
+
+
+class Description(NamedTuple):
+    """What the library says of a workload that it trains.
+
+    ``parameters`` counts floats. A sample has ``inputs`` unsigned numbers of ``input_bytes`` each
+    and ``targets`` of ``target_bytes``, each smaller than ``classes``. ``kernel_version`` is raised
+    with every change of the kernels; part of the comparability key.
+    """
+
+    parameters: int
+    inputs: int
+    input_bytes: int
+    targets: int
+    target_bytes: int
+    classes: int
+    largest_batch: int
+    kernel_version: int
 
 
 def library_path() -> Path:
@@ -43,30 +61,53 @@ def load_library() -> ctypes.CDLL:
             "another system or processor; build it here, in a clone: "
             "pip install --force-reinstall --no-deps ."
         ) from error
-    _declare(library)
+    _declare_api(library)
     return library
 
 
-def _declare(library: ctypes.CDLL) -> None:
+Signatures = Dict[str, Tuple[Any, List[Any]]]
+"""Result and arguments of functions by name."""
+
+
+def declare(library: ctypes.CDLL, signatures: Signatures) -> None:
+    """Give these functions of the library their types. Raises EpochmarkError where it lacks one."""
+    for name, (result, arguments) in signatures.items():
+        try:
+            function = getattr(library, name)
+        except AttributeError as error:
+            raise EpochmarkError(
+                f"The native engine's library is older than this epochmark: it lacks {name}. "
+                "Build it again, in a clone: pip install --force-reinstall --no-deps ."
+            ) from error
+        function.restype, function.argtypes = result, arguments
+
+
+class _Description(ctypes.Structure):
+    """``em_description``."""
+
+    _fields_ = [(name, ctypes.c_int64) for name in Description._fields]
+
+
+def _declare_api(library: ctypes.CDLL) -> None:
     """Argument types of ``api.h``."""
     network, text = ctypes.c_void_p, ctypes.c_char_p
-    bytes_in = np.ctypeslib.ndpointer(np.uint8, flags="C_CONTIGUOUS")
+    samples = np.ctypeslib.ndpointer(flags="C_CONTIGUOUS")
     order_in = np.ctypeslib.ndpointer(np.uint32, ndim=1, flags="C_CONTIGUOUS")
     order_out = np.ctypeslib.ndpointer(np.uint32, ndim=1, flags=("C_CONTIGUOUS", "WRITEABLE"))
     floats = np.ctypeslib.ndpointer(np.float32, ndim=1, flags="C_CONTIGUOUS")
     floats_out = np.ctypeslib.ndpointer(np.float32, ndim=1, flags=("C_CONTIGUOUS", "WRITEABLE"))
     real, whole = ctypes.c_double, ctypes.c_int
-    batch = [network, bytes_in, bytes_in, order_in, whole]
+    batch = [network, samples, samples, order_in, whole]
     results = [ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_int64)]
-    signatures: dict[str, tuple[Any, list[Any]]] = {
-        "em_kernel_version": (whole, []),
+    signatures: Signatures = {
         "em_build": (text, []),
         "em_compiler": (text, []),
         "em_instruction_sets": (text, []),
-        "em_parameter_count": (ctypes.c_int64, []),
+        "em_workloads": (text, []),
+        "em_describe": (whole, [text, ctypes.POINTER(_Description)]),
         "em_create": (
             network,
-            [text, whole, whole, real, real, real, real, text, ctypes.c_size_t],
+            [text, text, whole, whole, real, real, real, real, text, ctypes.c_size_t],
         ),
         "em_destroy": (None, [network]),
         "em_instruction_set": (text, [network]),
@@ -78,15 +119,23 @@ def _declare(library: ctypes.CDLL) -> None:
         "em_evaluate": (None, batch + results),
         "em_shuffle": (None, [ctypes.c_uint64, ctypes.c_uint64, order_out, ctypes.c_int64]),
     }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(library, name)
-        function.restype = result
-        function.argtypes = arguments
+    declare(library, signatures)
 
 
-def kernel_version() -> int:
-    """Raised with every change of the kernels; part of the comparability key."""
-    return int(load_library().em_kernel_version())
+def workloads() -> list[str]:
+    """Names of the workloads that the library trains."""
+    return str(load_library().em_workloads().decode()).split(",")
+
+
+def describe(workload: str) -> Description:
+    """What the library says of a workload. Raises EpochmarkError for one it does not train."""
+    found = _Description()
+    if not load_library().em_describe(workload.encode(), ctypes.byref(found)):
+        raise EpochmarkError(
+            f"The native engine's library does not train {workload!r}, only "
+            f"{', '.join(workloads())}."
+        )
+    return Description(*(getattr(found, name) for name in Description._fields))
 
 
 def build() -> str:

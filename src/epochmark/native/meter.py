@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from typing import Any, List, Optional
+from typing import List, Optional
 
 import numpy as np
 
 from epochmark.errors import EpochmarkError
-from epochmark.native.binding import MAX_THREADS, load_library
+from epochmark.native.binding import MAX_THREADS, Signatures, declare, load_library
 from epochmark.native.network import Floats, check_range
 
 __all__ = ["Meter", "bfloat16_instruction_sets", "product_size"]
@@ -34,7 +34,7 @@ def _meter_library() -> ctypes.CDLL:
     real, single, long = ctypes.c_double, ctypes.c_float, ctypes.c_int64
     floats = np.ctypeslib.ndpointer(np.float32, flags="C_CONTIGUOUS")
     floats_out = np.ctypeslib.ndpointer(np.float32, flags=("C_CONTIGUOUS", "WRITEABLE"))
-    signatures: dict[str, tuple[Any, list[Any]]] = {
+    signatures: Signatures = {
         "em_bfloat16_instruction_sets": (text, []),
         "em_meter_create": (meter, [text, whole, text, ctypes.c_size_t]),
         "em_meter_destroy": (None, [meter]),
@@ -48,15 +48,7 @@ def _meter_library() -> ctypes.CDLL:
         "em_meter_convolution": (whole, [meter, floats, floats, floats, whole, floats_out]),
         "em_meter_dispatch": (None, [meter]),
     }
-    for name, (result, arguments) in signatures.items():
-        try:
-            function = getattr(library, name)
-        except AttributeError as error:
-            raise EpochmarkError(
-                f"The native engine's library is older than this epochmark: it lacks {name}. "
-                "Build it again, in a clone: pip install --force-reinstall --no-deps ."
-            ) from error
-        function.restype, function.argtypes = result, arguments
+    declare(library, signatures)
     return library
 
 

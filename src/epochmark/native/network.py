@@ -1,6 +1,6 @@
-"""The network of the kernels and its optimizer.
+"""A workload's network in the kernels, and its optimizer.
 
-Every shape, dtype, label and index is checked here; the C++ side trusts its caller.
+Every shape, dtype, target and index is checked here; the C++ side trusts its caller.
 """
 
 from __future__ import annotations
@@ -13,36 +13,38 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.errors import EpochmarkError
-from epochmark.native.binding import MAX_THREADS, Order, load_library, usable_cores
-from epochmark.workloads.shapes import parameter_shapes
-from epochmark.workloads.spec import Adam, Workload
+from epochmark.native.binding import (
+    MAX_THREADS,
+    Description,
+    Order,
+    describe,
+    load_library,
+    usable_cores,
+)
+from epochmark.workloads.shapes import parameter_count, parameter_shapes
+from epochmark.workloads.spec import Images, Workload
 
-Pixels = npt.NDArray[np.uint8]
+Samples = npt.NDArray[np.unsignedinteger[Any]]
 Floats = npt.NDArray[np.float32]
-
-MAX_BATCH = 65_536
-"""A batch's activations take about 48 kB an image."""
 
 ISA_VARIABLE = "EPOCHMARK_NATIVE_ISA"
 """Environment variable that forces an instruction set (``avx512``, ``avx2``, ``portable``)."""
 
-CLASSES = 10
-IMAGE_SHAPE = (28, 28)
-
 
 class StepResult(NamedTuple):
-    """Of one batch: cross-entropies summed over its images (nats), and how many were right."""
+    """Of one batch: cross-entropies summed over its targets (nats), and how many were right."""
 
     loss_sum: float
     correct: int
 
 
 class Network:
-    """The network of ``mnist-cnn`` and its optimizer, in float32, on ``threads`` threads.
+    """The network of a workload and its optimizer, in float32, on ``threads`` threads.
 
-    ``batch`` is the largest number of images a step may have. ``instruction_set`` None takes the
+    ``batch`` is the largest number of samples a step may have. ``instruction_set`` None takes the
     one named by ``EPOCHMARK_NATIVE_ISA``, else the best of this machine. Raises EpochmarkError when
-    the library, the instruction set, threads or memory cannot be had, or a number is out of range.
+    the library, the workload, the instruction set, threads or memory cannot be had, or a number is
+    out of range.
     """
 
     def __init__(
@@ -53,10 +55,13 @@ class Network:
         instruction_set: Optional[str] = None,
     ) -> None:
         threads = usable_cores() if threads is None else threads
+        description = _description_of(workload)
         check_range("threads", threads, MAX_THREADS)
-        check_range("batch", batch, MAX_BATCH)
+        check_range("batch", batch, description.largest_batch)
         self.batch = batch
         self.threads = threads
+        self._workload = workload
+        self._description = description
         self._shapes = parameter_shapes(workload)
         self._library = load_library()
         self._handle = _create(
@@ -64,7 +69,7 @@ class Network:
             instruction_set or os.environ.get(ISA_VARIABLE, ""),
             threads,
             batch,
-            workload.optimizer,
+            workload,
         )
 
     def __del__(self) -> None:
@@ -87,47 +92,49 @@ class Network:
         self._library.em_set_parameters(self._handle, flat)
 
     def get_weights(self) -> dict[str, Floats]:
-        flat = np.empty(self._library.em_parameter_count(), np.float32)
+        flat = np.empty(self._description.parameters, np.float32)
         self._library.em_get_parameters(self._handle, flat)
         return self._split(flat)
 
     def get_moments(self) -> tuple[dict[str, Floats], dict[str, Floats], int]:
         """Adam's first and second moments by parameter name, and its steps so far."""
-        count = self._library.em_parameter_count()
+        count = self._description.parameters
         first, second = np.empty(count, np.float32), np.empty(count, np.float32)
         steps = self._library.em_get_moments(self._handle, first, second)
         return self._split(first), self._split(second), steps
 
-    def train_step(self, images: Pixels, labels: Pixels, order: Order) -> StepResult:
-        """One optimizer step on ``images[order]``; the loss is that before the update.
+    def train_step(self, inputs: Samples, targets: Samples, order: Order) -> StepResult:
+        """One optimizer step on ``inputs[order]``; the loss is that before the update.
 
-        ``images`` uint8 (n, 28, 28) and ``labels`` uint8 (n,) must have passed
-        ``check_data``, ``order`` uint32 be a part of a permutation of 0..n-1.
+        ``inputs`` and ``targets`` must have passed ``check_data``, ``order`` uint32 be a part of a
+        permutation of 0..n-1.
         """
-        return self._call(self._library.em_train_step, images, labels, order)
+        return self._call(self._library.em_train_step, inputs, targets, order)
 
-    def evaluate_step(self, images: Pixels, labels: Pixels, order: Order) -> StepResult:
-        """Loss and accuracy of ``images[order]``, no training; arguments as ``train_step``."""
-        return self._call(self._library.em_evaluate, images, labels, order)
+    def evaluate_step(self, inputs: Samples, targets: Samples, order: Order) -> StepResult:
+        """Loss and accuracy of ``inputs[order]``, no training; arguments as ``train_step``."""
+        return self._call(self._library.em_evaluate, inputs, targets, order)
 
-    def gradients(self, images: Pixels, labels: Pixels) -> tuple[StepResult, dict[str, Floats]]:
+    def gradients(self, inputs: Samples, targets: Samples) -> tuple[StepResult, dict[str, Floats]]:
         """Gradients of the mean loss of one batch by parameter name; nothing is updated."""
-        check_data(images, labels)
-        flat = np.empty(self._library.em_parameter_count(), np.float32)
-        order = np.arange(len(labels), dtype=np.uint32)
-        result = self._call(self._library.em_gradients, images, labels, order, flat)
+        check_data(self._workload, inputs, targets)
+        flat = np.empty(self._description.parameters, np.float32)
+        order = np.arange(len(targets), dtype=np.uint32)
+        result = self._call(self._library.em_gradients, inputs, targets, order, flat)
         return result, self._split(flat)
 
     def _call(
-        self, function: Any, images: Pixels, labels: Pixels, order: Order, *more: Any
+        self, function: Any, inputs: Samples, targets: Samples, order: Order, *more: Any
     ) -> StepResult:
         if not 1 <= len(order) <= self.batch:
-            raise ValueError(f"a step takes 1 to {self.batch} images, got {len(order)}")
+            samples = self._workload.samples
+            raise ValueError(f"a step takes 1 to {self.batch} {samples}, got {len(order)}")
+        _check_kinds(self._workload, self._description, inputs, targets)
         loss_sum, correct = ctypes.c_double(), ctypes.c_int64()
         function(
             self._handle,
-            images,
-            labels,
+            inputs,
+            targets,
             order,
             len(order),
             ctypes.byref(loss_sum),
@@ -144,18 +151,65 @@ class Network:
         }
 
 
-def check_data(images: Pixels, labels: Pixels) -> None:
-    """Raises ValueError unless these are uint8 images (n, 28, 28) and labels (n,) in 0..9."""
-    if images.dtype != np.uint8 or images.shape[1:] != IMAGE_SHAPE or not images.flags.c_contiguous:
+def check_data(workload: Workload, inputs: Samples, targets: Samples) -> None:
+    """Raises ValueError unless these are samples of the workload and their targets: unsigned, of
+    the bytes that the library takes, contiguous, and none too large."""
+    _check_kinds(workload, _description_of(workload), inputs, targets)
+    answers = _answers(workload)
+    if not len(inputs) == len(targets) > 0:
+        raise ValueError(f"{len(inputs)} {workload.samples} do not match {len(targets)} {answers}")
+    symbols = {} if isinstance(workload.input, Images) else {workload.samples: inputs}
+    for name, array in {**symbols, answers: targets}.items():
+        if array.max() >= workload.classes:
+            raise ValueError(f"{name} must be 0 to {workload.classes - 1}, got {array.max()}")
+
+
+def _check_kinds(
+    workload: Workload, description: Description, inputs: Samples, targets: Samples
+) -> None:
+    _check_kind(workload.samples, inputs, _input_shape(workload), description.input_bytes)
+    shape = () if isinstance(workload.input, Images) else workload.input_shape
+    _check_kind(_answers(workload), targets, shape, description.target_bytes)
+
+
+def _check_kind(name: str, array: Samples, shape: tuple[int, ...], item_bytes: int) -> None:
+    """``array`` must be contiguous, unsigned and ``(n, *shape)``."""
+    wanted = np.dtype(f"u{item_bytes}")
+    if array.dtype != wanted or array.shape[1:] != shape or not array.flags.c_contiguous:
+        sizes = ", ".join(map(str, ("n", *shape))) + ("" if shape else ",")
         raise ValueError(
-            f"images must be contiguous uint8 (n, 28, 28), got {images.dtype} {images.shape}"
+            f"{name} must be contiguous {wanted} ({sizes}), got {array.dtype} {array.shape}"
         )
-    if labels.dtype != np.uint8 or labels.ndim != 1 or not labels.flags.c_contiguous:
-        raise ValueError(f"labels must be contiguous uint8 (n,), got {labels.dtype} {labels.shape}")
-    if not len(images) == len(labels) > 0:
-        raise ValueError(f"{len(images)} images do not match {len(labels)} labels")
-    if labels.max() >= CLASSES:
-        raise ValueError(f"labels must be 0 to {CLASSES - 1}, got {labels.max()}")
+
+
+def _input_shape(workload: Workload) -> tuple[int, ...]:
+    """Of one sample as data sets hold it: an image of one channel is height by width."""
+    shape = workload.input_shape
+    return shape[:2] if isinstance(workload.input, Images) and shape[2] == 1 else shape
+
+
+def _answers(workload: Workload) -> str:
+    return "labels" if isinstance(workload.input, Images) else "targets"
+
+
+def _description_of(workload: Workload) -> Description:
+    """What the library says of this workload. Raises EpochmarkError where it trains another network
+    or data of that name."""
+    found = describe(workload.name)
+    wanted = (
+        parameter_count(workload),
+        int(np.prod(workload.input_shape)),
+        workload.targets_per_sample,
+        workload.classes,
+    )
+    given = (found.parameters, found.inputs, found.targets, found.classes)
+    if given != wanted:
+        raise EpochmarkError(
+            f"The native engine's library has another {workload.name}: parameters, inputs, targets "
+            f"and classes are {given}, here {wanted}. Build it again, in a clone: "
+            "pip install --force-reinstall --no-deps ."
+        )
+    return found
 
 
 def check_range(name: str, value: int, largest: int) -> None:
@@ -167,10 +221,12 @@ def check_range(name: str, value: int, largest: int) -> None:
 
 
 def _create(
-    library: ctypes.CDLL, instruction_set: str, threads: int, batch: int, adam: Adam
+    library: ctypes.CDLL, instruction_set: str, threads: int, batch: int, workload: Workload
 ) -> int:
+    adam = workload.optimizer
     message = ctypes.create_string_buffer(512)
     handle = library.em_create(
+        workload.name.encode(),
         instruction_set.encode(),
         threads,
         batch,

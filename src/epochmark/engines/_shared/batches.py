@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterator, List, Tuple
 import numpy as np
 
 from epochmark.engines._shared.contract import Indices, Settings, Stopwatch
+from epochmark.workloads import Workload
 
 
 def timed_batches(
@@ -65,9 +66,14 @@ def orders(settings: Settings, samples: int) -> Iterator[Indices]:
         if workload.passes == "reshuffled":
             yield random.permutation(samples)
             continue
-        size = min(workload.train_samples, samples)
-        first = epoch % (samples // size) * size
-        yield np.arange(first, first + size)
+        yield own_part(workload, samples, epoch)
+
+
+def own_part(workload: Workload, samples: int, epoch: int) -> Indices:
+    """The samples of an epoch of a workload that passes its training set ``once``."""
+    size = min(workload.train_samples, samples)
+    first = epoch % (samples // size) * size
+    return np.arange(first, first + size)
 
 
 def evaluated(training: Any, data: Tuple[Any, Any], size: int) -> Tuple[float, float]:

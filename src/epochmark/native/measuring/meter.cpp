@@ -14,6 +14,7 @@
 #include "measuring/bfloat16.h"
 #include "runtime/dispatch.h"
 #include "kernels/kernels.h"
+#include "networks/mnist_cnn/kernels.h"
 #include "runtime/thread_pool.h"
 
 namespace epochmark {
@@ -103,13 +104,15 @@ class Meter {
 
     void convolution(const float* input, const float* kernel, const float* bias, int count,
                      float* pooled) {
+        using namespace mnist_cnn;
+        const Table& table = *kernels_.mnist_cnn;
         if (!scratch_.get()) {
             transformed_ = AlignedArray<TransformedKernel>(1);
             scratch_ = AlignedArray<ThreadScratch>(pool_.size());
             choices_ = AlignedArray<std::uint32_t>(std::size_t(kChoices) * pool_.size());
         }
         constexpr std::size_t kInput = std::size_t(kPlane1) * kChannels1;
-        kernels_.conv_2_transform_kernel(kernel, 0, kChannels1, transformed_.get());
+        table.conv_2_transform_kernel(kernel, 0, kChannels1, transformed_.get());
         on_all(pool_, [&](int thread) {
             ThreadScratch& scratch = scratch_.get()[thread];
             const std::int64_t begin = share(count, thread, pool_.size());
@@ -119,11 +122,11 @@ class Meter {
             };
             if (begin == end) return;
             take(begin);
-            kernels_.conv_2_begin(begin & 1, &scratch);
+            table.conv_2_begin(begin & 1, &scratch);
             for (std::int64_t image = begin; image < end; ++image) {
                 const bool next = image + 1 < end;
                 if (next) take(image + 1);
-                kernels_.conv_2_forward(transformed_.get(), bias, image & 1, next, &scratch,
+                table.conv_2_forward(transformed_.get(), bias, image & 1, next, &scratch,
                                         pooled + image * kFeatures,
                                         choices_.get() + std::size_t(kChoices) * thread);
             }
@@ -137,8 +140,8 @@ class Meter {
   private:
     const Kernels& kernels_;
     AlignedArray<float> panels_, tiles_;
-    AlignedArray<TransformedKernel> transformed_;
-    AlignedArray<ThreadScratch> scratch_;
+    AlignedArray<mnist_cnn::TransformedKernel> transformed_;
+    AlignedArray<mnist_cnn::ThreadScratch> scratch_;
     AlignedArray<std::uint32_t> choices_;
     Untouched a_, b_, c_;
     std::int64_t count_ = 0;

@@ -1,4 +1,4 @@
-// The order of the training images in one epoch.
+// The order of the training samples in one epoch.
 #pragma once
 
 #include <cstdint>

@@ -2,11 +2,14 @@
 // vector of filters while the image is walked; pixels are broadcast. 0.1 GFLOP of a step's 9, so
 // backward recomputes this layer rather than keeping 11 MB of activations.
 
-#include "kernels/kernels.h"
+#include "networks/mnist_cnn/kernels.h"
 #include "kernels/simd.h"
 
 namespace epochmark {
+namespace mnist_cnn {
 namespace EPOCHMARK_ISA {
+
+using namespace epochmark::EPOCHMARK_ISA;
 
 void scale_pixels(const uint8_t* image, float* pixels) {
     for (int i = 0; i < kPixels; ++i) pixels[i] = float(image[i]) / 255.0f;
@@ -68,4 +71,5 @@ void conv_1_backward(const float* pixels, const float* activation, const float* 
 }
 
 }  // namespace EPOCHMARK_ISA
+}  // namespace mnist_cnn
 }  // namespace epochmark

@@ -12,16 +12,22 @@
 // touched by one core only. Shared by images forward, every store of Adam waited for the other
 // core to give up its copy: 3.5 ms a step instead of 0.4.
 
-#include "kernels/kernels.h"
+#include "networks/mnist_cnn/kernels.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
 #include "kernels/transpose.h"
 
 namespace epochmark {
-namespace EPOCHMARK_ISA {
 
+namespace EPOCHMARK_ISA {
 void adam(float* value, float* first_moment, float* second_moment, const float* gradient,
           int64_t count, const AdamStep* step);
+}
+
+namespace mnist_cnn {
+namespace EPOCHMARK_ISA {
+
+using namespace epochmark::EPOCHMARK_ISA;
 
 namespace {
 
@@ -114,4 +120,5 @@ void dense_1_backward(float* features, int rows, int feature_begin, const float*
 }
 
 }  // namespace EPOCHMARK_ISA
+}  // namespace mnist_cnn
 }  // namespace epochmark

@@ -2,7 +2,7 @@
 // Generators", 2014), with Lemire's rejection for an unbiased bounded draw ("Fast Random Integer
 // Generation in an Interval", 2019). Our own so that no library's version can change the order.
 
-#include "training/shuffle.h"
+#include "runtime/shuffle.h"
 
 #include <utility>
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 namespace epochmark {
+namespace mnist_cnn {
 
 constexpr int kImageSide = 28;
 constexpr int kPixels = kImageSide * kImageSide;
@@ -50,4 +51,5 @@ constexpr std::size_t kParameters = kDense2Bias + kClasses;
 constexpr int kFeatureBlock = 96;
 constexpr int kFeatureBlocks = kFeatures / kFeatureBlock;
 
+}  // namespace mnist_cnn
 }  // namespace epochmark

@@ -3,11 +3,14 @@
 // The ten classes are padded to whole vectors; the kernel is held twice, by units for the logits and
 // its own gradient, by classes for the gradient of the units.
 
-#include "kernels/kernels.h"
+#include "networks/mnist_cnn/kernels.h"
 #include "kernels/simd.h"
 
 namespace epochmark {
+namespace mnist_cnn {
 namespace EPOCHMARK_ISA {
+
+using namespace epochmark::EPOCHMARK_ISA;
 
 namespace {
 
@@ -84,4 +87,5 @@ void dense_2(const float* hidden, const float* bias, int label, float scale, flo
 }
 
 }  // namespace EPOCHMARK_ISA
+}  // namespace mnist_cnn
 }  // namespace epochmark

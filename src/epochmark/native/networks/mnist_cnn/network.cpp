@@ -4,69 +4,43 @@
 // threads sum by themselves is added in the order of the threads, so the result depends on the
 // seed, the thread count and the instruction set only.
 
-#include "training/network.h"
+#include "networks/mnist_cnn/network.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
+#include "runtime/share.h"
+
 namespace epochmark {
+namespace mnist_cnn {
 
-namespace {
-
-struct Range {
-    int begin, end;
-};
-
-// Part `index` of `count` things shared by `parts`.
-Range share(int count, int index, int parts) {
-    return {int(std::int64_t(count) * index / parts), int(std::int64_t(count) * (index + 1) / parts)};
-}
-
-}  // namespace
-
-struct Network::Step {
-    Network* network;
-    const std::uint8_t* images;
-    const std::uint8_t* labels;
-    const std::uint32_t* order;
-    int count;
-    int parts;  // threads that have images
-    Parameters parameters;
-    AdamStep adam;
-};
-
-Network::Network(const Kernels& kernels, int threads, int batch, const AdamConstants& constants)
-    : kernels_(kernels),
-      batch_(batch),
-      dense_parts_(std::min(threads, kFeatureBlocks)),
-      constants_(constants),
-      pool_(threads) {
-    parameter_data_ = decltype(parameter_data_)(3 * kParameters);
-    parameters_ = {parameter_data_.get(), parameter_data_.get() + kParameters,
-                   parameter_data_.get() + 2 * kParameters, nullptr};
+MnistCnn::MnistCnn(const Setup& setup)
+    : Network(setup, kParameters, kParameters),
+      kernels_(*setup.kernels.mnist_cnn),
+      dense_parts_(std::min(setup.threads, kFeatureBlocks)) {
     kernel_2_ = decltype(kernel_2_)(1);
     kernel_2_gradient_ = decltype(kernel_2_gradient_)(kTaps * kPositionKernel);
-    const std::size_t rows = std::size_t(batch);
+    const std::size_t rows = std::size_t(batch_), threads = std::size_t(pool_.size());
     features_ = decltype(features_)(rows * kFeatureStride);
     choices_ = decltype(choices_)(rows * kChoices);
     partial_hidden_ = decltype(partial_hidden_)(rows * kHidden * std::size_t(dense_parts_));
     hidden_gradient_ = decltype(hidden_gradient_)(rows * kHidden);
     hidden_gradient_panels_ = decltype(hidden_gradient_panels_)(rows * kHidden);
     packed_features_ = decltype(packed_features_)(rows * kFeatureBlock * std::size_t(dense_parts_));
-    scratch_ = decltype(scratch_)(std::size_t(threads));
-    for (int i = 0; i < threads; ++i) parts_.push_back(scratch_.get() + i);
+    scratch_ = decltype(scratch_)(threads);
+    for (std::size_t i = 0; i < threads; ++i) parts_.push_back(scratch_.get() + i);
 }
 
-void Network::arrange(const float* from, float* to, bool to_panels) const {
-    std::memcpy(to, from, kParameters * sizeof(float));
-    const int panel = kernels_.panel;
+// dense_1's kernel is stored in panels (dense_1.cpp).
+void MnistCnn::arrange(const float* from, float* to, Order order) const {
+    Network::arrange(from, to, order);
+    const int panel = shared_.panel;
     for (int unit = 0; unit < kHidden; ++unit) {
         for (int feature = 0; feature < kFeatures; ++feature) {
             const std::size_t plain = kDense1Kernel + std::size_t(feature) * kHidden + unit;
             const std::size_t paneled =
                 kDense1Kernel + (std::size_t(unit / panel) * kFeatures + feature) * panel + unit % panel;
-            if (to_panels)
+            if (order == Order::stored)
                 to[paneled] = from[plain];
             else
                 to[plain] = from[paneled];
@@ -74,28 +48,17 @@ void Network::arrange(const float* from, float* to, bool to_panels) const {
     }
 }
 
-void Network::transform_kernel(int thread) {
+void MnistCnn::transform_kernel(int thread) {
     const Range groups = share(kChannels1 / kChannelGroup, thread, pool_.size());
     kernels_.conv_2_transform_kernel(parameters_.value + kConv2Kernel, groups.begin * kChannelGroup,
                                      groups.end * kChannelGroup, kernel_2_.get());
 }
 
-void Network::set_parameters(const float* from) {
-    arrange(from, parameters_.value, true);
-    std::memset(parameters_.first_moment, 0, 2 * kParameters * sizeof(float));
-    steps_ = 0;
+void MnistCnn::parameters_changed() {
     for (int thread = 0; thread < pool_.size(); ++thread) transform_kernel(thread);
 }
 
-void Network::get_parameters(float* to) const { arrange(parameters_.value, to, false); }
-
-std::int64_t Network::get_moments(float* first, float* second) const {
-    arrange(parameters_.first_moment, first, false);
-    arrange(parameters_.second_moment, second, false);
-    return steps_;
-}
-
-void Network::forward(const Step& step, int thread) {
+void MnistCnn::forward(const Step& step, int thread) {
     convolution_forward(step, thread);
     pool_.barrier();
     dense_forward(step, thread);
@@ -104,17 +67,17 @@ void Network::forward(const Step& step, int thread) {
 }
 
 // The output of conv_1 for one image.
-void Network::convolution_1(const Step& step, int row, ThreadScratch& scratch) const {
+void MnistCnn::convolution_1(const Step& step, int row, ThreadScratch& scratch) const {
     const float* value = parameters_.value;
-    kernels_.scale_pixels(step.images + std::size_t(step.order[row]) * kPixels, scratch.pixels);
+    kernels_.scale_pixels(static_cast<const std::uint8_t*>(step.batch.inputs) + std::size_t(step.batch.order[row]) * kPixels, scratch.pixels);
     kernels_.conv_1_forward(scratch.pixels, value + kConv1Kernel, value + kConv1Bias,
                             scratch.activation_1);
 }
 
 // conv_1, conv_2 and pooling for this thread's images. conv_1 is one image ahead.
-void Network::convolution_forward(const Step& step, int thread) {
-    if (thread >= step.parts) return;
-    const Range rows = share(step.count, thread, step.parts);
+void MnistCnn::convolution_forward(const Step& step, int thread) {
+    if (thread >= parts(step)) return;
+    const Range rows = share(step.batch.count, thread, parts(step));
     ThreadScratch& scratch = scratch_.get()[thread];
     convolution_1(step, rows.begin, scratch);
     kernels_.conv_2_begin(rows.begin & 1, &scratch);
@@ -127,22 +90,22 @@ void Network::convolution_forward(const Step& step, int thread) {
     }
 }
 
-float* Network::partial_hidden(int part) const {
+float* MnistCnn::partial_hidden(int part) const {
     return partial_hidden_.get() + std::size_t(part) * batch_ * kHidden;
 }
 
 // dense_1 for this thread's features and all images.
-void Network::dense_forward(const Step& step, int thread) {
+void MnistCnn::dense_forward(const Step& step, int thread) {
     if (thread >= dense_parts_) return;
     const Range blocks = share(kFeatureBlocks, thread, dense_parts_);
-    kernels_.dense_1_forward(features_.get(), step.count, blocks.begin * kFeatureBlock,
+    kernels_.dense_1_forward(features_.get(), step.batch.count, blocks.begin * kFeatureBlock,
                              blocks.end * kFeatureBlock, parameters_.value + kDense1Kernel,
                              partial_hidden(thread));
 }
 
 // The output of dense_1 for one image: its partial sums in the order of the threads, bias, relu
 // (which leaves NaN alone: a diverged run must be seen).
-void Network::sum_hidden(int row, float* hidden) const {
+void MnistCnn::sum_hidden(int row, float* hidden) const {
     const std::size_t offset = std::size_t(row) * kHidden;
     std::memcpy(hidden, partial_hidden(0) + offset, kHidden * sizeof(float));
     for (int part = 1; part < dense_parts_; ++part)
@@ -155,37 +118,38 @@ void Network::sum_hidden(int row, float* hidden) const {
 
 // For this thread's images: the output of dense_1, then dense_2, softmax and cross-entropy, and
 // their gradients down to the output of dense_1.
-void Network::classify(const Step& step, int thread) {
-    if (thread >= step.parts) return;
-    const Range rows = share(step.count, thread, step.parts);
+void MnistCnn::classify(const Step& step, int thread) {
+    if (thread >= parts(step)) return;
+    const Range rows = share(step.batch.count, thread, parts(step));
     ThreadScratch& scratch = scratch_.get()[thread];
     const float* value = parameters_.value;
+    const std::uint8_t* labels = static_cast<const std::uint8_t*>(step.batch.targets);
     kernels_.dense_2_begin(value + kDense2Kernel, &scratch);
     for (int row = rows.begin; row < rows.end; ++row) {
         float hidden[kHidden];
         sum_hidden(row, hidden);
-        kernels_.dense_2(hidden, value + kDense2Bias, step.labels[step.order[row]],
-                         1.0f / float(step.count), hidden_gradient_.get() + std::size_t(row) * kHidden,
-                         hidden_gradient_panels_.get() + std::size_t(row) * kernels_.panel,
-                         std::int64_t(step.count) * kernels_.panel, &scratch);
+        kernels_.dense_2(hidden, value + kDense2Bias, labels[step.batch.order[row]],
+                         1.0f / float(step.batch.count), hidden_gradient_.get() + std::size_t(row) * kHidden,
+                         hidden_gradient_panels_.get() + std::size_t(row) * shared_.panel,
+                         std::int64_t(step.batch.count) * shared_.panel, &scratch);
     }
 }
 
-void Network::dense_backward(const Step& step, int thread) {
+void MnistCnn::dense_backward(const Step& step, int thread) {
     if (thread >= dense_parts_) return;
     const Range blocks = share(kFeatureBlocks, thread, dense_parts_);
     for (int block = blocks.begin; block < blocks.end; ++block)
         kernels_.dense_1_backward(
-            features_.get(), step.count, block * kFeatureBlock, hidden_gradient_.get(),
+            features_.get(), step.batch.count, block * kFeatureBlock, hidden_gradient_.get(),
             hidden_gradient_panels_.get(),
             packed_features_.get() + std::size_t(thread) * batch_ * kFeatureBlock, &step.parameters,
             &step.adam, &scratch_.get()[thread]);
 }
 
 // conv_1 is computed again: cheaper than keeping its output for the whole batch.
-void Network::convolution_backward(const Step& step, int thread) {
-    if (thread >= step.parts) return;
-    const Range rows = share(step.count, thread, step.parts);
+void MnistCnn::convolution_backward(const Step& step, int thread) {
+    if (thread >= parts(step)) return;
+    const Range rows = share(step.batch.count, thread, parts(step));
     ThreadScratch& scratch = scratch_.get()[thread];
     std::memset(scratch.bias_2_gradient, 0, sizeof scratch.bias_2_gradient);
     std::memset(scratch.kernel_1_gradient, 0, sizeof scratch.kernel_1_gradient);
@@ -200,12 +164,12 @@ void Network::convolution_backward(const Step& step, int thread) {
     }
 }
 
-void Network::update(const Step& step, std::size_t offset, std::size_t count, const float* gradient) {
+void MnistCnn::update(const Step& step, std::size_t offset, std::size_t count, const float* gradient) {
     const Parameters& p = step.parameters;
     if (p.gradient)
         std::memcpy(p.gradient + offset, gradient, count * sizeof(float));
     else
-        kernels_.adam(p.value + offset, p.first_moment + offset, p.second_moment + offset, gradient,
+        shared_.adam(p.value + offset, p.first_moment + offset, p.second_moment + offset, gradient,
                       std::int64_t(count), &step.adam);
 }
 
@@ -222,23 +186,23 @@ void add_parts(const std::vector<const ThreadScratch*>& threads, int parts,
 
 }  // namespace
 
-void Network::update_small_dense(const Step& step) {
+void MnistCnn::update_small_dense(const Step& step) {
     float sum[kHidden * kClassesPadded];
-    add_parts(parts_, step.parts, &ThreadScratch::dense_1_bias_gradient, sum);
+    add_parts(parts_, parts(step), &ThreadScratch::dense_1_bias_gradient, sum);
     update(step, kDense1Bias, kHidden, sum);
-    add_parts(parts_, step.parts, &ThreadScratch::dense_2_gradient, sum);
+    add_parts(parts_, parts(step), &ThreadScratch::dense_2_gradient, sum);
     for (int unit = 1; unit < kHidden; ++unit)  // without the padding
         std::memmove(sum + unit * kClasses, sum + unit * kClassesPadded, kClasses * sizeof(float));
     update(step, kDense2Kernel, kHidden * kClasses, sum);
-    add_parts(parts_, step.parts, &ThreadScratch::dense_2_bias_gradient, sum);
+    add_parts(parts_, parts(step), &ThreadScratch::dense_2_bias_gradient, sum);
     update(step, kDense2Bias, kClasses, sum);
 }
 
-void Network::update_convolutions(const Step& step, int thread) {
+void MnistCnn::update_convolutions(const Step& step, int thread) {
     const Range channels = share(kChannels1, thread, pool_.size());
     if (channels.begin < channels.end) {
         float* gradient = kernel_2_gradient_.get();
-        kernels_.conv_2_reduce_gradient(parts_.data(), step.parts, channels.begin, channels.end,
+        kernels_.conv_2_reduce_gradient(parts_.data(), parts(step), channels.begin, channels.end,
                                         gradient);
         for (int tap = 0; tap < kTaps; ++tap) {
             const std::size_t begin = std::size_t(tap * kChannels1 + channels.begin) * kChannels2;
@@ -248,70 +212,42 @@ void Network::update_convolutions(const Step& step, int thread) {
     }
     if (thread != 0) return;
     float sum[kTaps * kChannels1];
-    add_parts(parts_, step.parts, &ThreadScratch::bias_2_gradient, sum);
+    add_parts(parts_, parts(step), &ThreadScratch::bias_2_gradient, sum);
     update(step, kConv2Bias, kChannels2, sum);
-    add_parts(parts_, step.parts, &ThreadScratch::kernel_1_gradient, sum);
+    add_parts(parts_, parts(step), &ThreadScratch::kernel_1_gradient, sum);
     update(step, kConv1Kernel, kTaps * kChannels1, sum);
-    add_parts(parts_, step.parts, &ThreadScratch::bias_1_gradient, sum);
+    add_parts(parts_, parts(step), &ThreadScratch::bias_1_gradient, sum);
     update(step, kConv1Bias, kChannels1, sum);
 }
 
-void Network::run_step(void* context, int thread) {
-    const Step& step = *static_cast<Step*>(context);
-    Network& network = *step.network;
-    network.forward(step, thread);
-    network.pool_.barrier();
-    network.dense_backward(step, thread);
-    if (thread == 0) network.update_small_dense(step);
-    network.pool_.barrier();
-    network.convolution_backward(step, thread);
-    network.pool_.barrier();
-    network.update_convolutions(step, thread);
-    network.pool_.barrier();
-    network.transform_kernel(thread);
+void MnistCnn::train_step(const Step& step, int thread) {
+    forward(step, thread);
+    pool_.barrier();
+    dense_backward(step, thread);
+    if (thread == 0) update_small_dense(step);
+    pool_.barrier();
+    convolution_backward(step, thread);
+    pool_.barrier();
+    update_convolutions(step, thread);
+    pool_.barrier();
+    transform_kernel(thread);
 }
 
-void Network::run_forward(void* context, int thread) {
-    const Step& step = *static_cast<Step*>(context);
-    step.network->forward(step, thread);
-}
-
-BatchResult Network::collect(int parts) const {
+BatchResult MnistCnn::collect(const Step& step) const {
     BatchResult result{0.0, 0};
-    for (int part = 0; part < parts; ++part) {
+    for (int part = 0; part < parts(step); ++part) {
         result.loss_sum += parts_[part]->loss_sum;
         result.correct += parts_[part]->correct;
     }
     return result;
 }
 
-BatchResult Network::train(const std::uint8_t* images, const std::uint8_t* labels,
-                           const std::uint32_t* order, int count) {
-    ++steps_;
-    const AdamConstants& c = constants_;
-    const double rate = c.learning_rate * std::sqrt(1.0 - std::pow(c.beta_2, double(steps_))) /
-                        (1.0 - std::pow(c.beta_1, double(steps_)));
-    const AdamStep adam{float(rate), float(1.0 - c.beta_1), float(1.0 - c.beta_2), float(c.epsilon)};
-    Step step{this, images, labels, order, count, std::min(count, pool_.size()), parameters_, adam};
-    pool_.run(run_step, &step);
-    return collect(step.parts);
+Offer offer() {
+    return {"mnist-cnn", 1, kParameters, kPixels, 1, 1, 1, kClasses, 65536,
+            [](const Setup& setup) -> std::unique_ptr<Network> {
+                return std::make_unique<MnistCnn>(setup);
+            }};
 }
 
-BatchResult Network::gradients(const std::uint8_t* images, const std::uint8_t* labels,
-                               const std::uint32_t* order, int count, float* gradient) {
-    std::vector<float> paneled(kParameters);
-    Step step{this, images, labels, order, count, std::min(count, pool_.size()), parameters_, {}};
-    step.parameters.gradient = paneled.data();
-    pool_.run(run_step, &step);
-    arrange(paneled.data(), gradient, false);
-    return collect(step.parts);
-}
-
-BatchResult Network::evaluate(const std::uint8_t* images, const std::uint8_t* labels,
-                              const std::uint32_t* order, int count) {
-    Step step{this, images, labels, order, count, std::min(count, pool_.size()), parameters_, {}};
-    pool_.run(run_forward, &step);
-    return collect(step.parts);
-}
-
+}  // namespace mnist_cnn
 }  // namespace epochmark

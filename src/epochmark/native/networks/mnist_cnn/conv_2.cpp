@@ -10,14 +10,17 @@
 // Ties: the gradient goes to the first maximum of a window in row-major order. A window whose
 // maximum is not above zero passes no gradient: relu'(0) = 0.
 
-#include "kernels/kernels.h"
+#include "networks/mnist_cnn/kernels.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
 #include "kernels/transpose.h"
-#include "kernels/winograd.h"
+#include "networks/mnist_cnn/winograd.h"
 
 namespace epochmark {
+namespace mnist_cnn {
 namespace EPOCHMARK_ISA {
+
+using namespace epochmark::EPOCHMARK_ISA;
 
 namespace {
 
@@ -307,4 +310,5 @@ void conv_2_reduce_gradient(const ThreadScratch* const* parts, int part_count, i
 }
 
 }  // namespace EPOCHMARK_ISA
+}  // namespace mnist_cnn
 }  // namespace epochmark
