@@ -15,6 +15,7 @@ from epochmark.board.answers import json_refusal
 from epochmark.board.api.badge import badge
 from epochmark.board.api.cells import cells_csv
 from epochmark.board.api.results import delete_result, get_result, list_results, post_result
+from epochmark.board.api.standing import standing_among
 from epochmark.board.context import Context
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.pages.chip import chip
@@ -22,7 +23,7 @@ from epochmark.board.pages.lists import how, latest, log
 from epochmark.board.pages.rendering import refusal_page, style_sheet
 from epochmark.board.pages.result import result
 from epochmark.board.pages.start import start
-from epochmark.board.protocol import RESULTS_PATH
+from epochmark.board.protocol import RESULTS_PATH, STANDING_PATH
 
 HEADERS = (
     (
@@ -51,6 +52,7 @@ ROUTES = (
     Route(f"{RESULTS_PATH}/{{id}}", get_result, methods=["GET"]),
     Route(f"{RESULTS_PATH}/{{id}}", delete_result, methods=["DELETE"]),
     Route("/api/1/cells.csv", cells_csv),
+    Route(STANDING_PATH, standing_among),
 )
 
 
