@@ -65,9 +65,7 @@ def _receipt_document(context: Context, receipt: Receipt) -> dict[str, object]:
     }
 
 
-def _standing_document(
-    context: Context, receipt: Receipt, place: Standing
-) -> dict[str, object]:
+def _standing_document(context: Context, receipt: Receipt, place: Standing) -> dict[str, object]:
     return {
         "slower": place.slower,
         "others": place.others,

@@ -114,6 +114,4 @@ def _receipt(connection: sa.Connection, known: sa.Row[Any], *, is_new: bool) -> 
     place = None
     if known.state == "shown" and known.validity == "valid":
         place = standing(connection, known)
-    return Receipt(
-        known.id, known.digest, known.state, known.reason, is_new, known.cell, place
-    )
+    return Receipt(known.id, known.digest, known.state, known.reason, is_new, known.cell, place)
