@@ -19,6 +19,10 @@ SIGNATURE_HEADER = "Epochmark-Signature"
 """128 hexadecimal digits: the signature of ``signed_text``."""
 
 RESULTS_PATH = "/api/1/results"
+LOG_PATH = "/api/1/log"
+STANDING_PATH = "/api/1/standing"
+KEY_PARTS = ("workload", "variant", "engine_family", "tuning", "precision")
+"""Of the comparability key, as a query and an answer name them; a variant is a list with commas."""
 LOCAL_PORT = 8321
 LOCAL_BOARD = f"http://127.0.0.1:{LOCAL_PORT}"
 """Where ``epochmark board serve`` listens by default."""
@@ -29,9 +33,9 @@ _PORTS = {"http": 80, "https": 443}
 def signed_text(action: str, origin: str, subject: str, day: str) -> bytes:
     """What a sender signs.
 
-    ``action``: ``POST`` or ``DELETE``. ``subject``: of what is sent the SHA-256 (hexadecimal) of
-    the body as it travels, of what is deleted its id. The ``origin`` makes a signature worthless
-    to another board, the ``day`` to whoever finds it later.
+    ``action``: ``POST``, ``DELETE`` or ``WITNESS``. ``subject``: of what is sent the SHA-256
+    (hexadecimal) of the body as it travels, of what is deleted or to be witnessed its id. The
+    ``origin`` makes a signature worthless to another board, the ``day`` to whoever finds it later.
     """
     return "\n".join(("epochmark board 1", action, origin, subject, day)).encode()
 

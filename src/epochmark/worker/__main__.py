@@ -9,7 +9,15 @@ import traceback
 from typing import Union
 
 from epochmark.worker.measure import LimitsRun
-from epochmark.worker.protocol import AnyJob, LimitsJob, MessagePipe, ScaleJob, decode_job
+from epochmark.worker.protocol import (
+    AnyJob,
+    LimitsJob,
+    MessagePipe,
+    ReplayJob,
+    ScaleJob,
+    decode_job,
+)
+from epochmark.worker.replay import ReplayRun
 from epochmark.worker.scaling import ScaleRun
 from epochmark.worker.stopwatch import Word
 from epochmark.worker.train import Run, failure_of
@@ -24,9 +32,14 @@ def _listen_to_parent(word: Word) -> None:
     os._exit(1)
 
 
-def _run_of(job: AnyJob, pipe: MessagePipe, word: Word) -> Union[Run, LimitsRun, ScaleRun]:
+AnyRun = Union[Run, LimitsRun, ReplayRun, ScaleRun]
+
+
+def _run_of(job: AnyJob, pipe: MessagePipe, word: Word) -> AnyRun:
     if isinstance(job, LimitsJob):
         return LimitsRun(job, pipe)
+    if isinstance(job, ReplayJob):
+        return ReplayRun(job, pipe)
     return ScaleRun(job, pipe, word) if isinstance(job, ScaleJob) else Run(job, pipe, word)
 
 

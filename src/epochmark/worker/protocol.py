@@ -88,14 +88,27 @@ class ScaleJob:
     rank: int = 0
 
 
-AnyJob = Union[Job, LimitsJob, ScaleJob]
-JOBS: Dict[str, Type[AnyJob]] = {kind.__name__: kind for kind in (Job, LimitsJob, ScaleJob)}
+@dataclass(frozen=True)
+class ReplayJob:
+    """An extra replay with an engine's ``settings``, which times nothing: initial weights by name,
+    and ``inputs`` and ``targets`` of all batches, as files of NumPy's."""
+
+    engine: str
+    settings: Settings
+    weights_file: str
+    batches_file: str
+
+
+AnyJob = Union[Job, LimitsJob, ReplayJob, ScaleJob]
+JOBS: Dict[str, Type[AnyJob]] = {
+    kind.__name__: kind for kind in (Job, LimitsJob, ReplayJob, ScaleJob)
+}
 
 
 def encode_job(job: AnyJob) -> bytes:
     """A job as the worker's first line: flat, the settings beside the rest, a workload by name."""
     values: Dict[str, Any] = {"job": type(job).__name__, **vars(job)}
-    if isinstance(job, (Job, ScaleJob)):
+    if not isinstance(job, LimitsJob):
         del values["settings"]
         values.update(vars(job.settings), workload=job.settings.workload.name)
     return json.dumps(values).encode() + b"\n"

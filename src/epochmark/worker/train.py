@@ -173,6 +173,7 @@ def failure_of(error: BaseException, phase: str) -> Failed:
 
 
 def read_weights(path: str) -> Dict[str, npt.NDArray[np.float32]]:
+    """The arrays of a file of weights, by parameter name."""
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
