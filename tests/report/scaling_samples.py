@@ -22,7 +22,7 @@ from epochmark.workloads._proof import parity
 from tests.report.samples import machine, sample
 
 GOLDEN = list(parity.golden_losses(MNIST_CNN, "algorithm_1"))
-RIGHT_SGD: list[float | None] = [2.4, 2.3, 2.2]
+RIGHT_SGD: list[float | None] = [*parity.golden_sgd_losses(MNIST_CNN)]
 TURNS, STEPS = 24, 10
 
 
@@ -89,8 +89,6 @@ def sample_scaling(
             device="cpu",
             precision="stock",
             replay_version=parity.REPLAY_VERSION,
-            sgd_rate=0.05,
-            right_sgd=RIGHT_SGD,
             machine=machine(),
             environment={},
             entries=entries,

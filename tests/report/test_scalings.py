@@ -172,7 +172,6 @@ def test_what_is_wrong_with_a_document_is_found() -> None:
         (("entries", 0, "laps", 0, "end_ns"), 2**50, "not in time order"),
         (("created",), "2026-13-01T00:00:00Z", "no such date"),
         (("entries", 0, "adam", 0), "x" * 5000, "Expected"),
-        (("right_sgd",), None, "Expected"),
         (("entries",), [], "Expected"),
     ],
 )

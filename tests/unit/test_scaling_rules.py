@@ -173,7 +173,7 @@ def job(devices: int = 2, **fields: Any) -> ScaleJob:
     given: dict[str, Any] = {
         "engine": "torch", "settings": settings, "data_folder": "", "weights_file": "",
         "replay_weights_file": "", "spawned_ns": 0, "variables": [], "devices": devices,
-        "meeting": "meeting", "cores": [[0], [1]], "sgd_rate": 0.05, "sgd_steps": 3,
+        "meeting": "meeting", "cores": [[0], [1]],
         "all_reduces": 0, **fields,
     }  # fmt: skip
     return ScaleJob(**given)
@@ -194,7 +194,7 @@ def sound_reports(devices: int) -> list[Message]:
 
 
 def take_all(reports: list[Message], devices: int = 2) -> None:
-    order = ScaleOrder(1000, devices, 10, 3)
+    order = ScaleOrder(1000, devices)
     for report in reports:
         order.take(report, 10.0)
         order.take_turn()

@@ -63,5 +63,5 @@ def complete_result(incomplete: str) -> list[str]:
     kinds = (RaceFiles, ScalingFiles)
     return [
         *complete_run(incomplete),
-        *(id for files in kinds for id in _ids_in(files, incomplete)),
+        *(found for files in kinds for found in _ids_in(files, incomplete)),
     ]

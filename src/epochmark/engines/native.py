@@ -14,7 +14,6 @@ import numpy.typing as npt
 from epochmark import native
 from epochmark.engines._shared.batches import own_part
 from epochmark.engines._shared.contract import (
-    ALL_WORDS,
     Batch,
     Device,
     DeviceUnavailableError,
@@ -27,7 +26,7 @@ from epochmark.engines._shared.contract import (
     TrainingState,
     Weights,
 )
-from epochmark.engines._shared.info import EngineInfo, Support, Variables
+from epochmark.engines._shared.info import ALL_WORDS, EngineInfo, Support, Variables
 from epochmark.native.meter import POOLED_SHAPE, Meter, product_size
 from epochmark.native.network import ISA_VARIABLE
 from epochmark.workloads.spec import SGD, Optimizer

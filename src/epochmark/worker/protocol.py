@@ -67,9 +67,8 @@ class ScaleJob:
 
     The launcher starts the process of ``rank`` 0, which starts the others. ``cores`` are those of
     each process; empty: wherever the system puts them. ``meeting`` is the file by which several
-    processes find each other, None where one process holds all ``devices``. The replay is made with
-    Adam, and its first ``sgd_steps`` with plain SGD at ``sgd_rate``. ``all_reduces`` is how often
-    the sum of as many numbers as there are parameters is timed.
+    processes find each other, None where one process holds all ``devices``. ``all_reduces`` is how
+    often the sum of as many numbers as there are parameters is timed.
     """
 
     engine: str
@@ -82,8 +81,6 @@ class ScaleJob:
     devices: int
     meeting: Optional[str]
     cores: List[List[int]]
-    sgd_rate: float
-    sgd_steps: int
     all_reduces: int
     rank: int = 0
 

@@ -39,9 +39,8 @@ from epochmark.worker.stopwatch import (
 from epochmark.worker.surroundings import ThreadTimes
 from epochmark.worker.train import fitted, peak_memory_bytes, read_weights, surroundings_of
 from epochmark.workloads._data import Data, read_data
-from epochmark.workloads._proof.parity import replay_batches
+from epochmark.workloads._proof import parity
 from epochmark.workloads.shapes import parameter_count
-from epochmark.workloads.spec import SGD
 
 WARM_NS = 3_000_000_000
 """A training is warm so long after its first step, with two laps more at least: every step has the
@@ -134,9 +133,11 @@ class ScaleRun:
         """The means over all processes, which all give the same part of a batch's mean loss."""
         job = self._job
         weights = read_weights(job.replay_weights_file)
-        batches = replay_batches(job.settings.workload, read.inputs, read.targets)
+        workload = job.settings.workload
+        batches = parity.replay_batches(workload, read.inputs, read.targets)
         adam = training.replay(weights, batches)
-        sgd = training.replay(weights, batches[: job.sgd_steps], SGD(job.sgd_rate))
+        first, plain = batches[: parity.SGD_STEPS], parity.replay_sgd(workload)
+        sgd = training.replay(weights, first, plain)
         own = SplitReplayed(*([finite(loss) for loss in losses] for losses in (adam, sgd)))
         parts = [own, *ranks.hear(SplitReplayed)]
         return SplitReplayed(

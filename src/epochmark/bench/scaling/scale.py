@@ -12,7 +12,6 @@ import msgspec
 
 from epochmark._version import __version__
 from epochmark.analysis.scaling.efficiency import efficiencies
-from epochmark.bench.process.interrupts import interrupts_now
 from epochmark.bench.recording import engine_of, environment_of, workload_of_run
 from epochmark.bench.scaling.request import ScaleRequest
 from epochmark.bench.scaling.scaler import Scaler, started
@@ -24,9 +23,7 @@ from epochmark.bench.turns.rounds import Limits, stop_all, take_turns, turns_too
 from epochmark.records import dates
 from epochmark.records.documents.race import RaceEnding
 from epochmark.records.documents.scaling import SCALING_SCHEMA, Scaling, sealed_scaling
-from epochmark.workloads._data import read_data
 from epochmark.workloads._proof.parity import REPLAY_VERSION
-from epochmark.workloads._proof.split import SGD_RATE, right_sgd_losses
 
 
 def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -> Scaling:
@@ -54,8 +51,7 @@ def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -
         if ending != "interrupted":
             ending = _prove(scalers, ending, on_news)
         stop_all(scalers)
-        right = _right_losses(request, bench, on_news) if ending != "interrupted" else []
-        return _document(request, bench, scalers, ending, right)
+        return _document(request, bench, scalers, ending)
 
 
 def _turns(
@@ -87,23 +83,11 @@ def _prove(
     return ending
 
 
-def _right_losses(
-    request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]
-) -> list[float | None]:
-    """Of the replay with plain SGD, in float64; none where the user ends that."""
-    workload = request.planned.request.workload
-    on_news("computing the replay in float64")
-    with contextlib.suppress(KeyboardInterrupt), interrupts_now():
-        return [*right_sgd_losses(workload, read_data(workload, bench.data_folder))]
-    return []
-
-
 def _document(
     request: ScaleRequest,
     bench: Bench,
     scalers: Sequence[Scaler],
     ending: RaceEnding,
-    right: list[float | None],
 ) -> Scaling:
     run, first = request.planned.request, scalers[0].outcome
     made = Scaling(
@@ -122,8 +106,6 @@ def _document(
         device=run.device,
         precision=run.precision,
         replay_version=REPLAY_VERSION,
-        sgd_rate=SGD_RATE,
-        right_sgd=right,
         machine=bench.machine,
         environment=environment_of(request.planned, first),
         entries=[scaler.as_entry() for scaler in scalers],

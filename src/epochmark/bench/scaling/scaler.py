@@ -19,8 +19,6 @@ from epochmark.records.documents.scaling import ScaledDevice, ScalingEntry
 from epochmark.records.record import MAX_EPOCHS
 from epochmark.worker import protocol
 from epochmark.worker.protocol import ScaleJob
-from epochmark.workloads._proof.parity import REPLAY_STEPS
-from epochmark.workloads._proof.split import SGD_RATE, SGD_STEPS
 
 ALL_REDUCES = 20
 """Calls of the framework's sum that are timed; the first, which opens connections, is not."""
@@ -95,8 +93,6 @@ def started(request: ScaleRequest, count: int, bench: Bench, guard: Guard) -> It
                 devices=count,
                 meeting=str(folder / "meeting") if several else None,
                 cores=request.cores_of(count),
-                sgd_rate=SGD_RATE,
-                sgd_steps=SGD_STEPS,
                 all_reduces=ALL_REDUCES if rated and count > 1 else 0,
             )
 

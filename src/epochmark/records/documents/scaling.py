@@ -115,9 +115,7 @@ class Efficiency(_Part, frozen=True, kw_only=True):
 
 class Scaling(_Part, frozen=True, kw_only=True):
     """One call of ``epochmark scale``. ``workload.batch_size`` is the batch of a single device.
-    ``right_sgd`` are the losses of the first steps of the replay with plain SGD at ``sgd_rate``, as
-    float64 computes them. ``efficiencies`` are derived, one for each entry in their order, and not
-    part of the digest."""
+    ``efficiencies`` are derived, one for each entry in their order, and not part of the digest."""
 
     scaling_schema: PositiveCount
     id: RecordId
@@ -134,8 +132,6 @@ class Scaling(_Part, frozen=True, kw_only=True):
     device: ShortText
     precision: ShortText
     replay_version: PositiveCount
-    sgd_rate: Share
-    right_sgd: Losses
     machine: Machine
     environment: ShortMap
     entries: Annotated[list[ScalingEntry], Meta(min_length=1, max_length=MOST_ENTRIES)]
