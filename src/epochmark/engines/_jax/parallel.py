@@ -54,7 +54,7 @@ class JaxDataParallel(DataParallel):
         return device
 
     def _make_host_devices(self) -> None:
-        """Split the processor into the group's devices; read by XLA when it is first asked for devices."""
+        """Split the processor into the group's devices, before XLA first looks for any."""
         flag = f"--xla_force_host_platform_device_count={self._group.devices}"
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
 
