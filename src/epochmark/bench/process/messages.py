@@ -96,8 +96,8 @@ BOUNDS: dict[type[Message], dict[str, Any]] = {
     },
     Replayed: {"losses": Annotated[list[float | None], Meta(max_length=1000)]},
     SplitReplayed: {
-        "adam": Annotated[list[float | None], Meta(max_length=1000)],
-        "sgd": Annotated[list[float | None], Meta(max_length=1000)],
+        "adam": Annotated[list[Loss | None], Meta(max_length=1000)],
+        "sgd": Annotated[list[Loss | None], Meta(max_length=1000)],
     },
     DevicePart: {
         "device": ShortText,
