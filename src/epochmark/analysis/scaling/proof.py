@@ -69,12 +69,18 @@ def _sgd(scaling: Scaling, entry: ScalingEntry, precision: str | None) -> Iterat
     for step, (loss, right, limit) in enumerate(
         zip_longest(entry.sgd, scaling.right_sgd, limits), start=1
     ):
-        if None in (loss, right, limit) or abs(loss - right) > limit * right:
+        if not _agree(loss, right, limit):
             yield (
                 f"with plain SGD its split replay has the loss {loss} at step {step}, float64 on "
                 f"one device gives {right}: gradients are not the mean over all devices"
             )
             return
+
+
+def _agree(loss: float | None, right: float | None, limit: float | None) -> bool:
+    if loss is None or right is None or limit is None:
+        return False
+    return abs(loss - right) <= limit * right
 
 
 def _devices(scaling: Scaling, entry: ScalingEntry) -> Iterator[str]:

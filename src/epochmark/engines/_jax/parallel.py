@@ -98,11 +98,8 @@ class JaxDataParallel(DataParallel):
         return [float(training.step(*map(self._laid, batch))) for batch in loaded]
 
     def all_reduce(self, numbers: int) -> Callable[[], None]:
-        shard_map = getattr(jax, "shard_map", None)
-        if shard_map is None:  # before JAX 0.6
-            from jax.experimental.shard_map import shard_map
         summed = jax.jit(
-            shard_map(
+            _shard_map()(
                 lambda part: jax.lax.psum(part, AXIS),
                 mesh=self._mesh,
                 in_specs=PartitionSpec(AXIS),
@@ -131,3 +128,12 @@ class JaxDataParallel(DataParallel):
         self, weights: Weights, optimizer: Optional[Optimizer] = None
     ) -> TrainingLoop:
         return TrainingLoop(self._settings, weights, self._everywhere, {}, optimizer)
+
+
+def _shard_map() -> Any:
+    """Where this version of JAX has it."""
+    if hasattr(jax, "shard_map"):
+        return jax.shard_map
+    from jax.experimental.shard_map import shard_map  # before JAX 0.6
+
+    return shard_map
