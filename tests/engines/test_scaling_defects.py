@@ -20,7 +20,9 @@ from epochmark.records.documents.scaling import Efficiency, ScalingEntry
 from tests.engines.conftest import interpreter_of
 
 INJECTED = Path(__file__).with_name("injected")
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
+SHORT_PATIENCE_S = 60.0
+"""Longer than importing PyTorch takes."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +31,9 @@ def _engine_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(epochmark.engines, "__path__", path)
 
 
-def scaled(bench: Bench, defect: str) -> tuple[ScalingEntry, Efficiency]:
+def scaled(
+    bench: Bench, defect: str, patience_s: float = PATIENCE_S
+) -> tuple[ScalingEntry, Efficiency]:
     """Two devices alone, of which one has the defect; afterwards no process is left."""
     interpreter = interpreter_of("torch")
     environment = {**interpreter.environment, "PYTHONPATH": str(INJECTED), "DEFECT": defect}
@@ -37,7 +41,7 @@ def scaled(bench: Bench, defect: str) -> tuple[ScalingEntry, Efficiency]:
     planned = PlannedRun(run, replace(interpreter, environment=environment))
     request = replace(scale_request(planned, [2], "weak", 0.01, 1.0), shares=())
     before = {process.pid for process in psutil.Process().children(recursive=True)}
-    made = scale(request, replace(bench, patience_s=PATIENCE_S), lambda news: None)
+    made = scale(request, replace(bench, patience_s=patience_s), lambda news: None)
     after = {process.pid for process in psutil.Process().children(recursive=True)}
     assert after <= before
     return made.entries[0], made.efficiencies[0]
@@ -76,3 +80,11 @@ def test_a_process_that_fails_ends_it_with_its_reason(
     assert entry.failure is not None
     assert entry.failure.kind == "failed"
     assert re.search(reason, entry.failure.message), entry.failure
+
+
+def test_a_process_that_hangs_ends_it(bench: Bench) -> None:
+    """The others wait for it, and are silent."""
+    entry, found = scaled(bench, "hangs", SHORT_PATIENCE_S)
+    assert found.place == "out"
+    assert entry.failure is not None
+    assert (entry.failure.kind, entry.failure.phase) == ("hung", "training")

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Union
 import msgspec
 from msgspec import Meta
 
+from epochmark.records.documents.scaling import Losses
 from epochmark.records.machine.machine_limits import PositiveSeconds, Work
 from epochmark.records.record import (
     Count,
@@ -97,8 +98,8 @@ BOUNDS: dict[type[Message], dict[str, Any]] = {
     },
     Replayed: {"losses": ReplayLosses, "sgd_losses": ReplayLosses},
     SplitReplayed: {
-        "adam": ReplayLosses,
-        "sgd": ReplayLosses,
+        "adam": Losses,
+        "sgd": Losses,
     },
     DevicePart: {
         "device": ShortText,

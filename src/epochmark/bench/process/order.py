@@ -167,8 +167,8 @@ class RaceOrder(RunOrder):
 
 
 class ScaleOrder(RaceOrder):
-    """The same of a data-parallel training on a number of ``devices``: it has ``steps`` at most, in one
-    stretch, and two replays."""
+    """The same of a data-parallel training on a number of ``devices``: it has ``steps`` at most, in
+    one stretch, and two replays."""
 
     def __init__(self, steps: int, devices: int) -> None:
         super().__init__(1, steps)

@@ -17,7 +17,7 @@ from epochmark.bench.racing.racer import Racer, started
 from epochmark.bench.session import Bench
 from epochmark.bench.turns.guard import Guard
 from epochmark.bench.turns.memory import check_room
-from epochmark.bench.turns.rounds import Limits, stop_all, take_turns, turns_took_s
+from epochmark.bench.turns.rounds import Limits, prove_all, stop_all, take_turns, turns_took_s
 from epochmark.records import dates
 from epochmark.records.documents.race import RACE_SCHEMA, Race, RaceEnding, sealed_race
 
@@ -61,23 +61,8 @@ def race(request: RaceRequest, bench: Bench, on_news: Callable[[str], None]) -> 
         limits = Limits(request.target, request.max_seconds, "racing")
         ending = take_turns(racers, limits, began_s, on_news)
         if ending != "interrupted":
-            ending = _prove(racers, ending, on_news)
+            ending = prove_all(racers, ending, on_news)
         return _document(request, racers, ending)
-
-
-def _prove(
-    racers: Sequence[Racer], ending: RaceEnding, on_news: Callable[[str], None]
-) -> RaceEnding:
-    """The proof of every entry that is left, one after the other; the race's ending."""
-    for racer in racers:
-        if racer.is_racing:
-            on_news(f"proving the work of {racer.name}")
-            racer.finish()
-        if racer.outcome.ending == "finished":
-            racer.prove()
-        if racer.outcome.ending == "interrupted":
-            return "interrupted"
-    return ending
 
 
 def _document(request: RaceRequest, racers: Sequence[Racer], ending: RaceEnding) -> Race:

@@ -19,7 +19,7 @@ from epochmark.bench.scrub import scrubbed_parts
 from epochmark.bench.session import Bench
 from epochmark.bench.turns.guard import Guard
 from epochmark.bench.turns.memory import check_room
-from epochmark.bench.turns.rounds import Limits, stop_all, take_turns, turns_took_s
+from epochmark.bench.turns.rounds import Limits, prove_all, stop_all, take_turns, turns_took_s
 from epochmark.records import dates
 from epochmark.records.documents.race import RaceEnding
 from epochmark.records.documents.scaling import SCALING_SCHEMA, Scaling, sealed_scaling
@@ -49,7 +49,7 @@ def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -
                 scaler.finish()
         ending = _turns(scalers, request, on_news)
         if ending != "interrupted":
-            ending = _prove(scalers, ending, on_news)
+            ending = prove_all(scalers, ending, on_news)
         stop_all(scalers)
         return _document(request, bench, scalers, ending)
 
@@ -69,18 +69,6 @@ def _check_memory(scalers: Sequence[Scaler], count: int) -> None:
     each = max((scaler.memory_bytes // scaler.count for scaler in scalers), default=0)
     taken = [scaler.memory_bytes for scaler in scalers if scaler.is_racing]
     check_room(f"a training on {count} devices", taken, each * count)
-
-
-def _prove(
-    scalers: Sequence[Scaler], ending: RaceEnding, on_news: Callable[[str], None]
-) -> RaceEnding:
-    for scaler in scalers:
-        if scaler.is_racing:
-            on_news(f"proving the work of {scaler.name}")
-            scaler.finish()
-        if scaler.outcome.ending == "interrupted":
-            return "interrupted"
-    return ending
 
 
 def _document(

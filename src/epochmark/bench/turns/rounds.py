@@ -76,6 +76,21 @@ def turns_took_s(takers: Sequence[TurnTaker]) -> float:
     return sum(turn.wall_s for taker in takers for turn in taker.turns)
 
 
+def prove_all(
+    takers: Sequence[TurnTaker], ending: RaceEnding, on_news: Callable[[str], None]
+) -> RaceEnding:
+    """The proof of all that are left, one after the other; the ending."""
+    for taker in takers:
+        if taker.is_racing:
+            on_news(f"proving the work of {taker.name}")
+            taker.finish()
+        if taker.outcome.ending == "finished":
+            taker.prove()
+        if taker.outcome.ending == "interrupted":
+            return "interrupted"
+    return ending
+
+
 def stop_all(takers: Sequence[TurnTaker]) -> None:
     """Those that still train leave, as the one that was interrupted did."""
     stopped = next(

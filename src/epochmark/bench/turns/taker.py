@@ -78,6 +78,9 @@ class TurnTaker:
         self.listener.hear()
         self.leave()
 
+    def prove(self) -> None:
+        """What is left to compute of the proof when its worker has ended; nothing by default."""
+
     def interrupt(self, detail: str) -> None:
         """The user ended it."""
         self.leave()

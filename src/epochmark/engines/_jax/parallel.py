@@ -54,7 +54,7 @@ class JaxDataParallel(DataParallel):
         return device
 
     def _make_host_devices(self) -> None:
-        """Split the processor into the group's devices; read by XLA when it is first asked for devices."""
+        """Split the processor into the group's devices, before XLA first looks for any."""
         flag = f"--xla_force_host_platform_device_count={self._group.devices}"
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
 
@@ -98,11 +98,8 @@ class JaxDataParallel(DataParallel):
         return [float(training.step(*map(self._laid, batch))) for batch in loaded]
 
     def all_reduce(self, numbers: int) -> Callable[[], None]:
-        shard_map = getattr(jax, "shard_map", None)
-        if shard_map is None:  # before JAX 0.6
-            from jax.experimental.shard_map import shard_map
         summed = jax.jit(
-            shard_map(
+            _shard_map()(
                 lambda part: jax.lax.psum(part, AXIS),
                 mesh=self._mesh,
                 in_specs=PartitionSpec(AXIS),
@@ -131,3 +128,12 @@ class JaxDataParallel(DataParallel):
         self, weights: Weights, optimizer: Optional[Optimizer] = None
     ) -> TrainingLoop:
         return TrainingLoop(self._settings, weights, self._everywhere, {}, optimizer)
+
+
+def _shard_map() -> Any:
+    """Where this version of JAX has it."""
+    if hasattr(jax, "shard_map"):
+        return jax.shard_map
+    from jax.experimental.shard_map import shard_map  # before JAX 0.6
+
+    return shard_map

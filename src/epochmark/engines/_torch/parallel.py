@@ -25,6 +25,7 @@ from epochmark.engines._shared.contract import (
     Settings,
     Stopwatch,
     Targets,
+    UnavailableError,
     Weights,
 )
 from epochmark.engines._shared.parallel import (
@@ -50,6 +51,8 @@ from epochmark.workloads.spec import Optimizer
 
 PATIENCE = datetime.timedelta(hours=2)
 """A suspended training waits for its turn in the middle of a step."""
+BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
+"""By PyTorch's kind of device; ROCm's GPUs are ``cuda`` too, and RCCL is ``nccl``."""
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
@@ -99,6 +102,11 @@ class TorchDataParallel(DataParallel):
         kind = settings.device.partition(":")[0]
         wanted = kind if kind == "cpu" else f"{kind}:{self._group.rank}"
         device, self._device = find_device(self._engine.info.title, wanted)
+        if self._device.type not in BACKENDS:
+            raise UnavailableError(
+                f"several devices of PyTorch are offered on {' and '.join(BACKENDS)}, not on "
+                f"{self._device.type}"
+            )
         self._settings = replace(settings, device=device.id)
         set_threads(settings.threads, all_cpus=False)
         set_seed(settings.seed)
@@ -109,13 +117,12 @@ class TorchDataParallel(DataParallel):
     def _join(self) -> None:
         """Meet the others through a file, so that no port can be taken already: what gloo and NCCL
         open between them, the system chooses."""
-        on_cpu = self._device.type == "cpu"
-        if on_cpu:
+        if self._device.type == "cpu":
             os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)
         else:
-            getattr(torch, self._device.type).set_device(self._device)
+            torch.cuda.set_device(self._device)
         dist.init_process_group(
-            "gloo" if on_cpu else "nccl",
+            BACKENDS[self._device.type],
             init_method=f"file://{self._group.meeting}",
             rank=self._group.rank,
             world_size=self._group.processes,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import msgspec
 
 from epochmark.errors import EpochmarkError
+from epochmark.judge.check import differing_fields
 from epochmark.judge.results import UnreadableFile
 from epochmark.records.documents.race import Race
 from epochmark.records.documents.scaling import Scaling
-from epochmark.records.json_text import RecordError
+from epochmark.records.json_text import RecordError, retyped
 from epochmark.records.store import RecordFolder
 
 KeptT = TypeVar("KeptT", Race, Scaling)
@@ -30,6 +34,25 @@ class Stored(Generic[KeptT]):
             self.file.unlink()
         except OSError as error:
             raise EpochmarkError(f"{self.file} cannot be removed: {error.strerror}") from error
+
+
+def differing(
+    stored: dict[str, Any], field: str, document: KeptT, names: Sequence[str]
+) -> Iterator[str]:
+    """What stands in the list ``field`` of a file against what the document's turns give;
+    ``names`` are those of its entries."""
+    truths: list[msgspec.Struct] = getattr(document, field)
+    try:
+        said = [
+            msgspec.convert(claim, type(truth))
+            for claim, truth in zip(retyped(stored, type(document))[field], truths, strict=True)
+        ]
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError):
+        yield f"its {field} are not those of {len(truths)} entries"
+        return
+    for name, claim, truth in zip(names, said, truths, strict=True):
+        for part, theirs, ours in differing_fields(claim, truth):
+            yield f"it says {part} {theirs} of {name}, its turns give {ours}"
 
 
 class DocumentFiles(RecordFolder, ABC, Generic[KeptT]):

@@ -9,19 +9,18 @@ import msgspec
 
 from epochmark._version import __version__
 from epochmark.analysis.racing.standings import standings
-from epochmark.judge.check import Checked, check_record, differing_fields, name_of
-from epochmark.judge.documents.files import DocumentFiles
+from epochmark.judge.check import Checked, check_record, name_of
+from epochmark.judge.documents.files import DocumentFiles, differing
 from epochmark.judge.reading import decode_record
 from epochmark.records.dates import is_credible, moment
 from epochmark.records.documents.race import (
     Race,
     RaceEntry,
-    Standing,
     encode_race,
     is_intact_race,
     upgraded_race,
 )
-from epochmark.records.json_text import RecordError, parsed, retyped
+from epochmark.records.json_text import RecordError, parsed
 from epochmark.records.upgrades import encode_record
 
 
@@ -61,7 +60,8 @@ def check_race(document: bytes) -> Checked:
         return Checked(name_of(document), None, (f"it cannot be read: {error}",))
     stored: dict[str, Any] = parsed(document)
     problems = [*_digest(stored), *_entries(stored), *_dates(race)]
-    differences = [*_standings(stored, race)]
+    names = [entry.name for entry in race.entries]
+    differences = [*differing(stored, "standings", race, names)]
     if race.epochmark_version == __version__:
         problems, differences = [*problems, *differences], []
     return Checked(race.id, None, tuple(problems), tuple(differences), race)
@@ -81,20 +81,6 @@ def _entries(stored: dict[str, Any]) -> Iterator[str]:
 def _dates(race: Race) -> Iterator[str]:
     if not is_credible(race.created):
         yield f"it cannot have been raced at {race.created}"
-
-
-def _standings(stored: dict[str, Any], race: Race) -> Iterator[str]:
-    """What stands in the file against what the turns give."""
-    try:
-        said = msgspec.convert(retyped(stored, Race)["standings"], list[Standing])
-    except (KeyError, msgspec.ValidationError):
-        said = []
-    if len(said) != len(race.standings):
-        yield f"it has {len(said)} standings of {len(race.standings)} entries"
-        return
-    for entry, claim, truth in zip(race.entries, said, race.standings, strict=True):
-        for name, theirs, ours in differing_fields(claim, truth):
-            yield f"it says {name} {theirs} of {entry.name}, its turns give {ours}"
 
 
 class RaceFiles(DocumentFiles[Race]):

@@ -9,18 +9,17 @@ import msgspec
 
 from epochmark._version import __version__
 from epochmark.analysis.scaling.efficiency import efficiencies
-from epochmark.judge.check import Checked, differing_fields, name_of
-from epochmark.judge.documents.files import DocumentFiles
+from epochmark.judge.check import Checked, name_of
+from epochmark.judge.documents.files import DocumentFiles, differing
 from epochmark.records.dates import is_credible, moment
 from epochmark.records.documents.scaling import (
-    Efficiency,
     Scaling,
     ScalingEntry,
     encode_scaling,
     is_intact_scaling,
     typed_scaling,
 )
-from epochmark.records.json_text import RecordError, parsed, retyped
+from epochmark.records.json_text import RecordError, parsed
 
 
 def decode_scaling(document: bytes) -> Scaling:
@@ -74,7 +73,8 @@ def check_scaling(document: bytes) -> Checked:
         return Checked(name_of(document), None, (f"it cannot be read: {error}",))
     stored: dict[str, Any] = parsed(document)
     problems = [*_digest(stored), *_dates(scaling)]
-    differences = [*_efficiencies(stored, scaling)]
+    names = [f"{entry.devices} devices" for entry in scaling.entries]
+    differences = [*differing(stored, "efficiencies", scaling, names)]
     if scaling.epochmark_version == __version__:
         problems, differences = [*problems, *differences], []
     return Checked(scaling.id, None, tuple(problems), tuple(differences), scaling=scaling)
@@ -88,20 +88,6 @@ def _digest(stored: dict[str, Any]) -> Iterator[str]:
 def _dates(scaling: Scaling) -> Iterator[str]:
     if not is_credible(scaling.created):
         yield f"it cannot have been measured at {scaling.created}"
-
-
-def _efficiencies(stored: dict[str, Any], scaling: Scaling) -> Iterator[str]:
-    """What stands in the file against what the laps give."""
-    try:
-        said = msgspec.convert(retyped(stored, Scaling)["efficiencies"], list[Efficiency])
-    except (KeyError, msgspec.ValidationError):
-        said = []
-    if len(said) != len(scaling.efficiencies):
-        yield f"it has {len(said)} efficiencies of {len(scaling.entries)} entries"
-        return
-    for entry, claim, truth in zip(scaling.entries, said, scaling.efficiencies, strict=True):
-        for name, theirs, ours in differing_fields(claim, truth):
-            yield f"it says {name} {theirs} of {entry.devices} devices, its laps give {ours}"
 
 
 class ScalingFiles(DocumentFiles[Scaling]):

@@ -14,6 +14,7 @@ from epochmark.report.drawing.series import coloured, outlined, points_with_inte
 from epochmark.report.drawing.spec import Spec, heading
 from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, round_ticks
+from epochmark.report.figures import other_workload
 from epochmark.report.subject import Subject
 from epochmark.report.text.scaling import devices_text, efficiency_interval
 
@@ -38,8 +39,13 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     return Drawing(
         spec={"vconcat": panels, "spacing": 16},
         alt="; ".join(value["says"] for value in shares),
-        about=f"{scaling.machine.cpu}, {scaling.workload.name} with {scaling.engine.title}, "
-        f"{scaling.mode} scaling",
+        about=", ".join(
+            [
+                scaling.machine.cpu,
+                f"{scaling.mode} scaling with {scaling.engine.title}",
+                *other_workload(scaling.workload.name),
+            ]
+        ),
         key=(
             ours,
             Entry("95 % interval", theme.muted, "whisker"),

@@ -48,10 +48,10 @@ def rate_text(scaling: Scaling, found: Efficiency) -> str:
 
 def efficiency_interval(found: Efficiency) -> Interval | None:
     """In percent; None where there is none, and of the base."""
-    if found.place != "scaled" or None in (found.efficiency, found.low, found.high):
+    middle, low, high = found.efficiency, found.low, found.high
+    if found.place != "scaled" or middle is None or low is None or high is None:
         return None
-    percents = (100 * (each or 0.0) for each in (found.efficiency, found.low, found.high))
-    return Interval(*percents, found.pairs)
+    return Interval(100 * middle, 100 * low, 100 * high, found.pairs)
 
 
 def _head(scaling: Scaling) -> Iterator[str]:

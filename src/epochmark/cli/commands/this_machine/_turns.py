@@ -31,6 +31,15 @@ MaxSecondsOption = Annotated[
     ),
 ]
 
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        metavar="stock|float32|tf32|bfloat16|float16",
+        help="Arithmetic to request; stock: each engine's default.",
+    ),
+]
+NoSaveOption = Annotated[bool, typer.Option("--no-save", help="Keep nothing.")]
+
 
 def check_seconds(max_seconds: float) -> None:
     """Raise ``EpochmarkError`` (exit code 2) for a time that no document holds."""

@@ -13,6 +13,8 @@ from epochmark.cli._program import JsonOption, TrainedOption
 from epochmark.cli.commands.compare import EXIT_UNDECIDED, share_of
 from epochmark.cli.commands.this_machine._turns import (
     MaxSecondsOption,
+    NoSaveOption,
+    PrecisionOption,
     check_seconds,
     ready_to_measure,
     shown_activity,
@@ -59,13 +61,7 @@ def race(
     device: Annotated[
         str, typer.Option(metavar="cpu|gpu|gpu:N|tpu", help="Where all of them train.")
     ] = "cpu",
-    precision: Annotated[
-        str,
-        typer.Option(
-            metavar="stock|float32|tf32|bfloat16|float16",
-            help="Arithmetic to request; stock: each engine's default.",
-        ),
-    ] = "stock",
+    precision: PrecisionOption = "stock",
     max_seconds: MaxSecondsOption = 300.0,
     quick: Annotated[
         bool, typer.Option("--quick", help="End when every ratio is known to 2 %, not to 1 %.")
@@ -86,7 +82,7 @@ def race(
         str | None, typer.Option(metavar="TEXT", help="Your remark, kept with the race.")
     ] = None,
     json: JsonOption = False,
-    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing.")] = False,
+    no_save: NoSaveOption = False,
 ) -> None:
     from epochmark.bench.racing.entries import parse_entries
     from epochmark.bench.racing.race import RaceRequest

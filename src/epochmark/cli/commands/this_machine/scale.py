@@ -11,6 +11,8 @@ from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, described
 from epochmark.cli._program import JsonOption, TrainedOption
 from epochmark.cli.commands.this_machine._turns import (
     MaxSecondsOption,
+    NoSaveOption,
+    PrecisionOption,
     check_seconds,
     ready_to_measure,
     shown_activity,
@@ -60,13 +62,7 @@ def scale(
     device: Annotated[
         str, typer.Option(metavar="cpu|gpu|tpu", help="The kind of the devices.")
     ] = "cpu",
-    precision: Annotated[
-        str,
-        typer.Option(
-            metavar="stock|float32|tf32|bfloat16|float16",
-            help="Arithmetic to request; stock: the engine's default.",
-        ),
-    ] = "stock",
+    precision: PrecisionOption = "stock",
     batch: Annotated[
         int | None,
         typer.Option(
@@ -86,7 +82,7 @@ def scale(
         str | None, typer.Option(metavar="TEXT", help="Your remark, kept with the scaling.")
     ] = None,
     json: JsonOption = False,
-    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing.")] = False,
+    no_save: NoSaveOption = False,
 ) -> None:
     from epochmark.bench.interpreters.interpreter import choose_interpreter
     from epochmark.bench.plan import planned_in

@@ -1,0 +1,65 @@
+"""``epochmark scale`` in a process of its own that the user, or the system, ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.engines.conftest import interpreter_of
+from tests.pipeline.program import TIMEOUT_S, Program, read_until
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="a device is a core at least",
+)
+
+
+@pytest.fixture
+def program(tmp_path: Path, mnist_folder: Path) -> Program:
+    """With results and temporary files of its own, and torch where the tests have it."""
+    (tmp_path / "temporary").mkdir()
+    folders = {
+        "EPOCHMARK_DATA": str(mnist_folder),
+        "EPOCHMARK_RESULTS": str(tmp_path / "results"),
+        "TMPDIR": str(tmp_path / "temporary"),
+    }
+    return Program(tmp_path, folders)
+
+
+def measuring(program: Program) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """One device and two of torch, in their turns: the command and all below it."""
+    python = str(interpreter_of("torch").python)
+    process = program.start(
+        "scale", "torch", "-w", "mnist-mlp", "--batch", "2", "--python", python, "--json"
+    )
+    read_until(process, "measuring")
+    below = psutil.Process(process.pid).children(recursive=True)
+    assert len(below) >= 4, "a guard, one process, and two"
+    return process, below
+
+
+def test_what_was_measured_is_kept_when_the_user_ends_it(program: Program) -> None:
+    process, below = measuring(program)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 130
+    _, alive = psutil.wait_procs(below, timeout=30)
+    assert alive == []
+    made = json.loads(output)
+    assert made["ending"] == "interrupted"
+    assert [found["precision"] for found in made["efficiencies"]] == [None, None]
+    assert program.run("check", made["id"]).returncode == 0
+
+
+def test_no_process_outlives_a_launcher_that_was_killed(program: Program) -> None:
+    process, below = measuring(program)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=TIMEOUT_S)
+    _, alive = psutil.wait_procs(below, timeout=60)
+    assert alive == []
