@@ -21,6 +21,7 @@ from epochmark.environments.install import create_venv
 from epochmark.environments.managed import Environments
 from epochmark.hardware.sensors import OpenSensor
 from epochmark.records.machine.machine_limits import Limits
+from epochmark.records.record import Record
 from epochmark.worker.protocol import Message
 from tests.pipeline.program import SAMPLES, Program
 from tests.pipeline.wheels import make_wheel
@@ -66,6 +67,14 @@ def measure_fake(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> MeasureFake:
         return own.measure(PlannedRun(request), on_report)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def correct(bench: Bench) -> Record:
+    """A run of the fake engine in which nothing is wrong, for tests that only look at a record."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EPOCHMARK_FAKE", "{}")
+        return bench.measure(PlannedRun(FAKE)).record
 
 
 @pytest.fixture
@@ -119,3 +128,13 @@ def python_with_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pip") / "venv"
     create_venv(Path(sys.executable), folder)
     return folder / "bin" / "python"
+
+
+@pytest.fixture
+def copied_venvs(python_with_pip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each environment is a copy of one that venv made, which takes seconds to unpack pip."""
+
+    def copy(python: Path, folder: Path) -> None:
+        shutil.copytree(python_with_pip.parents[1], folder, symlinks=True, dirs_exist_ok=True)
+
+    monkeypatch.setattr("epochmark.environments.install.create_venv", copy)

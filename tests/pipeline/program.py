@@ -14,11 +14,19 @@ from typing import Any
 
 import psutil
 
+from tests.pipeline.in_process import call
+
 COMMAND = (sys.executable, "-m", "epochmark")
 TIMEOUT_S = 120
-SMALL_BATCH = ("--batch", "32")
+SMALL_BATCH = ("--batch", "8")
 """For runs of real engines where the batch is no matter: float64 computes each step after the fit
 again, which takes seconds with the workload's own."""
+READING = (
+    "results", "table", "compare", "check", "explain", "history", "report", "plot", "machine",
+    "workloads", "data",
+)  # fmt: skip
+"""Commands that measure nothing: called in this process, they do not import the program again each
+time."""
 SAMPLES = Path(__file__).parents[1] / "records"
 
 
@@ -43,9 +51,12 @@ class Program:
     def command(self, *arguments: str) -> list[str]:
         """The words of the command line; what measures does not wait until other programs are
         done."""
+        return [*COMMAND, *self.words(*arguments)]
+
+    def words(self, *arguments: str) -> list[str]:
+        """Those behind the name of the program."""
         measures = arguments[:1] in (("run",), ("limits",)) and "--show" not in arguments
-        anyway = ["--anyway"] if measures else []
-        return [*COMMAND, *arguments, *anyway]
+        return [*arguments, *(["--anyway"] if measures else [])]
 
     def variables(self, changes: Mapping[str, str | None]) -> dict[str, str]:
         wanted = {**os.environ, **self.environment, **changes}
@@ -55,19 +66,32 @@ class Program:
         self, *arguments: str, environment: Mapping[str, str | None] | None = None, **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run to the end; stdout and stderr are caught unless ``options`` say otherwise. ``input``
-        is its standard input, else there is none."""
+        is its standard input, else there is none. What is in ``READING`` has no process of its own
+        unless it is to have something that this one cannot have as well."""
+        variables = self.variables(environment or {})
+        same_python = of_python(variables) == of_python(os.environ)
+        if arguments[:1] and arguments[0] in READING and same_python and {*options} <= {"input"}:
+            return self.here(*arguments, environment=environment, typed=options.get("input", ""))
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         if "input" not in options:
             options["stdin"] = subprocess.DEVNULL
         return subprocess.run(
             self.command(*arguments),
-            env=self.variables(environment or {}),
+            env=variables,
             text=True,
             encoding="utf-8",
             timeout=TIMEOUT_S,
             check=False,
             **options,
         )
+
+    def here(
+        self, *arguments: str, environment: Mapping[str, str | None] | None = None, typed: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """As ``run``, but in this process: for what is refused, only read, or there to be read."""
+        variables = self.variables(environment or {})
+        done = call(*self.words(*arguments), variables=variables, typed=typed)
+        return subprocess.CompletedProcess(self.command(*arguments), *done)
 
     def start(
         self, *arguments: str, environment: Mapping[str, str | None] | None = None
@@ -86,6 +110,11 @@ class Program:
     def records(self) -> list[dict[str, Any]]:
         """The documents in the results folder, by file name."""
         return [json.loads(file.read_text("utf-8")) for file in sorted(self.results.glob("*.json"))]
+
+
+def of_python(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those which an interpreter heeds as it starts."""
+    return {name: value for name, value in variables.items() if name.startswith("PYTHON")}
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:

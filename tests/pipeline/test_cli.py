@@ -193,7 +193,7 @@ def test_what_a_failed_worker_wrote_is_kept_beside_its_record(program: Program) 
 def test_a_wrong_command_says_what_is_right(
     program: Program, arguments: list[str], message: str
 ) -> None:
-    done = program.run(*arguments)
+    done = program.here(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert message in done.stderr

@@ -25,7 +25,7 @@ def test_commands_engines_and_charts_are_completed(program: Program) -> None:
 
 
 def test_ids_of_records_are_completed(program: Program) -> None:
-    assert program.run("run", "fake").returncode == 0
+    assert program.here("run", "fake").returncode == 0
     (record_id,) = {*completed(program, "results show ")} - {*public_engines()}
     assert completed(program, f"results show {record_id[:5]}") == [record_id]
     assert {record_id, "torch"} <= {*completed(program, "explain ")}

@@ -89,7 +89,7 @@ def test_machine_lists_devices(program: Program) -> None:
 def test_a_wrong_command_says_what_is_right(
     program: Program, arguments: list[str], said: str
 ) -> None:
-    done = program.run(*arguments)
+    done = program.here(*arguments)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -98,17 +98,17 @@ def test_a_wrong_command_says_what_is_right(
 
 def test_an_engine_that_is_not_there_names_the_command_that_helps(program: Program) -> None:
     engine = absent_engine()
-    done = program.run("run", engine)
+    done = program.here("run", engine)
     assert done.returncode == 2
     assert f"epochmark engines install {engine}" in done.stderr
     assert f"epochmark run {engine} --python PATH" in done.stderr
 
 
 def test_several_engines_end_in_one_table(program: Program) -> None:
-    done = program.run("run", "fake", "native", "--steps", "40", "--anyway")
+    done = program.run("run", "fake", "native", "--steps", "40", *SMALL_BATCH)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert "mnist-cnn v1, 40 steps, on cpu: 2 runs, fastest first" in lines
+    assert "mnist-cnn v1, 40 steps, batch 8, on cpu: 2 runs, fastest first" in lines
     header = next(line for line in lines if line.startswith("engine"))
     for column in ("start-up", "s/epoch", "interval", "elapsed", "images/s", "accuracy"):
         assert column in header
@@ -151,7 +151,7 @@ def test_all_ready_engines_run(program: Program) -> None:
 
 
 def test_a_device_that_no_engine_sees_lists_what_is_there(program: Program) -> None:
-    done = program.run("run", "--all", "--device", "tpu")
+    done = program.here("run", "--all", "--device", "tpu")
     assert done.returncode == 2
     assert "no engine that is ready here can do this" in done.stderr
     assert "native: native runs on: cpu; not on tpu" in done.stderr

@@ -122,7 +122,7 @@ def test_the_table_in_every_format(filled: Program) -> None:
 def test_the_table_is_the_newest_run_of_each_engine_in_forty_lines(program: Program) -> None:
     for _ in range(2):
         for options in ((), ("--quick",), ("--epochs", "2"), ("--steps", "30")):
-            assert program.run("run", "fake", *options).returncode == 0
+            assert program.here("run", "fake", *options).returncode == 0
     records = sorted(program.records(), key=lambda record: record["created"])
     text = program.run("table").stdout
     assert len(text.splitlines()) <= 40
@@ -136,7 +136,7 @@ def test_the_table_is_the_newest_run_of_each_engine_in_forty_lines(program: Prog
 
 def test_columns_for_who_hunts_regressions(program: Program) -> None:
     program.script(versions={"torch": "2.13"})
-    assert program.run("run", "fake", "--label", "before").returncode == 0
+    assert program.here("run", "fake", "--label", "before").returncode == 0
     wanted = "label,threads,startup_s,first_step_s,peak_memory_bytes,framework_version"
     header, rule, row, *_ = program.run("table", "--columns", wanted).stdout.splitlines()[2:]
     assert header.split(maxsplit=2)[:2] == ["label", "threads"]

@@ -6,6 +6,7 @@ import itertools
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import pytest
 import typer
 
 from epochmark.cli import app
+from tests.pipeline.in_process import call
 from tests.pipeline.program import Program
-from tests.pipeline.test_cli_odd import call
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 
@@ -106,10 +107,11 @@ epochmark data fetch --data there
 """One for each command and option of the page as it was then: none of them may ever be refused."""
 
 
-def understood(line: str) -> list[str]:
-    """Which command was called, with all callbacks replaced; typer raises for what it refuses."""
+@cache
+def recorder() -> tuple[Any, list[str]]:
+    """The program with all callbacks replaced, and the list in which each notes its command."""
     called: list[str] = []
-    command: Any = typer.main.get_command(app)
+    program: Any = typer.main.get_command(app)
 
     def replace(part: Any, path: str) -> None:
         for name, member in getattr(part, "commands", {}).items():
@@ -117,9 +119,16 @@ def understood(line: str) -> list[str]:
         if not hasattr(part, "commands") or part.invoke_without_command:
             part.callback = lambda **options: called.append(path)
 
-    replace(command, "")
-    command.main(shlex.split(line)[1:], prog_name="epochmark", standalone_mode=False)
-    return called
+    replace(program, "")
+    return program, called
+
+
+def understood(line: str) -> list[str]:
+    """Which command was called; typer raises for what it refuses."""
+    program, called = recorder()
+    called.clear()
+    program.main(shlex.split(line)[1:], prog_name="epochmark", standalone_mode=False)
+    return [*called]
 
 
 @pytest.mark.parametrize("line", sorted({*of_the_page(), *OF_NOVEMBER_2026}))

@@ -15,7 +15,7 @@ from tests.pipeline.test_calm import with_epochs
 
 def test_records_by_engine_id_and_file(program: Program) -> None:
     for _ in range(2):
-        assert program.run("run", "fake").returncode == 0
+        assert program.here("run", "fake").returncode == 0
     files = sorted(program.results.glob("*.json"))
     for file, epoch_s in zip(files, (1.0, 2.0), strict=True):
         # as on a machine without noise: no epoch is warm-up, so that enough remain
@@ -42,9 +42,9 @@ def test_records_by_engine_id_and_file(program: Program) -> None:
 
 
 def test_an_engine_means_this_machines_run_though_another_ones_is_newer(program: Program) -> None:
-    assert program.run("run", "fake").returncode == 0
+    assert program.here("run", "fake").returncode == 0
     (program.results / "machine-id").unlink()  # as if on another machine
-    assert program.run("run", "fake").returncode == 0
+    assert program.here("run", "fake").returncode == 0
     own, other = sorted(program.records(), key=lambda record: record["created"])
     (program.results / "machine-id").write_text(own["machine"]["machine_id"] + "\n")
     assert own["id"][:8] in program.run("compare", "fake", other["id"]).stdout
@@ -55,7 +55,7 @@ def test_the_users_own_record_is_taken_before_its_export(program: Program) -> No
     """The export lacks the machine's id."""
     program.script(step_s=0.0001)
     for _ in range(2):
-        assert program.run("run", "fake").returncode == 0
+        assert program.here("run", "fake").returncode == 0
     ids = [record["id"] for record in program.records()]
     bundle = str(program.folder / "bundle.json")
     assert program.run("results", "export", bundle).returncode == 0
@@ -65,8 +65,8 @@ def test_the_users_own_record_is_taken_before_its_export(program: Program) -> No
 
 
 def test_what_cannot_be_compared_says_why(program: Program) -> None:
-    program.run("run", "fake")
-    program.run("run", "fake", "--epochs", "2")
+    program.here("run", "fake")
+    program.here("run", "fake", "--epochs", "2")
     whole, short = sorted(program.records(), key=lambda record: -record["workload"]["epochs"])
     done = program.run("compare", whole["id"], short["id"])
     assert done.returncode == 0

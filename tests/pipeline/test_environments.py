@@ -63,6 +63,7 @@ def test_an_environment_is_made_used_and_removed(wheels: Path, environments: Env
     assert contents(environments) == []
 
 
+@pytest.mark.usefixtures("copied_venvs")
 def test_a_version_has_an_environment_of_its_own_that_engines_lists(
     wheels: Path, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ def test_a_version_has_an_environment_of_its_own_that_engines_lists(
     assert contents(Environments(folder)) == [made.manifest.name]
 
 
+@pytest.mark.usefixtures("copied_venvs")
 def test_what_pip_cannot_find_leaves_nothing(wheels: Path, environments: Environments) -> None:
     row = Requirements(pip=("no-such-framework==1",))
     with (
@@ -225,6 +227,7 @@ def test_what_is_taken_by_something_else_is_reported_before_the_download(
         install(environments, ROW, "Tiny", OWN, silent)
 
 
+@pytest.mark.usefixtures("copied_venvs")
 def test_an_environment_with_another_python_is_not_passed_off(
     wheels: Path, environments: Environments
 ) -> None:
@@ -273,6 +276,7 @@ def test_an_engine_is_ready_when_its_modules_can_be_imported(
     assert "is ready" in done.stdout
 
 
+@pytest.mark.usefixtures("copied_venvs")
 @pytest.mark.parametrize("lost", ["tiny_framework.py", "tiny_framework-1.2.dist-info"])
 def test_an_environment_that_no_longer_works_is_made_again(
     wheels: Path, environments: Environments, lost: str

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import resource
 
+import msgspec
 import psutil
 import pytest
 
+from epochmark.bench.plan import PlannedRun
+from epochmark.bench.session import Bench
+from epochmark.judge.validity import judge
+from epochmark.records.record import Record
 from epochmark.report.text.answer import answer_lines
 from epochmark.worker.protocol import Message, Phase
-from tests.pipeline.conftest import MeasureFake
+from tests.pipeline.conftest import FAKE, MeasureFake
 
 GIB = 1 << 30
 
@@ -68,6 +73,14 @@ def test_a_failed_import_shows_the_frameworks_words_and_the_version(
     assert f"Python {record.engine.python}" in text
 
 
+@pytest.fixture(scope="module")
+def failed(bench: Bench) -> Record:
+    """A run whose engine raised during training."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EPOCHMARK_FAKE", '{"fail_in": "fit"}')
+        return bench.measure(PlannedRun(FAKE)).record
+
+
 @pytest.mark.parametrize(
     ("exception", "message"),
     [
@@ -78,18 +91,13 @@ def test_a_failed_import_shows_the_frameworks_words_and_the_version(
     ],
 )
 def test_each_frameworks_way_to_lack_memory_is_known(
-    measure_fake: MeasureFake, exception: str, message: str
+    failed: Record, exception: str, message: str
 ) -> None:
-    import msgspec
-
-    from epochmark.judge.validity import judge
-
-    record = measure_fake({"fail_in": "fit"}).record
-    assert record.failure is not None
+    assert failed.failure is not None
     failure = msgspec.structs.replace(
-        record.failure, exception=exception, message=f"{exception}: {message}"
+        failed.failure, exception=exception, message=f"{exception}: {message}"
     )
-    (finding,) = judge(msgspec.structs.replace(record, failure=failure))
+    (finding,) = judge(msgspec.structs.replace(failed, failure=failure))
     assert finding.code == "out-of-memory"
 
 

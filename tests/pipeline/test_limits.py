@@ -156,7 +156,7 @@ def test_a_run_keeps_the_figures_of_its_processor(measured: Program) -> None:
 def test_what_cannot_be_done_is_reported(
     program: Program, arguments: list[str], message: str
 ) -> None:
-    done = program.run("limits", *arguments)
+    done = program.here("limits", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stdout == ""

@@ -150,6 +150,7 @@ def configure(
     monkeypatch.setenv("PIP_CONFIG_FILE", str(folder / "pip.conf"))
 
 
+@pytest.mark.usefixtures("copied_venvs")
 @pytest.mark.parametrize("how", ["global", "install", "variables"])
 def test_packages_end_in_the_environment_whatever_pip_is_configured_for(
     environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
@@ -203,6 +204,7 @@ def test_the_users_sources_count_wherever_they_are_set(
     assert "PIP_TARGET" not in found
 
 
+@pytest.mark.usefixtures("copied_venvs")
 def test_a_configuration_that_pip_cannot_read_is_reported(
     environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -215,7 +215,7 @@ def test_nothing_suspended_outlives_a_launcher_that_was_killed(program: Program)
 def test_what_cannot_be_raced_says_why(
     program: Program, arguments: list[str], message: str
 ) -> None:
-    done = program.run("race", *arguments)
+    done = program.here("race", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
 

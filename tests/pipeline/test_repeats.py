@@ -36,20 +36,19 @@ def test_each_repeat_is_a_run_of_its_own(program: Program) -> None:
 
 @pytest.mark.parametrize("count", ["0", "101", "many"])
 def test_an_impossible_number_of_repeats_is_refused(program: Program, count: str) -> None:
-    assert program.run("run", "fake", "--repeat", count).returncode == 2
+    assert program.here("run", "fake", "--repeat", count).returncode == 2
 
 
-def test_spread_within_and_between_runs_stand_apart(measure_fake: MeasureFake) -> None:
-    record = measure_fake().record
-    (line,) = spread_lines([lasting(record, seconds) for seconds in (5.0, 5.2, 4.8)])
+def test_spread_within_and_between_runs_stand_apart(correct: Record) -> None:
+    (line,) = spread_lines([lasting(correct, seconds) for seconds in (5.0, 5.2, 4.8)])
     # epochs take 5.05 and 4.95 s in turn; the first counts as warm-up
     assert line == (
         "fake on cpu: 4.95 s per epoch, median of 3 runs (within a run ±1.0%, between runs ±4.0%)"
     )
 
 
-def test_only_valid_runs_count(measure_fake: MeasureFake) -> None:
-    good, bad = lasting(measure_fake().record, 5.0), measure_fake({"loss": "nan"}).record
+def test_only_valid_runs_count(measure_fake: MeasureFake, correct: Record) -> None:
+    good, bad = lasting(correct, 5.0), measure_fake({"loss": "nan"}).record
     assert "no spread between runs, since 1 of 2 are valid" in spread_lines([good, bad])[0]
     assert "1 not valid and left out" in spread_lines([good, good, bad])[0]
     assert spread_lines([good]) == []

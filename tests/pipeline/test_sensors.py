@@ -120,7 +120,7 @@ def test_the_command_settles_and_says_when_it_could_not(program: Program) -> Non
     (record,) = program.records()
     assert record["workload"]["settle"] is True
     assert record["workload"]["variant"] == ["settle"]
-    refused = program.run("run", "fake", "--settle", "--quick")
+    refused = program.here("run", "fake", "--settle", "--quick")
     assert refused.returncode == 2
     assert "--settle stops by itself" in refused.stderr
 

@@ -63,7 +63,7 @@ def test_a_run_that_fails_does_not_end_the_sweep(program: Program) -> None:
 def test_what_cannot_be_swept_is_refused_before_anything_runs(
     program: Program, options: tuple[str, ...], message: str
 ) -> None:
-    done = program.run("run", "fake", *options)
+    done = program.here("run", "fake", *options)
     assert done.returncode == 2
     assert message in done.stderr
     assert program.records() == []

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 
 import pytest
 
+from epochmark.bench.tuned import trial
 from tests.pipeline.program import Program, interrupt, read_until
 
-pytestmark = pytest.mark.alone  # which setting is kept depends on speeds
-
 SCRIPT = {
-    "step_s": 0.02,
+    "step_s": 0.004,
     "speedups": {"gear=high": 4.0, "gear=reverse": 8.0, "brake=off": 0.2},
     "changes": {"gear=reverse": {"replay": 0.01}, "gear=none": {"fail_in": "fit"}},
 }
 """Fast are: high gear, and in reverse, which trains something else. There is no gear ``none``."""
+
+Search = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -24,8 +27,21 @@ def geared(program: Program) -> Program:
     return program
 
 
-def test_both_shows_what_each_setting_gains(geared: Program) -> None:
-    done = geared.run("run", "fake", "--tuning", "both", "--epochs", "1")
+@pytest.fixture
+def search(geared: Program, monkeypatch: pytest.MonkeyPatch) -> Search:
+    """``epochmark run fake --epochs 1`` in this process, where a trial needs only three laps."""
+    monkeypatch.setattr(trial, "MIN_LAPS", 3)
+    monkeypatch.setattr(trial, "MIN_WARM_S", 0.5)
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return geared.here("run", "fake", "--epochs", "1", *options)
+
+    return run
+
+
+@pytest.mark.alone  # which setting is kept depends on speeds
+def test_both_shows_what_each_setting_gains(geared: Program, search: Search) -> None:
+    done = search("--tuning", "both")
     assert done.returncode == 0, done.stderr
     assert "tuned 20" in done.stdout
     table = {tuple(line.split()[:2]): line for line in done.stdout.splitlines() if line.strip()}
@@ -56,15 +72,18 @@ def test_both_shows_what_each_setting_gains(geared: Program) -> None:
     assert "fake tuned" in apart
 
 
-def test_retune_searches_again_and_replaces_a_file_that_cannot_be_read(geared: Program) -> None:
+@pytest.mark.alone
+def test_retune_searches_again_and_replaces_a_file_that_cannot_be_read(
+    geared: Program, search: Search
+) -> None:
     geared.results.mkdir()
     file = geared.results / "tuned-settings"
     file.write_text("{")
-    refused = geared.run("run", "fake", "--tuning", "tuned", "--epochs", "1")
+    refused = search("--tuning", "tuned")
     assert refused.returncode == 1
     assert "Search again with '--retune'" in refused.stderr
     geared.script(**{**SCRIPT, "speedups": {"gear=high": 0.5, "gear=none": 0.5, "brake=off": 2.0}})
-    done = geared.run("run", "fake", "--tuning", "tuned", "--retune", "--epochs", "1", "--json")
+    done = search("--tuning", "tuned", "--retune", "--json")
     assert done.returncode == 0, done.stderr
     assert "  gear none failed: RuntimeError: the fake engine was told to fail" in done.stderr
     assert json.loads(done.stdout)["engine"]["tuned_settings"] == {"brake": "off"}
@@ -103,7 +122,7 @@ def test_an_engine_that_cannot_train_is_not_searched(geared: Program) -> None:
 def test_what_cannot_be_tuned_is_refused(
     program: Program, arguments: tuple[str, ...], message: str
 ) -> None:
-    done = program.run("run", *arguments)
+    done = program.here("run", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert program.records() == []
