@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 ALIKE = ("node-0", "node-1", "node-2", "node-3", "node-4")
 STEP_S = 0.0004
-WAIT_S = 60
+WAIT_S = 240
 
 
 class RayNodes:
