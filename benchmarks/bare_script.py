@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, List
+from typing import Any
 
-import numpy as np
 from tensorflow.keras.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
 from tensorflow.keras.models import Sequential
 from tensorflow.keras.optimizers import Adam
@@ -54,7 +53,7 @@ class Script(keras_tensorflow.KerasTensorFlowEngine):
         )
         self._model = model
         names = parameter_shapes(self._settings.workload)
-        self._variables = dict(zip(names, model.trainable_variables))
+        self._variables = dict(zip(names, model.trainable_variables, strict=True))
 
     def fit(self, data: Any, stopwatch: Any) -> None:
         x_train, y_train = data

@@ -160,12 +160,10 @@ def race(engine: str, second: str, seconds: float, file: Path) -> None:
     partial = file.with_suffix(".partial")
     partial.write_bytes(done.stdout)
     partial.replace(file)
-    ratio = "unknown" if found.ratio is None else f"{found.ratio:.4f}"
-    print(
-        f"{time.strftime('%H:%M')} {file.stem}: ratio {ratio}, {found.low:.4f} to {found.high:.4f} "
-        f"(half {found.half:.2%}) after {found.seconds:.0f} s",
-        flush=True,
-    )
+    said = "its ratio is unknown"
+    if found.ratio is not None:
+        said = f"{found.ratio:.4f} ({found.low:.4f} to {found.high:.4f}, half {found.half:.2%})"
+    print(f"{time.strftime('%H:%M')} {file.stem}: {said} after {found.seconds:.0f} s", flush=True)
 
 
 def read(document: bytes, engine: str) -> Found:
