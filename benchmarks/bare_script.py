@@ -1,42 +1,72 @@
-"""The 2021 script, nothing around it: ``python bare_script.py MNIST_NPZ EPOCHS``.
+"""The 2021 script as a worker of a race: ``keras_against_script.py`` starts it.
 
-As in the post but for the CPU branch, the data file, and a number of epochs to choose.
-Prints last when ``fit`` was called and when the training had ended, by ``time.monotonic``.
+What is loaded, built and trained is the script's own, as in the post but for the CPU branch and the
+callback that parks it between steps. Around that is the worker of keras-tensorflow, which speaks
+with the launcher and proves the work.
 """
 
-import sys
-import time
+from __future__ import annotations
 
-import numpy as np
-import tensorflow as tf
-from tensorflow.keras.callbacks import LambdaCallback
+import os
+import sys
+from typing import Any
+
 from tensorflow.keras.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
 from tensorflow.keras.models import Sequential
 from tensorflow.keras.optimizers import Adam
 
-data, epochs = sys.argv[1:]
+from epochmark.engines import keras_tensorflow
+from epochmark.engines._keras.training import Laps
+from epochmark.engines._shared.contract import Device, Settings
+from epochmark.worker import __main__ as worker
+from epochmark.worker import train
+from epochmark.workloads.shapes import parameter_shapes
 
-tf.config.set_visible_devices([], "GPU")
 
-with np.load(data) as arrays:
-    x_train, y_train = arrays["x_train"], arrays["y_train"]
-x_train = x_train.reshape(-1, 28, 28, 1) / 255.0
+class Script(keras_tensorflow.KerasTensorFlowEngine):
+    def _open_backend(self, settings: Settings) -> Device:
+        import tensorflow as tf
 
-model = Sequential(
-    [
-        Input((28, 28, 1)),
-        Conv2D(32, (3, 3), activation="relu"),
-        Conv2D(64, (3, 3), activation="relu"),
-        MaxPooling2D((2, 2)),
-        Flatten(),
-        Dense(128, activation="relu"),
-        Dense(10, activation="softmax"),
-    ]
-)
-model.compile(loss="sparse_categorical_crossentropy", optimizer=Adam(0.001), metrics=["accuracy"])
+        tf.config.set_visible_devices([], "GPU")
+        self._strategy = None
+        self._opened = Device("cpu", "the processor")
+        return self._opened
 
-ends = []
-note = LambdaCallback(on_train_end=lambda logs: ends.append(time.monotonic()))
-start = time.monotonic()
-model.fit(x_train, y_train, batch_size=128, epochs=int(epochs), verbose=0, callbacks=[note])
-print(start, ends[0])
+    def load(self, inputs: Any, targets: Any) -> Any:
+        return inputs.reshape(-1, 28, 28, 1) / 255.0, targets
+
+    def build(self, weights: Any) -> None:
+        """With initial weights of Keras's own."""
+        model = Sequential(
+            [
+                Input((28, 28, 1)),
+                Conv2D(32, (3, 3), activation="relu"),
+                Conv2D(64, (3, 3), activation="relu"),
+                MaxPooling2D((2, 2)),
+                Flatten(),
+                Dense(128, activation="relu"),
+                Dense(10, activation="softmax"),
+            ]
+        )
+        model.compile(
+            loss="sparse_categorical_crossentropy", optimizer=Adam(0.001), metrics=["accuracy"]
+        )
+        self._model = model
+        names = parameter_shapes(self._settings.workload)
+        self._variables = dict(zip(names, model.trainable_variables, strict=True))
+
+    def fit(self, data: Any, stopwatch: Any) -> None:
+        x_train, y_train = data
+        park = Laps(self._settings, stopwatch, self._synchronise)
+        epochs = self._settings.epochs
+        self._model.fit(
+            x_train, y_train, batch_size=128, epochs=epochs, verbose=0, callbacks=[park]
+        )
+
+
+if __name__ == "__main__":
+    train.get_engine = lambda name: Script()  # type: ignore[assignment]
+    status = worker.main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -36,10 +36,10 @@ from typing import NamedTuple
 
 import psutil
 from _measuring import bench, is_ready
-from keras_against_script import Span
 
 from epochmark.analysis.racing.ratio import FEWEST_PAIRS
 from epochmark.analysis.racing.signed_rank import located_ratio
+from epochmark.analysis.timing.beside import Span
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.bench.interpreters.interpreter import choose_interpreter
 from epochmark.bench.plan import PlannedRun
@@ -163,7 +163,7 @@ class Turns:
         ]
         if len(inside) < FEWEST_LAPS:
             return None
-        seconds = sum(span.end_s - span.start_s for _, span in inside)
+        seconds = sum(span.lasted_s for _, span in inside)
         return seconds / sum(lap.steps for lap, _ in inside)
 
     def _inside_epochs(self) -> Iterator[tuple[LapEnd, Span]]:

@@ -144,14 +144,17 @@ def turns_in(record: Record) -> Floats:
 def turns_of_race(race: Race) -> Floats:
     """The speed of each turn of a race beside the median of its entry, in the order of the race."""
     found = []
-    for entry in race.entries:
+    for number, entry in enumerate(race.entries):
         laps, at = entry.record.timing.laps, entry.warm_up_laps
         for turn in entry.turns:
             steps = sum(lap.steps for lap in laps[at : at + turn.laps])
-            found.append((turn.start_s, entry.name, steps / turn.wall_s))
+            found.append((turn.start_s, number, steps / turn.wall_s))
             at += turn.laps
-    medians = {name: np.median([s for _, n, s in found if n == name]) for _, name, _ in found}
-    return np.array([speed / medians[name] for _, name, speed in sorted(found)])
+    medians = [
+        np.median([speed for _, own, speed in found if own == number])
+        for number in range(len(race.entries))
+    ]
+    return np.array([speed / medians[number] for _, number, speed in sorted(found)])
 
 
 def traces_in(path: Path) -> Iterator[tuple[str, Floats]]:

@@ -26,13 +26,15 @@ State = Literal["done", "running", "waiting", "failed"]
 
 @dataclass
 class RayNode:
-    """A node of the cluster; ``trouble`` says why it is not measured to the end."""
+    """A node of the cluster; ``trouble`` says why it is not measured to the end, ``remark`` what is
+    odd about it."""
 
     id: str
     name: str
     resources: dict[str, float]
     state: State = "waiting"
     trouble: str = ""
+    remark: str = ""
     rounds: int = 0
 
 

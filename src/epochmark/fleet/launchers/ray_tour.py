@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from epochmark._version import __version__
-from epochmark.fleet.launchers.on_node import Done, NodeRunner
+from epochmark.fleet.launchers.on_node import About, Done, NodeRunner
 from epochmark.fleet.launchers.ray_cluster import RayNode, short
 
 NODE_LABEL = "ray.io/node-id"
@@ -27,6 +27,10 @@ AT_ONCE_S = 5.0
 ROUNDS = 2
 
 
+NICE = (
+    "its runs have a niceness of {}, so that any other program goes before them; start Ray there "
+    "with RAY_worker_niceness=0"
+)
 SHIP = "; --ship sends it this one"
 
 
@@ -120,10 +124,13 @@ class Tour:
             return True
         if not visit.greeted:
             visit.greeted = True
-            if came["epochmark"] != __version__:
+            about = About(*came)
+            if about.epochmark != __version__:
                 return self._failed(
-                    node, f"it has epochmark {came['epochmark']}, not {__version__}{SHIP}"
+                    node, f"it has epochmark {about.epochmark}, not {__version__}{SHIP}"
                 )
+            if about.niceness:
+                node.remark = NICE.format(about.niceness)
             node.state = "running"
         else:
             trouble = self.on_record(node.name, Done(*came))

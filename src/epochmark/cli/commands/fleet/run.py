@@ -106,8 +106,8 @@ def run(
         orders = Orders(RUNS_A_ROUND * runs, slot_seconds, at_once or len(nodes))
         Tour(cluster, nodes, orders, landing.take, _Teller(nodes).tell).go()
     for node in nodes:
-        if node.trouble:
-            remark(f"{node.name}: {node.trouble}")
+        for text in filter(None, (node.trouble, node.remark)):
+            remark(f"{node.name}: {text}")
     if not any(landing.folder.glob("*.json")):
         raise EpochmarkError("no node could be measured; the lines above say why")
     remark(f"records: {landing.folder}")
