@@ -242,6 +242,7 @@ def test_both_replays_must_meet_a_precision() -> None:
     for wrong, scale in ((judge_both(error=1e-3), False), (judge_both(sgd_error=1e-4), True)):
         assert wrong.precision is None
         assert wrong.wrong_scale == scale
+        assert ("with plain SGD is 1.0e-04" in wrong.in_words()) == scale
         assert not wrong.unjudged
 
 
