@@ -42,6 +42,7 @@ PARITY_DEFECTS = [
     "average pooling",
     "labels off by one",
     "replay without training",
+    "gradients 1 % too large",
 ]
 
 
@@ -291,3 +292,28 @@ def test_one_percent_of_scale_is_seen_by_sgd_alone(verdicts_of_gpt_3m: Verdicts)
     assert verdict.wrong_scale
     limits = parity.sgd_tolerances(WORKLOADS["gpt-3m"])["float32"]
     assert max(verdict.errors) > 100 * max(limits)
+
+
+# The same in bfloat16, which sees the coarser of them.
+
+COARSE_DEFECTS = ["heads transposed", "mask off by one", "no bias correction", "sum for mean"]
+
+
+@pytest.fixture(scope="module")
+def verdicts_in_bfloat16(tmp_path_factory: pytest.TempPathFactory) -> Verdicts:
+    defects = ["none", "attention by hand", *COARSE_DEFECTS]
+    return verdicts_of(tmp_path_factory.mktemp("bfloat16"), "bfloat16", defects)
+
+
+@pytest.mark.parametrize("correct", ["none", "attention by hand"])
+def test_a_right_gpt_3m_is_bfloat16(correct: str, verdicts_in_bfloat16: Verdicts) -> None:
+    assert verdicts_in_bfloat16[correct].precision == "bfloat16"
+
+
+@pytest.mark.parametrize("defect", COARSE_DEFECTS)
+def test_a_coarsely_wrong_gpt_3m_is_seen_in_bfloat16(
+    defect: str, verdicts_in_bfloat16: Verdicts
+) -> None:
+    verdict = verdicts_in_bfloat16[defect]
+    assert verdict.precision is None
+    assert not verdict.unjudged

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epochmark.workloads import MNIST_CNN
+from epochmark.workloads import MNIST_CNN, WORKLOADS
 from epochmark.workloads._proof import parity, reference
 from epochmark.workloads.registry import GOLDEN_LOSSES, read_evidence
 from epochmark.workloads.spec import SGD
@@ -242,6 +242,7 @@ def test_both_replays_must_meet_a_precision() -> None:
     for wrong, scale in ((judge_both(error=1e-3), False), (judge_both(sgd_error=1e-4), True)):
         assert wrong.precision is None
         assert wrong.wrong_scale == scale
+        assert ("with plain SGD is 1.0e-04" in wrong.in_words()) == scale
         assert not wrong.unjudged
 
 
@@ -268,6 +269,23 @@ def test_without_tolerances_for_sgd_nothing_is_judged(monkeypatch: pytest.Monkey
     monkeypatch.setattr(parity, "sgd_tolerances", lambda *_: {})
     assert judge_both().unjudged
     assert not judge_both(error=1.0).unjudged, "that is wrong in any precision"
+
+
+@pytest.mark.parametrize(
+    ("requested", "precision", "unjudged"),
+    [("bfloat16", "bfloat16", False), ("stock", None, True), ("float16", None, True)],
+)
+def test_a_wide_class_counts_only_where_it_is_asked_for(
+    requested: str, precision: str | None, unjudged: bool
+) -> None:
+    """Losses off by 1e-4, as of correct bfloat16, and of float32 with exact GELU."""
+    gpt = WORKLOADS["gpt-3m"]
+    assert "bfloat16" in parity.only_if_requested(gpt)
+    losses = [loss * (1 + 1e-4) for loss in parity.golden_losses(gpt, FORM)]
+    sgd = [loss * (1 + 1e-4) for loss in parity.golden_sgd_losses(gpt)]
+    verdict = parity.judge_replay(gpt, FORM, parity.REPLAY_VERSION, losses, sgd, requested)
+    assert verdict.precision == precision
+    assert verdict.unjudged == unjudged
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.system import usable_cores
+from epochmark.workloads import WORKLOADS
 
 ON_GPU = "jax, keras-jax, keras-tensorflow, keras-torch, mlx, plaidml-keras, tinygrad, torch"
 
@@ -28,6 +29,23 @@ def test_what_an_engine_lacks_is_refused(departures: dict[str, Any], message: st
         RunRequest(engine="native", **departures).check()
     assert str(raised.value) == message
     assert raised.value.exit_code == 2
+
+
+def test_a_batch_that_leaves_samples_over_is_refused_where_none_comes_twice() -> None:
+    gpt = WORKLOADS["gpt-3m"]
+    RunRequest(engine="fake", workload=gpt, batch_size=96).check()
+    with pytest.raises(EpochmarkError) as raised:
+        RunRequest(engine="fake", workload=gpt, batch_size=100).check()
+    assert str(raised.value) == (
+        "--batch 100 leaves a smaller batch at the end of the 2,688 sequences of an epoch of "
+        "gpt-3m; without one: 84, 96, 112, 128"
+    )
+    assert raised.value.exit_code == 2
+
+
+def test_plaidml_knows_no_word_of_a_transformer() -> None:
+    with pytest.raises(EpochmarkError, match="does not offer gpt-3m; these do: jax, keras-jax"):
+        RunRequest(engine="plaidml-keras", workload=WORKLOADS["gpt-3m"]).check()
 
 
 def test_threads_are_refused_where_they_cannot_be_set(monkeypatch: pytest.MonkeyPatch) -> None:

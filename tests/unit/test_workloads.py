@@ -69,7 +69,9 @@ def test_a_workload_fits_together(workload: Workload) -> None:
         for version, profiles in tolerances.get(part, {}).items():
             assert int(version) in parity.replay_versions(workload)
             assert all(len(profile) == steps for profile in profiles.values())
-    assert set(parity.sgd_tolerances(workload)) == set(parity.replay_tolerances(workload))
+    judged = set(parity.replay_tolerances(workload))
+    assert set(parity.sgd_tolerances(workload)) == judged
+    assert set(tolerances.get("continuation", ())) == judged
     band = read_evidence(workload, LEARNING_BAND)
     assert not band or len(band["epoch_losses"]) == workload.epochs
 

@@ -170,6 +170,13 @@ class KerasTensorFlowEngine(KerasEngine):
             ),
             Tunable("jit_compile", ("auto", "on"), "the train step compiled by XLA", ("gpu",)),
             Tunable(
+                "jit_compile",
+                ("auto", "on"),
+                "the train step compiled by XLA, which Keras leaves off where there is only a CPU",
+                ("cpu",),
+                word="CausalAttention",
+            ),
+            Tunable(
                 "inter_op_threads",
                 ("default", "1"),
                 "operations one after the other, each with all intra-op threads",

@@ -41,6 +41,13 @@ class KerasTorchEngine(KerasEngine):
             layout_on("cpu", "gpu"),
             ARRAYS,
             Tunable(
+                "jit_compile",
+                ("auto", "on"),
+                "the train step by `torch.compile`, which Keras leaves off; needs a C++ compiler",
+                ("cpu", "gpu"),
+                word="CausalAttention",
+            ),
+            Tunable(
                 "threads",
                 ("default", "all"),
                 "one thread for each usable CPU, where PyTorch takes fewer (hyper-threads)",

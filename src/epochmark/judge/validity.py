@@ -203,18 +203,7 @@ def _parity(record: Record) -> Iterator[Finding]:
             f"the largest relative error of a replayed loss is {verdict.max_error:.1e}",
         )
     elif verdict.precision is None:
-        yield make_finding(FindingCode.PARITY_FAILED, _how_far(verdict))
-
-
-def _how_far(verdict: parity.Verdict) -> str:
-    which = " with plain SGD" if verdict.wrong_scale else ""
-    if not math.isfinite(verdict.max_error):
-        return f"a loss replayed{which} is missing or not a number"
-    why = "; with Adam, which divides the scale of gradients out, none is" if which else ""
-    return (
-        f"the largest relative error of a loss replayed{which} is {verdict.max_error:.1e}, "
-        f"more than any precision allows{why}"
-    )
+        yield make_finding(FindingCode.PARITY_FAILED, verdict.in_words())
 
 
 def _is_unjudged(record: Record) -> bool:

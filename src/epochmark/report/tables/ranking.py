@@ -1,4 +1,4 @@
-"""Runs in one table, of each workload the fastest first: above what may be ranked, below it the rest."""
+"""Runs in one table, of each workload the fastest first: what may be ranked, then what may not."""
 
 from __future__ import annotations
 

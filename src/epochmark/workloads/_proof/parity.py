@@ -229,6 +229,20 @@ class Verdict:
         """The tightest class met, or None."""
         return self.met[0] if self.met else None
 
+    def in_words(self) -> str:
+        """How far off it is, where it met no class."""
+        errors, which, why = self.errors, "", ""
+        if self.wrong_scale:
+            errors, which = errors[REPLAY_STEPS:], " with plain SGD"
+            why = "; those with Adam, which divides the scale of gradients out, are right"
+        largest = max(errors, default=math.inf)
+        if not math.isfinite(largest):
+            return f"a replayed loss{which} is missing or not a number"
+        return (
+            f"the largest relative error of a replayed loss{which} is {largest:.1e}, more than any "
+            f"precision allows{why}"
+        )
+
 
 def judge_replay(
     workload: Workload,
