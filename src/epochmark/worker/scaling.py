@@ -114,8 +114,8 @@ class ScaleRun:
         pipe.send(self._replayed(training, read, ranks))
         if job.all_reduces:
             pipe.send(self._all_reduced(training, parameter_count(workload)))
-        pipe.send(Finished(peak_memory_bytes()))
         ranks.hear(Finished)
+        pipe.send(Finished(peak_memory_bytes()))
 
     def _stopwatch(self, ranks: Ranks) -> RunStopwatch:
         if self._job.rank:
