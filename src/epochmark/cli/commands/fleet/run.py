@@ -88,7 +88,7 @@ def run(
     from epochmark.bench.request import RunRequest, find_workload
     from epochmark.fleet.files import read_fleet
     from epochmark.fleet.launchers.landing import Landing
-    from epochmark.fleet.launchers.ray_cluster import connected, nodes_in
+    from epochmark.fleet.launchers.ray_cluster import Head, connected, nodes_in
     from epochmark.fleet.launchers.ray_tour import Orders, Tour
     from epochmark.fleet.report import fleet_report
     from epochmark.records.dates import now
@@ -104,7 +104,7 @@ def run(
         nodes = nodes_in(cluster)
         landing = Landing(into or Path(f"fleet-{now().replace(':', '')}"))
         orders = Orders(RUNS_A_ROUND * runs, slot_seconds, at_once or len(nodes))
-        Tour(cluster, nodes, orders, landing.take, _Teller(nodes).tell).go()
+        Tour(cluster, Head(ray), nodes, orders, landing.take, _Teller(nodes).tell).go()
     for node in nodes:
         for text in filter(None, (node.trouble, node.remark)):
             remark(f"{node.name}: {text}")
