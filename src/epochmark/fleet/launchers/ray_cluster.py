@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import importlib
 import os
@@ -44,7 +43,8 @@ class RayNode:
 
 
 class HeadLostError(EpochmarkError):
-    """The cluster's head does not answer any more."""
+    """The cluster's head does not answer any more. Whoever catches it ends the process at once
+    (``os._exit``): without its head Ray crashes an ordinary end."""
 
 
 class Head:
@@ -95,8 +95,7 @@ def connected(address: str, ship: bool = False) -> Iterator[Any]:
         try:
             yield ray
         except HeadLostError:
-            atexit.unregister(ray.shutdown)  # it waits for the head
-            raise
+            raise  # to shut Ray down would wait for the head
         except ray.exceptions.RayError as error:
             ray.shutdown()
             raise EpochmarkError(_lost(address, short(error))) from error
