@@ -11,12 +11,7 @@ import os
 import sys
 from typing import Any
 
-from tensorflow.keras.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
-from tensorflow.keras.models import Sequential
-from tensorflow.keras.optimizers import Adam
-
 from epochmark.engines import keras_tensorflow
-from epochmark.engines._keras.training import Laps
 from epochmark.engines._shared.contract import Device, Settings
 from epochmark.worker import __main__ as worker
 from epochmark.worker import train
@@ -37,6 +32,10 @@ class Script(keras_tensorflow.KerasTensorFlowEngine):
 
     def build(self, weights: Any) -> None:
         """With initial weights of Keras's own."""
+        from tensorflow.keras.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
+        from tensorflow.keras.models import Sequential
+        from tensorflow.keras.optimizers import Adam
+
         model = Sequential(
             [
                 Input((28, 28, 1)),
@@ -56,6 +55,8 @@ class Script(keras_tensorflow.KerasTensorFlowEngine):
         self._variables = dict(zip(names, model.trainable_variables, strict=True))
 
     def fit(self, data: Any, stopwatch: Any) -> None:
+        from epochmark.engines._keras.training import Laps
+
         x_train, y_train = data
         park = Laps(self._settings, stopwatch, self._synchronise)
         epochs = self._settings.epochs

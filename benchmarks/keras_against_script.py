@@ -53,8 +53,9 @@ def main() -> None:
             raced = race(request, bench(), tell)
     print(*race_lines(raced), sep="\n")
     found = raced.standings[1]
-    inside = found.low is not None and found.high is not None
-    inside = inside and found.low >= 1 - MARGIN and found.high <= 1 + MARGIN
+    if found.place in ("out", "reference") or found.low is None or found.high is None:
+        sys.exit("engine / script: the ratio is unknown")
+    inside = found.low >= 1 - MARGIN and found.high <= 1 + MARGIN
     print(f"engine / script: {'inside' if inside else 'not inside'} 1 +- {MARGIN}")
 
 

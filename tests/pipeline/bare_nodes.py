@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 import epochmark
 
@@ -43,13 +44,9 @@ def _closure(names: list[str]) -> Iterator[str]:
             continue
         seen.add(name)
         yield name
-        for need in distribution(name).requires or []:
-            if "extra ==" not in need and _is_for_us(need):
-                names.append(re.split(r"[^A-Za-z0-9._-]", need)[0].lower())
-
-
-def _is_for_us(need: str) -> bool:
-    return not re.search(r"sys_platform (?:== '(?!linux)|!= ['\"]linux)", need)
+        for need in map(Requirement, distribution(name).requires or []):
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                names.append(need.name)
 
 
 def installed_copy(folder: Path) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -22,6 +24,7 @@ import pytest
 import epochmark
 from epochmark._version import __version__
 from epochmark.errors import EpochmarkError
+from epochmark.fleet.launchers import ray_cluster
 from epochmark.fleet.launchers.landing import Landing
 from epochmark.fleet.launchers.on_node import Done, NodeRunner, cleared
 from epochmark.records.store import FOLDER_VARIABLE
@@ -252,6 +255,30 @@ def test_a_lost_head_ends_it_with_what_had_come(program: Program, tmp_path: Path
     assert "'epochmark fleet report' reads them" in said
     assert [*landed(into)] == ["node-0"]
     assert program.run("fleet", "report", str(into)).returncode == 0
+
+
+def test_a_head_that_does_not_answer_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("CHECK_S", "GONE_S"):
+        monkeypatch.setattr(ray_cluster, limit, 0.0)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        head = ray_cluster.Head(f"127.0.0.1:{listening.getsockname()[1]}")
+        head.check()
+    with pytest.raises(ray_cluster.HeadLostError, match=r"was lost: Connection refused\nRecords"):
+        head.check()
+
+
+def test_another_ray_is_named_with_both_versions() -> None:
+    """By what Ray itself raises where it joins a cluster."""
+    utils = importlib.import_module("ray._private.utils")
+    cluster = {"ray_version": "2.49.0", "python_version": "3.10.1"}
+    with pytest.raises(RuntimeError) as caught:
+        utils.check_version_info(cluster, "here")
+    said = ray_cluster.short(caught.value)
+    own = importlib.import_module("ray").__version__
+    assert "was started with: Ray: 2.49.0 Python: 3.10.1" in said
+    assert f"Ray: {own} Python: {platform.python_version()}" in said
 
 
 def test_a_cluster_of_this_machine_alone(program: Program, tmp_path: Path) -> None:

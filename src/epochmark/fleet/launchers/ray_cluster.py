@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from epochmark.fleet.launchers.shipping import wheel_in
 
 ANSWER_S = 5.0
 """An address that does not answer for so long does not answer."""
+CHECK_S = 5.0
+GONE_S = 20.0
+"""A head may be started again; Ray itself waits for a minute."""
 INSTALL = "pip install 'epochmark[ray]'"
 
 State = Literal["done", "running", "waiting", "failed"]
@@ -38,6 +42,41 @@ class RayNode:
     rounds: int = 0
 
 
+class HeadLostError(EpochmarkError):
+    """The cluster's head does not answer any more. Whoever catches it ends the process at once
+    (``os._exit``): without its head Ray crashes an ordinary end."""
+
+
+class Head:
+    """The head of a cluster, watched: where it has been gone for a minute, Ray ends our process
+    without a word of ours. That of a ``local`` cluster is our own child."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._asked_at = self._answered_at = time.monotonic()
+
+    def check(self) -> None:
+        """Raise ``HeadLostError`` where it has not answered for a while; to be called often."""
+        now = time.monotonic()
+        if self._address == "local" or now - self._asked_at < CHECK_S:
+            return
+        self._asked_at = now
+        host, _, port = self._address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+            self._answered_at = now
+        except OSError as error:
+            if now - self._answered_at > GONE_S:
+                raise HeadLostError(_lost(self._address, error.strerror or str(error))) from error
+
+
+def _lost(address: str, why: str) -> str:
+    return (
+        f"the Ray cluster at {address} was lost: {why}\n"
+        "Records that had come are in the folder; 'epochmark fleet report' reads them."
+    )
+
+
 @contextlib.contextmanager
 def connected(address: str, ship: bool = False) -> Iterator[Any]:
     """Ray, connected to the cluster at this address; ``local`` starts one on this machine.
@@ -55,13 +94,15 @@ def connected(address: str, ship: bool = False) -> Iterator[Any]:
             _connect(ray, address, [str(wheel_in(Path(folder)))] if ship else [])
         try:
             yield ray
+        except HeadLostError:
+            raise  # to shut Ray down would wait for the head
         except ray.exceptions.RayError as error:
-            raise EpochmarkError(
-                f"the Ray cluster at {address} was lost: {short(error)}\n"
-                "Records that had come are in the folder; 'epochmark fleet report' reads them."
-            ) from error
-        finally:
             ray.shutdown()
+            raise EpochmarkError(_lost(address, short(error))) from error
+        except BaseException:
+            ray.shutdown()
+            raise
+        ray.shutdown()
 
 
 def _connect(ray: Any, address: str, wheels: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from epochmark._version import __version__
 from epochmark.fleet.launchers.on_node import About, Done, NodeRunner
-from epochmark.fleet.launchers.ray_cluster import RayNode, short
+from epochmark.fleet.launchers.ray_cluster import Head, HeadLostError, RayNode, short
 
 NODE_LABEL = "ray.io/node-id"
 TAKEN = ("CPU", "GPU")
@@ -63,6 +63,7 @@ class Tour:
     says what is wrong with that, if anything; ``on_change`` is called when a state changes."""
 
     ray: Any
+    head: Head
     nodes: Sequence[RayNode]
     orders: Orders
     on_record: Callable[[str, Done], str | None]
@@ -72,7 +73,10 @@ class Tour:
 
     def go(self) -> None:
         """Until every node has done its rounds or failed; whatever happens, nothing is left
-        running on a node."""
+        running on a node. (Nodes end by themselves what they run when their head is lost.)
+
+        Raises ``HeadLostError``.
+        """
         queue = deque(self.nodes)
         try:
             while queue or self._visits or self._granted:
@@ -87,6 +91,11 @@ class Tour:
                         self._leave(visit)
                         queue += [visit.node] if visit.node.state == "waiting" else []
                 self._give_up_busy()
+                self.head.check()
+        except HeadLostError:
+            self._visits.clear()
+            self._granted.clear()
+            raise
         finally:
             for visit in (*self._visits.values(), *self._granted):
                 self._leave(visit)

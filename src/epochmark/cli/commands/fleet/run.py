@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,7 +13,7 @@ import typer
 
 from epochmark.cli._completion import complete_engine
 from epochmark.cli._console import remark
-from epochmark.cli._guard import EXIT_FAILED, described
+from epochmark.cli._guard import EXIT_FAILED, complain, described
 from epochmark.cli._program import JsonOption, TrainedOption
 from epochmark.cli.commands.fleet.report import PageOption, check_output, show
 from epochmark.errors import EpochmarkError
@@ -88,7 +90,7 @@ def run(
     from epochmark.bench.request import RunRequest, find_workload
     from epochmark.fleet.files import read_fleet
     from epochmark.fleet.launchers.landing import Landing
-    from epochmark.fleet.launchers.ray_cluster import connected, nodes_in
+    from epochmark.fleet.launchers.ray_cluster import Head, HeadLostError, connected, nodes_in
     from epochmark.fleet.launchers.ray_tour import Orders, Tour
     from epochmark.fleet.report import fleet_report
     from epochmark.records.dates import now
@@ -100,11 +102,16 @@ def run(
         RunRequest(name, workload=trained, device=device, quick=quick).check()
     options = ("-w", workload, "--device", device, *(["--quick"] if quick else []))
     runs = tuple((name, *options) for name in names)
-    with connected(ray, ship) as cluster:
-        nodes = nodes_in(cluster)
-        landing = Landing(into or Path(f"fleet-{now().replace(':', '')}"))
-        orders = Orders(RUNS_A_ROUND * runs, slot_seconds, at_once or len(nodes))
-        Tour(cluster, nodes, orders, landing.take, _Teller(nodes).tell).go()
+    try:
+        with connected(ray, ship) as cluster:
+            nodes = nodes_in(cluster)
+            landing = Landing(into or Path(f"fleet-{now().replace(':', '')}"))
+            orders = Orders(RUNS_A_ROUND * runs, slot_seconds, at_once or len(nodes))
+            Tour(cluster, Head(ray), nodes, orders, landing.take, _Teller(nodes).tell).go()
+    except HeadLostError as error:
+        complain(error)
+        sys.stderr.flush()
+        os._exit(EXIT_FAILED)
     for node in nodes:
         for text in filter(None, (node.trouble, node.remark)):
             remark(f"{node.name}: {text}")
