@@ -314,6 +314,5 @@ def test_a_right_gpt_3m_is_bfloat16(correct: str, verdicts_in_bfloat16: Verdicts
 def test_a_coarsely_wrong_gpt_3m_is_seen_in_bfloat16(
     defect: str, verdicts_in_bfloat16: Verdicts
 ) -> None:
-    verdict = verdicts_in_bfloat16[defect]
-    assert verdict.precision is None
-    assert not verdict.unjudged
+    """The precision asked for has a tolerance, so that the run is ``parity-failed``."""
+    assert verdicts_in_bfloat16[defect].precision is None

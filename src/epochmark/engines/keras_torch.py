@@ -71,6 +71,8 @@ class KerasTorchEngine(KerasEngine):
         os.environ["KERAS_TORCH_DEVICE"] = str(self._place)
         all_cpus = settings.tuned_settings.get("threads") == "all"
         devices.set_threads(settings.threads, all_cpus)
+        if settings.tuned_settings.get("jit_compile") == "on":
+            devices.compile_cold()
         self._set_precision(settings.precision, device)
         return device
 
