@@ -1,5 +1,6 @@
 // The workloads that the library trains: one line for each folder beside this file.
 
+#include "networks/gpt/network.h"
 #include "networks/mnist_cnn/network.h"
 #include "networks/network.h"
 
@@ -8,6 +9,7 @@ namespace epochmark {
 const std::vector<Offer>& offers() {
     static const std::vector<Offer> all = {
         mnist_cnn::offer(),
+        gpt::offer(),
     };
     return all;
 }
