@@ -1,4 +1,4 @@
-"""The native kernels of gpt-3m against the float64 judge, on every instruction set of this machine."""
+"""The native kernels of gpt-3m against the float64 judge, on every instruction set there is."""
 
 from __future__ import annotations
 
