@@ -11,15 +11,12 @@
 // attention the pairs that its mask leaves. A last part runs whole steps and the loop in turns.
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <ctime>
 #include <memory>
 #include <vector>
 
+#include "kernel_times.h"
 #include "networks/gpt/network.h"
-#include "runtime/dispatch.h"
 
 namespace {
 
@@ -29,12 +26,6 @@ using gpt::Table;
 
 constexpr int kBatch = 32, kContext = 128, kSymbols = 256;
 constexpr std::int64_t kPeakRounds = 5000;  // 0.2 ms: a reading of the clock is nothing beside it
-
-double processor_seconds() {
-    timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return double(now.tv_sec) + double(now.tv_nsec) * 1e-9;
-}
 
 struct Line {
     const char* name;
@@ -151,12 +142,8 @@ double median(std::vector<double> values) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    for (const Kernels* kernels : available_kernels())
-        if (!real && (argc < 2 || std::strcmp(argv[1], kernels->name) == 0)) real = kernels;
-    if (!real) {
-        std::fprintf(stderr, "no instruction set '%s' on this machine\n", argv[1]);
-        return 2;
-    }
+    real = chosen_kernels(argc > 1 ? argv[1] : nullptr);
+    if (!real) return 2;
     const int steps = argc > 2 ? std::atoi(argv[2]) : 8;
     const Offer offer = gpt::offer();
     const Data data = made_up_data(offer.parameters);

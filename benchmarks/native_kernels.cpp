@@ -4,78 +4,24 @@
 //   cmake --build build/native --target native_kernels
 //   build/native/native_kernels [avx512|avx2|portable]
 //
-// Times are processor time of this thread (so that other processes disturb little), the fastest of
-// many repeats, for a batch of 128. GFLOP are those really done (minimal filtering counts its
+// For mnist-cnn and a batch of 128 (native_mlp_kernels.cpp: mnist-mlp, 64). GFLOP are those really done (minimal filtering counts its
 // products, not the direct convolution's); "direct" counts the direct convolution's.
 
-#include <cstdio>
-#include <cstring>
-#include <ctime>
-#include <memory>
-#include <string>
 #include <vector>
 
-#include "runtime/aligned_array.h"
-#include "runtime/dispatch.h"
+#include "kernel_times.h"
 #include "networks/mnist_cnn/network.h"
-
-namespace {
-
-using epochmark::AlignedArray;
+#include "runtime/aligned_array.h"
 
 constexpr int kBatch = 128;
 
-double processor_seconds() {
-    timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return double(now.tv_sec) + double(now.tv_nsec) * 1e-9;
-}
-
-template <typename F>
-double fastest(int repeats, F&& work) {
-    double best = 1e9;
-    for (int i = 0; i < repeats; ++i) {
-        const double start = processor_seconds();
-        work();
-        const double taken = processor_seconds() - start;
-        if (taken < best) best = taken;
-    }
-    return best;
-}
-
-struct Report {
-    double peak;
-    double total = 0;
-    void line(const char* name, double seconds, double gflop, double direct_gflop) {
-        total += seconds;
-        std::printf("%-34s %8.3f ms", name, seconds * 1e3);
-        if (gflop > 0)
-            std::printf("  %7.1f GFLOP/s  %5.1f %% of peak", gflop / seconds,
-                        100 * gflop / seconds / peak);
-        if (direct_gflop > 0) std::printf("  (direct %6.1f)", direct_gflop / seconds);
-        std::printf("\n");
-    }
-};
-
-}  // namespace
-
 int main(int argc, char** argv) {
-    const epochmark::Kernels* chosen = nullptr;
-    for (const epochmark::Kernels* kernels : epochmark::available_kernels())
-        if (!chosen && (argc < 2 || std::strcmp(argv[1], kernels->name) == 0)) chosen = kernels;
-    if (!chosen) {
-        std::fprintf(stderr, "no instruction set '%s' on this machine\n", argv[1]);
-        return 2;
-    }
+    const epochmark::Kernels* chosen = chosen_kernels(argc > 1 ? argv[1] : nullptr);
+    if (!chosen) return 2;
     using namespace epochmark;
     using namespace epochmark::mnist_cnn;
     const Table& k = *chosen->mnist_cnn;
-
-    double flop = 0;
-    const double peak_seconds = fastest(20, [&] { flop = chosen->multiply_add_peak(200000); });
-    Report report{flop / peak_seconds * 1e-9};
-    std::printf("%s, one thread, batch %d; multiply-add peak %.1f GFLOP/s\n", chosen->name, kBatch,
-                report.peak);
+    Report report = start_report(*chosen, kBatch);
 
     std::vector<std::uint8_t> images(kBatch * kPixels), labels(kBatch);
     std::vector<std::uint32_t> order(kBatch);

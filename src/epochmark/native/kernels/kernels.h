@@ -18,6 +18,9 @@ struct Table;
 namespace mnist_cnn {
 struct Table;
 }
+namespace mnist_mlp {
+struct Table;
+}
 
 struct Kernels {
     const char* name;
@@ -36,6 +39,7 @@ struct Kernels {
 
     const gpt::Table* gpt;
     const mnist_cnn::Table* mnist_cnn;
+    const mnist_mlp::Table* mnist_mlp;
 };
 
 namespace portable { const Kernels& kernels(); }

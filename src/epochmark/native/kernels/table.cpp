@@ -15,6 +15,9 @@ namespace EPOCHMARK_ISA { extern const Table table; }
 namespace mnist_cnn {
 namespace EPOCHMARK_ISA { extern const Table table; }
 }
+namespace mnist_mlp {
+namespace EPOCHMARK_ISA { extern const Table table; }
+}
 
 namespace EPOCHMARK_ISA {
 
@@ -34,6 +37,7 @@ const Kernels& kernels() {
         product_rows,
         &gpt::EPOCHMARK_ISA::table,
         &mnist_cnn::EPOCHMARK_ISA::table,
+        &mnist_mlp::EPOCHMARK_ISA::table,
     };
     return table;
 }

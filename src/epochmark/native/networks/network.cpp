@@ -6,15 +6,16 @@
 
 namespace epochmark {
 
-Network::Network(const Setup& setup, std::size_t parameters)
+Network::Network(const Setup& setup, std::size_t parameters, std::size_t distance)
     : shared_(setup.kernels),
       batch_(setup.batch),
       pool_(setup.threads),
       constants_(setup.adam),
       count_(parameters),
-      data_(3 * parameters) {
+      distance_(distance),
+      data_(3 * distance) {
     float* data = data_.get();
-    parameters_ = {data, data + count_, data + 2 * count_, nullptr};
+    parameters_ = {data, data + distance, data + 2 * distance, nullptr};
 }
 
 void Network::arrange(const float* from, float* to, Order) const {
@@ -23,7 +24,7 @@ void Network::arrange(const float* from, float* to, Order) const {
 
 void Network::set_parameters(const float* from) {
     arrange(from, parameters_.value, Order::stored);
-    std::memset(parameters_.first_moment, 0, 2 * count_ * sizeof(float));
+    std::memset(parameters_.first_moment, 0, 2 * distance_ * sizeof(float));
     steps_ = 0;
     parameters_changed();
 }

@@ -44,7 +44,9 @@ struct Setup {
 
 class Network {
   public:
-    Network(const Setup& setup, std::size_t parameters);
+    // The values, the first moments and the second moments lie `distance` floats apart: at least
+    // `parameters`, best a multiple of a cache line's 16.
+    Network(const Setup& setup, std::size_t parameters, std::size_t distance);
     virtual ~Network() = default;
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;
@@ -94,7 +96,7 @@ class Network {
     BatchResult run(Step& step, void (Network::*work)(const Step&, int));
 
     const AdamConstants constants_;
-    const std::size_t count_;
+    const std::size_t count_, distance_;
     std::int64_t steps_ = 0;
     AlignedArray<float> data_;  // values, first moments, second moments
 };

@@ -2,6 +2,7 @@
 
 #include "networks/gpt/network.h"
 #include "networks/mnist_cnn/network.h"
+#include "networks/mnist_mlp/network.h"
 #include "networks/network.h"
 
 namespace epochmark {
@@ -9,6 +10,7 @@ namespace epochmark {
 const std::vector<Offer>& offers() {
     static const std::vector<Offer> all = {
         mnist_cnn::offer(),
+        mnist_mlp::offer(),
         gpt::offer(),
     };
     return all;

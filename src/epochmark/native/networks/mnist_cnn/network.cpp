@@ -15,7 +15,7 @@ namespace epochmark {
 namespace mnist_cnn {
 
 MnistCnn::MnistCnn(const Setup& setup)
-    : Network(setup, kParameters),
+    : Network(setup, kParameters, kParameters),
       kernels_(*setup.kernels.mnist_cnn),
       dense_parts_(std::min(setup.threads, kFeatureBlocks)) {
     kernel_2_ = decltype(kernel_2_)(1);
