@@ -1,4 +1,4 @@
-// What native_kernels.cpp and native_mlp_kernels.cpp time kernels with: processor time of this thread (so
+// What the programs for single kernels (native_*.cpp) have in common: processor time of this thread (so
 // that other processes disturb little), the fastest of many repeats.
 #pragma once
 

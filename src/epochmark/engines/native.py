@@ -45,7 +45,7 @@ class NativeEngine(Engine):
         family="native",
         adam_form="epsilon_hat",
         words=ALL_WORDS,
-        workloads=("mnist-cnn", "mnist-mlp"),
+        workloads=("mnist-cnn", "mnist-mlp", "gpt-3m"),
         devices=(
             Support("cpu", "the package's own kernels ([native.md](native.md))", "x86-64 Linux"),
         ),

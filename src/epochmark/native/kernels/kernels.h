@@ -12,6 +12,9 @@ namespace epochmark {
 constexpr int kProductSize = 1536;
 constexpr int kProductRows = 48;
 
+namespace gpt {
+struct Table;
+}
 namespace mnist_cnn {
 struct Table;
 }
@@ -34,6 +37,7 @@ struct Kernels {
     // kProductRows rows of c from those of a; tiles holds as many floats as those rows.
     void (*product_rows)(const float* a, const float* panels, float* tiles, float* c);
 
+    const gpt::Table* gpt;
     const mnist_cnn::Table* mnist_cnn;
     const mnist_mlp::Table* mnist_mlp;
 };

@@ -9,6 +9,9 @@
 
 namespace epochmark {
 
+namespace gpt {
+namespace EPOCHMARK_ISA { extern const Table table; }
+}
 namespace mnist_cnn {
 namespace EPOCHMARK_ISA { extern const Table table; }
 }
@@ -32,6 +35,7 @@ const Kernels& kernels() {
         multiply_add_peak,
         product_pack,
         product_rows,
+        &gpt::EPOCHMARK_ISA::table,
         &mnist_cnn::EPOCHMARK_ISA::table,
         &mnist_mlp::EPOCHMARK_ISA::table,
     };
