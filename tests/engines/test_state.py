@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,14 +109,26 @@ def assert_continues(run: Continued, trained_steps: int) -> None:
     assert max(update_errors.values()) < UPDATE_TOLERANCE, update_errors
 
 
+@pytest.fixture(scope="module")
+def stock_of(
+    tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path
+) -> Callable[[str], Continued]:
+    """An engine as stock, whose fit ends in its second epoch, after four steps; each further one is
+    of one step, though settings allow ten epochs."""
+
+    @cache
+    def stock(engine: str) -> Continued:
+        folder = tmp_path_factory.mktemp(engine)
+        return continued(engine, folder, mnist_folder, further=2, max_steps=4)
+
+    return stock
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_float64_continues_where_the_engine_says_it_is(
-    engine: str, tmp_path: Path, mnist_folder: Path
+    engine: str, stock_of: Callable[[str], Continued]
 ) -> None:
-    """The fit ends in its second epoch, after four steps; each further one is of one step, though
-    settings allow ten epochs."""
-    run = continued(engine, tmp_path, mnist_folder, further=2, max_steps=4)
-    assert_continues(run, trained_steps=4)
+    assert_continues(stock_of(engine), trained_steps=4)
 
 
 @pytest.mark.parametrize("engine", TUNED)
@@ -127,8 +140,8 @@ def test_tuned_engines_continue_as_well(engine: str, tmp_path: Path, mnist_folde
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Continued:
-    return continued("jax", tmp_path_factory.mktemp("jax"), mnist_folder, further=2, max_steps=4)
+def honest(stock_of: Callable[[str], Continued]) -> Continued:
+    return stock_of("jax")
 
 
 def other_order(kernel: npt.NDArray[Any]) -> npt.NDArray[Any]:

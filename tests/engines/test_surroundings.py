@@ -21,13 +21,12 @@ from epochmark.records.record import Record
 from epochmark.system import usable_cores
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import parity
+from tests import cores
 from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.test_contract import REPLAY
 
-several_cores = pytest.mark.skipif(
-    usable_cores() < 2, reason="one core: nothing can have fewer threads"
-)
-
+CORES = len(cores.ALL) or usable_cores()
+several_cores = pytest.mark.skipif(CORES < 2, reason="one core: nothing can have fewer threads")
 
 IN_SMALL_BATCHES = f"batch {SMALL_BATCH}"
 
@@ -59,8 +58,8 @@ def codes(record: Record) -> dict[str, str]:
     return {finding.code: finding.detail for finding in record.findings}
 
 
-@pytest.mark.alone
 @several_cores
+@pytest.mark.usefixtures("all_cores")
 def test_threads_that_a_variable_takes_away_stay_in_an_interpreter_of_ours(
     run_engine: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,13 +71,13 @@ def test_threads_that_a_variable_takes_away_stay_in_an_interpreter_of_ours(
     assert int(record.engine.settings["threads"]) > 1
 
 
-@pytest.mark.alone
 @several_cores
+@pytest.mark.usefixtures("all_cores")
 @pytest.mark.parametrize(
     ("variable", "value", "variant"),
     [
-        ("OMP_NUM_THREADS", "1", f"1 of {usable_cores()} threads"),
-        ("GOMP_CPU_AFFINITY", "0", f"on 1 of {usable_cores()} cores"),
+        ("OMP_NUM_THREADS", "1", f"1 of {CORES} threads"),
+        ("GOMP_CPU_AFFINITY", "0", f"on 1 of {CORES} cores"),
     ],
 )
 def test_threads_and_cores_taken_away_from_a_users_own_interpreter_are_a_variant(
@@ -99,9 +98,9 @@ def test_a_users_keras_json_does_not_reach_an_interpreter_of_ours(
         tmp_path / ".keras", floatx="float64", epsilon=0.1, image_data_format="channels_first"
     )
     before = file.read_bytes()
-    interpreter_of("keras-jax")  # found while the user's folders are where they are
+    interpreter_of("keras-torch")  # found while the user's folders are where they are
     monkeypatch.setenv("HOME", str(tmp_path))
-    record = run_engine("keras-jax", ours("keras-jax"), max_steps=3).record
+    record = run_engine("keras-torch", ours("keras-torch"), max_steps=3).record
     assert record.headline.validity == "partial", record.findings
     assert record.workload.variant == ["3 steps", IN_SMALL_BATCHES]
     assert record.engine.settings["policy"] == "float32"
@@ -127,7 +126,7 @@ def test_a_keras_json_that_breaks_the_work_is_named(
 ) -> None:
     keras_json(tmp_path / "k", **settings)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "k"))
-    record = run_engine("keras-jax", named("keras-jax"), max_steps=1).record
+    record = run_engine("keras-torch", named("keras-torch"), max_steps=1).record
     assert record.headline.validity == "invalid"
     (name, value), *_ = settings.items()
     details = [detail for detail in codes(record).values() if "keras.json" in detail]
@@ -139,10 +138,10 @@ def test_steps_that_keras_leaves_out_by_a_variable_are_not_the_engine_files_faul
     run_engine: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_MAX_STEPS_PER_EPOCH", "2")
-    record = run_engine("keras-jax", named("keras-jax"), max_steps=4).record
+    record = run_engine("keras-torch", named("keras-torch"), max_steps=4).record
     assert "KERAS_MAX_STEPS_PER_EPOCH=2" in record.workload.variant
     assert codes(record)["work-incomplete"].endswith("; set there: KERAS_MAX_STEPS_PER_EPOCH=2")
-    assert "KERAS_MAX_STEPS_PER_EPOCH" not in ours("keras-jax").environment
+    assert "KERAS_MAX_STEPS_PER_EPOCH" not in ours("keras-torch").environment
 
 
 def test_jax_without_compiling_is_a_variant(

@@ -29,7 +29,7 @@ from epochmark.fleet.launchers.landing import Landing
 from epochmark.fleet.launchers.on_node import Done, NodeRunner, cleared
 from epochmark.records.store import FOLDER_VARIABLE
 from tests.pipeline.bare_nodes import bare_python, installed_copy, joined
-from tests.pipeline.program import Program
+from tests.pipeline.program import SMALL_BATCH, Program
 
 pytestmark = pytest.mark.slow
 
@@ -323,7 +323,7 @@ def test_a_run_has_all_threads_whatever_ray_set(
 ) -> None:
     for name, value in program.variables({"OMP_NUM_THREADS": "1", "RAY_X": "1"}).items():
         monkeypatch.setenv(name, value)
-    done = NodeRunner().run(["native", "--steps", "20", "--anyway", "--no-save"])
+    done = NodeRunner().run(["native", "--steps", "20", *SMALL_BATCH, "--anyway", "--no-save"])
     record = json.loads(done.document)
     assert done.status == 0, done.said
     assert record["engine"]["settings"]["threads"] == str(record["machine"]["usable_cores"])

@@ -162,7 +162,7 @@ def oldest(tmp_path_factory: pytest.TempPathFactory) -> str:
     venv = tmp_path_factory.mktemp("oldest") / "venv"
     subprocess.run([python, "-m", "venv", str(venv)], check=True)
     inside = str(venv / "bin" / "python")
-    install = [inside, "-m", "pip", "install", "--quiet", "numpy"]
+    install = [inside, "-m", "pip", "install", "--quiet", "--no-compile", "numpy"]
     subprocess.run(install, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return inside
 
@@ -172,7 +172,7 @@ def test_python_3_9_trains(oldest: str, bench: Bench) -> None:
     info = get_engine("native").info
     record = bench.measure(
         PlannedRun(
-            RunRequest(engine="native", max_steps=20, batch_size=32),
+            RunRequest(engine="native", max_steps=20, batch_size=8),
             choose_interpreter(info, oldest),
         )
     ).record
@@ -307,7 +307,7 @@ def test_a_broken_numpy_of_the_users_does_not_reach_a_worker_of_ours(
     monkeypatch.setenv("PYTHONUSERBASE", str(broken))
     monkeypatch.setenv("PYTHONHOME", str(broken))
     interpreter = Interpreter.own() if kind == "own" else Interpreter.of_environment(managed)
-    request = RunRequest(engine="native", max_steps=2, batch_size=32)
+    request = RunRequest(engine="native", max_steps=2, batch_size=8)
     record = bench.measure(PlannedRun(request, interpreter)).record
     assert record.outcome == "completed", record.failure
 
@@ -397,9 +397,9 @@ def test_relative_data_is_that_of_the_users_folder(
     (tmp_path / "mnist").symlink_to(mnist_folder)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EPOCHMARK_RESULTS", "results")
-    by_argument = epochmark.run("native", max_steps=1, batch_size=32, data=Path("mnist"))
+    by_argument = epochmark.run("native", max_steps=1, batch_size=8, data=Path("mnist"))
     monkeypatch.setenv("EPOCHMARK_DATA", "mnist")
-    by_variable = epochmark.run("native", max_steps=1, batch_size=32)
+    by_variable = epochmark.run("native", max_steps=1, batch_size=8)
     assert {by_argument.outcome, by_variable.outcome} == {"completed"}
     assert len(list((tmp_path / "results").glob("*.json"))) == 2
 

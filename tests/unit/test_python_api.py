@@ -111,7 +111,7 @@ def test_repeated_runs_are_a_list_and_each_is_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "results"))
-    records = epochmark.run("native", repeat=2, max_steps=20, batch_size=32)
+    records = epochmark.run("native", repeat=2, max_steps=20, batch_size=8)
     assert len({record.id for record in records}) == 2
     assert {record.id for record in epochmark.load_results()} == {run.id for run in records}
     assert {record.workload.name for record in records} == {"mnist-cnn"}

@@ -5,26 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from epochmark.analysis.machine.arithmetic import (
-    beyond_processor,
-    ceiling_of,
-    direct_gflop_per_s,
-    filtering_text,
-    most_images_per_s,
-)
-from epochmark.analysis.machine.sensed import use_of_gpu
 from epochmark.analysis.timing.headline import (
     ends_by_itself,
     expected_steps,
-    headline_of,
     is_known,
     replay_verdict,
     steps_in,
     steps_per_epoch,
     workload_of,
 )
-from epochmark.analysis.timing.steady_epoch import NANOSECONDS
-from epochmark.engines import is_hidden
+from epochmark.judge._checks.place import same_device
+from epochmark.judge._checks.speed import clocks_agree, laps_account_for_the_fit, plausible
 from epochmark.judge.consistency import contradictions
 from epochmark.judge.departures import influences_text
 from epochmark.judge.disturbances import disturbances
@@ -41,19 +32,8 @@ from epochmark.records.wording import counted
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads._proof import continuation, parity
 
-IDLE_READINGS = 10
-"""Readings of a GPU's use, a second apart, after which nothing but zeros is no coincidence."""
-
 SCALER_LEAVES_OUT = 20
 """Steps until float16's gradients are scaled so that none is infinite: 65536 halves to 1 in 16."""
-
-UNACCOUNTED_SHARE = 0.05
-UNACCOUNTED_S = 0.25
-"""Time between the last lap and the end of the fit above both of these is work outside the laps."""
-
-CLOCK_TOLERANCE_S = 0.5
-"""Between an honest worker's reading of the clock and its report of it. Everything else that delays
-a report is in the two limits that the launcher gives."""
 
 
 def judge(record: Record) -> list[Finding]:
@@ -63,9 +43,9 @@ def judge(record: Record) -> list[Finding]:
     if not is_known(record.workload):
         return [*_contradictions(record), *_unknown(record)]
     checks = (
-        _contradictions, _device, _work, loss_fell, _parity, _continuation, _weights, _precision,
-        not_below_entropy, copying_learned, within_band, _plausible, _clock, _clocks_agree,
-        disturbances, _limited,
+        _contradictions, same_device, _work, loss_fell, _parity, _continuation, _weights,
+        _precision, not_below_entropy, copying_learned, within_band, plausible,
+        laps_account_for_the_fit, clocks_agree, disturbances, _limited,
     )  # fmt: skip
     found = [finding for check in checks for finding in check(record)]
     return [_with_influences(finding, record) for finding in found]
@@ -88,7 +68,7 @@ def _judge_failed(record: Record, failure: Failure) -> list[Finding]:
         return [*found, *_unknown(record)]
     if FindingCode(found[0].code) is not FindingCode.CUT_SHORT:
         return found
-    checks = (_device, loss_fell, _plausible, disturbances)
+    checks = (same_device, loss_fell, plausible, disturbances)
     judged = [finding for check in checks for finding in check(record)]
     return [*found, *(_with_influences(finding, record) for finding in judged)]
 
@@ -106,45 +86,6 @@ def _contradictions(record: Record) -> Iterator[Finding]:
     problems = list(contradictions(record))
     if problems:
         yield make_finding(FindingCode.CONTRADICTORY, "; ".join(problems))
-
-
-def _device(record: Record) -> Iterator[Finding]:
-    """Requested, resolved and observed must be one and the same place."""
-    device = record.device
-    kind = (device.resolved or "").split(":")[0]
-    if device.requested not in (device.resolved, kind):
-        yield make_finding(
-            FindingCode.DEVICE_MISMATCH,
-            f"{device.requested} was requested, but the engine opened {device.resolved}",
-        )
-    elif _was_observed(record) and set(device.observed) != {device.resolved}:
-        seen = ", ".join(sorted(set(device.observed))) or "nowhere"
-        yield make_finding(
-            FindingCode.DEVICE_MISMATCH,
-            f"the engine opened {device.resolved}, but the tensors were on {seen}",
-        )
-    elif kind == "gpu" and _stood_idle(record):
-        yield make_finding(
-            FindingCode.DEVICE_MISMATCH,
-            f"the engine says that {device.resolved_description} trained, its driver saw it idle "
-            "all the time",
-        )
-
-
-def _was_observed(record: Record) -> bool:
-    """Where its tensors are is looked at after the fit, which an interrupted run may not reach."""
-    return record.failure is None or bool(record.device.observed)
-
-
-def _stood_idle(record: Record) -> bool:
-    """Whether every reading of every GPU of that name found it idle, and there are enough of them:
-    the driver averages over a sixth of a second at least, in which some kernel runs."""
-    seen = use_of_gpu(record)
-    return (
-        bool(seen)
-        and min(len(series.values) for series in seen) >= IDLE_READINGS
-        and not any(max(series.values) for series in seen)
-    )
 
 
 def _work(record: Record) -> Iterator[Finding]:
@@ -292,65 +233,6 @@ def _precision(record: Record) -> Iterator[Finding]:
     if requested != "stock" and observed is not None and not met:
         yield make_finding(
             FindingCode.PRECISION_MISMATCH, f"{requested} was requested, {observed} was observed"
-        )
-
-
-def _plausible(record: Record) -> Iterator[Finding]:
-    """No faster than a processor with these cores can be, nor more work than its CPU time holds.
-
-    A measured peak that is beaten by proven work was measured on a busier machine: that is no fault
-    of the run.
-    """
-    beyond = None if is_hidden(record.engine.family) else beyond_processor(record)
-    if beyond is not None:
-        yield make_finding(FindingCode.IMPLAUSIBLE, beyond)
-        return
-    most, ceiling = most_images_per_s(record), ceiling_of(record)
-    images_per_s = headline_of(record).images_per_s
-    if most is None or ceiling is None or images_per_s is None or images_per_s <= most:
-        return
-    samples = workload_of(record.workload).samples
-    yield make_finding(
-        FindingCode.LIMITS_STALE,
-        f"{images_per_s:,.0f} {samples}/s are {direct_gflop_per_s(record, images_per_s):,.0f} "
-        f"GFLOP/s of direct arithmetic; {ceiling.gflop_per_s:,.0f} GFLOP/s ({ceiling.source}) "
-        f"allow {most:,.0f} {samples}/s{filtering_text(record)}",
-    )
-
-
-def _clock(record: Record) -> Iterator[Finding]:
-    """The laps must account for the whole fit but for what a framework tidies up after it."""
-    timing, laps = record.timing, record.timing.laps
-    if timing.fit_ns is None or not laps:
-        return
-    # an engine need not say when its training was done; then all of the fit counts
-    trained_ns = timing.fit_ns if timing.trained_ns is None else timing.trained_ns
-    after_ns = trained_ns - laps[-1].end_ns
-    if after_ns > UNACCOUNTED_SHARE * trained_ns and after_ns > UNACCOUNTED_S * NANOSECONDS:
-        yield make_finding(
-            FindingCode.LAPS_UNSYNCHRONISED,
-            f"the fit continued for {after_ns / NANOSECONDS:.2f} s after the last lap",
-        )
-
-
-def _clocks_agree(record: Record) -> Iterator[Finding]:
-    """The worker's clock and the launcher's must agree on the fit, and on every lap."""
-    timing, seen = record.timing, record.timing.launcher
-    if seen is None or timing.fit_ns is None:
-        return
-    apart_ns = max(timing.fit_ns - seen.fit_high_ns, seen.fit_low_ns - timing.fit_ns)
-    if apart_ns > CLOCK_TOLERANCE_S * NANOSECONDS:
-        yield make_finding(
-            FindingCode.CLOCKS_DISAGREE,
-            f"the worker says that the fit took {timing.fit_ns / NANOSECONDS:.2f} s; by the "
-            f"launcher's clock it took {seen.fit_low_ns / NANOSECONDS:.2f} s at least and "
-            f"{seen.fit_high_ns / NANOSECONDS:.2f} s at most",
-        )
-    elif seen.lap_gap_ns > CLOCK_TOLERANCE_S * NANOSECONDS:
-        yield make_finding(
-            FindingCode.CLOCKS_DISAGREE,
-            f"a lap was reported {seen.lap_gap_ns / NANOSECONDS:.2f} s away from when the worker "
-            "says that it ended",
         )
 
 
