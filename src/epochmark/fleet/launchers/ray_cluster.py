@@ -112,7 +112,10 @@ def _connect(ray: Any, address: str, wheels: Sequence[str]) -> None:
             address=address,
             log_to_driver=False,
             logging_level="ERROR",
-            runtime_env={"py_modules": [*wheels]} if wheels else None,
+            # on nodes as they are measured, not on this one at once
+            runtime_env={"py_modules": [*wheels], "config": {"eager_install": False}}
+            if wheels
+            else None,
         )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise EpochmarkError(
