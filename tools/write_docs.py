@@ -39,7 +39,7 @@ def race_schema() -> dict[str, Any]:
 
 
 def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    schema = _with_javascript_patterns(msgspec.json.schema(kind))
+    schema: dict[str, Any] = _with_javascript_patterns(msgspec.json.schema(kind))
     schema["$defs"]["Record"]["properties"]["schema"]["const"] = SCHEMA_VERSION
     return schema
 
