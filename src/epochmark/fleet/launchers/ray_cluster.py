@@ -112,10 +112,7 @@ def _connect(ray: Any, address: str, wheels: Sequence[str]) -> None:
             address=address,
             log_to_driver=False,
             logging_level="ERROR",
-            # on nodes as they are measured, not on this one at once
-            runtime_env={"py_modules": [*wheels], "config": {"eager_install": False}}
-            if wheels
-            else None,
+            runtime_env={"py_modules": [*wheels]} if wheels else None,
         )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise EpochmarkError(
