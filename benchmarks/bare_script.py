@@ -66,7 +66,7 @@ class Script(keras_tensorflow.KerasTensorFlowEngine):
 
 
 if __name__ == "__main__":
-    train.get_engine = lambda name: Script()  # type: ignore[assignment]
+    train.get_engine = lambda name: Script()  # type: ignore[attr-defined]
     status = worker.main()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -45,7 +45,7 @@ def scaling_schema() -> dict[str, Any]:
 
 def _schema(kind: type[msgspec.Struct], noun: str, field: str, number: int) -> dict[str, Any]:
     """``field`` is the one that holds the number of the schema."""
-    schema = _with_javascript_patterns(msgspec.json.schema(kind))
+    schema: dict[str, Any] = _with_javascript_patterns(msgspec.json.schema(kind))
     schema["$defs"][kind.__name__]["properties"][field]["const"] = number
     if "Record" in schema["$defs"]:
         schema["$defs"]["Record"]["properties"]["schema"]["const"] = SCHEMA_VERSION
