@@ -41,13 +41,6 @@ class KerasTorchEngine(KerasEngine):
             layout_on("cpu", "gpu"),
             ARRAYS,
             Tunable(
-                "jit_compile",
-                ("auto", "on"),
-                "the train step by `torch.compile`, which Keras leaves off; needs a C++ compiler",
-                ("cpu", "gpu"),
-                word="CausalAttention",
-            ),
-            Tunable(
                 "threads",
                 ("default", "all"),
                 "one thread for each usable CPU, where PyTorch takes fewer (hyper-threads)",
@@ -71,8 +64,6 @@ class KerasTorchEngine(KerasEngine):
         os.environ["KERAS_TORCH_DEVICE"] = str(self._place)
         all_cpus = settings.tuned_settings.get("threads") == "all"
         devices.set_threads(settings.threads, all_cpus)
-        if settings.tuned_settings.get("jit_compile") == "on":
-            devices.compile_cold()
         self._set_precision(settings.precision, device)
         return device
 

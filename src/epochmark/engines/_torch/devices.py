@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 import torch
@@ -150,9 +148,3 @@ def describe(device: torch.device) -> Dict[str, Any]:
     if torch.version.hip:
         return {"runtime": f"ROCm {torch.version.hip}"}
     return {"runtime": f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"}
-
-
-def compile_cold() -> None:
-    """What ``torch.compile`` makes is kept in the worker's own temporary folder: a run starts
-    without it."""
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path("inductor-cache").absolute())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from pathlib import Path
 from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Tuple
 
 import numpy as np
@@ -19,12 +21,7 @@ from epochmark.engines._shared.contract import (
 )
 from epochmark.engines._shared.inputs import images_nchw
 from epochmark.engines._shared.layouts import nchw_weights, weights_from_nchw
-from epochmark.engines._torch.devices import (
-    compile_cold,
-    end_lazy_step,
-    synchronise,
-    to_numpy,
-)
+from epochmark.engines._torch.devices import end_lazy_step, synchronise, to_numpy
 from epochmark.engines._torch.layers import make_model
 from epochmark.workloads import Workload
 from epochmark.workloads.spec import SGD, Images, Optimizer
@@ -183,8 +180,11 @@ def make_optimizer(
 
 
 def compiled(forward: Forward, mode: str) -> Forward:
-    """``forward`` by ``torch.compile``: once for each size of batch, the last one being smaller."""
-    compile_cold()
+    """``forward`` by ``torch.compile``: once for each size of batch, the last one being smaller.
+
+    It keeps what it compiled in the worker's own temporary folder: a run starts cold.
+    """
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path("inductor-cache").absolute())
     fast: Forward = torch.compile(forward, mode=mode, dynamic=False)
     return fast
 
