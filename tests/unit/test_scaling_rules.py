@@ -264,27 +264,31 @@ def test_another_process_trains_as_many_steps_as_the_first_says(tmp_path: Path) 
         assert not stopwatch.lap(3, 2.0)
 
 
-def ranks_of(monkeypatch: pytest.MonkeyPatch, program: str) -> tuple[Ranks, list[Failed]]:
-    """The first process's view of one other that runs this program instead of a worker."""
-    real = subprocess.Popen
+def ranks_of(
+    monkeypatch: pytest.MonkeyPatch, program: str
+) -> tuple[Ranks, list[subprocess.Popen[bytes]]]:
+    """The first process's view of one other that runs this program instead of a worker; and that
+    process."""
+    real, started = subprocess.Popen, list[subprocess.Popen[bytes]]()
 
     def start(command: list[str], **options: Any) -> Any:
-        return real([sys.executable, "-c", program, command[-1]], **options)
+        started.append(real([sys.executable, "-c", program, command[-1]], **options))
+        return started[-1]
 
     monkeypatch.setattr(subprocess, "Popen", start)
-    given_up: list[Failed] = []
-    return Ranks(job(), given_up.append), given_up
+    return Ranks(job(), lambda failed: None), started
 
 
 def test_a_process_that_was_killed_is_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the first makes of a lost connection."""
     program = f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})"
-    ranks, _ = ranks_of(monkeypatch, program)
+    ranks, (other,) = ranks_of(monkeypatch, program)
     with pytest.raises(RankError, match="rank 1 was killed by SIGKILL"):
         ranks.hear(LapEnd)
     cause = ranks.cause(RuntimeError("connection closed by peer"))
     assert isinstance(cause, RankError)
     assert "SIGKILL" in cause.failed.message
+    assert other.wait() == -signal.SIGKILL
 
 
 def test_what_another_process_raised_first_is_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,10 +298,11 @@ def test_what_another_process_raised_first_is_the_cause(monkeypatch: pytest.Monk
         " message='no room', usage=False)\n"
         "os.write(int(sys.argv[1]), json.dumps(fields).encode() + b'\\n')\n"
     )
-    ranks, _ = ranks_of(monkeypatch, program)
+    ranks, (other,) = ranks_of(monkeypatch, program)
     with pytest.raises(RankError) as caught:
         ranks.hear(LapEnd)
     assert caught.value.failed == Failed("training", "MemoryError", "rank 1: no room", usage=False)
+    assert other.wait() == 0
 
 
 def test_what_this_process_raised_itself_stays_the_cause() -> None:
