@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from epochmark.analysis.scaling.efficiency import efficiency_interval
 from epochmark.analysis.timing.headline import workload_of
-from epochmark.records.documents.scaling import Scaling
+from epochmark.records.documents.scaling import Scaling, ScalingEntry
 from epochmark.records.wording import counted
 from epochmark.report.digits import range_text, significant, value_text
 from epochmark.report.drawing.chart import Chart, Drawing
@@ -70,7 +70,7 @@ def _rates(scaling: Scaling, ours: Entry) -> list[Spec]:
         ideal = base * targets * entry.devices
         shares = (found.efficiency or 1.0, found.low or 1.0, found.high or 1.0)
         middle, low, high = (ideal * share for share in shares)
-        says = f"{counted(entry.devices, 'device')}: {significant(middle)} a second"
+        says = f"{_named(entry)}: {significant(middle)} a second"
         values.append(_value(ours, entry.devices, (middle, low, high), ideal, says))
     return values
 
@@ -82,12 +82,16 @@ def _shares(scaling: Scaling, ours: Entry) -> list[Spec]:
         if interval is None:
             continue
         says = (
-            f"{counted(entry.devices, 'device')}: {scaling.mode} efficiency {value_text(interval, 1)} % "
+            f"{_named(entry)}: {scaling.mode} efficiency {value_text(interval, 1)} % "
             f"({range_text(interval, 1)})"
         )
         bounds = (interval.median, interval.low, interval.high)
         values.append(_value(ours, entry.devices, bounds, 100.0, says))
     return values
+
+
+def _named(entry: ScalingEntry) -> str:
+    return counted(entry.devices, "device")
 
 
 def _value(
