@@ -40,6 +40,7 @@ from tests.report.samples import (
     sample,
     sample_race,
 )
+from tests.report.scaling_samples import sample_scaling
 from tests.unit import traces
 
 CHARTS = {chart.name: chart for chart in all_charts()}
@@ -49,7 +50,10 @@ HOSTILE = '</svg><script>alert("1")</script>'
 
 def about(records: Sequence[Record]) -> Subject:
     races = [sample_race(*(0.02 + 0.002 * number for number in range(6)))] if records else []
-    return subject_of(records, load_references(), machine(), machine_limits(machine()), races)
+    scalings = [sample_scaling({1: 0.020, 2: 0.025, 4: 0.030})] if records else []
+    return subject_of(
+        records, load_references(), machine(), machine_limits(machine()), races, scalings
+    )
 
 
 def with_sensors(record: Record) -> Record:

@@ -11,6 +11,7 @@ from epochmark.analysis.racing.standings import clock_problem
 from epochmark.analysis.racing.turns import Turn
 from epochmark.analysis.scaling.proof import Proven, proven
 from epochmark.analysis.timing.headline import is_known, workload_of
+from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.documents.scaling import Efficiency, Scaling, ScalingEntry
 from epochmark.workloads.shapes import parameter_count
 
@@ -132,3 +133,11 @@ def slowest_of(entry: ScalingEntry) -> tuple[int | None, float | None]:
     if len(known) < 2 or len(known) < len(times):
         return None, None
     return times.index(max(known)), max(known) / min(known)
+
+
+def efficiency_interval(found: Efficiency) -> Interval | None:
+    """In percent; None where there is none, and of the base."""
+    middle, low, high = found.efficiency, found.low, found.high
+    if found.place != "scaled" or middle is None or low is None or high is None:
+        return None
+    return Interval(100 * middle, 100 * low, 100 * high, found.pairs)

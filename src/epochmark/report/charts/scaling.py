@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from epochmark.analysis.scaling.efficiency import efficiency_interval
 from epochmark.analysis.timing.headline import workload_of
-from epochmark.records.documents.scaling import Scaling
+from epochmark.records.documents.scaling import Scaling, ScalingEntry
+from epochmark.records.wording import counted
 from epochmark.report.digits import range_text, significant, value_text
 from epochmark.report.drawing.chart import Chart, Drawing
 from epochmark.report.drawing.key import Entry
@@ -16,7 +18,6 @@ from epochmark.report.drawing.theme import Theme
 from epochmark.report.drawing.ticks import FORMAT, round_ticks
 from epochmark.report.figures import other_workload
 from epochmark.report.subject import Subject
-from epochmark.report.text.scaling import devices_text, efficiency_interval
 
 HEIGHT, LOW_HEIGHT = 230, 150
 ROOM = 1.06
@@ -69,7 +70,7 @@ def _rates(scaling: Scaling, ours: Entry) -> list[Spec]:
         ideal = base * targets * entry.devices
         shares = (found.efficiency or 1.0, found.low or 1.0, found.high or 1.0)
         middle, low, high = (ideal * share for share in shares)
-        says = f"{devices_text(entry)}: {significant(middle)} a second"
+        says = f"{_named(entry)}: {significant(middle)} a second"
         values.append(_value(ours, entry.devices, (middle, low, high), ideal, says))
     return values
 
@@ -81,12 +82,16 @@ def _shares(scaling: Scaling, ours: Entry) -> list[Spec]:
         if interval is None:
             continue
         says = (
-            f"{devices_text(entry)}: {scaling.mode} efficiency {value_text(interval, 1)} % "
+            f"{_named(entry)}: {scaling.mode} efficiency {value_text(interval, 1)} % "
             f"({range_text(interval, 1)})"
         )
         bounds = (interval.median, interval.low, interval.high)
         values.append(_value(ours, entry.devices, bounds, 100.0, says))
     return values
+
+
+def _named(entry: ScalingEntry) -> str:
+    return counted(entry.devices, "device")
 
 
 def _value(

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from epochmark.analysis.scaling.efficiency import efficiency_interval
 from epochmark.analysis.timing.headline import workload_of
-from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.dates import local_time
 from epochmark.records.documents.scaling import Efficiency, Scaling, ScalingEntry
 from epochmark.records.wording import counted
@@ -34,24 +34,11 @@ def scaling_lines(scaling: Scaling) -> list[str]:
 NOTHING_RATED = "Only one device was timed: there is no efficiency to give."
 
 
-def devices_text(entry: ScalingEntry) -> str:
-    """``2 devices``."""
-    return counted(entry.devices, "device")
-
-
 def rate_text(scaling: Scaling, found: Efficiency) -> str:
     """Images or tokens a second, in all."""
     workload = workload_of(scaling.workload)
     rate = (found.samples_per_s or 0.0) * workload.targets_per_sample
     return f"{significant(rate, 4)} {workload.unit}/s"
-
-
-def efficiency_interval(found: Efficiency) -> Interval | None:
-    """In percent; None where there is none, and of the base."""
-    middle, low, high = found.efficiency, found.low, found.high
-    if found.place != "scaled" or middle is None or low is None or high is None:
-        return None
-    return Interval(100 * middle, 100 * low, 100 * high, found.pairs)
 
 
 def _head(scaling: Scaling) -> Iterator[str]:
@@ -66,7 +53,7 @@ def _head(scaling: Scaling) -> Iterator[str]:
 
 
 def _entry_lines(scaling: Scaling, entry: ScalingEntry, found: Efficiency) -> Iterator[str]:
-    name = devices_text(entry)
+    name = counted(entry.devices, "device")
     if found.place == "out":
         yield f"{name}: not rated: {found.reason}"
         return
