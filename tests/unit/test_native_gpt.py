@@ -11,12 +11,15 @@ import numpy.typing as npt
 import pytest
 
 from epochmark import native
+from epochmark.engines import Settings
+from epochmark.engines.native import NativeEngine
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads._data import read_data
 from epochmark.workloads._proof import parity
 from epochmark.workloads._proof import reference as ref
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.shapes import judged_parameters
+from epochmark.workloads.spec import SGD
 
 GPT = WORKLOADS["gpt-3m"]
 TARGETS = GPT.targets_per_sample
@@ -160,6 +163,19 @@ def test_replay_stays_with_the_golden_losses(instruction_set: str, threads: int)
     ]
     golden = parity.golden_losses(GPT, "epsilon_hat")
     assert parity.judge(losses, golden, parity.replay_tolerances(GPT)).precision == "float32"
+
+
+@pytest.mark.slow
+def test_a_replay_by_sgd_follows_float64() -> None:
+    engine, rate = NativeEngine(), 0.1
+    engine.open(Settings(GPT, "cpu", "float32", "stock", seed=0, epochs=1, batch_size=1, threads=2))
+    batch = random_batch(1)
+    first, second = engine.replay(weights(), [batch, batch], SGD(rate))
+    loss, gradients = judged(0)
+    moved = {name: weights()[name] - rate * gradient for name, gradient in gradients.items()}
+    right = ref.evaluate(GPT, moved, *batch).loss
+    assert right < 0.99 * loss
+    assert (first, second) == pytest.approx((loss, right), rel=1e-6)
 
 
 @pytest.mark.parametrize("instruction_set", native.instruction_sets())
