@@ -19,6 +19,7 @@ from epochmark.hardware.machine import describe_machine, machine_id
 from epochmark.judge.results import ResultFiles
 from epochmark.records.record import Record
 from epochmark.worker.protocol import Message
+from epochmark.workloads import MNIST_CNN, Workload
 
 
 def _ignore(report: Message) -> None:
@@ -52,9 +53,9 @@ def bench() -> Bench:
     return Bench(folder, describe_machine(None), open_counters=open_counters)
 
 
-def tuned_request(engine: str) -> RunRequest:
+def tuned_request(engine: str, workload: Workload = MNIST_CNN) -> RunRequest:
     """The engine with its fastest settings: those remembered on this machine, else searched now."""
-    request = RunRequest(engine, tuning="tuned")
+    request = RunRequest(engine, tuning="tuned", workload=workload)
     request.check()
     folder = ResultFiles.of_user().folder
     search = TunedSearch(replace(bench(), machine=describe_machine(machine_id(folder))), folder)

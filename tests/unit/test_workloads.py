@@ -176,8 +176,9 @@ def test_an_unknown_workload_is_named_with_those_there_are() -> None:
 
 
 def test_an_engine_that_does_not_offer_a_workload_says_who_does() -> None:
-    with pytest.raises(EpochmarkError, match="native does not offer mnist-mlp; these do: ") as said:
-        RunRequest(engine="native", workload=WORKLOADS["mnist-mlp"]).check()
+    refusal = "plaidml-keras does not offer gpt-3m; these do: "
+    with pytest.raises(EpochmarkError, match=refusal) as said:
+        RunRequest(engine="plaidml-keras", workload=WORKLOADS["gpt-3m"]).check()
     assert "torch" in str(said.value)
     assert "fake" not in str(said.value)
 
