@@ -4,8 +4,9 @@
 //   cmake --build build/native --target native_kernels
 //   build/native/native_kernels [avx512|avx2|portable]
 //
-// For mnist-cnn and a batch of 128 (native_mlp_kernels.cpp: mnist-mlp, 64). GFLOP are those really done (minimal filtering counts its
-// products, not the direct convolution's); "direct" counts the direct convolution's.
+// For mnist-cnn and a batch of 128 (native_mlp_kernels.cpp: mnist-mlp). GFLOP are those really done
+// (minimal filtering counts its products, not the direct convolution's); "direct" counts the direct
+// convolution's.
 
 #include <vector>
 

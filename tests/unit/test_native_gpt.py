@@ -11,12 +11,15 @@ import numpy.typing as npt
 import pytest
 
 from epochmark import native
+from epochmark.engines import Settings
+from epochmark.engines.native import NativeEngine
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads._data import read_data
 from epochmark.workloads._proof import parity
 from epochmark.workloads._proof import reference as ref
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.shapes import judged_parameters
+from epochmark.workloads.spec import SGD
 
 GPT = WORKLOADS["gpt-3m"]
 TARGETS = GPT.targets_per_sample
@@ -54,7 +57,7 @@ def judged(sequence: int) -> tuple[float, dict[str, npt.NDArray[np.float64]]]:
 
 def expected(size: int) -> tuple[float, Arrays]:
     parts = [judged(sequence) for sequence in range(size)]
-    gradients = {name: sum(part[1][name] for part in parts) / size for name in parts[0][1]}
+    gradients = {name: np.mean([part[1][name] for part in parts], axis=0) for name in parts[0][1]}
     return sum(part[0] for part in parts) / size, gradients
 
 
@@ -89,8 +92,9 @@ def test_a_batch_is_the_mean_of_its_parts(instruction_set: str, size: int, threa
     result, gradients = new_network(size, threads, instruction_set).gradients(inputs, targets)
     single = new_network(1, 1, instruction_set)
     parts = [single.gradients(inputs[i : i + 1], targets[i : i + 1]) for i in range(size)]
-    right = {
-        name: sum(part[1][name].astype(np.float64) for part in parts) / size for name in gradients
+    right: Arrays = {
+        name: np.stack([part[1][name] for part in parts]).astype(np.float64).mean(axis=0)
+        for name in gradients
     }
     assert result.loss_sum == pytest.approx(sum(part[0].loss_sum for part in parts), rel=1e-12)
     assert_close(gradients, right)
@@ -153,13 +157,26 @@ def test_replay_stays_with_the_golden_losses(instruction_set: str, threads: int)
     network.set_weights(parity.replay_weights(GPT))
     data = read_data(GPT, "")
     everything = np.arange(size, dtype=np.uint32)
-    losses = [
-        network.train_step(*map(np.ascontiguousarray, batch), everything).loss_sum
-        / (size * TARGETS)
-        for batch in parity.replay_batches(GPT, data.inputs, data.targets)
-    ]
+    losses = []
+    for batch in parity.replay_batches(GPT, data.inputs, data.targets):
+        inputs, targets = map(np.ascontiguousarray, batch)
+        result = network.train_step(inputs, targets, everything)
+        losses.append(result.loss_sum / targets.size)
     golden = parity.golden_losses(GPT, "epsilon_hat")
     assert parity.judge(losses, golden, parity.replay_tolerances(GPT)).precision == "float32"
+
+
+@pytest.mark.slow
+def test_a_replay_by_sgd_follows_float64() -> None:
+    engine, rate = NativeEngine(), 0.1
+    engine.open(Settings(GPT, "cpu", "float32", "stock", seed=0, epochs=1, batch_size=1, threads=2))
+    batch = random_batch(1)
+    first, second = engine.replay(weights(), [batch, batch], SGD(rate))
+    loss, gradients = judged(0)
+    moved = {name: weights()[name] - rate * gradient for name, gradient in gradients.items()}
+    right = ref.evaluate(GPT, moved, *batch).loss
+    assert right < 0.99 * loss
+    assert (first, second) == pytest.approx((loss, right), rel=1e-6)
 
 
 @pytest.mark.parametrize("instruction_set", native.instruction_sets())

@@ -6,9 +6,9 @@
 // sees a panel. What a row of softmax does not see within its panel is set to zero; what is beyond is
 // never read. Of 8,256 pairs of 128 positions 10,240 are computed as scores and 8,944 as sums.
 //
-// Backward makes the scores again from what forward left of each row, its largest score and its sum: a
-// hundredth of a step's arithmetic, for 34 MB that need not be kept. Keys and values are
-// transposed for the products that go along a head's units.
+// Backward makes the scores again from what forward left of each row, its largest score and its sum: less
+// than a hundredth of a step's arithmetic, and a fifth less to keep. Keys and values are transposed for
+// the products that go along a head's units.
 
 #include "networks/gpt/exponential.h"
 #include "networks/gpt/lanes.h"

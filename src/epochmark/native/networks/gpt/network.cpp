@@ -43,11 +43,13 @@ Panels from_row(Panels matrix, int row, int panel) {
 
 }  // namespace
 
-Gpt::Gpt(const Setup& setup, const Sizes& sizes)
-    : Network(setup, Layout(sizes).parameters),
+Gpt::Gpt(const Setup& setup, const Sizes& sizes) : Gpt(setup, sizes, Layout(sizes)) {}
+
+Gpt::Gpt(const Setup& setup, const Sizes& sizes, const Layout& layout)
+    : Network(setup, layout.parameters, layout.parameters),
       kernels_(*setup.kernels.gpt),
       sizes_(sizes),
-      layout_(sizes),
+      layout_(layout),
       chunk_(std::max(1, std::min(kChunkRows / sizes.context,
                                   (setup.batch + setup.threads - 1) / setup.threads))),
       transposed_(layout_.transposed),

@@ -16,6 +16,8 @@ class Gpt : public Network {
     Gpt(const Setup& setup, const Sizes& sizes);
 
   private:
+    Gpt(const Setup& setup, const Sizes& sizes, const Layout& layout);
+
     // What forward leaves for backward, of a thread's chunk.
     struct Kept {
         Panels normalised_1, joined, attended, normalised_2, before;

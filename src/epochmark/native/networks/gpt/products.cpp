@@ -73,10 +73,6 @@ EPOCHMARK_INLINE void for_tiles(int rows, Call call) {
     for (; row < rows; ++row) call.template tile<1>(row);
 }
 
-EPOCHMARK_INLINE void fetch_to_write(const float* from, int count) {
-    for (int i = 0; i < count; i += 16) __builtin_prefetch(from + i, 1, 2);
-}
-
 struct PanelCall {
     int depth;
     Panels a;
@@ -106,6 +102,10 @@ struct SquareCall {
         multiply_rows_of_square<kRows>(depth, a + row, b, into, c + row * kPanel);
     }
 };
+
+EPOCHMARK_INLINE void fetch_to_write(const float* from, int count) {
+    for (int i = 0; i < count; i += 16) __builtin_prefetch(from + i, 1, 2);
+}
 
 void sum_columns(int rows, const float* panel, Into into, float* sums) {
     for (int j = 0; j < kPanel; j += kLanes) {
