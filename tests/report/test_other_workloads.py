@@ -15,6 +15,7 @@ from epochmark.report.charts import all_charts
 from epochmark.report.drawing import theme as themes
 from epochmark.report.explanations import explain, gather
 from epochmark.report.page import report_page
+from epochmark.report.render import specification
 from epochmark.report.subject import subject_of
 from epochmark.report.tables.batch_sweep import SWEEP_COLUMNS
 from epochmark.report.tables.columns import long_section
@@ -137,6 +138,16 @@ def test_the_chart_of_sweeps_has_one_workload_and_its_unit(focus: str, unit: str
     assert f" {unit}/s" in drawing.alt
     assert drawing.alt.count("/s") == drawing.alt.count(f" {unit}/s")
     assert ("gpt-3m" in (drawing.about or "")) == (focus == "gpt-3m")
+
+
+@pytest.mark.parametrize(("workload", "other"), [("mnist-cnn", "gpt-3m"), ("gpt-3m", "mnist-cnn")])
+def test_a_picture_names_the_workload_it_shows_and_no_other(workload: str, other: str) -> None:
+    run = sample(1) if workload == "mnist-cnn" else gpt(4.0)
+    drawing = CHARTS["clocks"].draw(subject_of([run]), themes.light(720))
+    assert drawing is not None
+    picture = str(specification(drawing, themes.light(720), CHARTS["clocks"]))
+    assert workload in picture
+    assert other not in picture
 
 
 def test_tables_of_several_workloads_name_them() -> None:

@@ -15,6 +15,7 @@ from epochmark.report.drawing.lines import lines_of
 from epochmark.report.drawing.spec import Spec
 from epochmark.report.drawing.theme import Theme, config
 from epochmark.report.plain_text import plain
+from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS
 
 PNG_SCALE = 2
 """Pixels in the file per pixel of the chart: sharp on today's screens."""
@@ -42,8 +43,8 @@ def specification(drawing: Drawing, theme: Theme, heading: Chart | None = None) 
         parts.insert(0, _plain(key_panel(drawing.key, theme)))
     spec: Spec = {"vconcat": parts, "spacing": 14, "config": config(theme)}
     if heading is not None:
-        made = f"training mnist-cnn, epochmark {__version__}"
-        about = plain(", ".join(part for part in (drawing.about, made) if part))
+        said = (drawing.about, *_default_workload(drawing), f"epochmark {__version__}")
+        about = plain(", ".join(part for part in said if part))
         spec["title"] = {
             "text": lines_of(heading.title, theme.width * 12 / 18),
             "subtitle": lines_of(about, theme.width),
@@ -51,6 +52,13 @@ def specification(drawing: Drawing, theme: Theme, heading: Chart | None = None) 
             "offset": 18,
         }
     return {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", **spec}
+
+
+def _default_workload(drawing: Drawing) -> list[str]:
+    """It goes without saying on a page, not on a picture: unless that names another workload."""
+    shown = f"{drawing.about} {drawing.spec}"
+    named = any(name in shown for name in WORKLOADS if name != DEFAULT_WORKLOAD)
+    return [] if named else [f"training {DEFAULT_WORKLOAD}"]
 
 
 def _plain(part: Any) -> Any:
