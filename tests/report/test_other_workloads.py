@@ -143,7 +143,7 @@ def test_the_chart_of_sweeps_has_one_workload_and_its_unit(focus: str, unit: str
 @pytest.mark.parametrize(("workload", "other"), [("mnist-cnn", "gpt-3m"), ("gpt-3m", "mnist-cnn")])
 def test_a_picture_names_the_workload_it_shows_and_no_other(workload: str, other: str) -> None:
     run = sample(1) if workload == "mnist-cnn" else gpt(4.0)
-    drawing = CHARTS["clocks"].draw(subject_of([run]), themes.light(720))
+    drawing = CHARTS["clocks"].draw(subject_of([run], (), None), themes.light(720))
     assert drawing is not None
     picture = str(specification(drawing, themes.light(720), CHARTS["clocks"]))
     assert workload in picture
