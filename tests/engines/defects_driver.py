@@ -1,10 +1,10 @@
 """Run by PyTorch's interpreter, with the defective engine among ours: replays of many defects.
 
-    python defects_driver.py defective-torch WORKLOAD PRECISION RATE DEFECT...
+    python defects_driver.py defective-torch WORKLOAD FOLDER PRECISION RATE DEFECT...
 
 One import for all of them. Prints as JSON what each defect makes of the replay: of a tiny workload
-the losses, with plain SGD of this learning rate unless it is 0; of one whose data are generated the
-losses of both its replays, with Adam and with SGD.
+the losses, with plain SGD of this learning rate unless it is 0; of any other, whose data lie in
+FOLDER where they are not generated, the losses of both its replays, with Adam and with SGD.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from tests.engines.tiny_workloads import (
 )
 
 
-def main(engine: str, name: str, precision: str, rate: str, *defects: str) -> None:
+def main(engine: str, name: str, folder: str, precision: str, rate: str, *defects: str) -> None:
     workload = TINY[name] if name in TINY else WORKLOADS[name]
-    replayed = replays_of_tiny(workload, float(rate)) if name in TINY else replays_of(workload)
+    is_tiny = name in TINY
+    replayed = replays_of_tiny(workload, float(rate)) if is_tiny else replays_of(workload, folder)
     losses = {}
     for defect in defects:
         found = DEFECTS[defect]()
@@ -50,8 +51,8 @@ def replays_of_tiny(workload: Workload, rate: float) -> Callable[[Engine], Any]:
     return lambda engine: engine.replay(weights, batches, optimizer)
 
 
-def replays_of(workload: Workload) -> Callable[[Engine], Any]:
-    weights, data = parity.replay_weights(workload), read_data(workload, "")
+def replays_of(workload: Workload, folder: str) -> Callable[[Engine], Any]:
+    weights, data = parity.replay_weights(workload), read_data(workload, folder)
     batches = parity.replay_batches(workload, data.inputs, data.targets)
     first, sgd = batches[: parity.SGD_STEPS], parity.replay_sgd(workload)
     return lambda engine: (

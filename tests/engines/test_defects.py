@@ -26,6 +26,8 @@ from tests.engines.tiny_workloads import GPT, batches_of, draw_parameters, draw_
 INJECTED = Path(__file__).with_name("injected")
 DRIVER = Path(__file__).with_name("defects_driver.py")
 
+Losses = list[float | None]
+
 LIE_STEPS = 24
 """Enough for Adam to be calm."""
 
@@ -150,21 +152,24 @@ def test_no_training_at_all_is_found_three_times(run_engine: Run) -> None:
 @pytest.fixture(scope="module")
 def wrong_replays(
     tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path
-) -> dict[str, list[float]]:
-    """The losses of the replay with each defect, all of them in one process."""
-    job = ("defective-torch", MNIST_CNN.name, str(mnist_folder), "0", *PARITY_DEFECTS)
+) -> dict[str, tuple[Losses, Losses]]:
+    """The losses of both replays with each defect, all of them in one process."""
+    job = ("defective-torch", MNIST_CNN.name, str(mnist_folder), "float32", "0", *PARITY_DEFECTS)
     folder = tmp_path_factory.mktemp("mnist-cnn")
-    found: dict[str, list[float]] = answer_of(DRIVER, folder, *job, interpreter=defective("none"))
+    found: dict[str, tuple[Losses, Losses]] = answer_of(
+        DRIVER, folder, *job, interpreter=defective("none")
+    )
     return found
 
 
 @pytest.mark.parametrize("defect", PARITY_DEFECTS)
 def test_other_work_fails_parity(
-    defect: str, wrong_replays: dict[str, list[float]], honest: Record
+    defect: str, wrong_replays: dict[str, tuple[Losses, Losses]], honest: Record
 ) -> None:
     """A record in which nothing else is wrong."""
     assert honest.replay is not None
-    replay = msgspec.structs.replace(honest.replay, losses=wrong_replays[defect])
+    losses, sgd_losses = wrong_replays[defect]
+    replay = msgspec.structs.replace(honest.replay, losses=losses, sgd_losses=sgd_losses)
     wrong = msgspec.structs.replace(honest, replay=replay)
     wrong = msgspec.structs.replace(wrong, findings=judge(wrong))
     assert "parity-failed" in codes(wrong), replay
@@ -225,7 +230,7 @@ def errors_of(tmp_path_factory: pytest.TempPathFactory) -> Any:
             GPT, draw_parameters(GPT), batches_of(samples), "algorithm_1", optimizer=optimizer
         )
         defects = ["none", "attention by hand", *TRANSFORMER_DEFECTS, *SCALE_DEFECTS]
-        job = ("defective-torch", GPT.name, "float32", str(rate), *defects)
+        job = ("defective-torch", GPT.name, "", "float32", str(rate), *defects)
         folder = tmp_path_factory.mktemp("transformer")
         found = answer_of(DRIVER, folder, *job, interpreter=defective("none"))
         return {
@@ -262,7 +267,7 @@ Verdicts = dict[str, parity.Verdict]
 
 def verdicts_of(folder: Path, precision: str, defects: list[str]) -> Verdicts:
     """What both replays of gpt-3m say of each defect, all of them in one process."""
-    job = ("defective-torch", "gpt-3m", precision, "0", *defects)
+    job = ("defective-torch", "gpt-3m", "", precision, "0", *defects)
     found = answer_of(DRIVER, folder, *job, interpreter=defective("none"))
     replay = (WORKLOADS["gpt-3m"], "algorithm_1", parity.REPLAY_VERSION)
     return {

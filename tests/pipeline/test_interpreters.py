@@ -391,6 +391,20 @@ def test_a_module_without_a_distribution_says_its_version_itself() -> None:
     assert done.stdout == b"7.1+mine\n"
 
 
+def test_a_distribution_described_by_a_single_file_has_its_version(tmp_path: Path) -> None:
+    """As distutils and Debian's Python 3.9 leave it."""
+    (tmp_path / "torch-1.7.1.egg-info").write_text(
+        "Metadata-Version: 1.1\nName: torch\nVersion: 1.7.1\n"
+    )
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from epochmark.engines import get_engine\n"
+        "print(get_engine('torch').versions()['torch'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"1.7.1\n"
+
+
 def test_relative_data_is_that_of_the_users_folder(
     tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

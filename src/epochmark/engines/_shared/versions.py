@@ -46,7 +46,9 @@ def _fields(distribution: metadata.Distribution) -> Dict[str, str]:
     environment of hundreds of packages a second.
     """
     try:
-        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        # the last: of a file, as distutils left it, not of a folder
+        texts = (distribution.read_text(name) for name in ("METADATA", "PKG-INFO", ""))
+        text = next(filter(None, texts), "")
     except Exception:
         return {}
     header = text.partition("\n\n")[0]
