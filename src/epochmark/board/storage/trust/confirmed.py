@@ -16,13 +16,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from epochmark.board.storage.tables import results
-from epochmark.board.storage.trust_tables import addresses, confirmations
+from epochmark.board.storage.trust.tables import addresses, confirmations
 from epochmark.records.dates import moment, now
 
 AGREEMENT = 1.10
 """The slowest of the three by the fastest, at most."""
 ADDRESS_DAYS = 90
-"""After so many days the hash of an address is erased."""
+"""After that many days the hash of an address is erased."""
 MOST_OTHERS = 100
 """The newest results near a time among which two are looked for."""
 
