@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from epochmark.board.derived.figures import Figures
-from epochmark.board.storage.cells import best_of_cell
-from epochmark.board.storage.results import is_chip_known
+from epochmark.board.storage.cells import best_of_cell, is_chip_known
 from epochmark.records.findings import FindingCode
 from epochmark.records.record import Record
 
@@ -17,7 +16,7 @@ SURPRISING = 1.25
 def why_held(connection: sa.Connection, record: Record, figures: Figures) -> str | None:
     """The reasons to hold a result, as one sentence; None where nothing about it surprises."""
     reasons = []
-    if not is_chip_known(connection, figures.chip_name):
+    if not is_chip_known(connection, figures.chip, figures.chip_name):
         reasons.append(f"it is the first result of {figures.chip_name}")
     best = best_of_cell(connection, figures.cell)
     time = figures.steady_epoch_s

@@ -10,8 +10,7 @@ import sqlalchemy as sa
 
 from epochmark._version import __version__
 from epochmark.board.derived.figures import Figures
-from epochmark.board.derived.hardware import slug_of
-from epochmark.board.storage.cells import refresh_cell
+from epochmark.board.storage.keeping import owner_of, refresh
 from epochmark.board.storage.tables import bans, documents, results
 from epochmark.records.dates import now
 from epochmark.records.record import Record
@@ -55,7 +54,7 @@ def add_result(
     connection.execute(
         documents.insert().values(number=number, document=zlib.compress(document, 6))
     )
-    refresh_cell(connection, figures.cell)
+    refresh(connection, figures.cell, arrival.key or record.id)
 
 
 def result_by_id(connection: sa.Connection, result_id: str) -> sa.Row[Any] | None:
@@ -80,7 +79,7 @@ def set_state(
     """Move a result that is not deleted to another state."""
     chosen = results.update().where(results.c.number == found.number)
     connection.execute(chosen.values(state=state, reason=reason))
-    refresh_cell(connection, found.cell)
+    refresh(connection, found.cell, owner_of(found))
 
 
 def hide_all_of(connection: sa.Connection, key: str, reason: str) -> int:
@@ -91,7 +90,7 @@ def hide_all_of(connection: sa.Connection, key: str, reason: str) -> int:
     hidden = results.update().where(*chosen).values(state="hidden", reason=reason)
     count = connection.execute(hidden).rowcount
     for cell in touched:
-        refresh_cell(connection, cell)
+        refresh(connection, cell, key)
     return count
 
 
@@ -101,7 +100,7 @@ def erase(connection: sa.Connection, found: sa.Row[Any]) -> None:
     connection.execute(documents.delete().where(documents.c.number == found.number))
     chosen = results.update().where(results.c.number == found.number)
     connection.execute(chosen.values(state="deleted", **empty))
-    refresh_cell(connection, found.cell)
+    refresh(connection, found.cell, owner_of(found))
 
 
 def rederive(connection: sa.Connection, found: sa.Row[Any], figures: Figures) -> None:
@@ -109,7 +108,7 @@ def rederive(connection: sa.Connection, found: sa.Row[Any], figures: Figures) ->
     chosen = results.update().where(results.c.number == found.number)
     connection.execute(chosen.values(derived_by=__version__, **asdict(figures)))
     for cell in {found.cell, figures.cell}:
-        refresh_cell(connection, cell)
+        refresh(connection, cell, owner_of(found))
 
 
 def keep_figures(connection: sa.Connection, found: sa.Row[Any]) -> None:
@@ -124,15 +123,6 @@ def derived_by_others(connection: sa.Connection, after: int, count: int) -> list
         results.c.number > after, results.c.state != "deleted", results.c.derived_by != __version__
     )
     return [*connection.execute(chosen.order_by(results.c.number).limit(count))]
-
-
-def is_chip_known(connection: sa.Connection, name: str) -> bool:
-    """Whether a result of a chip of exactly this name is shown. Several names may share the part of
-    an address that is made of them."""
-    chosen = sa.select(results.c.number).where(
-        results.c.chip == slug_of(name), results.c.chip_name == name, results.c.state == "shown"
-    )
-    return connection.execute(chosen.limit(1)).first() is not None
 
 
 def ban_reason(connection: sa.Connection, key: str) -> str | None:
