@@ -65,7 +65,7 @@ def steps_of(database: Database, statements: Noted) -> list[tuple[str, str]]:
     """Each step of SQLite's plan for each of the statements, with the statement."""
     steps = []
     with database.reading() as connection:
-        for statement, values in dict((str(each), each) for each in statements).values():
+        for statement, values in {str(each): each for each in statements}.values():
             if statement.startswith(("SELECT", "UPDATE", "DELETE")):
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
                 steps += [(str(row[-1]), statement) for row in plan]

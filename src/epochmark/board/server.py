@@ -8,6 +8,7 @@ import socket
 import uvicorn
 
 from epochmark.board.application import application
+from epochmark.board.connections import BoundedProtocol
 from epochmark.board.context import Context
 from epochmark.board.intake.rates import Rates
 from epochmark.board.settings import Settings
@@ -52,10 +53,15 @@ def local_origin(listening: socket.socket) -> str:
 
 def serve(settings: Settings, database: Database, listening: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM, which is raised again at the end."""
+    server_of(settings, database).run(sockets=[listening])
+
+
+def server_of(settings: Settings, database: Database) -> uvicorn.Server:
+    """What answers them."""
     rates = Rates(settings.per_key, settings.per_address)
     config = uvicorn.Config(
         application(Context(settings, database, rates)),
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         log_level="error",
@@ -68,4 +74,4 @@ def serve(settings: Settings, database: Database, listening: socket.socket) -> N
         timeout_graceful_shutdown=LAST_REQUESTS_S,
         h11_max_incomplete_event_size=MOST_HEADER_BYTES,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)

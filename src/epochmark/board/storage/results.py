@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -10,11 +11,13 @@ import sqlalchemy as sa
 
 from epochmark._version import __version__
 from epochmark.board.derived.figures import Figures
+from epochmark.board.storage.database import Database
 from epochmark.board.storage.keeping import owner_of, refresh
 from epochmark.board.storage.tables import bans, documents, results
 from epochmark.records.dates import now
 from epochmark.records.record import Record
 
+DOCUMENTS_AT_A_TIME = 10
 State = Literal["shown", "held", "hidden", "deleted"]
 DERIVED = tuple(field.name for field in fields(Figures))
 """Columns that are derived of the document."""
@@ -71,6 +74,27 @@ def document_of(connection: sa.Connection, number: int) -> bytes:
     """The document of a result that is not deleted."""
     chosen = sa.select(documents.c.document).where(documents.c.number == number)
     return zlib.decompress(connection.execute(chosen).scalar_one())
+
+
+def shown_documents(database: Database) -> Iterator[bytes]:
+    """The document of each shown result, newest first; of those that come in from now on, none.
+    No transaction lasts longer than a few documents."""
+    chosen = (
+        sa.select(results.c.number, documents.c.document)
+        .join(documents, documents.c.number == results.c.number)
+        .where(results.c.state == "shown")
+        .order_by(results.c.number.desc())
+        .limit(DOCUMENTS_AT_A_TIME)
+    )
+    following = chosen
+    while True:
+        with database.reading() as connection:
+            found = connection.execute(following).all()
+        for row in found:
+            yield zlib.decompress(row.document)
+        if len(found) < DOCUMENTS_AT_A_TIME:
+            return
+        following = chosen.where(results.c.number < found[-1].number)
 
 
 def set_state(
