@@ -7,7 +7,7 @@ import math
 import random
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,11 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 
 from epochmark.analysis.timing.intervals import interval_rank
 from epochmark.board.derived.figures import Figures, figures_of
+from epochmark.board.storage import database as storage
 from epochmark.board.storage.cells import standing
 from epochmark.board.storage.database import Database
 from epochmark.board.storage.keeping import BUCKETS, KEY, bucket_of, count_again
@@ -220,7 +222,7 @@ def rows_of(connection: sa.Connection, tables: Iterable[sa.Table]) -> dict[str, 
 
 
 def test_a_board_of_the_first_tables_keeps_its_results_and_gets_the_others(
-    new_database: NewDatabase, empty_database: str
+    new_database: NewDatabase, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operations = Operations(11)
     with contextlib.closing(Database(empty_database)) as newest:
@@ -231,22 +233,47 @@ def test_a_board_of_the_first_tables_keeps_its_results_and_gets_the_others(
             rows, step_by_step = rows_of(connection, FIRST), rows_of(connection, KEPT)
     assert all(rows.values())
     older = new_database(empty_database.partition(":")[0].partition("+")[0])
-    config = Config()
-    config.set_main_option("script_location", "epochmark:board/storage/migrations")
-    config.set_main_option("path_separator", "os")
-    engine = sa.create_engine(older)
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+    with first_tables(older) as connection:
         for table in FIRST:
             connection.execute(table.insert(), rows[table.name])
-    engine.dispose()
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(storage, "count_again", ended)
+        with pytest.raises(KeyboardInterrupt):
+            Database(older)
+    assert version_of(older) == "0001"
     with contextlib.closing(Database(older)) as upgraded, upgraded.reading() as connection:
         assert rows_of(connection, FIRST) == rows
         found = rows_of(connection, KEPT)
         compare(connection)
     by_key = {name: sorted(each, key=repr) for name, each in step_by_step.items()}
     assert {name: sorted(each, key=repr) for name, each in found.items()} == by_key
+
+
+@contextlib.contextmanager
+def first_tables(url: str) -> Iterator[sa.Connection]:
+    """A database as the first version of a board made it."""
+    config = Config()
+    config.set_main_option("script_location", "epochmark:board/storage/migrations")
+    config.set_main_option("path_separator", "os")
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        yield connection
+    engine.dispose()
+
+
+def version_of(url: str) -> str | None:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        version = MigrationContext.configure(connection).get_current_revision()
+    engine.dispose()
+    return version
+
+
+def ended(connection: sa.Connection) -> None:
+    """As if Ctrl-C had come after the last migration."""
+    raise KeyboardInterrupt
 
 
 def test_buckets_are_narrow_and_in_the_order_of_times() -> None:

@@ -52,6 +52,9 @@ class Database:
             self.close()
             where = parsed.render_as_string()
             raise EpochmarkError(f"{where} cannot be opened: {_why(error)}") from error
+        except BaseException:
+            self.close()
+            raise
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
