@@ -177,7 +177,8 @@ def measure(url: str, made: list[Document], paths: Paths, seconds: int) -> None:
         started = time.perf_counter()
         board = Board(Path(folder), url, "--trusted-proxy", "127.0.0.1")
         start_s = time.perf_counter() - started
-        print(f"started in {start_s:.1f} s", flush=True)
+        used = psutil.Process(board.process.pid).cpu_times()
+        print(f"started in {start_s:.1f} s, {used.user + used.system:.1f} s of CPU", flush=True)
         try:
             count = seconds * SENDS_PER_S
             sends = [*submissions(board, made, count + ONE_BY_ONE + 1)]

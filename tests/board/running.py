@@ -154,7 +154,10 @@ def asked(app: ASGIApp, address: str, host: str) -> Answer:
     async def send(message: Message) -> None:
         said.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    async def ask() -> None:
+        await app(scope, receive, send)
+
+    asyncio.run(ask())
     return Answer(said[0]["status"], Headers(raw=said[0]["headers"]), said[1]["body"])
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 import tracemalloc
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -109,9 +110,7 @@ def test_an_import_that_was_interrupted_does_not_recompute_what_is_there(
 
     monkeypatch.setattr(intake, "recomputed", noted)
     with contextlib.closing(Database(url)) as database:
-        first = transfer.import_file(database, file)
-        assert [next(first), next(first)] == [("imported", [])] * 2
-        first.close()
+        assert [*islice(transfer.import_file(database, file), 2)] == [("imported", [])] * 2
         outcomes = [what for what, _ in transfer.import_file(database, file)]
     assert outcomes == ["known", "known", "imported", "imported"]
     assert recomputed == [record.id for record in records]

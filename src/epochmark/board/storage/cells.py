@@ -49,10 +49,10 @@ def best_of_cell(connection: sa.Connection, cell: str) -> float | None:
     return connection.execute(sa.select(cells.c.best_s).where(cells.c.cell == cell)).scalar()
 
 
-def slowest_of_cell(connection: sa.Connection, cell: str) -> float | None:
-    """The slowest one."""
+def slowest_of_cell(connection: sa.Connection, cell: str) -> float:
+    """The slowest valid time of a cell that has some."""
     chosen = sa.select(sa.func.max(results.c.steady_epoch_s)).where(*ranked(cell))
-    return connection.execute(chosen).scalar()
+    return float(connection.execute(chosen).scalar_one())
 
 
 def is_chip_known(connection: sa.Connection, slug: str, name: str) -> bool:
