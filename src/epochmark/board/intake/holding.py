@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from epochmark.board.derived.figures import Figures
 from epochmark.board.storage.cells import best_of_cell
-from epochmark.board.storage.results import is_chip_known
+from epochmark.board.storage.chips import is_chip_known
 from epochmark.board.storage.trust.confirmed import best_confirmed
 from epochmark.records.findings import FindingCode
 from epochmark.records.record import Record
@@ -19,7 +19,7 @@ none is confirmed."""
 def why_held(connection: sa.Connection, record: Record, figures: Figures) -> str | None:
     """The reasons to hold a result, as one sentence; None where nothing about it surprises."""
     reasons = []
-    if not is_chip_known(connection, figures.chip_name):
+    if not is_chip_known(connection, figures.chip, figures.chip_name):
         reasons.append(f"it is the first result of {figures.chip_name}")
     confirmed = best_confirmed(connection, figures.cell)
     best = confirmed or best_of_cell(connection, figures.cell)

@@ -26,6 +26,12 @@ def published_results(connection: sa.Connection) -> list[sa.Row[Any]]:
     return [*connection.execute(sa.select(published).order_by(*order))]
 
 
+def count_published(connection: sa.Connection) -> int:
+    """How many there are."""
+    chosen = sa.select(sa.func.count()).select_from(published)
+    return int(connection.execute(chosen).scalar_one())
+
+
 def _columns(reference: Reference) -> dict[str, object]:
     key, source = reference.comparability, reference.source
     variant = f" ({', '.join(key.variant)})" if key.variant else ""
