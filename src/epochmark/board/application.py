@@ -14,15 +14,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from epochmark.board.answers import json_refusal
 from epochmark.board.api.badge import badge
 from epochmark.board.api.cells import cells_csv
+from epochmark.board.api.log import list_decisions
 from epochmark.board.api.results import delete_result, get_result, list_results, post_result
+from epochmark.board.api.standing import standing_among
 from epochmark.board.context import Context
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.pages.chip import chip
+from epochmark.board.pages.compare import compare_results
+from epochmark.board.pages.group import group
 from epochmark.board.pages.lists import how, latest, log
 from epochmark.board.pages.rendering import refusal_page, style_sheet
 from epochmark.board.pages.result import result
 from epochmark.board.pages.start import start
-from epochmark.board.protocol import RESULTS_PATH
+from epochmark.board.protocol import LOG_PATH, RESULTS_PATH, STANDING_PATH
 
 HEADERS = (
     (
@@ -40,7 +44,9 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 ROUTES = (
     Route("/", start),
     Route("/chip/{chip}", chip),
+    Route("/group/{cell}", group),
     Route("/result/{id}", result),
+    Route("/compare", compare_results),
     Route("/latest", latest),
     Route("/log", log),
     Route("/how", how),
@@ -51,6 +57,8 @@ ROUTES = (
     Route(f"{RESULTS_PATH}/{{id}}", get_result, methods=["GET"]),
     Route(f"{RESULTS_PATH}/{{id}}", delete_result, methods=["DELETE"]),
     Route("/api/1/cells.csv", cells_csv),
+    Route(STANDING_PATH, standing_among),
+    Route(LOG_PATH, list_decisions),
 )
 
 

@@ -19,6 +19,10 @@ SIGNATURE_HEADER = "Epochmark-Signature"
 """128 hexadecimal digits: the signature of ``signed_text``."""
 
 RESULTS_PATH = "/api/1/results"
+LOG_PATH = "/api/1/log"
+STANDING_PATH = "/api/1/standing"
+KEY_PARTS = ("workload", "variant", "engine_family", "tuning", "precision")
+"""Of the comparability key, as a query and an answer name them; a variant is a list with commas."""
 LOCAL_PORT = 8321
 LOCAL_BOARD = f"http://127.0.0.1:{LOCAL_PORT}"
 """Where ``epochmark board serve`` listens by default."""

@@ -25,6 +25,7 @@ from epochmark.board.intake.receive import Receipt, delete, receive
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.intake.signature import sender_of
 from epochmark.board.protocol import RESULTS_PATH
+from epochmark.board.storage.cells import Standing
 from epochmark.board.storage.lists import LISTED, shown_results
 from epochmark.board.storage.results import document_of
 from epochmark.board.storage.tables import FILTERS
@@ -60,7 +61,15 @@ def _receipt_document(context: Context, receipt: Receipt) -> dict[str, object]:
         "state": receipt.state,
         "reason": receipt.reason,
         "url": f"{context.settings.origin}/result/{receipt.id}",
-        "standing": None if place is None else {"slower": place.slower, "others": place.others},
+        "standing": None if place is None else _standing_document(context, receipt, place),
+    }
+
+
+def _standing_document(context: Context, receipt: Receipt, place: Standing) -> dict[str, object]:
+    return {
+        "slower": place.slower,
+        "others": place.others,
+        "url": f"{context.settings.origin}/group/{receipt.cell}?run={receipt.id}",
     }
 
 

@@ -29,13 +29,14 @@ from epochmark.records.record import Record
 @dataclass(frozen=True)
 class Receipt:
     """What became of a result. ``is_new``: it was not here before. ``standing`` is its place among
-    like machines, None where it is not shown or not valid."""
+    like machines, those of its ``cell``; None where it is not shown or not valid."""
 
     id: str
     digest: str
     state: State
     reason: str | None
     is_new: bool
+    cell: str
     standing: Standing | None = None
 
 
@@ -113,4 +114,4 @@ def _receipt(connection: sa.Connection, known: sa.Row[Any], *, is_new: bool) -> 
     place = None
     if known.state == "shown" and known.validity == "valid":
         place = standing(connection, known)
-    return Receipt(known.id, known.digest, known.state, known.reason, is_new, place)
+    return Receipt(known.id, known.digest, known.state, known.reason, is_new, known.cell, place)

@@ -58,37 +58,12 @@ def seconds_by_owner(connection: sa.Connection, cell: str) -> dict[str, list[flo
     the operator imported, is an owner of its own."""
     chosen = sa.select(results.c.key, results.c.id, results.c.steady_epoch_s)
     found: dict[str, list[float]] = {}
-    for key, result_id, seconds in connection.execute(chosen.where(*_ranked(cell))):
+    for key, result_id, seconds in connection.execute(chosen.where(*ranked(cell))):
         found.setdefault(key or result_id, []).append(seconds)
     return found
 
 
-@dataclass(frozen=True)
-class Version:
-    """What the valid runs of a cell with one set of versions say; ``since``: the first of them."""
-
-    versions: str
-    since: str
-    runs: int
-    median_s: float
-
-
-def by_version(connection: sa.Connection, cell: str) -> list[Version]:
-    """The versions of a cell's valid runs that are shown, in the order of their first run."""
-    columns = (results.c.versions, results.c.measured, results.c.steady_epoch_s)
-    chosen = sa.select(*columns).where(*_ranked(cell)).order_by(results.c.measured)
-    seconds: dict[str, list[float]] = {}
-    since: dict[str, str] = {}
-    for versions, measured, steady_epoch_s in connection.execute(chosen):
-        seconds.setdefault(versions, []).append(steady_epoch_s)
-        since.setdefault(versions, measured)
-    return [
-        Version(versions, since[versions], len(times), statistics.median(times))
-        for versions, times in seconds.items()
-    ]
-
-
-def _ranked(cell: str) -> tuple[sa.ColumnElement[bool], ...]:
+def ranked(cell: str) -> tuple[sa.ColumnElement[bool], ...]:
     """What chooses the results of a cell that are ranked."""
     return (
         results.c.cell == cell,

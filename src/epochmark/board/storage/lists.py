@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,12 @@ def shown_results(
         results.c.state == "shown", *(results.c[name] == value for name, value in equal.items())
     )
     return _page(connection, chosen, results.c.number, before, count)
+
+
+def shown_among(connection: sa.Connection, ids: Collection[str]) -> set[str]:
+    """Which of these are ids of shown results."""
+    chosen = sa.select(results.c.id).where(results.c.id.in_(ids), results.c.state == "shown")
+    return {*connection.execute(chosen).scalars()}
 
 
 def log_of_decisions(connection: sa.Connection, before: int | None, count: int) -> Page:

@@ -9,7 +9,10 @@ import typer
 
 from epochmark.cli._completion import complete_run, complete_workload
 from epochmark.cli._guard import EXIT_FAILED, described
+from epochmark.cli._program import JsonOption
 from epochmark.cli._records import WithOption
+from epochmark.cli.commands.boards._standing import CHIP, compare_with_chip
+from epochmark.errors import EpochmarkError
 
 EXIT_UNDECIDED = 3
 MOST_PERCENT = 1000
@@ -24,14 +27,23 @@ HELP = (
     """Compare A with B: ratio of speeds, with an interval.
 
     Or say why they cannot be compared. Compare two engines on one machine, or two machines with
-    one engine. Disturbed runs are compared, but not ranked. With --fail-slower,
+    one engine. With chip:NAME for B, see where A stands among the machines with that chip on a
+    board, to which nothing of A but its comparability key goes. Exit code 3: it has nothing
+    comparable. Disturbed runs are compared, but not ranked. With --fail-slower,
     for scripts: exit code 1: B is slower than A by more than that; 0: it is not; 3: undecided, the
     interval holds the limit, a run was disturbed, or the two are not comparable.
     """
 )
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help=HELP, autocompletion=complete_run)],
-    b: Annotated[str, typer.Argument(metavar="B", help="Likewise.", autocompletion=complete_run)],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            help="Likewise, or chip:NAME for the machines of a board.",
+            autocompletion=complete_run,
+        ),
+    ],
     bundles: WithOption = None,
     workload: Annotated[
         str,
@@ -52,7 +64,16 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    board: Annotated[
+        str | None,
+        typer.Option(
+            "--board",
+            metavar="URL",
+            help="The board that chip:NAME asks. Default: the board on this machine.",
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonOption = False,
 ) -> None:
     from epochmark.analysis.comparing.comparison import compare as compare_sides
     from epochmark.analysis.comparing.regression import regression
@@ -64,6 +85,11 @@ def compare(
         verdict_text,
     )
 
+    if b.startswith(CHIP) or board is not None:
+        if not b.startswith(CHIP) or fail_slower is not None:
+            raise _wrong_use()
+        compare_with_chip(side_called(a, bundles or (), workload), b, board, json=json)
+        return
     allowed = None if fail_slower is None else share_of("--fail-slower", fail_slower)
     earlier, later = (side_called(named, bundles or (), workload) for named in (a, b))
     comparison = compare_sides(earlier, later)
@@ -93,11 +119,15 @@ def compare(
         raise typer.Exit(EXIT_FAILED if found.verdict == "slower" else EXIT_UNDECIDED)
 
 
+def _wrong_use() -> EpochmarkError:
+    return EpochmarkError(
+        f"--board goes with {CHIP}NAME for B, and --fail-slower with two runs", exit_code=2
+    )
+
+
 def share_of(option: str, text: str) -> float:
     """An option's percentage as a share. Raises ``EpochmarkError`` (exit code 2) for another
     text."""
-    from epochmark.errors import EpochmarkError
-
     with contextlib.suppress(ValueError):
         percent = float(text.strip().removesuffix("%"))
         if 0 <= percent <= MOST_PERCENT:

@@ -94,6 +94,8 @@ def _ask(question: str, otherwise: str, does: str) -> None:
 
 def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
     """What became of it, and where it stands."""
+    from epochmark.records.wording import counted
+
     state, url = receipt.get("state"), receipt.get("url")
     if state != "shown":
         return [f"{state}: {receipt.get('reason')}.", "The same command says what became of it."]
@@ -101,7 +103,8 @@ def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
     lines = [f"shown at {url}"]
     if isinstance(place, dict) and place.get("others"):
         share = place["slower"] / place["others"]
-        lines.append(f"faster than {share:.0%} of {place['others']} other owners of like machines")
+        others = counted(place["others"], "other owner")
+        lines.append(f"faster than {share:.0%} of {others} of like machines: {place.get('url')}")
     return lines
 
 
