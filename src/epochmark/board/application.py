@@ -17,6 +17,7 @@ from epochmark.board.api.cells import cells_csv
 from epochmark.board.api.log import list_decisions
 from epochmark.board.api.results import delete_result, get_result, list_results, post_result
 from epochmark.board.api.standing import standing_among
+from epochmark.board.api.witness import post_nonce, post_witness
 from epochmark.board.context import Context
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.pages.chip import chip
@@ -56,6 +57,8 @@ ROUTES = (
     Route(RESULTS_PATH, list_results, methods=["GET"]),
     Route(f"{RESULTS_PATH}/{{id}}", get_result, methods=["GET"]),
     Route(f"{RESULTS_PATH}/{{id}}", delete_result, methods=["DELETE"]),
+    Route(f"{RESULTS_PATH}/{{id}}/nonce", post_nonce, methods=["POST"]),
+    Route(f"{RESULTS_PATH}/{{id}}/witness", post_witness, methods=["POST"]),
     Route("/api/1/cells.csv", cells_csv),
     Route(STANDING_PATH, standing_among),
     Route(LOG_PATH, list_decisions),

@@ -34,6 +34,8 @@ class Context:
     rates: Rates
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHECKS))
     """What bounds the memory that documents take while they are checked."""
+    replays: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Extra replays are computed one at a time."""
 
 
 def context_of(request: Request) -> Context:

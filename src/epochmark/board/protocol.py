@@ -33,9 +33,9 @@ _PORTS = {"http": 80, "https": 443}
 def signed_text(action: str, origin: str, subject: str, day: str) -> bytes:
     """What a sender signs.
 
-    ``action``: ``POST`` or ``DELETE``. ``subject``: of what is sent the SHA-256 (hexadecimal) of
-    the body as it travels, of what is deleted its id. The ``origin`` makes a signature worthless
-    to another board, the ``day`` to whoever finds it later.
+    ``action``: ``POST``, ``DELETE`` or ``WITNESS``. ``subject``: of what is sent the SHA-256
+    (hexadecimal) of the body as it travels, of what is deleted or to be witnessed its id. The
+    ``origin`` makes a signature worthless to another board, the ``day`` to whoever finds it later.
     """
     return "\n".join(("epochmark board 1", action, origin, subject, day)).encode()
 

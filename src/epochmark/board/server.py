@@ -6,10 +6,12 @@ import ipaddress
 import socket
 
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from epochmark.board.application import application
 from epochmark.board.context import Context
 from epochmark.board.intake.rates import Rates
+from epochmark.board.operating.forgetting import forgetting
 from epochmark.board.settings import Settings
 from epochmark.board.storage.database import Database
 from epochmark.errors import EpochmarkError
@@ -68,4 +70,6 @@ def serve(settings: Settings, database: Database, listening: socket.socket) -> N
         timeout_graceful_shutdown=LAST_REQUESTS_S,
         h11_max_incomplete_event_size=MOST_HEADER_BYTES,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    # a replay on all cores would keep every other request waiting
+    with forgetting(database), threadpool_limits(1, user_api="blas"):
+        uvicorn.Server(config).run(sockets=[listening])

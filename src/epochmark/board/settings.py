@@ -13,9 +13,11 @@ FOLDER_VARIABLE = "EPOCHMARK_BOARD"
 @dataclass(frozen=True)
 class Settings:
     """``origin``: the address that senders sign for. ``trusted_proxies``: addresses, separated by
-    commas, whose ``X-Forwarded-For`` header is believed. Limits are requests in an hour."""
+    commas, whose ``X-Forwarded-For`` header is believed. Limits are requests in an hour. With the
+    ``address_key`` addresses are hashed before they are kept."""
 
     origin: str
+    address_key: bytes
     trusted_proxies: str = ""
     per_key: int = 20
     per_address: int = 60

@@ -6,9 +6,11 @@ import os
 import sys
 import threading
 import traceback
+from typing import Union
 
 from epochmark.worker.measure import LimitsRun
-from epochmark.worker.protocol import GO_ON, LimitsJob, MessagePipe, decode_job
+from epochmark.worker.protocol import GO_ON, LimitsJob, MessagePipe, ReplayJob, decode_job
+from epochmark.worker.replay import ReplayRun
 from epochmark.worker.stopwatch import Word
 from epochmark.worker.train import Run, failure_of
 
@@ -30,7 +32,13 @@ def main() -> int:
     pipe = MessagePipe(int(sys.argv[1]))
     word = Word()
     threading.Thread(target=_listen_to_parent, args=(word,), daemon=True).start()
-    run = LimitsRun(job, pipe) if isinstance(job, LimitsJob) else Run(job, pipe, word)
+    run: Union[Run, LimitsRun, ReplayRun]
+    if isinstance(job, LimitsJob):
+        run = LimitsRun(job, pipe)
+    elif isinstance(job, ReplayJob):
+        run = ReplayRun(job, pipe)
+    else:
+        run = Run(job, pipe, word)
     try:
         run.carry_out()
     except Exception as error:

@@ -61,14 +61,25 @@ class LimitsJob:
     triad_array_bytes: int
 
 
-AnyJob = Union[Job, LimitsJob]
-JOBS: Dict[str, Type[AnyJob]] = {kind.__name__: kind for kind in (Job, LimitsJob)}
+@dataclass(frozen=True)
+class ReplayJob:
+    """An extra replay with an engine's ``settings``, which times nothing: initial weights by name,
+    and ``inputs`` and ``targets`` of all batches, as files of NumPy's."""
+
+    engine: str
+    settings: Settings
+    weights_file: str
+    batches_file: str
+
+
+AnyJob = Union[Job, LimitsJob, ReplayJob]
+JOBS: Dict[str, Type[AnyJob]] = {kind.__name__: kind for kind in (Job, LimitsJob, ReplayJob)}
 
 
 def encode_job(job: AnyJob) -> bytes:
     """A job as the worker's first line: flat, the settings beside the rest, a workload by name."""
     values: Dict[str, Any] = {"job": type(job).__name__, **vars(job)}
-    if isinstance(job, Job):
+    if not isinstance(job, LimitsJob):
         del values["settings"]
         values.update(vars(job.settings), workload=job.settings.workload.name)
     return json.dumps(values).encode() + b"\n"
@@ -78,7 +89,7 @@ def decode_job(line: bytes) -> AnyJob:
     """The job that ``encode_job`` wrote."""
     values = json.loads(line)
     kind = JOBS[values.pop("job")]
-    if kind is Job:
+    if kind is not LimitsJob:
         asked = {field.name: values.pop(field.name) for field in fields(Settings)}
         asked["workload"] = WORKLOADS[asked["workload"]]
         values["settings"] = Settings(**asked)

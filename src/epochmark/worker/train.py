@@ -76,7 +76,7 @@ class Run:
         data = engine.load(read.inputs, read.targets)
 
         self._enter("building")
-        engine.build(_read_weights(job.weights_file))
+        engine.build(read_weights(job.weights_file))
 
         self._enter("training")
         steps_per_epoch = workload.steps_per_epoch(settings.batch_size)
@@ -113,7 +113,7 @@ class Run:
         if not job.trial:
             pipe.send(proof.end(read))
         losses = engine.replay(
-            _read_weights(job.replay_weights_file),
+            read_weights(job.replay_weights_file),
             replay_batches(workload, read.inputs, read.targets),
         )
         pipe.send(Replayed([finite(loss) for loss in losses]))
@@ -159,7 +159,8 @@ def failure_of(error: BaseException, phase: str) -> Failed:
     )
 
 
-def _read_weights(path: str) -> Dict[str, npt.NDArray[np.float32]]:
+def read_weights(path: str) -> Dict[str, npt.NDArray[np.float32]]:
+    """The arrays of a file of weights, by parameter name."""
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 

@@ -20,6 +20,7 @@ from epochmark.board.context import (
     shown_result,
     text_asked,
 )
+from epochmark.board.intake.address import address_of, hashed
 from epochmark.board.intake.body import read_body, unpacked
 from epochmark.board.intake.receive import Receipt, delete, receive
 from epochmark.board.intake.refusal import RefusedError
@@ -29,28 +30,30 @@ from epochmark.board.storage.cells import Standing
 from epochmark.board.storage.lists import LISTED, shown_results
 from epochmark.board.storage.results import document_of
 from epochmark.board.storage.tables import FILTERS
+from epochmark.board.storage.words import words_of
 from epochmark.records.json_text import parsed
-
-WORDS = ("checked",)
-"""What a board can say of each result that it shows."""
 
 
 async def post_result(request: Request) -> Response:
     """Take a result: counted, bounded, its signature checked, and only then unpacked and read."""
     context = context_of(request)
-    context.rates.count("address", request.client.host if request.client else "unknown")
+    address = address_of(request)
+    context.rates.count("address", address)
     body = await read_body(request)
     origin = context.settings.origin
     key = sender_of(request.headers, "POST", origin, hashlib.sha256(body).hexdigest())
     context.rates.count("key", key)
     encoding = request.headers.get("content-encoding")
+    kept = hashed(address, context.settings.address_key)
     async with context.checks:
-        receipt = await run_in_threadpool(_receive, context, body, encoding, key)
+        receipt = await run_in_threadpool(_receive, context, body, encoding, (key, kept))
     return json_answer(request, _receipt_document(context, receipt), 201 if receipt.is_new else 200)
 
 
-def _receive(context: Context, body: bytes, encoding: str | None, key: str) -> Receipt:
-    return receive(context.database, unpacked(body, encoding), key)
+def _receive(
+    context: Context, body: bytes, encoding: str | None, sender: tuple[str, str | None]
+) -> Receipt:
+    return receive(context.database, unpacked(body, encoding), *sender)
 
 
 def _receipt_document(context: Context, receipt: Receipt) -> dict[str, object]:
@@ -76,7 +79,7 @@ def _standing_document(context: Context, receipt: Receipt, place: Standing) -> d
 def delete_result(request: Request) -> Response:
     """Erase a result for the key that sent it."""
     context = context_of(request)
-    context.rates.count("address", request.client.host if request.client else "unknown")
+    context.rates.count("address", address_of(request))
     result_id = result_id_of(request)
     key = sender_of(request.headers, "DELETE", context.settings.origin, result_id)
     delete(context.database, result_id, key)
@@ -90,11 +93,12 @@ def list_results(request: Request) -> Response:
     count = rows_asked(request)
     with context_of(request).database.reading() as connection:
         page = shown_results(connection, asked, number_asked(request, "before"), count)
+        words = words_of(connection, [row.number for row in page.rows])
     following = query_of_next(request, page)
     return json_answer(
         request,
         {
-            "results": [{**row._mapping, "words": WORDS} for row in page.rows],
+            "results": [{**row._mapping, "words": words[row.number]} for row in page.rows],
             "next": None if following is None else f"{RESULTS_PATH}?{following}",
         },
     )
@@ -113,5 +117,6 @@ def get_result(request: Request) -> Response:
     with context_of(request).database.reading() as connection:
         found = shown_result(connection, result_id)
         document = document_of(connection, found.number)
+        words = words_of(connection, [found.number])[found.number]
     derived: dict[str, Any] = {name: found._mapping[name] for name in LISTED}
-    return json_answer(request, {**derived, "words": WORDS, "record": parsed(document)})
+    return json_answer(request, {**derived, "words": words, "record": parsed(document)})

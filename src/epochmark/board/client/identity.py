@@ -5,13 +5,8 @@ Two boards cannot join what they got: neither keys nor ids nor digests are equal
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
-import os
-import secrets
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +20,11 @@ from epochmark.board.protocol import (
     origin_of,
     signed_text,
 )
+from epochmark.board.secret_file import known_secret, own_secret
 from epochmark.errors import EpochmarkError
 from epochmark.records.dates import now
 from epochmark.records.digest import sealed
-from epochmark.records.files import IrregularFileError, read_regular
 from epochmark.records.record import Record
-
-SECRET_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -78,62 +71,19 @@ def identity_for(url: str, folder: Path) -> Identity:
 
     Raises ``EpochmarkError`` for what is no address, and for a secret that cannot be used.
     """
-    origin, file = origin_of(url), folder / "key"
-    with _explained(file):
-        _make(file)
-    return Identity(origin, _secret(file))
+    return Identity(origin_of(url), own_secret(folder / "key"))
 
 
 def known_identity(url: str, folder: Path) -> Identity:
     """The same of who has a secret already: none is made. Raises ``EpochmarkError`` (exit code 2)
     where there is none."""
-    origin, file = origin_of(url), folder / "key"
-    with _explained(file):
-        if not file.exists():
-            raise EpochmarkError(
-                f"there is no key in {folder}: nothing was sent from here", exit_code=2
-            )
-    return Identity(origin, _secret(file))
+    origin, secret = origin_of(url), known_secret(folder / "key")
+    if secret is None:
+        raise EpochmarkError(
+            f"there is no key in {folder}: nothing was sent from here", exit_code=2
+        )
+    return Identity(origin, secret)
 
 
 def _digest(key: bytes, text: str) -> bytes:
     return hmac.digest(key, f"epochmark {text}".encode(), hashlib.sha256)
-
-
-def _secret(file: Path) -> bytes:
-    """The secret in this file, which no one else may read."""
-    with _explained(file):
-        if stat.S_IMODE(file.stat().st_mode) & 0o077:
-            raise EpochmarkError(f"others can read your key: chmod 600 {file}")
-        secret = bytes.fromhex(read_regular(file, 1 << 10).decode("ascii"))
-        if len(secret) != SECRET_BYTES:
-            raise ValueError("its length")
-    return secret
-
-
-@contextlib.contextmanager
-def _explained(file: Path) -> Iterator[None]:
-    """What goes wrong with the file of a secret, as ``EpochmarkError``."""
-    try:
-        yield
-    except (ValueError, IrregularFileError) as error:
-        raise EpochmarkError(f"{file} holds no key; move it away to have a new one made") from error
-    except OSError as error:
-        raise EpochmarkError(f"the key {file} cannot be used: {error.strerror}") from error
-
-
-def _make(file: Path) -> None:
-    """Write a new secret where there is none; the file has its name only once it is whole."""
-    if file.exists():
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.parent / f".key-{os.urandom(4).hex()}"
-    try:
-        with open(temporary, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
-            stream.write(secrets.token_hex(SECRET_BYTES) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        with contextlib.suppress(FileExistsError):  # another first use was faster
-            os.link(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)

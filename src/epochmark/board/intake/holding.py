@@ -6,12 +6,14 @@ import sqlalchemy as sa
 
 from epochmark.board.derived.figures import Figures
 from epochmark.board.storage.cells import best_of_cell
+from epochmark.board.storage.confirmed import best_confirmed
 from epochmark.board.storage.results import is_chip_known
 from epochmark.records.findings import FindingCode
 from epochmark.records.record import Record
 
 SURPRISING = 1.25
-"""This many times as fast as the fastest valid run of its cell."""
+"""This many times as fast as the fastest confirmed run of its cell; as the fastest valid one, where
+none is confirmed."""
 
 
 def why_held(connection: sa.Connection, record: Record, figures: Figures) -> str | None:
@@ -19,10 +21,12 @@ def why_held(connection: sa.Connection, record: Record, figures: Figures) -> str
     reasons = []
     if not is_chip_known(connection, figures.chip_name):
         reasons.append(f"it is the first result of {figures.chip_name}")
-    best = best_of_cell(connection, figures.cell)
+    confirmed = best_confirmed(connection, figures.cell)
+    best = confirmed or best_of_cell(connection, figures.cell)
     time = figures.steady_epoch_s
     if figures.validity == "valid" and best and time and best > SURPRISING * time:
-        reasons.append(f"it is {best / time:.2f} times as fast as the fastest like it")
+        kind = "confirmed one" if confirmed else "one"
+        reasons.append(f"it is {best / time:.2f} times as fast as the fastest {kind} like it")
     if any(finding.code == FindingCode.LIMITS_STALE.value for finding in record.findings):
         reasons.append("it is faster than the peak measured for its processor")
     return "; ".join(reasons) or None

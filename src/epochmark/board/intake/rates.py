@@ -31,7 +31,7 @@ class Rates:
         """Count a request of a ``key`` or an ``address``. Raises ``RefusedError`` (429) above the
         limit, with the seconds after which fewer of them count."""
         limit = self._limits[kind]
-        name = _network(name) if kind == "address" else name
+        name = network_of(name) if kind == "address" else name
         if self._limiter.hit(limit, kind, name):
             return
         wait_s = self._limiter.get_window_stats(limit, kind, name).reset_time - time.time()
@@ -42,8 +42,8 @@ class Rates:
         )
 
 
-def _network(address: str) -> str:
-    """What counts as one address."""
+def network_of(address: str) -> str:
+    """What counts as one address: an IPv4 address, a subscriber's network of IPv6."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -52,4 +52,4 @@ def _network(address: str) -> str:
         parsed = parsed.ipv4_mapped
     if parsed.version == 4:
         return str(parsed)
-    return str(ipaddress.ip_network((parsed, IPV6_NETWORK), strict=False))
+    return str(ipaddress.ipnetwork_of((parsed, IPV6_NETWORK), strict=False))

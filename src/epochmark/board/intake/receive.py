@@ -40,10 +40,13 @@ class Receipt:
     standing: Standing | None = None
 
 
-def receive(database: Database, document: bytes, key: str | None) -> Receipt:
+def receive(
+    database: Database, document: bytes, key: str | None, address: str | None = None
+) -> Receipt:
     """Recompute a document and keep it, or say what has become of it since it was first sent.
 
-    Of the operator's own imports ``key`` is None, and nothing is held. When this returns, the
+    Of the operator's own imports ``key`` is None, and nothing is held. ``address`` is the keyed
+    hash of the sender's. When this returns, the
     result is on disk. Raises ``RefusedError`` for what does not recompute (422), was deleted (410),
     carries another result's id (409), or comes from a banned key (403).
     """
@@ -56,7 +59,7 @@ def receive(database: Database, document: bytes, key: str | None) -> Receipt:
         if known is None:
             reason = None if key is None else why_held(connection, record, figures)
             state: State = "shown" if reason is None else "held"
-            add_result(connection, record, figures, document, Arrival(key, state, reason))
+            add_result(connection, record, figures, document, Arrival(key, state, reason, address))
             known = result_by_digest(connection, digest)
             assert known is not None, "it has just been put in"
             return _receipt(connection, known, is_new=True)

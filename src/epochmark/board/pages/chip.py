@@ -15,6 +15,7 @@ from epochmark.board.pages.start import way_of
 from epochmark.board.storage.cells import all_cells
 from epochmark.board.storage.chips import chip_names
 from epochmark.board.storage.lists import shown_results
+from epochmark.board.storage.words import words_of
 
 RUNS = 50
 MOST_DRAWN = 12
@@ -40,6 +41,7 @@ def chip(request: Request) -> Response:
         spreads = [spread_of(connection, cell) for cell in drawn]
         equal = {"chip": slug, "chip_name": name}
         runs = shown_results(connection, equal, number_asked(request, "before"), RUNS)
+        words = words_of(connection, [run.number for run in runs.rows])
     return page(
         request,
         "chip.html",
@@ -49,4 +51,5 @@ def chip(request: Request) -> Response:
         page=runs,
         next=query_of_next(request, runs),
         way_of=way_of,
+        words=words,
     )

@@ -19,6 +19,7 @@ from epochmark.board.pages.rendering import page
 from epochmark.board.pages.start import way_of
 from epochmark.board.storage.lists import log_of_decisions, shown_among, shown_results
 from epochmark.board.storage.tables import FILTERS
+from epochmark.board.storage.words import words_of
 
 
 def latest(request: Request) -> Response:
@@ -27,8 +28,17 @@ def latest(request: Request) -> Response:
     before, count = number_asked(request, "before"), rows_asked(request)
     with context_of(request).database.reading() as connection:
         found = shown_results(connection, asked, before, count)
+        words = words_of(connection, [row.number for row in found.rows])
     following = query_of_next(request, found)
-    return page(request, "latest.html", page=found, next=following, way_of=way_of, asked=asked)
+    return page(
+        request,
+        "latest.html",
+        page=found,
+        next=following,
+        way_of=way_of,
+        asked=asked,
+        words=words,
+    )
 
 
 def log(request: Request) -> Response:

@@ -12,7 +12,10 @@ from epochmark.board.derived.todays import by_todays_rules
 from epochmark.board.pages.rendering import page
 from epochmark.board.pages.start import way_of
 from epochmark.board.storage.cells import standing
+from epochmark.board.storage.confirmed import confirming
 from epochmark.board.storage.results import document_of
+from epochmark.board.storage.witnessed import witnessed_at
+from epochmark.board.storage.words import words_of
 from epochmark.judge.reading import decode_record
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.record import Record
@@ -41,6 +44,9 @@ def result(request: Request) -> Response:
         found = shown_result(connection, result_id)
         record = by_todays_rules(decode_record(document_of(connection, found.number)))
         place = standing(connection, found)
+        words = words_of(connection, [found.number])[found.number]
+        witnessed = witnessed_at(connection, found.number)
+        others = confirming(connection, found.number)
     return page(
         request,
         "result.html",
@@ -54,6 +60,9 @@ def result(request: Request) -> Response:
         setting=_setting(record),
         findings=[(finding, MEANING[FindingCode(finding.code)]) for finding in record.findings],
         points=lap_points(record),
+        words=words,
+        witnessed=witnessed,
+        confirming=others,
     )
 
 

@@ -12,7 +12,9 @@ from epochmark._version import __version__
 from epochmark.board.derived.figures import Figures
 from epochmark.board.derived.hardware import slug_of
 from epochmark.board.storage.cells import refresh_cell
+from epochmark.board.storage.confirmed import confirm, keep_address, reconsider
 from epochmark.board.storage.tables import bans, documents, results
+from epochmark.board.storage.trust_tables import addresses, nonces, witnesses
 from epochmark.records.dates import now
 from epochmark.records.record import Record
 
@@ -21,13 +23,19 @@ DERIVED = tuple(field.name for field in fields(Figures))
 """Columns that are derived of the document."""
 
 
+CONFIRMED_BY = ("cell", "validity", "steady_epoch_s")
+"""Those of them on which it depends whether results confirm each other."""
+
+
 @dataclass(frozen=True)
 class Arrival:
-    """Who sent a result (None: the operator), its first state, and the reason for that."""
+    """Who sent a result (None: the operator), its first state, the reason for that, and the keyed
+    hash of the address that it came from."""
 
     key: str | None
     state: State
     reason: str | None
+    address: str | None = None
 
 
 def add_result(
@@ -56,6 +64,9 @@ def add_result(
         documents.insert().values(number=number, document=zlib.compress(document, 6))
     )
     refresh_cell(connection, figures.cell)
+    if arrival.address is not None:
+        keep_address(connection, number, arrival.address)
+        confirm(connection, number)
 
 
 def result_by_id(connection: sa.Connection, result_id: str) -> sa.Row[Any] | None:
@@ -81,6 +92,7 @@ def set_state(
     chosen = results.update().where(results.c.number == found.number)
     connection.execute(chosen.values(state=state, reason=reason))
     refresh_cell(connection, found.cell)
+    reconsider(connection, [found.number])
 
 
 def hide_all_of(connection: sa.Connection, key: str, reason: str) -> int:
@@ -88,10 +100,12 @@ def hide_all_of(connection: sa.Connection, key: str, reason: str) -> int:
     chosen = (results.c.key == key, results.c.state.in_(("shown", "held")))
     of_cells = sa.select(results.c.cell).where(*chosen).distinct().order_by(results.c.cell)
     touched = connection.execute(of_cells).scalars().all()
+    numbers = connection.execute(sa.select(results.c.number).where(*chosen)).scalars().all()
     hidden = results.update().where(*chosen).values(state="hidden", reason=reason)
     count = connection.execute(hidden).rowcount
     for cell in touched:
         refresh_cell(connection, cell)
+    reconsider(connection, numbers)
     return count
 
 
@@ -102,6 +116,9 @@ def erase(connection: sa.Connection, found: sa.Row[Any]) -> None:
     chosen = results.update().where(results.c.number == found.number)
     connection.execute(chosen.values(state="deleted", **empty))
     refresh_cell(connection, found.cell)
+    for table in (addresses, nonces, witnesses):
+        connection.execute(table.delete().where(table.c.number == found.number))
+    reconsider(connection, [found.number])
 
 
 def rederive(connection: sa.Connection, found: sa.Row[Any], figures: Figures) -> None:
@@ -110,6 +127,8 @@ def rederive(connection: sa.Connection, found: sa.Row[Any], figures: Figures) ->
     connection.execute(chosen.values(derived_by=__version__, **asdict(figures)))
     for cell in {found.cell, figures.cell}:
         refresh_cell(connection, cell)
+    if any(found._mapping[name] != getattr(figures, name) for name in CONFIRMED_BY):
+        reconsider(connection, [found.number])
 
 
 def keep_figures(connection: sa.Connection, found: sa.Row[Any]) -> None:

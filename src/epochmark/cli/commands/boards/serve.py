@@ -54,7 +54,8 @@ def serve(
     opened = opened_database(database)
     from epochmark.board import server
     from epochmark.board.protocol import origin_of
-    from epochmark.board.settings import Settings
+    from epochmark.board.secret_file import own_secret
+    from epochmark.board.settings import Settings, board_folder
     from epochmark.cli._console import say
     from epochmark.errors import EpochmarkError
 
@@ -64,7 +65,8 @@ def serve(
     with opened as board, server.listen(host, port) as listening:
         known_as = server.local_origin(listening) if origin is None else origin_of(origin)
         say(f"board at {known_as}; Ctrl-C stops it")
-        settings = Settings(known_as, trusted_proxy, per_key, per_address)
+        address_key = own_secret(board_folder() / "address-key")
+        settings = Settings(known_as, address_key, trusted_proxy, per_key, per_address)
         try:
             server.serve(settings, board, listening)
         except KeyboardInterrupt:

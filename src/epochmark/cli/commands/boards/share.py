@@ -11,6 +11,8 @@ from epochmark.board.protocol import LOCAL_BOARD
 from epochmark.cli._guard import described
 from epochmark.cli._program import JsonOption
 from epochmark.cli._records import RunArgument
+from epochmark.cli.commands.boards._witness import witnessed
+from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
     from epochmark.board.client.identity import Identity
@@ -39,6 +41,23 @@ def share(
     delete: Annotated[
         bool, typer.Option("--delete", help="Have the board erase what was sent of this run.")
     ] = False,
+    witness: Annotated[
+        bool,
+        typer.Option(
+            "--witness",
+            help="Then replay a few steps from numbers that the board draws: proof that the engine "
+            "is at hand now.",
+        ),
+    ] = False,
+    python: Annotated[
+        str | None,
+        typer.Option(
+            "--python",
+            metavar="PATH",
+            help="The interpreter for that replay, as for 'run'.",
+            show_default=False,
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -48,22 +67,33 @@ def share(
     from epochmark.board.client.identity import identity_for, known_identity
     from epochmark.board.settings import board_folder
 
+    if (delete and witness) or (python is not None and not witness):
+        raise EpochmarkError("--witness goes with sending, --python with --witness", exit_code=2)
     if delete:
         _delete(known_identity(to, board_folder()), run, yes=yes, json=json)
     else:
-        _send(identity_for(to, board_folder()), run, label=label, yes=yes, json=json)
+        identity = identity_for(to, board_folder())
+        receipt = _send(identity, run, label=label, yes=yes)
+        if witness:
+            receipt["witnessed"] = witnessed(identity, run, python)
+        _show_receipt(receipt, json=json)
 
 
-def _send(identity: Identity, run: str, *, label: bool, yes: bool, json: bool) -> None:
+def _send(identity: Identity, run: str, *, label: bool, yes: bool) -> dict[str, Any]:
+    """Send it, and return what the board answers."""
     from epochmark.api.naming import stored_run
     from epochmark.board.client.sharing import send
-    from epochmark.cli._console import print_json, say
 
     copy = identity.copy_of(stored_run(run).record, keep_label=label)
     if not yes:
         _show(identity, copy)
         _ask("Send it?", "nothing was sent", "sends")
-    receipt = send(identity, copy)
+    return send(identity, copy)
+
+
+def _show_receipt(receipt: dict[str, Any], *, json: bool) -> None:
+    from epochmark.cli._console import print_json, say
+
     if json:
         print_json(receipt)
     else:
@@ -83,7 +113,6 @@ def _ask(question: str, otherwise: str, does: str) -> None:
     """Raise ``typer.Abort`` where the answer is no, and ``EpochmarkError`` where there is no one
     to ask."""
     from epochmark.cli._console import remark
-    from epochmark.errors import EpochmarkError
 
     if not sys.stdin.isatty():
         raise EpochmarkError(f"{otherwise}: --yes {does} it without asking", exit_code=2)
@@ -97,10 +126,12 @@ def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
     from epochmark.records.wording import counted
 
     state, url = receipt.get("state"), receipt.get("url")
+    lines = [f"witnessed at {receipt['witnessed']}"] if "witnessed" in receipt else []
     if state != "shown":
-        return [f"{state}: {receipt.get('reason')}.", "The same command says what became of it."]
+        held = f"{state}: {receipt.get('reason')}."
+        return [*lines, held, "The same command says what became of it."]
     place = receipt.get("standing")
-    lines = [f"shown at {url}"]
+    lines = [f"shown at {url}", *lines]
     if isinstance(place, dict) and place.get("others"):
         share = place["slower"] / place["others"]
         others = counted(place["others"], "other owner")
@@ -128,7 +159,6 @@ def _id_of(run: str) -> str:
     import re
 
     from epochmark.api.naming import stored_run
-    from epochmark.errors import EpochmarkError
 
     try:
         return stored_run(run).record.id

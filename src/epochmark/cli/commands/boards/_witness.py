@@ -1,0 +1,38 @@
+"""``epochmark share --witness``: the extra replay of a result that has been sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from epochmark.board.client.identity import Identity
+
+
+def witnessed(identity: Identity, run: str, python: str | None) -> str:
+    """Replay what the board draws, and return since when the result is witnessed.
+
+    Raises ``EpochmarkError`` where the board refuses, or the engine cannot replay here.
+    """
+    from epochmark.api.naming import stored_run
+    from epochmark.bench.extra_replay import replay_of_record
+    from epochmark.bench.process.lock import measuring_alone
+    from epochmark.bench.request import find_workload
+    from epochmark.board.client.witnessing import occasion_for, send_losses
+    from epochmark.cli._console import remark
+    from epochmark.workloads._proof.witness import witness_batches, witness_weights
+
+    def tell(phase: str) -> None:
+        remark(f"extra replay with {record.engine.name}: {phase}")
+
+    record = stored_run(run).record
+    workload = find_workload(record.workload.name)
+    with measuring_alone(lambda who: remark(f"waiting for {who}")):
+        occasion = occasion_for(identity, identity.id_of(record.id))
+        losses = replay_of_record(
+            record,
+            witness_weights(workload, occasion),
+            witness_batches(workload, occasion),
+            python,
+            tell,
+        )
+        return send_losses(identity, occasion, losses)
