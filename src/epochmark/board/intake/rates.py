@@ -52,4 +52,4 @@ def network_of(address: str) -> str:
         parsed = parsed.ipv4_mapped
     if parsed.version == 4:
         return str(parsed)
-    return str(ipaddress.ipnetwork_of((parsed, IPV6_NETWORK), strict=False))
+    return str(ipaddress.ip_network((parsed, IPV6_NETWORK), strict=False))
