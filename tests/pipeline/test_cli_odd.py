@@ -44,6 +44,8 @@ SOUND = {
     "board hide": ["0123", "--reason", "asked"],
     "board release": ["0123", "--reason", "seen"],
     "board ban": ["0" * 64, "--reason", "made up"],
+    "board unban": ["0" * 64, "--reason", "proved"],
+    "board show": [],
     "board import": ["bundle.json"],
     "board dump": ["dump.json"],
     "board rederive": [],

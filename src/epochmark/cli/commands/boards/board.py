@@ -11,10 +11,12 @@ add_commands(
     {
         "serve": serve.serve,
         "held": decisions.held,
+        "show": decisions.show,
         "hold": decisions.hold,
         "hide": decisions.hide,
         "release": decisions.release,
         "ban": decisions.ban,
+        "unban": decisions.unban,
         "import": files.import_file,
         "dump": files.dump,
         "rederive": files.rederive,

@@ -1,8 +1,9 @@
-"""``epochmark board held``, ``hold``, ``hide``, ``release``, ``ban``: what an operator decides."""
+"""What an operator decides: ``epochmark board held``, ``show``, ``hold``, ``hide``, ``release``,
+``ban`` and ``unban``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +19,11 @@ ReasonOption = Annotated[
 ]
 ResultArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The result, by the id in its page's address.")
+]
+
+KeyArgument = Annotated[
+    str,
+    typer.Argument(metavar="KEY", help="The sender, 64 digits in 'held' or on a result's page."),
 ]
 
 
@@ -58,12 +64,7 @@ def _decide(state: State, result: str, reason: str, database: str | None) -> Non
 
 @described("""Take nothing from a key any more, and hide what it sent.""")
 def ban(
-    key: Annotated[
-        str,
-        typer.Argument(
-            metavar="KEY", help="The sender, 64 digits in 'held' or on a result's page."
-        ),
-    ],
+    key: KeyArgument,
     reason: ReasonOption,
     database: DatabaseOption = None,
 ) -> None:
@@ -75,6 +76,53 @@ def ban(
     with opened as board, board.writing() as connection:
         count = moderation.ban(connection, key, reason)
     say(f"{key[:8]} is banned, {counted(count, 'result')} hidden")
+
+
+@described(
+    """Take results of a banned key again.
+
+    What the ban has hidden stays hidden until each is released.
+    """
+)
+def unban(key: KeyArgument, reason: ReasonOption, database: DatabaseOption = None) -> None:
+    opened = opened_database(database)
+    from epochmark.board.storage import moderation
+    from epochmark.cli._console import say
+    from epochmark.records.wording import counted
+
+    with opened as board, board.writing() as connection:
+        hidden = moderation.unban(connection, key, reason)
+    say(f"{key[:8]} is not banned any more; {counted(hidden, 'result')} of it stay hidden")
+
+
+@described("""Show one result, whatever its state, and what was decided about it.""")
+def show(result: ResultArgument, database: DatabaseOption = None, json: JsonOption = False) -> None:
+    opened = opened_database(database)
+    from epochmark.board.storage.moderation import result_in_full
+    from epochmark.cli._console import print_json, say
+
+    with opened as board, board.reading() as connection:
+        found = result_in_full(connection, result)
+    if json:
+        print_json(found)
+    else:
+        say(*_lines_of(found))
+
+
+def _lines_of(found: dict[str, Any]) -> list[str]:
+    """All that is known of a result, a fact a line; of a deleted one that is little."""
+    lines = [f"{found['id']} is {found['state']}" + _because(found["reason"])]
+    for name, value in found.items():
+        if name not in ("id", "state", "reason", "decisions") and value not in (None, "", [], ()):
+            text = ", ".join(value) if isinstance(value, list | tuple) else value
+            lines.append(f"  {name.replace('_', ' ')}: {text}")
+    for decision in found["decisions"]:
+        lines.append(f"  {decision['at']} {decision['action']}: {decision['reason']}")
+    return lines
+
+
+def _because(reason: str | None) -> str:
+    return "" if reason is None else f": {reason}"
 
 
 @described("""List the results that wait for a decision, oldest first.""")
