@@ -16,7 +16,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from epochmark.board.derived.figures import Figures
-from epochmark.board.derived.hardware import chip_name, hardware_name, slug_of
 from epochmark.board.intake.receive import delete, receive, recomputed
 from epochmark.board.operating import again
 from epochmark.board.protocol import KEY_HEADER
@@ -28,7 +27,7 @@ from epochmark.records.bundle import encode_bundle
 from epochmark.records.digest import sealed
 from epochmark.records.record import Record
 from epochmark.records.upgrades import encode_record
-from tests.board.records import native, torch
+from tests.board.records import native
 from tests.board.running import Board, operate
 
 
@@ -197,34 +196,3 @@ def test_a_user_of_postgresql_who_may_not_make_tables_is_told_so(
     assert done.exit_code == 1
     assert "cannot be opened" in done.stderr
     assert "its user may make tables" in done.stderr
-
-
-def test_hardware_is_called_as_its_owners_call_it() -> None:
-    names = {
-        "Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz": "Intel Core i7-9700K",
-        "AMD Ryzen 9 5950X 16-Core Processor": "AMD Ryzen 9 5950X",
-        "AMD Ryzen 7 5700G with Radeon Graphics": "AMD Ryzen 7 5700G",
-        "Apple M1 Max": "Apple M1 Max",
-    }
-    for reported, usual in names.items():
-        assert chip_name(native(1, cpu=reported)) == usual
-    gpus = {
-        "NVIDIA GeForce RTX 4090": "RTX 4090",
-        "Tesla T4": "NVIDIA T4",
-        "NVIDIA RTX A6000": "RTX A6000",
-        "NVIDIA H200": "NVIDIA H200",
-    }
-    for reported, usual in gpus.items():
-        assert hardware_name(torch(1, gpu=reported)) == usual
-    assert slug_of("RTX 4090 / <b>") == "rtx-4090-b"
-    assert slug_of("中文") == "unnamed"
-
-
-def test_fewer_cores_are_other_hardware() -> None:
-    record = native(1)
-    machine = msgspec.structs.replace(record.machine, usable_cores=1, cpu_quota=0.5)
-    confined = msgspec.structs.replace(record, machine=machine)
-    assert hardware_name(confined) == (
-        "AMD EPYC, 1 usable core, time for 0.5 of them, virtual machine"
-    )
-    assert hardware_name(confined) != hardware_name(record)

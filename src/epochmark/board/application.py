@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from epochmark.board.answers import json_refusal
 from epochmark.board.api.badge import badge
 from epochmark.board.api.cells import cells_csv
-from epochmark.board.api.log import list_decisions
+from epochmark.board.api.lists import list_decisions, list_published
 from epochmark.board.api.results import delete_result, get_result, list_results, post_result
 from epochmark.board.api.standing import standing_among
 from epochmark.board.api.witness import post_nonce, post_witness
@@ -23,7 +23,7 @@ from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.pages.chip import chip
 from epochmark.board.pages.compare import compare_results
 from epochmark.board.pages.group import group
-from epochmark.board.pages.lists import how, latest, log
+from epochmark.board.pages.lists import how, latest, log, published
 from epochmark.board.pages.rendering import refusal_page, style_sheet
 from epochmark.board.pages.result import result
 from epochmark.board.pages.start import start
@@ -50,6 +50,7 @@ ROUTES = (
     Route("/compare", compare_results),
     Route("/latest", latest),
     Route("/log", log),
+    Route("/published", published),
     Route("/how", how),
     Route("/style.css", style_sheet),
     Route("/badge/{id}.svg", badge),
@@ -62,6 +63,7 @@ ROUTES = (
     Route("/api/1/cells.csv", cells_csv),
     Route(STANDING_PATH, standing_among),
     Route(LOG_PATH, list_decisions),
+    Route("/api/1/published", list_published),
 )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from epochmark.analysis.comparing.references import load_references
 from epochmark.board.intake.receive import receive
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.protocol import MAX_DOCUMENT_BYTES
 from epochmark.board.storage.database import Database
 from epochmark.board.storage.lists import MOST_ROWS, shown_results
+from epochmark.board.storage.published import put_published
 from epochmark.board.storage.results import document_of
 from epochmark.errors import EpochmarkError
 from epochmark.records.bundle import MAX_BUNDLE_BYTES, documents_in
@@ -33,15 +36,30 @@ def import_file(database: Database, file: Path) -> Iterator[tuple[Outcome, list[
     file that holds no records.
     """
     for document in _documents(file):
-        try:
-            if len(document) > MAX_DOCUMENT_BYTES:
-                raise RefusedError(413, f"a record has more than {MAX_DOCUMENT_BYTES >> 20} MiB")
-            receipt = receive(database, document, None)
-        except RefusedError as refused:
-            problems = (f"  - {problem}" for problem in refused.problems)
-            yield "refused", [f"refused: {refused.sentence}", *problems]
-        else:
-            yield "imported" if receipt.is_new else "known", []
+        yield _taken(database, document)
+
+
+def import_first_results(database: Database) -> Iterator[tuple[Outcome, list[str]]]:
+    """Likewise, the runs that come with this package."""
+    with resources.as_file(resources.files("epochmark.board.first") / "results.jsonl.gz") as file:
+        yield from import_file(database, file)
+
+
+def import_published(database: Database) -> int:
+    """Take in the published results of other machines, as such; how many."""
+    with database.writing() as connection:
+        return put_published(connection, load_references())
+
+
+def _taken(database: Database, document: bytes) -> tuple[Outcome, list[str]]:
+    try:
+        if len(document) > MAX_DOCUMENT_BYTES:
+            raise RefusedError(413, f"a record has more than {MAX_DOCUMENT_BYTES >> 20} MiB")
+        receipt = receive(database, document, None)
+    except RefusedError as refused:
+        problems = (f"  - {problem}" for problem in refused.problems)
+        return "refused", [f"refused: {refused.sentence}", *problems]
+    return "imported" if receipt.is_new else "known", []
 
 
 def _documents(file: Path) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ from epochmark.board.intake.holding import SURPRISING
 from epochmark.board.pages.rendering import page
 from epochmark.board.pages.start import way_of
 from epochmark.board.storage.lists import log_of_decisions, shown_among, shown_results
+from epochmark.board.storage.published import published_results
 from epochmark.board.storage.tables import FILTERS
 from epochmark.board.storage.words import words_of
 
@@ -53,6 +54,13 @@ def log(request: Request) -> Response:
 def _subject(decision: Any) -> str:
     """Whether a decision is about a result or a key."""
     return "key" if len(decision.subject) == 64 else "result"
+
+
+def published(request: Request) -> Response:
+    """Published results of other machines."""
+    with context_of(request).database.reading() as connection:
+        found = published_results(connection)
+    return page(request, "published.html", found=found)
 
 
 def how(request: Request) -> Response:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from epochmark.board.context import context_of
 from epochmark.board.pages.rendering import page
 from epochmark.board.storage.cells import all_cells
+from epochmark.board.storage.published import published_results
 from epochmark.workloads import DEFAULT_WORKLOAD
 
 HEADLINE = "torch"
@@ -43,6 +44,7 @@ def start(request: Request) -> Response:
     """The page, for the workload, the kind of device and the way that were chosen."""
     with context_of(request).database.reading() as connection:
         cells = all_cells(connection)
+        published = len(published_results(connection))
     workload = _chosen(request, "workload", Counter(cell.workload for cell in cells))
     of_workload = [cell for cell in cells if cell.workload == workload]
     device = _chosen(request, "device", Counter(cell.device_kind for cell in of_workload))
@@ -61,6 +63,7 @@ def start(request: Request) -> Response:
         lines=_lines(there, way),
         unranked=[cell for cell in there if way_of(cell) == way and cell.median_s is None],
         results=sum(cell.runs for cell in cells),
+        published=published,
     )
 
 

@@ -52,6 +52,16 @@ published = sa.Table(
     "published",
     metadata,
     sa.Column("id", sa.String(100), primary_key=True),
-    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("machine", sa.Text, nullable=False),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("device_kind", sa.Text, nullable=False),
+    sa.Column("workload", sa.Text, nullable=False),
+    sa.Column("way", sa.Text, nullable=False),
+    sa.Column("seconds_per_epoch", sa.Double, nullable=False),
+    sa.Column("low_s", sa.Double, nullable=False),
+    sa.Column("high_s", sa.Double, nullable=False),
+    sa.Column("doubt", sa.Text),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("url", sa.Text),
 )
 """Published results of other machines, as ``analysis.comparing.references`` has them."""

@@ -10,6 +10,7 @@ import typer
 from epochmark.cli._guard import EXIT_FAILED, described
 from epochmark.cli._program import JsonOption
 from epochmark.cli.commands.boards._database import DatabaseOption, opened_database
+from epochmark.errors import EpochmarkError
 
 EVERY = 500
 """Results between two lines of progress, some seconds of work."""
@@ -18,32 +19,50 @@ EVERY = 500
 @described(
     """Take in the records of a file, as the operator's own.
 
-    Each must recompute; none is held. Exit code 1: some were refused.
+    Each must recompute; none is held. With --first, what a new board begins with: runs of this
+    project, and published results of other machines, which are not ranked. Exit code 1: some were
+    refused.
     """
 )
 def import_file(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A bundle, a record, or a board's dump.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="FILE", help="A bundle, a record, or a board's dump.", show_default=False
+        ),
+    ] = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="What comes with epochmark, instead of a file.")
+    ] = False,
     database: DatabaseOption = None,
     json: JsonOption = False,
 ) -> None:
+    if first == (file is not None):
+        raise EpochmarkError("import takes a FILE, or --first", exit_code=2)
     opened = opened_database(database)
     from epochmark.board.operating import transfer
     from epochmark.cli._console import print_json, remark, say
     from epochmark.records.wording import counted
 
     counts = {"imported": 0, "known": 0, "refused": 0}
+    published = 0
     with opened as board:
-        for what, lines in transfer.import_file(board, file):
+        if file is None:
+            published = transfer.import_published(board)
+            outcomes = transfer.import_first_results(board)
+        else:
+            outcomes = transfer.import_file(board, file)
+        for what, lines in outcomes:
             counts[what] += 1
             remark(*lines)
             _progress(sum(counts.values()))
     added, known, refused = counts.values()
     if json:
-        print_json(counts)
+        print_json({**counts, **({"published": published} if first else {})})
     else:
         say(f"{counted(added, 'result')} imported, {known} known already, {refused} refused")
+        if first:
+            say(f"{counted(published, 'published result')} of other machines, not ranked")
     if refused:
         raise typer.Exit(EXIT_FAILED)
 

@@ -53,5 +53,15 @@ def upgrade() -> None:
     op.create_table(
         "published",
         sa.Column("id", sa.String(100), primary_key=True),
-        sa.Column("reference", sa.Text, nullable=False),
+        sa.Column("machine", sa.Text, nullable=False),
+        sa.Column("device", sa.Text, nullable=False),
+        sa.Column("device_kind", sa.Text, nullable=False),
+        sa.Column("workload", sa.Text, nullable=False),
+        sa.Column("way", sa.Text, nullable=False),
+        sa.Column("seconds_per_epoch", sa.Double, nullable=False),
+        sa.Column("low_s", sa.Double, nullable=False),
+        sa.Column("high_s", sa.Double, nullable=False),
+        sa.Column("doubt", sa.Text),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("url", sa.Text),
     )

@@ -1,4 +1,4 @@
-"""``/api/1/log``: what the operator decided, and why."""
+"""``/api/1/log``: what the operator decided; ``/api/1/published``: what others measured."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from epochmark.board.answers import json_answer
 from epochmark.board.context import context_of, number_asked, query_of_next, rows_asked
 from epochmark.board.protocol import LOG_PATH
 from epochmark.board.storage.lists import log_of_decisions
+from epochmark.board.storage.published import published_results
 
 
 def list_decisions(request: Request) -> Response:
@@ -21,3 +22,10 @@ def list_decisions(request: Request) -> Response:
         "next": None if following is None else f"{LOG_PATH}?{following}",
     }
     return json_answer(request, document)
+
+
+def list_published(request: Request) -> Response:
+    """Published results of other machines, which are not ranked."""
+    with context_of(request).database.reading() as connection:
+        found = published_results(connection)
+    return json_answer(request, {"published": [{**row._mapping} for row in found]})
