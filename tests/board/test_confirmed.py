@@ -40,9 +40,9 @@ class Day:
     """What day it is on the board."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.today = DAYS[0]
         for module in (stored, confirmed):
             monkeypatch.setattr(module, "now", lambda: f"{self.today}T12:00:00Z")
-        self.today = DAYS[0]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from epochmark.board.intake.rates import Rates
 from epochmark.board.intake.receive import receive
 from epochmark.board.pages import chip
 from epochmark.board.settings import Settings
+from epochmark.board.storage import spread
 from epochmark.board.storage.database import Database
 from epochmark.board.storage.lists import shown_results
 from epochmark.board.storage.results import document_of, erase, result_by_id
@@ -63,15 +64,15 @@ def test_a_list_reads_an_index_in_order_and_no_document(tmp_path: Path, name: st
     assert "document" not in statement
 
 
-def test_a_drawing_of_every_second_run_names_the_number_of_all(
+def test_a_drawing_of_the_newest_runs_names_the_number_of_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chip, "MOST_DOTS", 2)
+    monkeypatch.setattr(spread, "NEWEST", 2)
     with contextlib.closing(Database(f"sqlite:///{tmp_path}/board")) as database:
         for number in range(4):
             receive(database, encode_record(native(510 + number)), None)
         app = Starlette()
-        app.state.board = Context(Settings("http://127.0.0.1"), database, Rates(1, 1))
+        app.state.board = Context(Settings("http://127.0.0.1", b""), database, Rates(1, 1))
         request = Request(
             {
                 "type": "http", "method": "GET", "path": "/chip/amd-epyc", "headers": [],
@@ -80,4 +81,4 @@ def test_a_drawing_of_every_second_run_names_the_number_of_all(
         )  # fmt: skip
         content = bytes(chip.chip(request).body).decode()
     assert content.count("<circle") == 2
-    assert "4 valid runs from" in content
+    assert "4 of 4 runs valid; each dot is a valid one (the newest 2 are drawn)" in content

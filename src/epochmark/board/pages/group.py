@@ -57,7 +57,7 @@ def group(request: Request) -> Response:
         )
         spread = None
         if cell.valid:
-            spread = spread_of(connection, cell, run and run.steady_epoch_s)
+            spread = spread_of(connection, cell, None if run is None else run.steady_epoch_s)
         place = _place(connection, run)
     return page(
         request,
