@@ -30,7 +30,7 @@ from epochmark.board.storage.cells import Standing
 from epochmark.board.storage.lists import LISTED, shown_results
 from epochmark.board.storage.results import document_of
 from epochmark.board.storage.tables import FILTERS
-from epochmark.board.storage.words import words_of
+from epochmark.board.storage.trust.words import words_of
 from epochmark.records.json_text import parsed
 
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from epochmark.board.derived.figures import Figures
 from epochmark.board.storage.cells import best_of_cell
-from epochmark.board.storage.confirmed import best_confirmed
 from epochmark.board.storage.results import is_chip_known
+from epochmark.board.storage.trust.confirmed import best_confirmed
 from epochmark.records.findings import FindingCode
 from epochmark.records.record import Record
 

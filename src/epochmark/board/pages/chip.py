@@ -15,7 +15,7 @@ from epochmark.board.pages.start import way_of
 from epochmark.board.storage.cells import all_cells
 from epochmark.board.storage.chips import chip_names
 from epochmark.board.storage.lists import shown_results
-from epochmark.board.storage.words import words_of
+from epochmark.board.storage.trust.words import words_of
 
 RUNS = 50
 MOST_DRAWN = 12

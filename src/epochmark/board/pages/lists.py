@@ -18,11 +18,11 @@ from epochmark.board.intake.holding import SURPRISING
 from epochmark.board.intake.witness import DEADLINE_S
 from epochmark.board.pages.rendering import page
 from epochmark.board.pages.start import way_of
-from epochmark.board.storage.confirmed import ADDRESS_DAYS, AGREEMENT
 from epochmark.board.storage.lists import log_of_decisions, shown_among, shown_results
 from epochmark.board.storage.published import published_results
 from epochmark.board.storage.tables import FILTERS
-from epochmark.board.storage.words import words_of
+from epochmark.board.storage.trust.confirmed import ADDRESS_DAYS, AGREEMENT
+from epochmark.board.storage.trust.words import words_of
 
 
 def latest(request: Request) -> Response:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from epochmark.analysis.comparing.references import Reference
-from epochmark.board.storage.trust_tables import published
+from epochmark.board.storage.trust.tables import published
 
 
 def put_published(connection: sa.Connection, references: Iterable[Reference]) -> int:

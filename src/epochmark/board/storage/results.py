@@ -12,9 +12,9 @@ from epochmark._version import __version__
 from epochmark.board.derived.figures import Figures
 from epochmark.board.derived.hardware import slug_of
 from epochmark.board.storage.cells import refresh_cell
-from epochmark.board.storage.confirmed import confirm, keep_address, reconsider
 from epochmark.board.storage.tables import bans, documents, results
-from epochmark.board.storage.trust_tables import addresses, nonces, witnesses
+from epochmark.board.storage.trust.confirmed import confirm, keep_address, reconsider
+from epochmark.board.storage.trust.tables import addresses, nonces, witnesses
 from epochmark.records.dates import now
 from epochmark.records.record import Record
 

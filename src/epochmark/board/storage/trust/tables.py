@@ -1,4 +1,4 @@
-"""The tables of what is known of a result besides its document: whose it may be, and since when."""
+"""The tables of what is known of a result besides its document, and of published results."""
 
 from __future__ import annotations
 

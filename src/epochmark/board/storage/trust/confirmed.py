@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from epochmark.board.storage.tables import results
-from epochmark.board.storage.trust_tables import addresses, confirmations
+from epochmark.board.storage.trust.tables import addresses, confirmations
 from epochmark.records.dates import moment, now
 
 AGREEMENT = 1.10
