@@ -25,8 +25,8 @@ def why_held(connection: sa.Connection, record: Record, figures: Figures) -> str
     best = confirmed or best_of_cell(connection, figures.cell)
     time = figures.steady_epoch_s
     if figures.validity == "valid" and best and time and best > SURPRISING * time:
-        kind = "confirmed one" if confirmed else "one"
-        reasons.append(f"it is {best / time:.2f} times as fast as the fastest {kind} like it")
+        kind = "the fastest confirmed one like it" if confirmed else "the fastest like it"
+        reasons.append(f"it is {best / time:.2f} times as fast as {kind}")
     if any(finding.code == FindingCode.LIMITS_STALE.value for finding in record.findings):
         reasons.append("it is faster than the peak measured for its processor")
     return "; ".join(reasons) or None
