@@ -13,7 +13,7 @@ from epochmark.board.storage.cells import ranked
 from epochmark.board.storage.tables import results
 
 NEWEST = 400
-"""Runs of a cell that are looked at: as many as can be told apart in a drawing."""
+"""Runs of a cell that are looked at: more could not be distinguished in a drawing."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from epochmark.records.dates import moment, now
 AGREEMENT = 1.10
 """The slowest of the three by the fastest, at most."""
 ADDRESS_DAYS = 90
-"""After so many days the hash of an address is erased."""
+"""After that many days the hash of an address is erased."""
 MOST_OTHERS = 100
 """The newest results near a time among which two are looked for."""
 
