@@ -21,15 +21,19 @@ import sqlalchemy as sa
 
 from epochmark._version import __version__
 from epochmark.board.derived.figures import Figures, figures_of
+from epochmark.board.operating.transfer import import_published
 from epochmark.board.storage.database import Database
 from epochmark.board.storage.keeping import count_again
 from epochmark.board.storage.tables import cells, decisions, documents, results
+from epochmark.board.storage.trust.tables import addresses
 from epochmark.records.json_text import to_json
 from epochmark.records.record import Record
 from tests.board.records import judged, native, torch
 
 BATCH = 20_000
 DECISIONS = 2_000
+KEPT_SINCE = "2026-09"
+"""Of results from then on the address is not forgotten yet; they may confirm others."""
 CPUS = [
     *(f"AMD Ryzen {tier} {number}X" for tier in (5, 7, 9) for number in range(3600, 9999, 400)),
     *(f"Intel Core i{tier}-{number}K" for tier in (5, 7, 9) for number in range(8400, 15000, 300)),
@@ -96,6 +100,7 @@ def fill(database: Database, rows: int, count: int) -> list[Document]:
     with database.writing() as connection:
         if rows > there or connection.execute(sa.select(cells.c.cell).limit(1)).first() is None:
             _finish(connection, made)
+    import_published(database)
     return made
 
 
@@ -130,6 +135,12 @@ def _put(connection: sa.Connection, rows: list[tuple[dict[str, Any], dict[str, A
         connection.exec_driver_sql("PRAGMA cache_size = -500000")  # indexes of random ids
     connection.execute(results.insert(), [row for row, _ in rows])
     connection.execute(documents.insert(), [document for _, document in rows])
+    kept = [
+        {"number": row["number"], "address": row["key"][:32], "received": row["received"]}
+        for row, _ in rows
+        if row["key"] and row["received"] >= KEPT_SINCE
+    ]
+    connection.execute(addresses.insert(), kept)
 
 
 def _finish(connection: sa.Connection, made: list[Document]) -> None:

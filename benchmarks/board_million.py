@@ -21,14 +21,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import psutil
 import sqlalchemy as sa
 
 from benchmarks._board_rows import Document, fill, gigabytes
 from epochmark.board.client.identity import Identity
-from epochmark.board.protocol import RESULTS_PATH
+from epochmark.board.protocol import KEY_PARTS, RESULTS_PATH, STANDING_PATH
 from epochmark.board.storage.database import Database
 from epochmark.board.storage.tables import FILTERS, cells, results
 from epochmark.records.json_text import to_json
@@ -42,6 +45,9 @@ OF_A_KEY = 4
 SENDERS = 32
 """Requests that may be under way at a time."""
 SENDING = "POST a result"
+UNKNOWN = "standing, no chip"
+ANSWERED = {SENDING: 201, UNKNOWN: 404}
+"""Statuses that are no failures; of all others 200."""
 Paths = dict[str, list[str]]
 
 
@@ -66,15 +72,15 @@ def paths_of(database: Database) -> Paths:
     choice = random.Random(1)
     with database.reading() as connection:
         last = connection.execute(sa.select(sa.func.max(results.c.number))).scalar_one()
-        names = ("id", *FILTERS)
-        some = sa.select(*(results.c[name] for name in names)).where(
+        names = ("id", "chip_name", *KEY_PARTS, *FILTERS)
+        some = sa.select(*(results.c[name] for name in dict.fromkeys(names))).where(
             results.c.number.in_(choice.choices(range(1, last + 1), k=200)),
             results.c.state == "shown",
             results.c.key.is_not(None),
         )
         rows = connection.execute(some).all()
         largest = connection.execute(
-            sa.select(cells.c.cell, cells.c.chip).order_by(cells.c.owners.desc()).limit(5)
+            sa.select(cells).order_by(cells.c.owners.desc()).limit(5)
         ).all()
     deep = f"before={last // 2}"
     filtered = [f"{RESULTS_PATH}?{name}={getattr(row, name)}" for row in rows for name in FILTERS]
@@ -89,7 +95,13 @@ def paths_of(database: Database) -> Paths:
         "chip": [f"/chip/{row.chip}" for row in rows],
         "chip, the largest": [f"/chip/{row.chip}" for row in largest],
         "chip, later page": [f"/chip/{row.chip}?{deep}" for row in rows],
+        "group": [f"/group/{row.cell}" for row in rows],
+        "group, a result": [f"/group/{row.cell}?run={row.id}" for row in rows],
+        "group, the largest": [f"/group/{row.cell}" for row in largest],
+        "group, later page": [f"/group/{row.cell}?from={1 + row.owners // 2}" for row in largest],
         "result": [f"/result/{row.id}" for row in rows],
+        "compare": [f"/compare?id={a.id}&id={b.id}" for a, b in pairwise(rows)],
+        "published": ["/published"],
         "latest": ["/latest", "/latest?limit=100"],
         "latest, later page": [f"/latest?{deep}"],
         "log": ["/log"],
@@ -100,9 +112,16 @@ def paths_of(database: Database) -> Paths:
         "list, a filter": [path.replace(" ", "%20") for path in filtered],
         "list, two filters": [path.replace(" ", "%20") for path in two],
         "record": [f"{RESULTS_PATH}/{row.id}" for row in rows],
+        "standing": [f"{STANDING_PATH}?{chip_and_key(row)}" for row in (*largest, *rows[:50])],
+        UNKNOWN: [f"{STANDING_PATH}?chip=RTX%20{number}1" for number in range(300, 400)],
         "cells.csv": ["/api/1/cells.csv"],
         "cells.csv of a chip": [f"/api/1/cells.csv?chip={row.chip}" for row in rows],
     }
+
+
+def chip_and_key(row: sa.Row[Any]) -> str:
+    """The query of where a run stands among the machines with a chip."""
+    return urlencode({name: getattr(row, name) for name in KEY_PARTS} | {"chip": row.chip_name})
 
 
 Sending = Callable[[], int]
@@ -149,7 +168,7 @@ def load(reads: dict[str, list[Sending]], sends: list[Sending]) -> dict[str, Tim
     def do(kind: str, due: float, work: Sending) -> None:
         status = work()
         times[kind].ms.append(1000 * (time.perf_counter() - due))
-        times[kind].refused += status not in (200, 201)
+        times[kind].refused += status != ANSWERED.get(kind, 200)
 
     every = READS_PER_S // SENDS_PER_S
     with ThreadPoolExecutor(SENDERS) as threads:

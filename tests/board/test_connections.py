@@ -27,7 +27,7 @@ def address(tmp_path: Path) -> Iterator[tuple[str, int]]:
         contextlib.closing(Database(f"sqlite:///{tmp_path}/board")) as database,
         server.listen("127.0.0.1", 0) as listening,
     ):
-        settings = Settings(server.local_origin(listening))
+        settings = Settings(server.local_origin(listening), b"")
         running = server.server_of(settings, database)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
         thread.start()
