@@ -1,6 +1,7 @@
 """A board with a million results: how large, how fast, in how much memory?
 
-``python -m benchmarks.board_million --database URL [--rows N]``, from the repository's root.
+``PYTHONPATH=. python benchmarks/board_million.py --database URL [--rows N]``, from the
+repository's root.
 Fills the board (interrupted, it goes on where it was), starts it as its operator does, asks for
 every kind of page one after the other (the server's CPU time for each), and then for
 ``--seconds``: 20 requests a second over all of them, and 5 submissions a second through the whole
@@ -28,8 +29,8 @@ from urllib.parse import urlencode
 
 import psutil
 import sqlalchemy as sa
+from _board_rows import Document, fill, gigabytes
 
-from benchmarks._board_rows import Document, fill, gigabytes
 from epochmark.board.client.identity import Identity
 from epochmark.board.protocol import KEY_PARTS, RESULTS_PATH, STANDING_PATH
 from epochmark.board.storage.database import Database

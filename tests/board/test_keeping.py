@@ -190,15 +190,17 @@ def compare(connection: sa.Connection) -> None:
         slower = sum(other > result.steady_epoch_s for other in others)
         place = standing(connection, result)
         assert (place.slower, place.others) == (slower, len(others) - 1)
-    for cell, of_owner in times.items():
-        in_order = sorted((statistics.median(seconds), name) for name, seconds in of_owner.items())
+    for name, of_owner in times.items():
+        in_order = sorted(
+            (statistics.median(seconds), owner) for owner, seconds in of_owner.items()
+        )
         for first in range(1, len(in_order) + 2):
-            owners_there = owners_of_cell(connection, cell, first, 3)
+            owners_there = owners_of_cell(connection, name, first, 3)
             assert [(row.median_s, row.owner) for row in owners_there] == in_order[first - 1 :][:3]
         medians = [seconds for seconds, _ in in_order]
-        assert owners_at(connection, cell, 101) == medians
+        assert owners_at(connection, name, 101) == medians
         if len(medians) > 2:
-            near = owners_at(connection, cell, 2)
+            near = owners_at(connection, name, 2)
             assert near == pytest.approx([medians[0], medians[-1]], rel=0.001)
 
 

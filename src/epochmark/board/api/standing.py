@@ -23,7 +23,7 @@ MOST_QUANTILES = 101
 """Of a cell with more owners, those at each percent of the way from the fastest."""
 MOST_KEYS = 100
 """Cells of the chip, those with most owners, of which other keys are named."""
-MOST_NAMES = 1000
+MOST_NAMES = 300
 """Chips, those with most owners, among whose names near ones are looked for."""
 NEAR = 5
 
