@@ -20,7 +20,7 @@ from epochmark.board.application import application
 from epochmark.board.context import Context
 from epochmark.board.intake.rates import Rates
 from epochmark.board.intake.receive import receive
-from epochmark.board.pages import chip, spread, start
+from epochmark.board.pages import chip, group, spread, start
 from epochmark.board.settings import Settings
 from epochmark.board.storage import lists
 from epochmark.board.storage.database import Database
@@ -112,6 +112,27 @@ def test_a_chip_of_many_kinds_shows_those_with_most_owners(
     assert "the median of 2 owners" in page
     assert sorted(row["runs"] for row in rows) == ["1", "2"]
     assert other.count("\n") == 1
+
+
+def test_owners_of_a_group_go_on_with_the_next_rank(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "OWNERS", 2)
+    records = [native(540 + number, step_s=0.02 + number / 1000) for number in range(5)]
+    with board_of(tmp_path, *records) as app:
+        (address,) = set(re.findall(r'href="(/group/[^"?]*)"', asked(app, "/", HOST).text))
+        address = first = f"{address}?run={records[0].id}"
+        owners, bars = [], []
+        while address:
+            page = asked(app, address, HOST).text
+            owners += re.findall(r"<b>(\d)</b> <a [^>]*>imported ([0-9a-f]{6})", page)
+            bars += re.findall(r'<rect width="([0-9.]+)"', page)
+            said = re.findall(r'rel="next" href="([^"]*)"', page)
+            address = urljoin(first, unescape(said[0])) if said else ""
+        assert asked(app, f"{first}&from=6", HOST).status == 200
+    assert owners == [(str(rank), record.id[:6]) for rank, record in enumerate(records, 1)]
+    assert bars[-1] == "100.00"
+    assert [*map(float, bars)] == sorted(map(float, bars))
 
 
 def test_lists_go_on_where_the_last_page_ended(

@@ -78,8 +78,8 @@ def owners_of_cell(
 
 
 def owners_at(connection: sa.Connection, cell: str, count: int) -> list[float]:
-    """Medians of the owners, fastest first. Of more than ``count`` owners so many are named, evenly
-    from the fastest to the slowest, each to 0.1 %: read from the counts of buckets."""
+    """Medians of the owners, fastest first. Of more than ``count`` owners, those at as many ranks,
+    evenly from the fastest to the slowest, each to 0.1 %: read from the counts of buckets."""
     ladder = ladder_of(connection, cell)
     if ladder.owners <= count:
         return [row.median_s for row in owners_of_cell(connection, cell, 1, count)]
