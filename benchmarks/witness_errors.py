@@ -4,9 +4,9 @@ Run it in an engine's own interpreter, with the sources on its path:
 
     PYTHONPATH=src PYTHON benchmarks/witness_errors.py ENGINE WORKLOAD [PRECISION] [NUMBERS]
 
-For so many drawn numbers (default 10): the largest relative error of each loss, how much the right
+Over some drawn numbers (default 10): the largest relative error of each loss, how much the right
 losses of different numbers differ (standard deviation by median), and the processor time that a
-board's float64 took for one. ``workloads/_proof/witness.py`` has the tolerances.
+board's float64 took for each. ``workloads/_proof/witness.py`` has the tolerances.
 """
 
 from __future__ import annotations

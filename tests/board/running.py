@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import http.client
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message
 from typer.testing import CliRunner, Result
 
 from epochmark.board.client.identity import Identity
@@ -133,6 +136,29 @@ class Board:
         assert self.process.stdout is not None
         self.process.stdout.close()
         return self.process.wait(TIMEOUT_S)
+
+
+def asked(app: ASGIApp, address: str, host: str) -> Answer:
+    """What a board in this process answers to a GET."""
+    parts = urlsplit(address)
+    scope = {
+        "type": "http", "method": "GET", "path": parts.path, "query_string": parts.query.encode(),
+        "headers": [(b"host", host.encode())], "root_path": "", "scheme": "http",
+        "server": (host, 80), "http_version": "1.1",
+    }  # fmt: skip
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    async def ask() -> None:
+        await app(scope, receive, send)
+
+    asyncio.run(ask())
+    return Answer(said[0]["status"], Headers(raw=said[0]["headers"]), said[1]["body"])
 
 
 def operate(database: str, *words: str) -> Result:

@@ -16,15 +16,15 @@ from epochmark.board.intake.receive import delete, receive
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.operating.forgetting import forget
 from epochmark.board.protocol import RESULTS_PATH
-from epochmark.board.storage import confirmed
 from epochmark.board.storage import results as stored
-from epochmark.board.storage.confirmed import best_confirmed, confirming
 from epochmark.board.storage.database import Database
 from epochmark.board.storage.moderation import ban, decide
 from epochmark.board.storage.results import result_by_id
 from epochmark.board.storage.tables import results
-from epochmark.board.storage.trust_tables import addresses
-from epochmark.board.storage.words import words_of
+from epochmark.board.storage.trust import confirmed
+from epochmark.board.storage.trust.confirmed import best_confirmed, confirming
+from epochmark.board.storage.trust.tables import addresses
+from epochmark.board.storage.trust.words import words_of
 from epochmark.records.digest import sealed
 from epochmark.records.record import Record
 from epochmark.records.upgrades import encode_record
@@ -40,9 +40,9 @@ class Day:
     """What day it is on the board."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.today = DAYS[0]
         for module in (stored, confirmed):
             monkeypatch.setattr(module, "now", lambda: f"{self.today}T12:00:00Z")
-        self.today = DAYS[0]
 
 
 @pytest.fixture

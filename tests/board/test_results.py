@@ -190,7 +190,11 @@ def test_an_owner_counts_once_in_a_cell(board: Board) -> None:
     (cell,) = (row for row in rows if row["chip"] == "chip-f")
     assert (cell["runs"], cell["owners"], cell["share_valid"]) == ("6", "2", "1.0")
     mine = board.send(native(25, cpu="Chip F", step_s=0.03), board.sender("eager")).json
-    assert mine["standing"] == {"slower": 0, "others": 1}
+    assert mine["standing"] == {
+        "slower": 0,
+        "others": 1,
+        "url": f"{board.origin}/group/{cell['cell']}?run={mine['id']}",
+    }
 
 
 def test_a_reader_that_has_it_already_gets_no_body(board: Board) -> None:

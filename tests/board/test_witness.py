@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ def drawn(board: Board, result_id: str, sender: Identity) -> Answer:
 
 
 def answered(
-    board: Board, result_id: str, sender: Identity, nonce: str, losses: list[float | None]
+    board: Board, result_id: str, sender: Identity, nonce: str, losses: Sequence[float | None]
 ) -> Answer:
     body = to_json({"nonce": nonce, "losses": losses})
     return posted(board, result_id, sender, body)
@@ -187,10 +189,15 @@ def test_weights_and_batches_follow_from_the_number_alone(name: str) -> None:
     here, again, other = (
         Occasion("https://board.example", "a" * 64, "0" * 12, nonce) for nonce in "aab"
     )
-    for made in (witness_weights, lambda *of: dict(enumerate(sum(witness_batches(*of), ())))):
-        first, second, third = (made(workload, occasion) for occasion in (here, again, other))
-        assert all((first[part] == second[part]).all() for part in first)
-        assert not all((first[part] == third[part]).all() for part in first)
+    first, second, third = (
+        [
+            *witness_weights(workload, occasion).values(),
+            *chain.from_iterable(witness_batches(workload, occasion)),
+        ]
+        for occasion in (here, again, other)
+    )
+    assert all((part == same).all() for part, same in zip(first, second, strict=True))
+    assert not any((part == another).all() for part, another in zip(first, third, strict=True))
     classes = workload.input.classes if isinstance(workload.input, Images) else 256
     inputs, targets = witness_batches(workload, here)[0]
     assert len(inputs) == len(targets) <= 8

@@ -172,6 +172,7 @@ TIMES_OF_DAY = {
     "board/intake/rates.py": "when requests of an hour of the day no longer count",
     "bench/watching/preflight.py": "how long a process has been there",
     "report/page/frame.py": "when a report was made",
+    "records/files.py": "how long no one has written to a file",
     "records/dates.py": "when records and other files were made, and a record from the future",
 }
 """Who may ask for the time of day, and what for; it may be set back or forth at any moment."""

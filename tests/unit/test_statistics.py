@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import statistics
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from epochmark.analysis.timing.intervals import (
     Interval,
     count_outliers,
     effective_count,
+    interval_rank,
     mean_interval,
     median_interval,
     student_quantile,
@@ -343,3 +345,16 @@ def test_of_seven_values_one_may_be_far_and_of_six_none() -> None:
     values = [10.0, 10.1, 9.9, 20.0, 10.2, 9.8, 10.0]
     assert median_interval(values).high == 10.2
     assert median_interval(values[:-1]).high == 20.0
+
+
+@pytest.mark.parametrize("counts", [range(1, 400), (1_000, 9_999, 20_000)])
+def test_the_rank_of_the_interval_is_the_largest_that_keeps_95_percent(
+    counts: Iterable[int],
+) -> None:
+    for count in counts:
+        rank, term, below, all_ways = 0, 1, 1, 2**count
+        while 40 * below <= all_ways:  # twice the probability is 5 % at most
+            rank += 1
+            term = term * (count - rank + 1) // rank
+            below += term
+        assert interval_rank(count) == max(1, rank), count

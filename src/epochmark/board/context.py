@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from epochmark.board.storage.results import result_by_id
 CHECKS = 2
 """Documents that are checked at a time."""
 _ID = re.compile(r"[0-9a-f]{12}")
+_CELL = re.compile(r"[0-9a-f]{16}")
 MOST_NUMBER = 2**62
 """Of a row: larger ones are no numbers of either database."""
 
@@ -71,6 +72,21 @@ def text_asked(request: Request, names: Container[str]) -> dict[str, str]:
         if not value.isprintable():
             raise RefusedError(400, f"{name} has letters that cannot be printed")
     return asked
+
+
+def refuse_unknown(request: Request, known: Sequence[str]) -> None:
+    """Raise ``RefusedError`` (400) where the query has a part of another name."""
+    for name in request.query_params:
+        if name not in known:
+            raise RefusedError(400, f"there is no filter {name!r}; there are: {', '.join(known)}")
+
+
+def cell_asked(request: Request) -> str | None:
+    """``after`` of the query, the last cell seen. Raises ``RefusedError`` (400) for no cell."""
+    cell = request.query_params.get("after")
+    if cell is not None and not _CELL.fullmatch(cell):
+        raise RefusedError(400, "after takes the name of a cell, 16 hexadecimal digits")
+    return cell
 
 
 def number_asked(request: Request, name: str, most: int = MOST_NUMBER) -> int | None:

@@ -9,6 +9,7 @@ import uvicorn
 from threadpoolctl import threadpool_limits
 
 from epochmark.board.application import application
+from epochmark.board.connections import BoundedProtocol
 from epochmark.board.context import Context
 from epochmark.board.intake.rates import Rates
 from epochmark.board.operating.forgetting import forgetting
@@ -54,10 +55,17 @@ def local_origin(listening: socket.socket) -> str:
 
 def serve(settings: Settings, database: Database, listening: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM, which is raised again at the end."""
+    # a replay on all cores would keep every other request waiting
+    with forgetting(database), threadpool_limits(1, user_api="blas"):
+        server_of(settings, database).run(sockets=[listening])
+
+
+def server_of(settings: Settings, database: Database) -> uvicorn.Server:
+    """What answers them."""
     rates = Rates(settings.per_key, settings.per_address)
     config = uvicorn.Config(
         application(Context(settings, database, rates)),
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         log_level="error",
@@ -70,6 +78,4 @@ def serve(settings: Settings, database: Database, listening: socket.socket) -> N
         timeout_graceful_shutdown=LAST_REQUESTS_S,
         h11_max_incomplete_event_size=MOST_HEADER_BYTES,
     )
-    # a replay on all cores would keep every other request waiting
-    with forgetting(database), threadpool_limits(1, user_api="blas"):
-        uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -38,7 +39,7 @@ def write_atomically(file: Path, content: bytes, mode: int = 0o600) -> None:
 @contextlib.contextmanager
 def written_atomically(file: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
     """The same for what is written piece by piece: the file appears when the block has ended."""
-    temporary = file.parent / f".{file.name[:40]}-{secrets.token_hex(4)}"
+    temporary = file.parent / f"{_beginning(file)}{secrets.token_hex(4)}"
     try:
         with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
             yield stream
@@ -54,3 +55,18 @@ def written_atomically(file: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def remove_leftovers(file: Path, quiet_s: float) -> None:
+    """Remove what processes that were killed while they wrote this file left beside it: temporary
+    files of it that no one has written to for ``quiet_s`` seconds. Raises ``OSError``."""
+    for left in file.parent.iterdir():
+        end = left.name.removeprefix(_beginning(file))
+        is_one = end != left.name and len(end) == 8 and not set(end) - set("0123456789abcdef")
+        if is_one and left.stat().st_mtime < time.time() - quiet_s:
+            left.unlink(missing_ok=True)
+
+
+def _beginning(file: Path) -> str:
+    """Of the names of a file's temporary files."""
+    return f".{file.name[:40]}-"

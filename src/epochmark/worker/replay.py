@@ -46,7 +46,7 @@ class ReplayRun:
         engine.build(weights)
         self._enter("checking")
         losses = engine.replay(weights, _read_batches(job.batches_file))
-        pipe.send(Replayed([finite(loss) for loss in losses]))
+        pipe.send(Replayed([finite(loss) for loss in losses], sgd_losses=[]))
         pipe.send(Finished(None))
 
 

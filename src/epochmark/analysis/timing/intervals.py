@@ -73,7 +73,7 @@ def median_interval(values: Sequence[float]) -> Interval:
     if effective < MIN_INTERVAL_VALUES:
         low, high = _slow_range(near, np.median)
     else:
-        rank = _largest_rank(effective, CONFIDENCE)
+        rank = interval_rank(effective)
         # from the rank in that many effective values to that in all; rank 1 stays: it is the range
         rank = rank * count // effective if rank > 1 else 1
         low, high = ordered[rank - 1], ordered[count - rank]
@@ -134,14 +134,17 @@ def student_quantile(degrees: int) -> float:
     )
 
 
-def _largest_rank(count: int, confidence: float) -> int:
-    """In logarithms: the binomial coefficients of a long run are no floats any more."""
-    rank, below = 0, 0.0
+def interval_rank(count: int) -> int:
+    """The largest k for which the k-th lowest and k-th highest of ``count`` independent draws hold
+    the median between them with 95 %; 1, their range, below six. In logarithms: the binomial
+    coefficients of a long run are no floats any more."""
+    # ten standard deviations below the middle nothing adds up to a digit of the sum
+    rank, below = max(0, int(count / 2 - 5 * math.sqrt(count))), 0.0
     while True:
         log_comb = math.lgamma(count + 1) - math.lgamma(rank + 1) - math.lgamma(count - rank + 1)
         # probability that at most `rank` values lie below the median
         below += math.exp(log_comb - count * math.log(2))
-        if 2 * below > 1 - confidence:
+        if 2 * below > 1 - CONFIDENCE:
             return max(1, rank)
         rank += 1
 

@@ -15,6 +15,7 @@ from epochmark.board.context import (
     context_of,
     number_asked,
     query_of_next,
+    refuse_unknown,
     result_id_of,
     rows_asked,
     shown_result,
@@ -23,14 +24,13 @@ from epochmark.board.context import (
 from epochmark.board.intake.address import address_of, hashed
 from epochmark.board.intake.body import read_body, unpacked
 from epochmark.board.intake.receive import Receipt, delete, receive
-from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.intake.signature import sender_of
 from epochmark.board.protocol import RESULTS_PATH
 from epochmark.board.storage.cells import Standing
 from epochmark.board.storage.lists import LISTED, shown_results
 from epochmark.board.storage.results import document_of
 from epochmark.board.storage.tables import FILTERS
-from epochmark.board.storage.words import words_of
+from epochmark.board.storage.trust.words import words_of
 from epochmark.records.json_text import parsed
 
 
@@ -88,7 +88,7 @@ def delete_result(request: Request) -> Response:
 
 def list_results(request: Request) -> Response:
     """Shown results, newest first; ``next`` is the address of the following ones."""
-    _refuse_unknown(request)
+    refuse_unknown(request, (*FILTERS, "before", "limit"))
     asked = text_asked(request, FILTERS)
     count = rows_asked(request)
     with context_of(request).database.reading() as connection:
@@ -102,13 +102,6 @@ def list_results(request: Request) -> Response:
             "next": None if following is None else f"{RESULTS_PATH}?{following}",
         },
     )
-
-
-def _refuse_unknown(request: Request) -> None:
-    known = (*FILTERS, "before", "limit")
-    for name in request.query_params:
-        if name not in known:
-            raise RefusedError(400, f"there is no filter {name!r}; there are: {', '.join(known)}")
 
 
 def get_result(request: Request) -> Response:

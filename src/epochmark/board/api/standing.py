@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import statistics
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,13 +14,17 @@ from epochmark.board.context import context_of, text_asked
 from epochmark.board.derived.hardware import usual_name
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.protocol import KEY_PARTS
-from epochmark.board.storage.cells import all_cells, seconds_by_owner
-from epochmark.board.storage.chips import chip_names, chips_called
+from epochmark.board.storage.cells import cells_with, owners_at
+from epochmark.board.storage.chips import chips_called, common_chips
 
 MOST_CELLS = 20
 """Kinds of hardware with one chip that are answered, those with most owners."""
 MOST_QUANTILES = 101
-"""Of a cell with more owners, the owners at each percent of the way from the fastest."""
+"""Of a cell with more owners, those at each percent of the way from the fastest."""
+MOST_KEYS = 100
+"""Cells of the chip, those with most owners, of which other keys are named."""
+MOST_NAMES = 300
+"""Chips, those with most owners, among whose names near ones are looked for."""
 NEAR = 5
 
 
@@ -37,15 +40,16 @@ def standing_among(request: Request) -> Response:
         raise RefusedError(400, "the query names no chip")
     with context_of(request).database.reading() as connection:
         chip = _chip_called(connection, name)
-        cells = [cell for cell in all_cells(connection, chip_name=chip) if cell.owners]
-        cells.sort(key=lambda cell: -cell.owners)
-        alike = [cell for cell in cells if _key(cell) == {**_NO_KEY, **asked}]
+        key = {**_NO_KEY, **asked}
+        alike = cells_with(connection, {"chip_name": chip, **key}, MOST_CELLS)
         answered = [
-            {**cell._mapping, "quantiles_s": _quantiles(connection, cell.cell)}
-            for cell in alike[:MOST_CELLS]
+            {**cell._mapping, "quantiles_s": owners_at(connection, cell.cell, MOST_QUANTILES)}
+            for cell in alike
+            if cell.owners
         ]
-    keys = [_key(cell) for cell in cells if cell not in alike]
-    others = [key for number, key in enumerate(keys) if key not in keys[:number]]
+        popular = cells_with(connection, {"chip_name": chip}, MOST_KEYS)
+    keys = [_key(cell) for cell in popular if cell.owners and _key(cell) != key]
+    others = [other for number, other in enumerate(keys) if other not in keys[:number]]
     return json_answer(request, {"chip": chip, "cells": answered, "other_keys": others[:NEAR]})
 
 
@@ -62,7 +66,7 @@ def _chip_called(connection: sa.Connection, name: str) -> str:
         return found[0]
     if found:
         raise RefusedError(409, f"{name} may be any of these: {', '.join(found[:NEAR])}")
-    near = _near(name, chip_names(connection))
+    near = _near(name, common_chips(connection, MOST_NAMES))
     like = f"; names like it: {', '.join(near)}" if near else ""
     raise RefusedError(404, f"this board has no results of a chip called {name!r}{like}")
 
@@ -74,13 +78,3 @@ def _near(name: str, names: list[str]) -> list[str]:
     parts = [known for known in lower if typed in known or known in typed]
     close = difflib.get_close_matches(typed, lower, NEAR, 0.5)
     return [lower[known] for known in dict.fromkeys([*parts, *close])][:NEAR]
-
-
-def _quantiles(connection: sa.Connection, cell: str) -> list[float]:
-    """Seconds per epoch of the owners, fastest first; of many owners those at each percent."""
-    medians = sorted(map(statistics.median, seconds_by_owner(connection, cell).values()))
-    last = len(medians) - 1
-    if last < MOST_QUANTILES:
-        return medians
-    steps = MOST_QUANTILES - 1
-    return [medians[round(last * step / steps)] for step in range(MOST_QUANTILES)]

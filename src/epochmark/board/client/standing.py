@@ -77,7 +77,7 @@ def ask_for(origin: str, chip: str, key: ComparabilityKey) -> Answer:
 
 
 def among(cell: Cell, seconds: float) -> Among:
-    """Where a run of so many seconds per epoch stands."""
+    """Where a run stands that takes this time for an epoch."""
     ordered = sorted(cell.quantiles_s)
     share = 1 - bisect.bisect_right(ordered, seconds) / len(ordered)
     return Among(round(share * cell.owners), cell.owners)

@@ -19,7 +19,7 @@ from epochmark.board.derived.todays import by_todays_rules
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.storage.database import Database
 from epochmark.board.storage.results import document_of, result_by_id
-from epochmark.board.storage.witnessed import (
+from epochmark.board.storage.trust.witnessed import (
     add_nonce,
     keep_witness,
     nonce_called,

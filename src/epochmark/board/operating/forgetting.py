@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from epochmark.board.storage.confirmed import forget_addresses
 from epochmark.board.storage.database import Database
-from epochmark.board.storage.witnessed import forget_nonces
+from epochmark.board.storage.trust.confirmed import forget_addresses
+from epochmark.board.storage.trust.witnessed import forget_nonces
 
 EVERY_S = 3600.0
 

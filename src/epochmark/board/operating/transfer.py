@@ -14,16 +14,23 @@ from epochmark.board.intake.receive import receive
 from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.protocol import MAX_DOCUMENT_BYTES
 from epochmark.board.storage.database import Database
-from epochmark.board.storage.lists import MOST_ROWS, shown_results
 from epochmark.board.storage.published import put_published
-from epochmark.board.storage.results import document_of
+from epochmark.board.storage.results import result_by_digest, shown_documents
 from epochmark.errors import EpochmarkError
 from epochmark.records.bundle import MAX_BUNDLE_BYTES, documents_in
-from epochmark.records.files import IrregularFileError, read_regular, written_atomically
-from epochmark.records.json_text import RecordError, parsed, to_json
+from epochmark.records.files import (
+    IrregularFileError,
+    read_regular,
+    remove_leftovers,
+    written_atomically,
+)
+from epochmark.records.json_text import RecordError, parsed
 
 DUMP_ENDING = ".jsonl.gz"
-
+LEFT_S = 24 * 3600.0
+"""A file that was written to within this time may be of a dump that is under way."""
+_ON_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
+"""Strings of JSON have no bare line ends, so these are only between its parts."""
 
 Outcome = Literal["imported", "known", "refused"]
 
@@ -55,11 +62,23 @@ def _taken(database: Database, document: bytes) -> tuple[Outcome, list[str]]:
     try:
         if len(document) > MAX_DOCUMENT_BYTES:
             raise RefusedError(413, f"a record has more than {MAX_DOCUMENT_BYTES >> 20} MiB")
-        receipt = receive(database, document, None)
+        is_new = not _is_shown(database, document) and receive(database, document, None).is_new
     except RefusedError as refused:
         problems = (f"  - {problem}" for problem in refused.problems)
         return "refused", [f"refused: {refused.sentence}", *problems]
-    return "imported" if receipt.is_new else "known", []
+    return "imported" if is_new else "known", []
+
+
+def _is_shown(database: Database, document: bytes) -> bool:
+    """Whether a result with the digest that a document names is here: then an import that goes on
+    where an earlier one was interrupted need not recompute it."""
+    try:
+        digest = parsed(document)["digest"]
+    except (RecordError, RecursionError, KeyError, TypeError):
+        return False
+    with database.reading() as connection:
+        found = result_by_digest(connection, digest) if isinstance(digest, str) else None
+    return found is not None and found.state == "shown"
 
 
 def _documents(file: Path) -> Iterator[bytes]:
@@ -84,15 +103,19 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 def dump(database: Database, file: Path, progress: Callable[[int], None]) -> int:
     """Write every shown result's document to ``FILE.jsonl.gz``, newest first, one JSON document a
-    line; return how many, and give ``progress`` the number so far. Raises ``EpochmarkError`` when
-    it cannot be written."""
+    line; return how many, and give ``progress`` the number so far.
+
+    A few documents at a time are in memory. The file replaces an older one when it is whole; what
+    killed dumps left beside it is removed. Raises ``EpochmarkError`` when it cannot be written.
+    """
     if not file.name.endswith(DUMP_ENDING):
         raise EpochmarkError(f"a dump's name ends in {DUMP_ENDING}, not {file.name}", exit_code=2)
     count = 0
     try:
-        with written_atomically(file) as stream, _packing(stream) as packed:
-            for document in _shown_documents(database):
-                packed.write(to_json(parsed(document)) + b"\n")
+        remove_leftovers(file, LEFT_S)
+        with written_atomically(file, 0o644) as stream, _packing(stream) as packed:
+            for document in shown_documents(database):
+                packed.write(document.translate(_ON_ONE_LINE) + b"\n")
                 count += 1
                 progress(count)
     except OSError as error:
@@ -101,16 +124,4 @@ def dump(database: Database, file: Path, progress: Callable[[int], None]) -> int
 
 
 def _packing(stream: BinaryIO) -> gzip.GzipFile:
-    return gzip.GzipFile(fileobj=stream, mode="wb", filename="", mtime=0)
-
-
-def _shown_documents(database: Database) -> Iterator[bytes]:
-    before: int | None = None
-    while True:
-        with database.reading() as connection:
-            page = shown_results(connection, {}, before, MOST_ROWS)
-            documents = [document_of(connection, row.number) for row in page.rows]
-        yield from documents
-        before = page.before
-        if before is None:
-            return
+    return gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=6, filename="", mtime=0)

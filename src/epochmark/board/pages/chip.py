@@ -12,14 +12,16 @@ from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.pages.rendering import page
 from epochmark.board.pages.spread import spread_of
 from epochmark.board.pages.start import way_of
-from epochmark.board.storage.cells import all_cells
-from epochmark.board.storage.chips import chip_names
+from epochmark.board.storage.cells import cells_with
+from epochmark.board.storage.chips import chips_alike
 from epochmark.board.storage.lists import shown_results
-from epochmark.board.storage.words import words_of
+from epochmark.board.storage.trust.words import words_of
 
 RUNS = 50
-MOST_DRAWN = 12
-"""Cells that are drawn, those with most owners; the others are links."""
+MOST_DRAWN = 8
+"""Cells that are drawn, those with most owners."""
+MOST_CELLS = 50
+"""Drawn or named; ``cells.csv`` has the others."""
 _SLUG = re.compile(r"[a-z0-9-]{1,60}")
 
 
@@ -29,17 +31,17 @@ def chip(request: Request) -> Response:
     slug = str(request.path_params["chip"])
     asked = text_asked(request, ("name",)).get("name")
     with context_of(request).database.reading() as connection:
-        names = chip_names(connection, slug) if _SLUG.fullmatch(slug) else []
+        names = chips_alike(connection, slug) if _SLUG.fullmatch(slug) else []
         if not names or asked not in (None, *names):
             raise RefusedError(404, "this board has no results of such a chip")
         if asked is None and len(names) > 1:
             return page(request, "chips.html", slug=slug, names=names)
         name = asked or names[0]
-        cells = all_cells(connection, chip=slug, chip_name=name)
-        cells.sort(key=lambda cell: -cell.owners)
+        found = cells_with(connection, {"chip_name": name}, MOST_CELLS + 1)
+        cells = found[:MOST_CELLS]
         drawn = [cell for cell in cells if cell.valid][:MOST_DRAWN]
         spreads = [spread_of(connection, cell) for cell in drawn]
-        equal = {"chip": slug, "chip_name": name}
+        equal = {"chip": slug} if len(names) == 1 else {"chip": slug, "chip_name": name}
         runs = shown_results(connection, equal, number_asked(request, "before"), RUNS)
         words = words_of(connection, [run.number for run in runs.rows])
     return page(
@@ -48,6 +50,7 @@ def chip(request: Request) -> Response:
         name=name,
         spreads=spreads,
         others=[cell for cell in cells if cell not in drawn],
+        more=slug if len(found) > MOST_CELLS else None,
         page=runs,
         next=query_of_next(request, runs),
         way_of=way_of,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,7 +38,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Pair:
-    """The first result and another: the sentence, what forbids it, and what may explain it."""
+    """Two of the results: the sentence, what forbids it, and what may explain it."""
 
     sentence: str
     comparison: Comparison
@@ -55,6 +56,7 @@ def compare_results(request: Request) -> Response:
         sides = [
             _side(connection, row, letter) for row, letter in zip(found, "ABCDEF", strict=False)
         ]
+    pairs = [_pair(*two) for two in combinations(sides, 2)]
     slowest = max((row.steady_epoch_s for row in found), default=1.0)
     return page(
         request,
@@ -63,7 +65,8 @@ def compare_results(request: Request) -> Response:
             Compared(row, letter, way_of(row), 100 * row.steady_epoch_s / slowest)
             for row, letter in zip(found, "ABCDEF", strict=False)
         ],
-        pairs=[_pair(sides[0], other) for other in sides[1:]],
+        pairs=[pair for pair in pairs if pair.comparison.ratio is not None],
+        apart=[pair for pair in pairs if pair.comparison.ratio is None],
         most=MOST,
     )
 

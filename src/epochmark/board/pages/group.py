@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +15,17 @@ from epochmark.board.intake.refusal import RefusedError
 from epochmark.board.pages.rendering import page
 from epochmark.board.pages.spread import spread_of
 from epochmark.board.pages.start import way_of
-from epochmark.board.storage.cells import Standing, all_cells, seconds_by_owner, standing
+from epochmark.board.storage.cells import (
+    Standing,
+    cell_called,
+    cells_with,
+    owners_of_cell,
+    standing,
+)
 
 OWNERS = 100
+MOST_OTHERS = 50
+"""Ways to train on the same machines, those with most owners."""
 _CELL = re.compile(r"[0-9a-f]{16}")
 _ID = re.compile(r"[0-9a-f]{12}")
 
@@ -46,18 +53,16 @@ def group(request: Request) -> Response:
     start = number_asked(request, "from") or 1
     marked = text_asked(request, ("run",)).get("run")
     with context_of(request).database.reading() as connection:
-        cells = all_cells(connection, cell=name) if _CELL.fullmatch(name) else []
-        if not cells:
+        cell = cell_called(connection, name) if _CELL.fullmatch(name) else None
+        if cell is None:
             raise RefusedError(404, "this board has no such group of machines")
-        cell = cells[0]
         run = None if marked is None else _run_of(connection, marked, name)
-        owners = _owners(connection, name)
-        others = all_cells(
-            connection, hardware=cell.hardware, device_kind=cell.device_kind, chip=cell.chip
-        )
+        owners = _owners(connection, cell, start)
+        machines = {"hardware": cell.hardware, "device_kind": cell.device_kind}
+        others = cells_with(connection, machines, MOST_OTHERS + 1)
         spread = None
         if cell.valid:
-            spread = spread_of(connection, cell, run and run.steady_epoch_s)
+            spread = spread_of(connection, cell, None if run is None else run.steady_epoch_s)
         place = _place(connection, run)
     return page(
         request,
@@ -68,9 +73,9 @@ def group(request: Request) -> Response:
         run=run,
         place=place,
         own=None if run is None else run.key or run.id,
-        owners=owners[start - 1 : start - 1 + OWNERS],
-        next=f"from={start + OWNERS}" if len(owners) >= start + OWNERS else None,
-        others=[other for other in others if other.cell != name],
+        owners=owners,
+        next=_slower(request, start) if start + OWNERS <= cell.owners else None,
+        others=[other for other in others if other.cell != name][:MOST_OTHERS],
         way_of=way_of,
     )
 
@@ -91,11 +96,15 @@ def _place(connection: sa.Connection, run: sa.Row[Any] | None) -> Standing | Non
     return place if place.others else None
 
 
-def _owners(connection: sa.Connection, cell: str) -> list[Owner]:
-    by_owner = seconds_by_owner(connection, cell)
-    medians = sorted((statistics.median(times), name) for name, times in by_owner.items())
-    slowest = medians[-1][0] if medians else 1.0
+def _owners(connection: sa.Connection, cell: sa.Row[Any], start: int) -> list[Owner]:
+    found = owners_of_cell(connection, cell.cell, start, OWNERS)
+    last = owners_of_cell(connection, cell.cell, cell.owners, 1) if found else []
     return [
-        Owner(name, rank, median, len(by_owner[name]), 100 * median / slowest)
-        for rank, (median, name) in enumerate(medians, start=1)
+        Owner(row.owner, rank, row.median_s, row.valid, 100 * row.median_s / last[0].median_s)
+        for rank, row in enumerate(found, start)
     ]
+
+
+def _slower(request: Request, start: int) -> str:
+    """The query of the following page."""
+    return str(request.url.include_query_params(**{"from": start + OWNERS}).query)

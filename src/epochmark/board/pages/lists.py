@@ -15,12 +15,14 @@ from epochmark.board.context import (
     text_asked,
 )
 from epochmark.board.intake.holding import SURPRISING
+from epochmark.board.intake.witness import DEADLINE_S
 from epochmark.board.pages.rendering import page
 from epochmark.board.pages.start import way_of
 from epochmark.board.storage.lists import log_of_decisions, shown_among, shown_results
 from epochmark.board.storage.published import published_results
 from epochmark.board.storage.tables import FILTERS
-from epochmark.board.storage.words import words_of
+from epochmark.board.storage.trust.confirmed import ADDRESS_DAYS, AGREEMENT
+from epochmark.board.storage.trust.words import words_of
 
 
 def latest(request: Request) -> Response:
@@ -65,4 +67,12 @@ def published(request: Request) -> Response:
 
 def how(request: Request) -> Response:
     """What the words on a result mean, and what none of them proves."""
-    return page(request, "how.html", surprising=SURPRISING, settings=context_of(request).settings)
+    return page(
+        request,
+        "how.html",
+        surprising=SURPRISING,
+        agreement=AGREEMENT,
+        address_days=ADDRESS_DAYS,
+        minutes=DEADLINE_S // 60,
+        settings=context_of(request).settings,
+    )

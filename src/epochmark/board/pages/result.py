@@ -12,10 +12,10 @@ from epochmark.board.derived.todays import by_todays_rules
 from epochmark.board.pages.rendering import page
 from epochmark.board.pages.start import way_of
 from epochmark.board.storage.cells import standing
-from epochmark.board.storage.confirmed import confirming
 from epochmark.board.storage.results import document_of
-from epochmark.board.storage.witnessed import witnessed_at
-from epochmark.board.storage.words import words_of
+from epochmark.board.storage.trust.confirmed import confirming
+from epochmark.board.storage.trust.witnessed import witnessed_at
+from epochmark.board.storage.trust.words import words_of
 from epochmark.judge.reading import decode_record
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.record import Record

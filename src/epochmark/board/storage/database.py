@@ -9,8 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.util import CommandError
 
+from epochmark.board.storage.keeping import count_again
 from epochmark.errors import EpochmarkError
 
 KINDS = ("sqlite", "postgresql+psycopg")
@@ -50,6 +52,9 @@ class Database:
             self.close()
             where = parsed.render_as_string()
             raise EpochmarkError(f"{where} cannot be opened: {_why(error)}") from error
+        except BaseException:
+            self.close()
+            raise
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -70,13 +75,17 @@ class Database:
         self._engine.dispose()
 
     def _migrate(self) -> None:
-        """Lead the tables to the newest version, with what is in them."""
+        """Lead the tables to the newest version, with what is in them. Where that changes any, all
+        that is kept of cells is counted again: migrations need not know how."""
         config = Config()
         config.set_main_option("script_location", "epochmark:board/storage/migrations")
         config.set_main_option("path_separator", "os")
         with self.writing() as connection:
             config.attributes["connection"] = connection
+            before = MigrationContext.configure(connection).get_current_revision()
             command.upgrade(config, "head")
+            if MigrationContext.configure(connection).get_current_revision() != before:
+                count_again(connection)
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:

@@ -11,6 +11,13 @@ import sqlalchemy as sa
 from epochmark.board.storage.tables import decisions, results
 
 MOST_ROWS = 100
+LOOKED_THROUGH = 1000
+"""Results of one filter among which those of the others are looked for in one go."""
+_NARROWEST = (
+    "key", "cell", "chip", "chip_name", "engine", "validity", "precision", "tuning", "device_kind",
+    "workload",
+)  # fmt: skip
+"""Filters, that which likely leaves fewest results first. A chip's name stands behind the chip."""
 
 LISTED = (
     "number", "id", "digest", "received", "key", "cell", "workload", "variant", "engine",
@@ -31,11 +38,32 @@ class Page:
 def shown_results(
     connection: sa.Connection, equal: dict[str, str], before: int | None, count: int
 ) -> Page:
-    """Shown results in which these columns (of ``FILTERS``) have these values."""
+    """Shown results in which these columns (of ``FILTERS``) have these values. Of several filters
+    there is no index: a page then looks no further than ``LOOKED_THROUGH`` results, and may have
+    fewer rows than there are."""
     chosen = sa.select(*(results.c[name] for name in LISTED)).where(
         results.c.state == "shown", *(results.c[name] == value for name, value in equal.items())
     )
-    return _page(connection, chosen, results.c.number, before, count)
+    if len(equal) < 2:
+        return _page(connection, chosen, results.c.number, before, count)
+    near = _near(equal, before)
+    inspected = sa.select(sa.func.count(), sa.func.min(near.c.number))
+    looked_at, last = connection.execute(inspected).one()
+    chosen = chosen.join(near, near.c.number == results.c.number)
+    page = _page(connection, chosen, near.c.number, None, count)
+    is_whole = page.before is not None or looked_at < LOOKED_THROUGH
+    return page if is_whole else Page(page.rows, last)
+
+
+def _near(equal: dict[str, str], before: int | None) -> sa.Subquery:
+    """The numbers of the next results of the narrowest filter."""
+    name = min(equal, key=_NARROWEST.index)
+    chosen = sa.select(results.c.number).where(
+        results.c.state == "shown", results.c[name] == equal[name]
+    )
+    if before is not None:
+        chosen = chosen.where(results.c.number < before)
+    return chosen.order_by(results.c.number.desc()).limit(LOOKED_THROUGH).subquery("near")
 
 
 def shown_among(connection: sa.Connection, ids: Collection[str]) -> set[str]:

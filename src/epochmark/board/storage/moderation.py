@@ -7,7 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from epochmark.board.storage.confirmed import confirming
 from epochmark.board.storage.results import (
     State,
     ban_reason,
@@ -16,8 +15,9 @@ from epochmark.board.storage.results import (
     set_state,
 )
 from epochmark.board.storage.tables import bans, decisions, results
-from epochmark.board.storage.witnessed import witnessed_at
-from epochmark.board.storage.words import words_of
+from epochmark.board.storage.trust.confirmed import confirming
+from epochmark.board.storage.trust.witnessed import witnessed_at
+from epochmark.board.storage.trust.words import words_of
 from epochmark.errors import EpochmarkError
 from epochmark.records.dates import now
 from epochmark.report.plain_text import plain

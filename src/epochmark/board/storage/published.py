@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from epochmark.analysis.comparing.references import Reference
-from epochmark.board.storage.trust_tables import published
+from epochmark.board.storage.trust.tables import published
 
 
 def put_published(connection: sa.Connection, references: Iterable[Reference]) -> int:
@@ -24,6 +24,12 @@ def published_results(connection: sa.Connection) -> list[sa.Row[Any]]:
     """All of them, by machine."""
     order = (sa.func.lower(published.c.machine), published.c.device_kind, published.c.id)
     return [*connection.execute(sa.select(published).order_by(*order))]
+
+
+def count_published(connection: sa.Connection) -> int:
+    """How many there are."""
+    chosen = sa.select(sa.func.count()).select_from(published)
+    return int(connection.execute(chosen).scalar_one())
 
 
 def _columns(reference: Reference) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -10,14 +11,15 @@ import sqlalchemy as sa
 
 from epochmark._version import __version__
 from epochmark.board.derived.figures import Figures
-from epochmark.board.derived.hardware import slug_of
-from epochmark.board.storage.cells import refresh_cell
-from epochmark.board.storage.confirmed import confirm, keep_address, reconsider
+from epochmark.board.storage.database import Database
+from epochmark.board.storage.keeping import owner_of, refresh
 from epochmark.board.storage.tables import bans, documents, results
-from epochmark.board.storage.trust_tables import addresses, nonces, witnesses
+from epochmark.board.storage.trust.confirmed import confirm, keep_address, reconsider
+from epochmark.board.storage.trust.tables import addresses, nonces, witnesses
 from epochmark.records.dates import now
 from epochmark.records.record import Record
 
+DOCUMENTS_AT_A_TIME = 10
 State = Literal["shown", "held", "hidden", "deleted"]
 DERIVED = tuple(field.name for field in fields(Figures))
 """Columns that are derived of the document."""
@@ -63,7 +65,7 @@ def add_result(
     connection.execute(
         documents.insert().values(number=number, document=zlib.compress(document, 6))
     )
-    refresh_cell(connection, figures.cell)
+    refresh(connection, figures.cell, arrival.key or record.id)
     if arrival.address is not None:
         keep_address(connection, number, arrival.address)
         confirm(connection, number)
@@ -85,13 +87,34 @@ def document_of(connection: sa.Connection, number: int) -> bytes:
     return zlib.decompress(connection.execute(chosen).scalar_one())
 
 
+def shown_documents(database: Database) -> Iterator[bytes]:
+    """The document of each shown result, newest first; of those that come in from now on, none.
+    No transaction lasts longer than a few documents."""
+    chosen = (
+        sa.select(results.c.number, documents.c.document)
+        .join(documents, documents.c.number == results.c.number)
+        .where(results.c.state == "shown")
+        .order_by(results.c.number.desc())
+        .limit(DOCUMENTS_AT_A_TIME)
+    )
+    following = chosen
+    while True:
+        with database.reading() as connection:
+            found = connection.execute(following).all()
+        for row in found:
+            yield zlib.decompress(row.document)
+        if len(found) < DOCUMENTS_AT_A_TIME:
+            return
+        following = chosen.where(results.c.number < found[-1].number)
+
+
 def set_state(
     connection: sa.Connection, found: sa.Row[Any], state: State, reason: str | None
 ) -> None:
     """Move a result that is not deleted to another state."""
     chosen = results.update().where(results.c.number == found.number)
     connection.execute(chosen.values(state=state, reason=reason))
-    refresh_cell(connection, found.cell)
+    refresh(connection, found.cell, owner_of(found))
     reconsider(connection, [found.number])
 
 
@@ -104,7 +127,7 @@ def hide_all_of(connection: sa.Connection, key: str, reason: str) -> int:
     hidden = results.update().where(*chosen).values(state="hidden", reason=reason)
     count = connection.execute(hidden).rowcount
     for cell in touched:
-        refresh_cell(connection, cell)
+        refresh(connection, cell, key)
     reconsider(connection, numbers)
     return count
 
@@ -115,7 +138,7 @@ def erase(connection: sa.Connection, found: sa.Row[Any]) -> None:
     connection.execute(documents.delete().where(documents.c.number == found.number))
     chosen = results.update().where(results.c.number == found.number)
     connection.execute(chosen.values(state="deleted", **empty))
-    refresh_cell(connection, found.cell)
+    refresh(connection, found.cell, owner_of(found))
     for table in (addresses, nonces, witnesses):
         connection.execute(table.delete().where(table.c.number == found.number))
     reconsider(connection, [found.number])
@@ -126,7 +149,7 @@ def rederive(connection: sa.Connection, found: sa.Row[Any], figures: Figures) ->
     chosen = results.update().where(results.c.number == found.number)
     connection.execute(chosen.values(derived_by=__version__, **asdict(figures)))
     for cell in {found.cell, figures.cell}:
-        refresh_cell(connection, cell)
+        refresh(connection, cell, owner_of(found))
     if any(found._mapping[name] != getattr(figures, name) for name in CONFIRMED_BY):
         reconsider(connection, [found.number])
 
@@ -143,15 +166,6 @@ def derived_by_others(connection: sa.Connection, after: int, count: int) -> list
         results.c.number > after, results.c.state != "deleted", results.c.derived_by != __version__
     )
     return [*connection.execute(chosen.order_by(results.c.number).limit(count))]
-
-
-def is_chip_known(connection: sa.Connection, name: str) -> bool:
-    """Whether a result of a chip of exactly this name is shown. Several names may share the part of
-    an address that is made of them."""
-    chosen = sa.select(results.c.number).where(
-        results.c.chip == slug_of(name), results.c.chip_name == name, results.c.state == "shown"
-    )
-    return connection.execute(chosen.limit(1)).first() is not None
 
 
 def ban_reason(connection: sa.Connection, key: str) -> str | None:

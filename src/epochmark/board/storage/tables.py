@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from epochmark.board.protocol import KEY_PARTS
+
 metadata = sa.MetaData()
 
 Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -13,6 +15,13 @@ FILTERS = (
     "workload", "engine", "tuning", "precision", "device_kind", "chip", "validity", "cell", "key",
 )  # fmt: skip
 """Columns by which a list of results may be narrowed."""
+
+WAY = ("workload", "device_kind", "engine_family", "tuning", "precision", "variant")
+"""Columns in which cells are equal that differ only in hardware."""
+
+CHIP = ("chip", "chip_name")
+"""Columns in which cells of one chip are equal: several names may share the part of an address that
+is made of them."""
 
 results = sa.Table(
     "results",
@@ -47,6 +56,8 @@ results = sa.Table(
     sa.Column("measured", sa.String(20)),
     sa.Index("results_by_state", "state", "number"),
     *(sa.Index(f"results_by_{name}", name, "state", "number") for name in FILTERS),
+    sa.Index("results_by_owner", "cell", "key", "state", "validity", "steady_epoch_s"),
+    sa.Index("results_by_time", "cell", "state", "validity", "steady_epoch_s"),
 )
 """A row for each result ever taken. ``state``: ``shown``, ``held``, ``hidden`` or ``deleted``; a
 deleted row is a tombstone, of which only its number, id, digest and dates remain. ``key`` is the
@@ -81,9 +92,58 @@ cells = sa.Table(
     sa.Column("low_s", sa.Double),
     sa.Column("high_s", sa.Double),
     sa.Column("best_s", sa.Double),
-    sa.Index("cells_by_chip", "chip"),
+    sa.Index("cells_by_chip", "chip", "cell"),
+    sa.Index("cells_by_owners", "chip_name", "owners", "cell"),
+    sa.Index("cells_by_key", "chip_name", *KEY_PARTS, "owners", "cell"),
+    sa.Index("cells_by_hardware", "hardware", "device_kind", "owners", "cell"),
+    sa.Index("cells_by_way", *WAY, "median_s", "cell"),
 )
-"""What the shown results of a cell say together, kept in step with them (``cells.py``)."""
+"""What the shown results of a cell say together. This and the four tables below are kept in step
+with ``results`` by ``keeping.py``, so that no page has to read a cell's results."""
+
+owners = sa.Table(
+    "owners",
+    metadata,
+    sa.Column("cell", sa.String(16), primary_key=True),
+    sa.Column("owner", sa.String(64), primary_key=True),
+    sa.Column("runs", sa.Integer, nullable=False),
+    sa.Column("valid", sa.Integer, nullable=False),
+    sa.Column("median_s", sa.Double),
+    sa.Column("bucket", sa.Integer),
+    sa.Index("owners_by_median", "cell", "bucket", "median_s", "owner"),
+)
+"""Whose shown results a cell has: a key, or of what the operator imported the result's id.
+``median_s`` is of their valid runs, ``bucket`` the narrow range of times that it lies in."""
+
+buckets = sa.Table(
+    "buckets",
+    metadata,
+    sa.Column("cell", sa.String(16), primary_key=True),
+    sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("owners", sa.Integer, nullable=False),
+)
+"""How many owners of a cell have their median in a bucket: a rank is a sum over these."""
+
+ways = sa.Table(
+    "ways",
+    metadata,
+    *(sa.Column(name, sa.Text, primary_key=True) for name in WAY),
+    sa.Column("runs", sa.Integer, nullable=False),
+    sa.Column("valid", sa.Integer, nullable=False),
+    sa.Column("owners", sa.Integer, nullable=False),
+)
+"""Sums over the cells that were trained in one way on one kind of device."""
+
+chips = sa.Table(
+    "chips",
+    metadata,
+    *(sa.Column(name, sa.Text, primary_key=True) for name in CHIP),
+    sa.Column("runs", sa.Integer, nullable=False),
+    sa.Column("valid", sa.Integer, nullable=False),
+    sa.Column("owners", sa.Integer, nullable=False),
+    sa.Index("chips_by_owners", "owners", "chip_name"),
+)
+"""Likewise over the cells of one chip."""
 
 bans = sa.Table(
     "bans",
@@ -101,5 +161,6 @@ decisions = sa.Table(
     sa.Column("action", sa.String(8), nullable=False),
     sa.Column("subject", sa.String(64), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Index("decisions_by_subject", "subject", "number"),
 )
 """The public log: what the operator decided about which result or key, and why."""

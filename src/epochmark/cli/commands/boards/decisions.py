@@ -95,7 +95,7 @@ def unban(key: KeyArgument, reason: ReasonOption, database: DatabaseOption = Non
     say(f"{key[:8]} is not banned any more; {counted(hidden, 'result')} of it stay hidden")
 
 
-@described("""Show one result, whatever its state, and what was decided about it.""")
+@described("""Show one result, whatever its state, and its decisions.""")
 def show(result: ResultArgument, database: DatabaseOption = None, json: JsonOption = False) -> None:
     opened = opened_database(database)
     from epochmark.board.storage.moderation import result_in_full

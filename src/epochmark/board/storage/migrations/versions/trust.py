@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "trust"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -31,10 +31,16 @@ def upgrade() -> None:
     )
     op.create_index("addresses_by_received", "addresses", ["received"])
     op.create_table(
-        "confirmations", result("number", primary_key=True), result("first"), result("second")
+        "confirmations",
+        result("number", primary_key=True),
+        result("first"),
+        result("second"),
+        sa.Column("cell", sa.String(16), nullable=False),
+        sa.Column("steady_epoch_s", sa.Double, nullable=False),
     )
     for name in ("first", "second"):
         op.create_index(f"confirmations_by_{name}", "confirmations", [name])
+    op.create_index("confirmations_by_time", "confirmations", ["cell", "steady_epoch_s"])
     op.create_table(
         "nonces",
         sa.Column("nonce", sa.String(32), primary_key=True),

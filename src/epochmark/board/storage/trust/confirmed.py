@@ -16,15 +16,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from epochmark.board.storage.tables import results
-from epochmark.board.storage.trust_tables import addresses, confirmations
+from epochmark.board.storage.trust.tables import addresses, confirmations
 from epochmark.records.dates import moment, now
 
 AGREEMENT = 1.10
 """The slowest of the three by the fastest, at most."""
 ADDRESS_DAYS = 90
-"""After so many days the hash of an address is erased."""
+"""After that many days the hash of an address is erased."""
+LOOKED_THROUGH = 1000
+"""The newest results of a cell among which those near a time are looked for."""
 MOST_OTHERS = 100
-"""The newest results near a time among which two are looked for."""
+"""Of these, among which two are looked for."""
 
 
 def keep_address(connection: sa.Connection, number: int, address: str) -> None:
@@ -45,23 +47,16 @@ def confirm(connection: sa.Connection, number: int) -> None:
     found = connection.execute(_candidates(results.c.number == number)).one_or_none()
     if found is None:
         return
-    seconds = found.steady_epoch_s
-    near = connection.execute(
-        _candidates(
-            results.c.cell == found.cell,
-            results.c.number != number,
-            results.c.key != found.key,
-            results.c.steady_epoch_s.between(seconds / AGREEMENT, seconds * AGREEMENT),
-        )
-        .order_by(results.c.number.desc())
-        .limit(MOST_OTHERS)
-    )
     day = found.received[:10]
-    others = [row for row in near if row.address != found.address and row.received[:10] != day]
+    others = [
+        row
+        for row in _near(connection, found)
+        if row.address != found.address and row.received[:10] != day
+    ]
     for pair in combinations(others, 2):
         three = (found, *pair)
         if agree(three):
-            _keep(connection, [member.number for member in three])
+            _keep(connection, three)
             return
 
 
@@ -96,9 +91,8 @@ def reconsider(connection: sa.Connection, changed: Sequence[int]) -> None:
 
 def best_confirmed(connection: sa.Connection, cell: str) -> float | None:
     """The fastest confirmed time of a cell, in seconds an epoch; None without any."""
-    joined = results.join(confirmations, confirmations.c.number == results.c.number)
-    fastest = sa.select(sa.func.min(results.c.steady_epoch_s)).select_from(joined)
-    return connection.execute(fastest.where(results.c.cell == cell)).scalar()
+    fastest = sa.select(sa.func.min(confirmations.c.steady_epoch_s))
+    return connection.execute(fastest.where(confirmations.c.cell == cell)).scalar()
 
 
 def confirming(connection: sa.Connection, number: int) -> list[str]:
@@ -109,6 +103,21 @@ def confirming(connection: sa.Connection, number: int) -> list[str]:
         return []
     ids = sa.select(results.c.id).where(results.c.number.in_((found.first, found.second)))
     return [*connection.execute(ids.order_by(results.c.number)).scalars()]
+
+
+def _near(connection: sa.Connection, found: sa.Row[Any]) -> Iterable[sa.Row[Any]]:
+    """The newest results of a cell, sent with other keys, that take about as long."""
+    newest = sa.select(results.c.number).where(
+        results.c.cell == found.cell, results.c.state == "shown"
+    )
+    near = newest.order_by(results.c.number.desc()).limit(LOOKED_THROUGH).subquery("near")
+    seconds = found.steady_epoch_s
+    chosen = _candidates(
+        results.c.number != found.number,
+        results.c.key != found.key,
+        results.c.steady_epoch_s.between(seconds / AGREEMENT, seconds * AGREEMENT),
+    ).join(near, near.c.number == results.c.number)
+    return connection.execute(chosen.order_by(near.c.number.desc()).limit(MOST_OTHERS))
 
 
 def _candidates(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -131,12 +140,13 @@ def _candidates(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
     )
 
 
-def _keep(connection: sa.Connection, three: Sequence[int]) -> None:
+def _keep(connection: sa.Connection, three: Sequence[Any]) -> None:
     """Note for each of the three that the other two confirm it, unless others do already."""
-    for number in three:
-        if not _is_confirmed(connection, number):
-            first, second = (other for other in three if other != number)
-            values = {"number": number, "first": first, "second": second}
+    for member in three:
+        if not _is_confirmed(connection, member.number):
+            first, second = (other.number for other in three if other is not member)
+            values = {"number": member.number, "first": first, "second": second}
+            values |= {"cell": member.cell, "steady_epoch_s": member.steady_epoch_s}
             connection.execute(confirmations.insert().values(**values))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from epochmark.board.storage.trust_tables import nonces, witnesses
+from epochmark.board.storage.trust.tables import nonces, witnesses
 from epochmark.records.dates import moment, now
 
 NONCE_DAYS = 1

@@ -1,4 +1,4 @@
-"""The tables of what is known of a result besides its document: whose it may be, and since when."""
+"""The tables of what is known of a result besides its document, and of published results."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ confirmations = sa.Table(
     sa.Column("number", Number, sa.ForeignKey("results.number"), primary_key=True),
     sa.Column("first", Number, sa.ForeignKey("results.number"), nullable=False),
     sa.Column("second", Number, sa.ForeignKey("results.number"), nullable=False),
+    sa.Column("cell", sa.String(16), nullable=False),
+    sa.Column("steady_epoch_s", sa.Double, nullable=False),
     sa.Index("confirmations_by_first", "first"),
     sa.Index("confirmations_by_second", "second"),
+    sa.Index("confirmations_by_time", "cell", "steady_epoch_s"),
 )
-"""Results that two others confirm."""
+"""Results that two others confirm, with their cell and time."""
 
 nonces = sa.Table(
     "nonces",

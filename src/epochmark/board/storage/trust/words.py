@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from epochmark.board.storage.trust_tables import confirmations, witnesses
+from epochmark.board.storage.trust.tables import confirmations, witnesses
 
 CHECKED = "checked"
 """Of each result that is shown."""
