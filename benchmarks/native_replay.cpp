@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
     em_description described;
     em_describe("mnist-cnn", &described);
     std::vector<float> parameters(static_cast<std::size_t>(described.parameters));
-    std::vector<float> gradients(parameters.size());
+    std::vector<float> gradients(parameters.size()), stored(parameters.size());
     std::vector<std::uint8_t> images(kBatch * 784), labels(kBatch);
     std::vector<std::uint32_t> order(kBatch);
     for (int i = 0; i < kBatch; ++i) order[std::size_t(i)] = std::uint32_t(i);
@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
         std::int64_t correct = 0;
         if (step == 0)
             em_gradients(network, images.data(), labels.data(), order.data(), kJudged, &loss_sum,
-                         &correct, gradients.data());
+                         &correct, gradients.data(), stored.data());
         em_train_step(network, images.data(), labels.data(), order.data(), kBatch, &loss_sum,
                       &correct);
         losses[step] = loss_sum / kBatch;

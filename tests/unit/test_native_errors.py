@@ -78,6 +78,16 @@ def test_more_images_than_the_network_was_made_for() -> None:
         network.train_step(IMAGES, LABELS, np.arange(5, dtype=np.uint32))
 
 
+def test_samples_that_are_not_there() -> None:
+    network = native.Network(MNIST_CNN, 8, 1)
+    images, labels = np.zeros((4, 28, 28), np.uint8), np.zeros(4, np.uint8)
+    for order in ([4], [0, 2**32 - 1]):
+        with pytest.raises(ValueError, match="there is no sample"):
+            network.train_step(images, labels, np.array(order, np.uint32))
+    with pytest.raises(ValueError, match="there is no sample"):
+        network.evaluate_step(images, labels[:2], np.array([2], np.uint32))
+
+
 def test_weights_of_the_wrong_kind() -> None:
     network = native.Network(MNIST_CNN, 4, 1)
     weights = draw_weights(MNIST_CNN, seed=0)

@@ -246,6 +246,17 @@ def test_both_replays_must_meet_a_precision() -> None:
         assert not wrong.unjudged
 
 
+@pytest.mark.parametrize("name", ["mnist-mlp", "gpt-3m"])
+def test_a_wrong_scale_is_judged_where_other_precisions_are_not(name: str) -> None:
+    """Adam met float32, whose tolerance with plain SGD is known."""
+    workload = WORKLOADS[name]
+    losses = [loss * (1 + 3e-7) for loss in parity.golden_losses(workload, FORM)]
+    first, second, third = parity.golden_sgd_losses(workload)
+    sgd = [first, second * 1.1, third * 1.2]
+    verdict = parity.judge_replay(workload, FORM, parity.REPLAY_VERSION, losses, sgd)
+    assert (verdict.precision, verdict.unjudged, verdict.wrong_scale) == (None, False, True)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_older_replays_have_no_sgd_and_are_judged_without(version: int) -> None:
     golden = parity.golden_losses(MNIST_CNN, FORM, version)

@@ -129,8 +129,9 @@ void em_train_step(em_network* network, const void* inputs, const void* targets,
 
 void em_gradients(em_network* network, const void* inputs, const void* targets,
                   const uint32_t* order, int count, double* loss_sum, int64_t* correct,
-                  float* gradient) {
-    give(network->network->gradients({inputs, targets, order, count}, gradient), loss_sum, correct);
+                  float* gradient, float* stored) {
+    give(network->network->gradients({inputs, targets, order, count}, gradient, stored), loss_sum,
+         correct);
 }
 
 void em_evaluate(em_network* network, const void* inputs, const void* targets,

@@ -64,10 +64,11 @@ EM_EXPORT int64_t em_get_moments(const em_network* network, float* first, float*
 EM_EXPORT void em_train_step(em_network* network, const void* inputs, const void* targets,
                              const uint32_t* order, int count, double* loss_sum, int64_t* correct);
 
-/* The same without the update: the gradient of the mean loss goes to `gradient`. */
+/* The same without the update: the gradient of the mean loss goes to `gradient`. `stored` is room for
+ * as many numbers, all zero: nothing is allocated here, since no exception may leave C. */
 EM_EXPORT void em_gradients(em_network* network, const void* inputs, const void* targets,
                             const uint32_t* order, int count, double* loss_sum, int64_t* correct,
-                            float* gradient);
+                            float* gradient, float* stored);
 
 EM_EXPORT void em_evaluate(em_network* network, const void* inputs, const void* targets,
                            const uint32_t* order, int count, double* loss_sum, int64_t* correct);

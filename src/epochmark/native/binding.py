@@ -115,7 +115,7 @@ def _declare_api(library: ctypes.CDLL) -> None:
         "em_get_parameters": (None, [network, floats_out]),
         "em_get_moments": (ctypes.c_int64, [network, floats_out, floats_out]),
         "em_train_step": (None, batch + results),
-        "em_gradients": (None, [*batch, *results, floats_out]),
+        "em_gradients": (None, [*batch, *results, floats_out, floats_out]),
         "em_evaluate": (None, batch + results),
         "em_shuffle": (None, [ctypes.c_uint64, ctypes.c_uint64, order_out, ctypes.c_int64]),
     }

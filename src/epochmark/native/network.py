@@ -106,8 +106,7 @@ class Network:
     def train_step(self, inputs: Samples, targets: Samples, order: Order) -> StepResult:
         """One optimizer step on ``inputs[order]``; the loss is that before the update.
 
-        ``inputs`` and ``targets`` must have passed ``check_data``, ``order`` uint32 be a part of a
-        permutation of 0..n-1.
+        ``inputs`` and ``targets`` must have passed ``check_data``; ``order`` uint32, each below n.
         """
         return self._call(self._library.em_train_step, inputs, targets, order)
 
@@ -120,7 +119,8 @@ class Network:
         check_data(self._workload, inputs, targets)
         flat = np.empty(self._description.parameters, np.float32)
         order = np.arange(len(targets), dtype=np.uint32)
-        result = self._call(self._library.em_gradients, inputs, targets, order, flat)
+        stored = np.zeros_like(flat)
+        result = self._call(self._library.em_gradients, inputs, targets, order, flat, stored)
         return result, self._split(flat)
 
     def _call(
@@ -130,6 +130,8 @@ class Network:
             samples = self._workload.samples
             raise ValueError(f"a step takes 1 to {self.batch} {samples}, got {len(order)}")
         _check_kinds(self._workload, self._description, inputs, targets)
+        if order.max() >= min(len(inputs), len(targets)):
+            raise ValueError(f"there is no sample {order.max()} of {len(inputs)}, {len(targets)}")
         loss_sum, correct = ctypes.c_double(), ctypes.c_int64()
         function(
             self._handle,

@@ -47,12 +47,11 @@ BatchResult Network::train(const Batch& batch) {
     return run(step, &Network::train_step);
 }
 
-BatchResult Network::gradients(const Batch& batch, float* gradient) {
-    std::vector<float> stored(count_);
+BatchResult Network::gradients(const Batch& batch, float* gradient, float* stored) {
     Step step{batch, parameters_, {}};
-    step.parameters.gradient = stored.data();
+    step.parameters.gradient = stored;
     const BatchResult result = run(step, &Network::train_step);
-    arrange(stored.data(), gradient, Order::plain);
+    arrange(stored, gradient, Order::plain);
     return result;
 }
 

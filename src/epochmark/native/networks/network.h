@@ -60,8 +60,9 @@ class Network {
     std::int64_t get_moments(float* first, float* second) const;
 
     BatchResult train(const Batch& batch);
-    // The same without the update; the mean loss's gradient goes to `gradient`.
-    BatchResult gradients(const Batch& batch, float* gradient);
+    // The same without the update; the mean loss's gradient goes to `gradient`. `stored` has room for
+    // as many numbers, all zero.
+    BatchResult gradients(const Batch& batch, float* gradient, float* stored);
     // Forward only.
     BatchResult evaluate(const Batch& batch);
 

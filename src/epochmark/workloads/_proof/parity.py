@@ -264,7 +264,8 @@ def judge_replay(
     sgd_limits = sgd_tolerances(workload, version)
     both = {name: (*limits[name], *sgd_limits[name]) for name in limits if name in sgd_limits}
     verdict = _verdict(adam.errors + _relative_errors(sgd_losses or (), sgd_golden), both)
-    unjudged = verdict.unjudged and bool(adam.met or adam.unjudged)
+    unmeasured = adam.unjudged or not set(adam.met) <= set(sgd_limits)
+    unjudged = verdict.unjudged and unmeasured
     wrong_scale = bool(adam.met) and not (verdict.met or unjudged)
     return replace(verdict, unjudged=unjudged, wrong_scale=wrong_scale)
 
