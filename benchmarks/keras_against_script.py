@@ -19,6 +19,7 @@ inside 1 +- 0.02, as it should.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import tempfile
 from dataclasses import replace
@@ -62,7 +63,8 @@ def main() -> None:
 def of_script(own: Interpreter, folder: str) -> Interpreter:
     """The same interpreter, whose worker is the script."""
     file = Path(folder) / "python"
-    file.write_text(f'#!/bin/sh\nshift 2  # -m epochmark.worker\nexec {own.python} {SCRIPT} "$@"\n')
+    command = shlex.join([str(own.python), str(SCRIPT)])
+    file.write_text(f'#!/bin/sh\nshift 2  # -m epochmark.worker\nexec {command} "$@"\n', "utf-8")
     file.chmod(0o755)
     return replace(own, python=file)
 

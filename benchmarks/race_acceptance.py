@@ -11,12 +11,13 @@ turns, so that a restless machine hits them alike. Each is kept in FOLDER as soo
 a line about it printed; the script goes on where it was ended, in whatever order and with whatever
 engines or conditions it is started again. A race that fails is named and raced again next time.
 
-The summary, which ``--summary`` prints without racing, is about what is there so far: in how many
-races the interval holds 1 (quiet and load: wanted in 27 of 30), the median of its half widths (at
-most 1.5 % and 3 %), and in how many the second entry is found slower (slowed: wanted in 27 of 30).
+The summary, which ``--summary`` prints without racing, is about what is there so far of the engines
+that are named: in how many races the interval holds 1 (quiet and load: wanted in 27 of 30), the
+median of its half widths (at most 1.5 % and 3 %), and in how many the second entry is found slower
+(slowed: wanted in 27 of 30).
 A condition ends as soon as no race that is left could change its verdict, which spares a tenth of
-those that pass. With the defaults all of it takes five hours at most; races that know their ratio
-to 1 % end sooner.
+those that pass. With the defaults all of it takes six to seven hours at most; races that know
+their ratio to 1 % end sooner.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shlex
 import subprocess
 import sys
 import time
@@ -121,7 +123,7 @@ def main() -> None:
     if not options.summary:
         conditions = [each for each in CONDITIONS if each.name in asked]
         race_all(options, engines, conditions)
-    print_summary(options.folder, len(engines) * options.races)
+    print_summary(options.folder, engines, len(engines) * options.races)
 
 
 def race_all(
@@ -134,7 +136,7 @@ def race_all(
         for engine in engines:
             for condition in conditions:
                 file = options.folder / f"{condition.name}-{engine}-{number:02}.json"
-                found = found_in(options.folder, condition)
+                found = found_in(options.folder, condition, engines)
                 if file.exists() or verdict(condition, found, total) is not None:
                     continue
                 is_slowed = condition.name == "slowed"
@@ -174,11 +176,12 @@ def read(document: bytes, engine: str) -> Found:
     return Found(engine, second["ratio"], low, high, fields["seconds"])
 
 
-def found_in(folder: Path, condition: Condition) -> list[Found]:
-    """All races of a condition that are there."""
+def found_in(folder: Path, condition: Condition, engines: Sequence[str]) -> list[Found]:
+    """All races of a condition and of these engines that are there."""
     return [
-        read(file.read_bytes(), file.stem.split("-", 1)[1].rpartition("-")[0])
+        read(file.read_bytes(), engine)
         for file in sorted(folder.glob(f"{condition.name}-*.json"))
+        if (engine := file.stem.split("-", 1)[1].rpartition("-")[0]) in engines
     ]
 
 
@@ -195,13 +198,12 @@ def verdict(condition: Condition, found: Sequence[Found], total: int) -> bool | 
     return True if right >= wanted and narrow > total / 2 else None
 
 
-def print_summary(folder: Path, total: int) -> None:
+def print_summary(folder: Path, engines: Sequence[str], total: int) -> None:
     """Every condition, by engine and over all; the verdict on those that are decided."""
     print(f"{'condition':<10}{'engine':<18}{'races':>6}{'right':>6}{'ratio':>9}{'half':>8}{'s':>6}")
     for condition in CONDITIONS:
-        every = found_in(folder, condition)
-        engines = sorted({each.engine for each in every})
-        for engine in engines:
+        every = found_in(folder, condition, engines)
+        for engine in sorted({each.engine for each in every}):
             print_line(condition, engine, [each for each in every if each.engine == engine])
         if every:
             print_line(condition, "all", every)
@@ -231,7 +233,9 @@ def slowed_interpreter(engine: str, folder: Path) -> Path:
     )
     python = choose_interpreter(get_engine(engine).info, None).python
     file = added / f"python-{engine}"
-    file.write_text(f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{added}" exec {python} "$@"\n', "utf-8")
+    path = f'"$PYTHONPATH":{shlex.quote(str(added))}'
+    starts = f'PYTHONPATH={path} exec {shlex.quote(str(python))} "$@"'
+    file.write_text(f"#!/bin/sh\n{starts}\n", "utf-8")
     file.chmod(0o755)
     return file
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -32,7 +33,7 @@ from epochmark.analysis.racing.turns import Turn
 from epochmark.judge.documents.races import decode_race
 from epochmark.judge.reading import decode_record
 from epochmark.records.bundle import documents_in
-from epochmark.records.documents.kinds import kind_of
+from epochmark.records.documents.kinds import is_of_runs, kind_of
 from epochmark.records.documents.race import Race
 from epochmark.records.record import Record
 
@@ -158,14 +159,22 @@ def turns_of_race(race: Race) -> Floats:
 
 
 def traces_in(path: Path) -> Iterator[tuple[str, Floats]]:
-    """The recorded traces in a record, a race or a bundle, by what they are of."""
+    """The recorded traces in a record, a race or a bundle, by what they are of; those that are too
+    short for a piece are named and left out."""
     for document in documents_in(path.read_bytes())[0]:
         if kind_of(document) is Race:
             race = decode_race(document)
-            yield f"race: {race.entries[0].name} {race.id[:8]}", turns_of_race(race)
-        else:
+            name, trace = f"race: {race.entries[0].name} {race.id[:8]}", turns_of_race(race)
+        elif is_of_runs(document):
             record = decode_record(document)
-            yield f"recorded: {record.engine.name} {record.id[:8]}", turns_in(record)
+            name, trace = f"recorded: {record.engine.name} {record.id[:8]}", turns_in(record)
+        else:
+            print(f"{path}: a scaling is left out", file=sys.stderr)
+            continue
+        if len(trace) < PIECE:
+            print(f"{name}: left out, it has {len(trace)} of {PIECE} turns", file=sys.stderr)
+            continue
+        yield name, trace
 
 
 MACHINES: dict[str, Speeds] = {
@@ -246,6 +255,8 @@ def main() -> None:
     machines = {} if options.only_recorded else dict(MACHINES)
     for path in options.records:
         machines |= {name: recorded(trace) for name, trace in traces_in(path)}
+    if not machines:
+        sys.exit("no trace is long enough")
     pooled: list[Outcome] = []
     print(f"{'machine':<28} {'held':>6} {'resolved':>9} {'length':>9} {'half':>10} {'block':>8}")
     for seed, (name, speeds) in enumerate(machines.items()):

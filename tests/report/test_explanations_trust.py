@@ -57,17 +57,28 @@ def test_of_a_disturbed_run_what_rests_on_its_own_clocks_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "foreign_cpus", "speaks"),
-    [("torch", 1.0, True), ("torch", 0.5, False), ("native", 1.0, False)],
+    ("engine", "foreign_cpus", "cpus", "speaks"),
+    [
+        ("torch", 1.0, 2, True),
+        ("torch", 0.5, 2, False),
+        ("native", 1.0, 2, False),
+        ("torch", 1.0, 8, False),  # there is room for all
+    ],
 )
 def test_torch_beside_a_whole_busy_cpu_loses_so_much_for_a_reason(
-    engine: str, foreign_cpus: float, speaks: bool
+    engine: str, foreign_cpus: float, cpus: int, speaks: bool
 ) -> None:
     record = steady(engine=engine, findings=[FindingCode.FOREIGN_LOAD], busy_cpus=1.0)
     assert record.calm is not None
     count = len(record.calm.end_s)
-    each_s = foreign_cpus * record.calm.end_s[-1] / count
-    record = replace(record, calm=replace(record.calm, foreign_cpu_s=[each_s] * count))
+    sample_s = record.calm.end_s[-1] / count
+    calm = replace(
+        record.calm,
+        cpus=cpus,
+        foreign_cpu_s=[foreign_cpus * sample_s] * count,
+        idle_cpu_s=[(cpus - 1.0 - foreign_cpus) * sample_s] * count,
+    )
+    record = replace(record, calm=calm)
     found = said(record)
     assert ("spinning-threads" in found) is speaks
     if speaks:

@@ -42,7 +42,8 @@ int nvmlDeviceGetMemoryInfo(void *device, struct memory *found) {
   found->total = 24ull << 30;
   return SUCCESS;
 }
-int nvmlDeviceGetEnforcedPowerLimit(void *device, unsigned *milliwatts) { *milliwatts = 300000; return SUCCESS; }
+int nvmlDeviceGetPowerManagementLimit(void *device, unsigned *milliwatts) { *milliwatts = 300000; return SUCCESS; }
+int nvmlDeviceGetEnforcedPowerLimit(void *device, unsigned *milliwatts) { *milliwatts = 80000; return SUCCESS; } /* as a hot notebook's */
 int nvmlDeviceGetMaxPcieLinkGeneration(void *device, unsigned *generation) { *generation = 4; return SUCCESS; }
 int nvmlDeviceGetCurrPcieLinkWidth(void *device, unsigned *width) { return NOT_SUPPORTED; } /* as a virtual one */
 int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *millijoules) {

@@ -126,8 +126,9 @@ class _Measurement:
         workload = planned.request.workload
         folder = get_data([workload], self.data, lambda what, done, total: None)
         own_id = machine_id(files.folder) if self.save else None
-        machine = describe_machine(own_id, gpus=gpus_here())
         with measuring_alone(lambda holder: None):
+            # not beside the run that may hold the lock: a GPU's driver is asked by a process
+            machine = describe_machine(own_id, gpus=gpus_here())
             bench = Bench(folder, machine, known_limits(files.folder, machine))
             if planned.request.is_real:
                 bench = bench.watching()

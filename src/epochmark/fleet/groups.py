@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from epochmark.analysis.comparing.comparability import ComparabilityKey
+from epochmark.analysis.machine.gpus import GPU_DRIVER, GPU_POWER_LIMIT
 from epochmark.fleet.nodes import Node
 from epochmark.fleet.runs import Run
 
@@ -88,22 +89,36 @@ def groups_of(nodes: Sequence[Node]) -> tuple[list[Group], list[Departure]]:
 def _ways(node: Node) -> Iterator[tuple[Work, Mapping[str, str], list[Run]]]:
     """The runs of a node by what they did and with what. Those that failed may not say with what:
     they go with the newest others of their engine."""
+    gpu = _known_of_gpu(node)
     found: dict[_Way, list[Run]] = defaultdict(list)
     for run in node.runs:
         if run.side.unfit is None:
-            found[_way_of(run)].append(run)
+            found[_way_of(run, gpu)].append(run)
     for run in node.runs:
         if run.side.unfit is not None:
             family = run.side.key.engine_family
             alike = [way for way in found if way[0][0].engine_family == family]
-            found[alike[-1] if alike else _way_of(run)].append(run)
+            found[alike[-1] if alike else _way_of(run, gpu)].append(run)
     order = {run.id: place for place, run in enumerate(node.runs)}
     for (work, parts), runs in found.items():
         yield work, dict(parts), sorted(runs, key=lambda run: order[run.id])
 
 
-def _way_of(run: Run) -> _Way:
-    return (run.side.key, run.side.device), frozenset(run.parts.items())
+def _known_of_gpu(node: Node) -> dict[str, str]:
+    """Driver and power limit as the newest runs that know them say."""
+    return {
+        name: value
+        for run in node.runs
+        for name, value in run.parts.items()
+        if name in (GPU_DRIVER, GPU_POWER_LIMIT)
+    }
+
+
+def _way_of(run: Run, gpu: Mapping[str, str]) -> _Way:
+    """What a run on a GPU does not know of it, since its driver was silent or its record is older,
+    is no difference: ``gpu`` has it of the node's other runs."""
+    known = gpu if run.side.device.startswith("gpu") else {}
+    return (run.side.key, run.side.device), frozenset({**known, **run.parts}.items())
 
 
 def _departures(small: Group, main: Group) -> Iterator[Departure]:

@@ -10,7 +10,7 @@ from epochmark.fleet.groups import Departure
 from epochmark.fleet.shown.text import sections_of
 from epochmark.records.record import Gpu, Record, SensorColumn, SensorLog
 from tests.report.samples import failed
-from tests.unit.fleet.samples import fleet, healthy, machine_id, records_of, report_of
+from tests.unit.fleet.samples import RUNS, fleet, healthy, machine_id, records_of, report_of
 
 replace = msgspec.structs.replace
 
@@ -70,6 +70,23 @@ def test_a_node_with_another_power_limit_is_named_and_not_judged() -> None:
     )
     assert report.departures == (Departure("node-12", "GPU power limit", "500 W", "700 W"),)
     assert report.nodes("slow") == []
+
+
+def test_a_run_that_does_not_know_its_power_limit_stays_with_its_node() -> None:
+    """Its record is older, or the driver did not answer this time."""
+    silent = machine_id("node-0 3")[:12]
+
+    def limited(record: Record) -> Record:
+        made: Record = on_gpu("595.57")(record)
+        if made.id == silent:
+            return replace(made, sensors=None)
+        gpu = Gpu(name="NVIDIA H200", driver="595.57", power_limit_w=700.0)
+        return replace(made, machine=replace(made.machine, gpus=[gpu]))
+
+    report = report_of(fleet(healthy(6), change=limited))
+    (group,) = report.groups
+    assert report.departures == ()
+    assert [len(node.member.runs) for node in group.findings.judged] == [RUNS] * 6
 
 
 def test_versions_hardware_and_power_set_nodes_apart() -> None:

@@ -19,6 +19,8 @@ from epochmark.errors import EpochmarkError
 if TYPE_CHECKING:
     from epochmark.bench.plan import Plan
     from epochmark.bench.request import RunRequest
+    from epochmark.bench.session import Bench
+    from epochmark.judge.results import ResultFiles
 
 
 @described(
@@ -157,16 +159,15 @@ def run(
     ] = False,
     no_save: Annotated[bool, typer.Option("--no-save", help="Keep no record.")] = False,
 ) -> None:
-    from epochmark.api.reading import known_limits
     from epochmark.bench.plan import ALL, beside_stock, over_workloads
+    from epochmark.bench.process.lock import measuring_alone
     from epochmark.bench.repeats import balanced, check_repeats
     from epochmark.bench.request import RunRequest, named_workloads
-    from epochmark.bench.session import Bench
     from epochmark.bench.tuned.search import TunedSearch
+    from epochmark.cli._calm import tell_waiting
     from epochmark.cli._progress import transfer_progress
     from epochmark.datasets import get_data
-    from epochmark.hardware.gpus.described import gpus_here
-    from epochmark.hardware.machine import describe_machine, machine_id
+    from epochmark.hardware.machine import machine_id
     from epochmark.judge.results import ResultFiles
 
     check_tuning(tuning, retune)
@@ -202,14 +203,16 @@ def run(
         files.check_writable()
     with transfer_progress() as progress:
         folder = get_data((planned.request.workload for planned in plan.runs), data, progress)
-    machine = describe_machine(None if no_save else machine_id(files.folder), gpus=gpus_here())
-    bench = Bench(folder, machine, known_limits(files.folder, machine), patience_s=patience)
-    if any(planned.request.is_real for planned in plan.runs):
-        bench = bench.watching()
-    search = TunedSearch(bench, files.folder, saves=not no_save, retune=retune)
+    own_id = None if no_save else machine_id(files.folder)
     alone = len(plan.runs) == 1
-    setup = RunsSetup(search, None if no_save else files, quiet=json, anyway=anyway, alone=alone)
-    done = measure(plan, setup)
+    with measuring_alone(tell_waiting):
+        bench = replace(_bench(folder, files, own_id), patience_s=patience)
+        if any(planned.request.is_real for planned in plan.runs):
+            bench = bench.watching()
+        search = TunedSearch(bench, files.folder, saves=not no_save, retune=retune)
+        kept_in = None if no_save else files
+        setup = RunsSetup(search, kept_in, quiet=json, anyway=anyway, alone=alone)
+        done = measure(plan, setup)
     everything = all_engines or ALL in (device, workload)
     several = everything or repeat is not None or len(engines or ()) > 1
     if sweeping:
@@ -225,6 +228,18 @@ def run(
     failed = len(done.records) < len(plan.runs) and not (plan.everything and done.records)
     if failed or any(record.headline.validity == "invalid" for record in done.records):
         raise typer.Exit(EXIT_FAILED)
+
+
+def _bench(data: Path, files: ResultFiles, own_id: str | None) -> Bench:
+    """On this machine as it is now; to be called while ``measuring_alone``, since a GPU's driver is
+    asked by a process."""
+    from epochmark.api.reading import known_limits
+    from epochmark.bench.session import Bench
+    from epochmark.hardware.gpus.described import gpus_here
+    from epochmark.hardware.machine import describe_machine
+
+    machine = describe_machine(own_id, gpus=gpus_here())
+    return Bench(data, machine, known_limits(files.folder, machine))
 
 
 def _print_json(done: RunsDone, with_tuned: bool, as_list: bool) -> None:

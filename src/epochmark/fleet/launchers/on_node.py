@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from epochmark._version import __version__
 
@@ -29,8 +29,9 @@ class Done(NamedTuple):
     status: int
 
 
-class About(NamedTuple):
-    """The version of epochmark on a node, which must be ours, and the niceness of its runs."""
+class About(TypedDict):
+    """The version of epochmark on a node, which must be ours, and the niceness of its runs; a
+    dictionary, since the node may have other code than we, which says more or less."""
 
     epochmark: str
     niceness: int
@@ -41,7 +42,7 @@ class NodeRunner:
 
     def about(self) -> About:
         """Asked for first."""
-        return About(__version__, _usual_niceness())
+        return About(epochmark=__version__, niceness=_usual_niceness())
 
     def run(self, arguments: Sequence[str]) -> Done:
         """A run in processes of its own, which end when this one does: then their input ends."""

@@ -21,6 +21,7 @@ from epochmark.fleet.launchers.shipping import wheel_in
 ANSWER_S = 5.0
 """An address that does not answer for so long does not answer."""
 CHECK_S = 5.0
+RETRY_S = 0.5
 GONE_S = 20.0
 """A head may be started again; Ray itself waits for a minute."""
 INSTALL = "pip install 'epochmark[ray]'"
@@ -53,21 +54,41 @@ class Head:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._asked_at = self._answered_at = time.monotonic()
+        self._asked_at = time.monotonic()
+        self._silent_since: float | None = None
 
     def check(self) -> None:
         """Raise ``HeadLostError`` where it has not answered for a while; to be called often."""
-        now = time.monotonic()
-        if self._address == "local" or now - self._asked_at < CHECK_S:
-            return
-        self._asked_at = now
+        if time.monotonic() - self._asked_at >= CHECK_S:
+            self._answers()
+
+    def wait(self) -> None:
+        """Until it answers; to be called before what needs it, which would block without a word.
+
+        Raises ``HeadLostError`` where it does not for a while.
+        """
+        while not self._answers():
+            time.sleep(RETRY_S)
+
+    def _answers(self) -> bool:
+        """Only silence that was seen counts: not the time in which we did not ask, or did not run.
+
+        Raises ``HeadLostError`` where that lasted too long.
+        """
+        if self._address == "local":
+            return True
+        now = self._asked_at = time.monotonic()
         host, _, port = self._address.rpartition(":")
         try:
             socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
-            self._answered_at = now
         except OSError as error:
-            if now - self._answered_at > GONE_S:
+            if self._silent_since is None:
+                self._silent_since = now
+            if now - self._silent_since > GONE_S:
                 raise HeadLostError(_lost(self._address, error.strerror or str(error))) from error
+            return False
+        self._silent_since = None
+        return True
 
 
 def _lost(address: str, why: str) -> str:

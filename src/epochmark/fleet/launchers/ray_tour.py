@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from epochmark._version import __version__
 from epochmark.fleet.launchers.on_node import About, Done, NodeRunner
@@ -112,6 +112,7 @@ class Tour:
         return taken < self.orders.at_once
 
     def _visit(self, node: RayNode) -> None:
+        self.head.wait()
         util = importlib.import_module("ray.util")
         group = util.placement_group(
             [{kind: node.resources[kind] for kind in TAKEN if node.resources.get(kind)}],
@@ -133,13 +134,13 @@ class Tour:
             return True
         if not visit.greeted:
             visit.greeted = True
-            about = About(*came)
-            if about.epochmark != __version__:
+            about = cast("About", came)
+            if about["epochmark"] != __version__:
                 return self._failed(
-                    node, f"it has epochmark {about.epochmark}, not {__version__}{SHIP}"
+                    node, f"it has epochmark {about['epochmark']}, not {__version__}{SHIP}"
                 )
-            if about.niceness:
-                node.remark = NICE.format(about.niceness)
+            if about.get("niceness"):
+                node.remark = NICE.format(about["niceness"])
             node.state = "running"
         else:
             trouble = self.on_record(node.name, Done(*came))
@@ -156,6 +157,7 @@ class Tour:
 
     def _enter(self, visit: _Visit) -> None:
         """The actor, in the node's placement group; it takes no part of it for itself."""
+        self.head.wait()
         strategies = importlib.import_module("ray.util.scheduling_strategies")
         placed = strategies.PlacementGroupSchedulingStrategy(
             visit.group, placement_group_bundle_index=0
@@ -182,6 +184,7 @@ class Tour:
 
     def _leave(self, visit: _Visit) -> None:
         """Give the node back."""
+        self.head.wait()
         util = importlib.import_module("ray.util")
         with contextlib.suppress(Exception):  # of a cluster that is gone nothing can be given back
             if visit.actor is not None:

@@ -17,12 +17,25 @@ NOT_SHIPPED = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json")
 
 def wheel_in(folder: Path) -> Path:
     """The installed package as a wheel again, in this folder. Raises ``EpochmarkError`` (exit code
-    2) where we run from somewhere else, such as a checkout."""
+    2) where we run from somewhere else, such as a checkout, or where a file is missing."""
     found = _installed()
+    try:
+        return _packed(found, folder)
+    except OSError as error:
+        raise EpochmarkError(
+            "--ship cannot pack the installed epochmark: "
+            f"{error.filename or folder}: {error.strerror or error}\n"
+            "Install it again: pip install --force-reinstall epochmark",
+            exit_code=2,
+        ) from error
+
+
+def _packed(found: Distribution, folder: Path) -> Path:
     tag = re.search(r"^Tag: ([A-Za-z0-9_.-]{1,200})$", found.read_text("WHEEL") or "", re.MULTILINE)
     wheel = folder / f"{NAME}-{found.version}-{tag[1] if tag else 'py3-none-any'}.whl"
     record = []
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as packed:
+    # a file dated before 1980, as reproducible builds make them, has no date in a zip file
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as packed:
         for file in found.files or []:
             is_own = file.parts[0] not in ("..", "/") and file.suffix != ".pyc"
             if is_own and file.name not in NOT_SHIPPED:

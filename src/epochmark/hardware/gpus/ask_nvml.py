@@ -35,7 +35,8 @@ def _gpu(index: int) -> dict[str, Any]:
         "name": pynvml.nvmlDeviceGetName(handle),
         "capability": pynvml.nvmlDeviceGetCudaComputeCapability(handle),
         "memory_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).total,
-        "power_limit_mw": _known(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle),
+        # what was set; the enforced limit moves with whatever else limits a notebook's GPU
+        "power_limit_mw": _known(pynvml.nvmlDeviceGetPowerManagementLimit, handle),
         "pcie_generation": _known(pynvml.nvmlDeviceGetMaxPcieLinkGeneration, handle),
         "pcie_width": _known(pynvml.nvmlDeviceGetCurrPcieLinkWidth, handle),
     }

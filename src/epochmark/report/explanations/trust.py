@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from epochmark.analysis.machine.calm import calmness
+from epochmark.analysis.machine.calm import Calmness, calmness
+from epochmark.analysis.timing.beside import has_room
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.report.explanations._rule import Evidence, Rule, Sentence
 
@@ -51,16 +52,26 @@ def time_doubtful(evidence: Evidence) -> Iterator[Sentence]:
 def spinning(evidence: Evidence) -> Iterator[Sentence]:
     """That threads which spin lose more to other programs than these use."""
     record = evidence.record
-    foreign = calmness(record.calm).foreign_cpus if record.calm is not None else None
-    if record.engine.name not in SPINNING or not evidence.on_cpu or (foreign or 0) < WHOLE_CPU:
+    if record.engine.name not in SPINNING or not evidence.on_cpu or record.calm is None:
+        return
+    calm = calmness(record.calm)
+    foreign = calm.foreign_cpus or 0.0
+    if foreign < WHOLE_CPU or _had_room(calm, foreign):
         return
     yield Sentence(
         f"Other programs used {foreign:.1f} CPUs during the run, which costs {record.engine.title} "
         "more than other engines, probably since its threads spin while they wait for each other: "
         "beside a busy CPU of two its steps took four times as long, those of native twice.",
-        {"foreign_cpus": foreign or 0.0},
+        {"foreign_cpus": foreign},
         "end the other programs; where they have to go on, try fewer threads than CPUs (--threads)",
     )
+
+
+def _had_room(calm: Calmness, foreign_cpus: float) -> bool:
+    """Whether so many CPUs idled that no thread had to share one."""
+    if calm.idle_cpus is None or calm.own_cpus is None:
+        return False
+    return has_room(calm.idle_cpus, calm.own_cpus, foreign_cpus)
 
 
 RULES = (
@@ -76,7 +87,10 @@ RULES = (
         name="spinning-threads",
         question="trust",
         needs="right work",
-        says_when="other programs used 0.9 CPU or more during a run of torch on the processor",
+        says_when=(
+            "other programs used 0.9 CPU or more during a run of torch on the processor, and fewer "
+            "than half of the CPUs idled"
+        ),
         reason=(
             "measured with two CPUs: up to half a CPU torch loses as much as native, beside a "
             "whole one +300 % (`benchmarks/foreign_load_effect.py`)"

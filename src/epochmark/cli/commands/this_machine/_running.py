@@ -46,23 +46,21 @@ class RunsDone:
 
 
 def measure(plan: Plan, setup: RunsSetup) -> RunsDone:
-    """Carry out the runs, one at a time; one that cannot be run does not stop the others. Before
-    the first, the settings of tuned ones are found."""
+    """Carry out the runs, one at a time, while ``measuring_alone``; one that cannot be run does not
+    stop the others. Before the first, the settings of tuned ones are found."""
     from epochmark.bench.process.interrupts import interrupts_later
-    from epochmark.bench.process.lock import measuring_alone
-    from epochmark.cli._calm import await_calm, tell_waiting
+    from epochmark.cli._calm import await_calm
 
-    with measuring_alone(tell_waiting):
-        needed = [planned.request.run_cpus for planned in plan.runs if planned.request.is_real]
-        if needed and not setup.anyway:
-            await_calm(max(needed))
-        runs, unsearched, tuned = find_settings(plan, setup.search, not setup.quiet)
-        done = RunsDone(tuned, [*plan.left_out, *unsearched])
-        for number, planned in enumerate(runs, start=1):
-            with interrupts_later():
-                _take_turn(planned, setup, (number, len(runs)), done)
-            if done.interrupted:
-                break
+    needed = [planned.request.run_cpus for planned in plan.runs if planned.request.is_real]
+    if needed and not setup.anyway:
+        await_calm(max(needed))
+    runs, unsearched, tuned = find_settings(plan, setup.search, not setup.quiet)
+    done = RunsDone(tuned, [*plan.left_out, *unsearched])
+    for number, planned in enumerate(runs, start=1):
+        with interrupts_later():
+            _take_turn(planned, setup, (number, len(runs)), done)
+        if done.interrupted:
+            break
     return done
 
 

@@ -49,11 +49,14 @@ def check_seconds(max_seconds: float) -> None:
         )
 
 
-def ready_to_measure(workload: Workload, keeps: bool) -> tuple[Bench, Path]:
-    """The bench, with the data at hand, and the folder of results; the machine's id is made where
-    something is to be kept."""
+@contextlib.contextmanager
+def ready_to_measure(workload: Workload, keeps: bool) -> Iterator[tuple[Bench, Path]]:
+    """The bench, with the data at hand, and the folder of results, while nothing else measures; the
+    machine's id is made where something is to be kept."""
     from epochmark.api.reading import known_limits
+    from epochmark.bench.process.lock import measuring_alone
     from epochmark.bench.session import Bench
+    from epochmark.cli._calm import tell_waiting
     from epochmark.cli._progress import transfer_progress
     from epochmark.datasets import get_data
     from epochmark.hardware.gpus.described import gpus_here
@@ -63,8 +66,11 @@ def ready_to_measure(workload: Workload, keeps: bool) -> tuple[Bench, Path]:
     folder = ResultFiles.of_user().folder
     with transfer_progress() as progress:
         data = get_data([workload], None, progress)
-    machine = describe_machine(machine_id(folder) if keeps else None, gpus=gpus_here())
-    return Bench(data, machine, known_limits(folder, machine)), folder
+    own_id = machine_id(folder) if keeps else None
+    with measuring_alone(tell_waiting):
+        # not beside the run that may hold the lock: a GPU's driver is asked by a process
+        machine = describe_machine(own_id, gpus=gpus_here())
+        yield Bench(data, machine, known_limits(folder, machine)), folder
 
 
 @contextlib.contextmanager

@@ -145,16 +145,13 @@ def _race(request: RaceRequest, asked: RunRequest, files: RaceFiles | None, json
     """Get the data, find the settings of tuned entries, race, and tell what came of it, which
     Ctrl-C does not stop."""
     from epochmark.bench.process.interrupts import interrupts_later
-    from epochmark.bench.process.lock import measuring_alone
     from epochmark.bench.racing.race import race as carry_out
     from epochmark.bench.tuned.search import TunedSearch
-    from epochmark.cli._calm import tell_waiting
     from epochmark.report.text.race import race_lines
 
     keeps = files is not None
-    bench, folder = ready_to_measure(asked.workload, keeps)
-    search = TunedSearch(bench, folder, saves=keeps, retune=False)
-    with measuring_alone(tell_waiting):
+    with ready_to_measure(asked.workload, keeps) as (bench, folder):
+        search = TunedSearch(bench, folder, saves=keeps, retune=False)
         runs = [_with_settings(entry, search) for entry in request.runs]
         with interrupts_later():
             with shown_activity("race") as tell:

@@ -122,13 +122,11 @@ def _mode(weak: bool, strong: bool) -> Mode:
 
 def _scale(request: ScaleRequest, files: ScalingFiles | None, json: bool) -> Scaling:
     from epochmark.bench.process.interrupts import interrupts_later
-    from epochmark.bench.process.lock import measuring_alone
     from epochmark.bench.scaling.scale import scale as carry_out
-    from epochmark.cli._calm import tell_waiting
     from epochmark.report.text.scaling import scaling_lines
 
-    bench, _ = ready_to_measure(request.planned.request.workload, keeps=files is not None)
-    with measuring_alone(tell_waiting), interrupts_later():
+    workload = request.planned.request.workload
+    with ready_to_measure(workload, files is not None) as (bench, _), interrupts_later():
         with shown_activity("scale") as tell:
             scaling = carry_out(request, bench, tell)
         tell_document(scaling, scaling_lines(scaling), files, json)
