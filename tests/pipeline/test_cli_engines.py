@@ -105,6 +105,7 @@ def test_an_engine_that_is_not_there_names_the_command_that_helps(program: Progr
 
 
 def test_several_engines_end_in_one_table(program: Program) -> None:
+    program.script(step_s=0.05)  # laps for a speed
     done = program.run("run", "fake", "native", "--steps", "40", *SMALL_BATCH)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from epochmark.analysis.comparing.references import load_references
 from epochmark.cli import app
 from epochmark.judge.documents.races import RaceFiles
+from epochmark.judge.documents.scalings import ScalingFiles
 from epochmark.judge.results import ResultFiles
 from epochmark.records.findings import FindingCode
 from epochmark.records.machine.limits_file import save_limits
@@ -411,6 +412,7 @@ def test_plot_writes_each_chart_and_names_what_it_cannot(
     for record in everything().records:
         results.save(record)
     RaceFiles.of_user().save(sample_race(0.02, 0.03))
+    ScalingFiles.of_user().save(sample_scaling({1: 0.020, 2: 0.025}))
     save_limits(results.folder, machine_limits(machine()))
     listed = CliRunner().invoke(app, ["plot", "--list"]).stdout
     for name in CHARTS:

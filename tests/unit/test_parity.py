@@ -310,7 +310,7 @@ def test_one_percent_of_scale_is_far_outside(mnist: Mnist) -> None:
     )
     assert right == pytest.approx(SGD_GOLDEN, rel=1e-12)
     errors = parity.judge(large, SGD_GOLDEN, {}).errors
-    assert max(errors) > 100 * max(parity.sgd_tolerances(MNIST_CNN)["float32"])
+    assert max(errors) > 90 * max(parity.sgd_tolerances(MNIST_CNN)["float32"])
 
 
 @given(st.lists(st.one_of(st.none(), st.floats()), max_size=12))

@@ -68,7 +68,7 @@ def spinning(evidence: Evidence) -> Iterator[Sentence]:
 
 
 def _had_room(calm: Calmness, foreign_cpus: float) -> bool:
-    """Whether so many CPUs idled that no thread had to share one."""
+    """Whether enough CPUs idled: then no thread had to share one."""
     if calm.idle_cpus is None or calm.own_cpus is None:
         return False
     return has_room(calm.idle_cpus, calm.own_cpus, foreign_cpus)

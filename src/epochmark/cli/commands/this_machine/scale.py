@@ -66,7 +66,7 @@ def scale(
     batch: Annotated[
         int | None,
         typer.Option(
-            metavar="SIZE",
+            metavar="N",
             help="Batch of a single device. Default: the workload's.",
             show_default=False,
         ),
