@@ -170,7 +170,7 @@ def test_an_interruption_excuses_only_what_was_not_proven() -> None:
     assert [each.place for each in found] == ["base", "out", "scaled"]
     assert [each.precision for each in found] == ["float32", None, "float32"]
     failed = with_entries(sound, [one, two, stopped]).efficiencies[2]
-    assert failed.place == "out", "nobody ended the scaling itself"
+    assert failed.place == "out", "the scaling itself was not interrupted"
 
 
 def test_what_is_not_proven_is_marked_and_not_drawn() -> None:
