@@ -57,6 +57,32 @@ def test_what_was_measured_is_kept_when_the_user_ends_it(program: Program) -> No
     assert program.run("check", made["id"]).returncode == 0
 
 
+def test_nothing_more_starts_when_the_user_ends_a_proof(program: Program) -> None:
+    """Host devices of JAX are not rated: each number proves its work before the next one starts."""
+    process = program.start(
+        "scale", "jax", "-w", "mnist-mlp", "--batch", "2", "--devices", "1,2,4",
+        "--python", str(interpreter_of("jax").python), "--json",
+    )  # fmt: skip
+    read_until(process, "proving the work of 2 devices")
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 130, errors
+    assert "warming up 4" not in errors
+    made = json.loads(output)
+    assert [entry["devices"] for entry in made["entries"]] == [1, 2]
+    assert made["ending"] == "interrupted"
+
+
+def test_who_ended_it_while_it_warmed_up_is_said(program: Program) -> None:
+    python = str(interpreter_of("torch").python)
+    process = program.start("scale", "torch", "-w", "mnist-mlp", "--batch", "2", "--python", python)
+    read_until(process, "warming up 2")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 130
+    assert "ended by SIGTERM" in errors
+
+
 def test_no_process_outlives_a_launcher_that_was_killed(program: Program) -> None:
     process, below = measuring(program)
     os.kill(process.pid, signal.SIGKILL)

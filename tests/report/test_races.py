@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from epochmark.analysis.racing.standings import gate
 from epochmark.analysis.racing.verdict import GateVerdict
 from epochmark.cli import app
-from epochmark.judge.documents.races import RaceFiles, decode_race
+from epochmark.judge.documents.races import RaceFiles, check_race, decode_race
 from epochmark.judge.results import ResultFiles
 from epochmark.records.bundle import documents_in, encode_bundle
 from epochmark.records.documents.kinds import kind_of
@@ -98,6 +98,13 @@ def test_numbers_that_another_tool_rewrote_are_the_same_race() -> None:
     fields["max_seconds"] += 1
     assert not is_intact_race(fields)
     assert race_digest(fields) != race.digest
+
+
+def test_text_of_a_race_that_cannot_be_printed_is_named() -> None:
+    race = msgspec.structs.replace(sample_race(0.010, 0.020), label="a\x1b[2Jb")
+    text = "it has text that cannot be printed: 'a\\x1b[2Jb'"
+    assert text in check_race(encode_race(race)).problems
+    assert text not in check_race(encode_race(sample_race(0.010, 0.020))).problems
 
 
 def test_a_bundle_holds_races_beside_records_without_machine_ids() -> None:

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from epochmark.cli import app
+from epochmark.cli.commands.this_machine.scale import _exit_code
 from epochmark.errors import EpochmarkError
 from epochmark.fleet.files import read_fleet
 from epochmark.judge.documents.scalings import ScalingFiles, check_scaling, decode_scaling
@@ -24,15 +25,18 @@ from epochmark.records.documents.scaling import (
     encode_scaling,
     is_intact_scaling,
     scaling_digest,
+    sealed_scaling,
 )
 from epochmark.records.json_text import RecordError
 from epochmark.records.record import Failure, Record
 from epochmark.report.charts import all_charts
 from epochmark.report.drawing import theme as themes
 from epochmark.report.subject import subject_of
-from epochmark.report.text.scaling import scaling_lines
+from epochmark.report.text.scaling import scaling_lines, scalings_section
+from epochmark.workloads import MNIST_CNN
+from epochmark.workloads._proof import parity
 from tests.report.samples import sample
-from tests.report.scaling_samples import RIGHT_SGD, sample_scaling, with_entries
+from tests.report.scaling_samples import GOLDEN, RIGHT_SGD, sample_scaling, with_entries
 
 replace = msgspec.structs.replace
 
@@ -97,6 +101,17 @@ WRONG: dict[str, tuple[Callable[[ScalingEntry], ScalingEntry], str]] = {
     ),
     "a device missing": (lambda entry: replace(entry, parts=entry.parts[:1]), "1 devices reported"),
     "shared cores": (lambda entry: parts_with(entry, cores=[0]), "shared cores"),
+    "more cores than one device alone": (
+        lambda entry: replace(
+            entry,
+            parts=[replace(part, cores=[*part.cores, 10 + part.cores[0]]) for part in entry.parts],
+        ),
+        "as many cores as one device alone",
+    ),
+    "losses of a coarser precision": (
+        lambda entry: replace(entry, adam=[loss and loss * 1.0001 for loss in entry.adam]),
+        "only, that of one device float32",
+    ),
     "no cores": (lambda entry: parts_with(entry, cores=[]), "shared cores"),
     "another device": (lambda entry: parts_with(entry, device="gpu:0"), "seen on gpu:0"),
     "a slow clock": (
@@ -134,6 +149,76 @@ def test_wrong_work_of_several_devices_is_not_rated(what: str) -> None:
     assert any("not rated" in line for line in scaling_lines(changed))
 
 
+def interrupted(scaling: Scaling, entries: list[ScalingEntry]) -> Scaling:
+    return with_entries(replace(scaling, ending="interrupted"), entries)
+
+
+def unproven(entry: ScalingEntry) -> ScalingEntry:
+    """As it is where Ctrl-C ended it in its turns."""
+    return replace(entry, parts=[], adam=[], sgd=[], all_reduce_s=[], failure=Failure(
+        kind="interrupted", phase="training", exception=None, message="interrupted",
+        exit_status=None, signal=None,
+    ))  # fmt: skip
+
+
+def test_an_interruption_excuses_only_what_was_not_proven() -> None:
+    sound = sample_scaling({1: 0.020, 2: 0.025, 4: 0.030})
+    one, two, four = sound.entries
+    wrong = replace(two, sgd=[RIGHT_SGD[0], 2.1, 1.9])
+    stopped = replace(four, all_reduce_s=[], failure=unproven(four).failure)
+    found = interrupted(sound, [one, wrong, stopped]).efficiencies
+    assert [each.place for each in found] == ["base", "out", "scaled"]
+    assert [each.precision for each in found] == ["float32", None, "float32"]
+    failed = with_entries(sound, [one, two, stopped]).efficiencies[2]
+    assert failed.place == "out", "the scaling itself was not interrupted"
+
+
+def test_what_is_not_proven_is_marked_and_not_drawn() -> None:
+    sound = sample_scaling({1: 0.020, 2: 0.025, 4: 0.030})
+    one, two, four = sound.entries
+    stopped = interrupted(sound, [one, two, unproven(four)])
+    (row,) = scalings_section([stopped]).rows
+    assert "2: 79.9 %; 4: 66.7 % (not proven)" in row
+    (chart,) = (chart for chart in all_charts() if chart.name == "scaling")
+    drawing = chart.draw(subject_of([], (), None, scalings=[stopped]), themes.light(600))
+    assert drawing is not None
+    assert [len(panel["data"]["values"]) for panel in drawing.spec["vconcat"]] == [2, 1]
+    nothing = interrupted(sound, [unproven(entry) for entry in sound.entries])
+    assert any("1 device" in line and "(not proven)" in line for line in scaling_lines(nothing))
+    subject = subject_of([], (), None, scalings=[sound, nothing])
+    assert chart.draw(subject, themes.light(600)) is None, "the text has the newest, too"
+
+
+def test_a_replay_without_plain_sgd_proves_nothing() -> None:
+    sound = replace(sample_scaling({1: 0.020, 2: 0.025}), replay_version=2)
+    adam: list[float | None] = [*parity.golden_losses(MNIST_CNN, "algorithm_1", 2)]
+    old = with_entries(sound, [replace(entry, adam=adam, sgd=[]) for entry in sound.entries])
+    assert {found.reason for found in old.efficiencies} == {
+        "its replay has no steps with plain SGD"
+    }
+    assert adam != GOLDEN
+
+
+def test_why_nothing_is_compared_is_said() -> None:
+    sound = sample_scaling({1: 0.020, 2: 0.025})
+    one, two = sound.entries
+    wrong = scaling_lines(with_entries(sound, [replace(one, sgd=[1.0, 1.0, 1.0]), two]))
+    assert any("2 devices: one device is out, so there is nothing" in line for line in wrong)
+    few = with_entries(sound, [replace(each, turns=each.turns[:1]) for each in (one, two)])
+    assert any("2 devices: too few turns" in line for line in scaling_lines(few))
+    alone = sample_scaling({1: 0.020, 2: 0.025}, proven_only=2)
+    alone = with_entries(alone, [replace(alone.entries[0], turns=[]), alone.entries[1]])
+    assert any("1 device: not compared with others" in line for line in scaling_lines(alone))
+    assert [*map(_exit_code, (sound, few, alone))] == [0, 3, 0]
+
+
+def test_several_devices_that_gain_take_shorter() -> None:
+    lines = scaling_lines(sample_scaling({1: 0.020, 2: 0.018}))
+    (cost,) = (line for line in lines if "a step takes" in line)
+    assert "ms shorter than one without" in cost
+    assert "-" not in cost
+
+
 def test_without_a_right_base_there_is_no_efficiency() -> None:
     sound = sample_scaling({1: 0.020, 2: 0.025})
     wrong = replace(sound.entries[0], sgd=[1.0, 1.0, 1.0])
@@ -167,6 +252,10 @@ def test_what_is_wrong_with_a_document_is_found() -> None:
     ("path", "value", "reason"),
     [
         (("scaling_schema",), 2, "upgrade epochmark"),
+        (("scaling_schema",), 0, "schema number is none"),
+        (("scaling_schema",), True, "schema number is none"),
+        (("scaling_schema",), {}, "schema number is none"),
+        (("scaling_schema",), "x" * 10**6, "^its schema number is none$"),
         (("entries", 1, "devices"), 1, "do not ascend"),
         (("entries", 1, "batch_size"), 128, "not that of weak scaling"),
         (("entries", 0, "warm_up_laps"), 10**6, "turns of"),
@@ -186,6 +275,12 @@ def test_a_hostile_document_is_refused(
     place[path[-1]] = value
     with pytest.raises(RecordError, match=reason):
         decode_scaling(json.dumps(fields).encode())
+
+
+def test_text_that_cannot_be_printed_is_named() -> None:
+    scaling = sealed_scaling(replace(sample_scaling({1: 0.020, 2: 0.025}), label="a\x1b[2Jb"))
+    problems = check_scaling(encode_scaling(scaling)).problems
+    assert problems == ("it has text that cannot be printed: 'a\\x1b[2Jb'",)
 
 
 def test_numbers_that_another_tool_rewrote_are_the_same() -> None:

@@ -99,7 +99,26 @@ def test_a_device_is_as_many_cores_whatever_their_number() -> None:
     assert cores.shares(eight, [1, 3]) == [[0, 1], [2, 3], [4, 5]]
     assert cores.shares([5, 7], [1, 2, 4]) == [[5], [7]], "four do not fit and share"
     assert cores.shares([], [1, 2]) == []
-    assert sorted(cores.usable()) == sorted(os.sched_getaffinity(0))
+    assert set(cores.usable()) <= os.sched_getaffinity(0)
+
+
+def test_cores_beyond_a_quota_are_no_devices() -> None:
+    """And those that are left are far apart: neighbours share a physical core."""
+    eight = list(range(8))
+    assert cores.within(eight, None) == eight
+    assert cores.within(eight, 16.0) == eight
+    assert cores.within(eight, 2.5) == [0, 4]
+    assert cores.within(eight, 0.5) == [0]
+
+
+def test_fewer_devices_share_no_physical_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two physical cores with two threads each: 0 and 2, 1 and 3."""
+    monkeypatch.setattr(cores, "usable", lambda: [0, 2, 1, 3])
+    request = asked(counts="1,2,4")
+    assert request.shares == [[0], [2], [1], [3]]
+    assert request.cores_of(1) == [[0]]
+    assert request.cores_of(2) == [[0], [1]]
+    assert request.cores_of(4) == [[0], [2], [1], [3]]
 
 
 def test_devices_that_share_cores_are_not_rated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,6 +307,23 @@ def test_a_process_that_was_killed_is_the_cause(monkeypatch: pytest.MonkeyPatch)
     cause = ranks.cause(RuntimeError("connection closed by peer"))
     assert isinstance(cause, RankError)
     assert "SIGKILL" in cause.failed.message
+    assert other.wait() == -signal.SIGKILL
+
+
+def test_a_process_that_was_killed_while_it_wrote_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half a report is none; the reason says how far it came."""
+    program = (
+        "import os, signal, sys\n"
+        'said = b\'{"report": "Phase", "name": "checking"}\\n{"report": "De\'\n'
+        "os.write(int(sys.argv[1]), said)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    ranks, (other,) = ranks_of(monkeypatch, program)
+    with pytest.raises(RankError, match="rank 1 was killed by SIGKILL") as caught:
+        ranks.hear(LapEnd)
+    assert caught.value.failed.phase == "checking"
     assert other.wait() == -signal.SIGKILL
 
 

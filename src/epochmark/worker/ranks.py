@@ -23,6 +23,7 @@ from epochmark.worker.protocol import (
     Failed,
     Finished,
     Message,
+    Phase,
     ScaleJob,
     encode_job,
 )
@@ -49,6 +50,7 @@ class Rank:
         self.number = job.rank
         self.failed: Optional[Failed] = None
         self.finished = False
+        self.phase = "starting"
         self.ended_s: Optional[float] = None
         self._on_end = on_end
         self._reports: queue.SimpleQueue[Optional[Message]] = queue.SimpleQueue()
@@ -90,7 +92,7 @@ class Rank:
         if status < 0:
             names = {known.value: known.name for known in signal.Signals}
             how = f"was killed by {names.get(-status, f'signal {-status}')}"
-        return Failed("training", "RankError", f"rank {self.number} {how}", usage=False)
+        return Failed(self.phase, "RankError", f"rank {self.number} {how}", usage=False)
 
     def _write(self, said: bytes) -> None:
         with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended
@@ -98,15 +100,27 @@ class Rank:
             self._stdin.flush()
 
     def _listen(self) -> None:
-        with os.fdopen(self._read_end, "rb") as reports:
-            for line in reports:
-                fields = json.loads(line)
-                report = MESSAGES[fields.pop("report")](**fields)
-                if isinstance(report, Failed):
-                    self.failed = report
-                    self.ended_s = time.monotonic()
-                self.finished = self.finished or isinstance(report, Finished)
-                self._reports.put(report)
+        try:
+            with os.fdopen(self._read_end, "rb") as reports:
+                for line in reports:
+                    if line.endswith(b"\n"):  # else it was killed while it wrote
+                        self._take(line)
+        finally:
+            self._end()
+
+    def _take(self, line: bytes) -> None:
+        fields = json.loads(line)
+        report = MESSAGES[fields.pop("report")](**fields)
+        if isinstance(report, Failed):
+            self.failed = report
+            self.ended_s = time.monotonic()
+        if isinstance(report, Phase):
+            self.phase = report.name
+        self.finished = self.finished or isinstance(report, Finished)
+        self._reports.put(report)
+
+    def _end(self) -> None:
+        """Nothing more comes from it: let those who wait know."""
         self.ended_s = self.ended_s or time.monotonic()
         with contextlib.suppress(BrokenPipeError):
             self._stdin.close()

@@ -13,6 +13,7 @@ from epochmark.analysis.scaling.proof import Proven, proven
 from epochmark.analysis.timing.headline import is_known, workload_of
 from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.documents.scaling import Efficiency, Scaling, ScalingEntry
+from epochmark.workloads._proof.parity import CLASSES
 from epochmark.workloads.shapes import parameter_count
 
 NUMBER_BYTES = 4
@@ -28,6 +29,7 @@ def efficiencies(scaling: Scaling) -> list[Efficiency]:
         _with_clock(entry, own, proof)
         for entry, own, proof in zip(scaling.entries, pieces, found, strict=True)
     ]
+    found = [_as_fine(proof, found[0]) for proof in found]
     rated = [
         place
         for place, (entry, proof) in enumerate(zip(scaling.entries, found, strict=True))
@@ -62,6 +64,19 @@ def new_pieces(batch_size: int) -> Pieces:
 def _with_clock(entry: ScalingEntry, pieces: Sequence[Piece], proof: Proven) -> Proven:
     reason = proof.reason or clock_problem(entry.turns, pieces)
     return Proven(proof.precision, reason)
+
+
+def _as_fine(proof: Proven, base: Proven) -> Proven:
+    """Several devices compute as one does: a wrong sum may pass for a coarser precision."""
+    if None in (proof.precision, base.precision) or proof.reason or base.reason:
+        return proof
+    met, of_one = (CLASSES.index(each.precision or "") for each in (proof, base))
+    if met <= of_one:
+        return proof
+    return Proven(
+        proof.precision,
+        f"its split replay met {proof.precision} only, that of one device {base.precision}",
+    )
 
 
 def _seconds_per_sample(turns: Sequence[Turn]) -> float | None:

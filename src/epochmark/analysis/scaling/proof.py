@@ -19,14 +19,14 @@ class Proven(NamedTuple):
 
 
 def proven(scaling: Scaling, entry: ScalingEntry) -> Proven:
-    """What an entry's proof shows. What the user ended is not proven, no more."""
+    """What an entry's proof shows. What the user ended before its replay is not proven, no more."""
     if not is_known(scaling.workload):
         return Proven(None, f"its workload {scaling.workload.name} is not known here")
-    failure = entry.failure
-    if scaling.ending == "interrupted" and (failure is None or failure.kind == "interrupted"):
-        return Proven(None, None)
-    if failure is not None:
+    failure, interrupted = entry.failure, scaling.ending == "interrupted"
+    if failure is not None and not (interrupted and failure.kind == "interrupted"):
         return Proven(None, f"{failure.kind} while {failure.phase}: {failure.message}"[:2000])
+    if interrupted and not entry.adam:
+        return Proven(None, None)
     verdict = _verdict(scaling, entry)
     reason = next(_wrong(scaling, entry, verdict), None)
     return Proven(verdict.precision, reason)
@@ -67,6 +67,8 @@ def _sgd(scaling: Scaling, entry: ScalingEntry, verdict: parity.Verdict) -> Iter
     """Adam divides most of the scale of gradients out; a sum passed for a mean shows here. Where
     Adam's losses met no precision, the coarsest tolerance counts."""
     workload, version = workload_of(scaling.workload), scaling.replay_version
+    if not parity.golden_sgd_losses(workload, version):
+        yield "its replay has no steps with plain SGD"
     tolerances = {} if verdict.met else parity.sgd_tolerances(workload, version)
     sgd = parity.judge(entry.sgd, parity.golden_sgd_losses(workload, version), tolerances)
     if tolerances and (verdict.wrong_scale or not sgd.met):
@@ -88,6 +90,9 @@ def _devices(scaling: Scaling, entry: ScalingEntry) -> Iterator[str]:
         yield f"parameters were seen on {strays[0]}, not on {kind}"
     if entry.rated and entry.devices > 1:
         yield from _apart([part.device for part in parts], [part.cores for part in parts])
+        numbers = {len(part.cores) for part in (*scaling.entries[0].parts, *parts)}
+        if len(numbers) > 1:
+            yield "its devices do not all have as many cores as one device alone"
 
 
 def _apart(devices: Sequence[str], cores: Sequence[Sequence[int]]) -> Iterator[str]:

@@ -54,7 +54,7 @@ T = TypeVar("T")
 @dataclass
 class WorkerOutcome:
     """All a worker said, and how it ended. ``stderr`` is the end of its stdout and stderr;
-    ``clock`` is what our own clock says of its fit."""
+    ``clock`` is what our own clock says of its fit; ``interruption`` what interrupted it."""
 
     reports: list[Message] = field(default_factory=list)
     ending: Ending = "crashed"
@@ -64,6 +64,7 @@ class WorkerOutcome:
     calm: Calm | None = None
     sensors: list[SensorLog] | None = None
     clock: LauncherClock | None = None
+    interruption: KeyboardInterrupt | None = None
 
     def last(self, kind: type[T]) -> T | None:
         """The last report of this kind, if there was one."""
@@ -157,6 +158,7 @@ class Listener:
                 return self._listen(until)
         except KeyboardInterrupt as caught:
             self._outcome.ending, self._outcome.detail = "interrupted", interrupted_by(caught)
+            self._outcome.interruption = caught
         except MessageError as error:
             self._outcome.ending, self._outcome.detail = "protocol-broken", str(error)
         except _SilentError as error:

@@ -6,16 +6,34 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from epochmark.hardware.cgroups import cpu_quota
+
+T = TypeVar("T")
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 def usable() -> list[int]:
-    """Numbers of the cores this process may run on, physical neighbours together; none where the
-    system cannot bind a process to cores (macOS)."""
+    """Numbers of the cores this process may run on, those of one physical core together, and not
+    more than a control group allows it the time of; none where the system cannot bind a process to
+    cores (macOS)."""
     if not hasattr(os, "sched_getaffinity"):
         return []
-    return sorted(os.sched_getaffinity(0), key=lambda core: (*_place(core), core))
+    found = sorted(os.sched_getaffinity(0), key=lambda core: (*_place(core), core))
+    return within(found, cpu_quota())
+
+
+def within(cores: Sequence[int], quota: float | None) -> list[int]:
+    """As many whole cores as the quota (CPUs' worth of time) has, one at least; all without one."""
+    allowed = len(cores) if quota is None else max(1, int(quota))
+    return spread(cores, min(allowed, len(cores)))
+
+
+def spread(choices: Sequence[T], count: int) -> list[T]:
+    """So many of them (1 to all), from the first on and equally far apart: neighbours share a
+    physical core."""
+    return [*choices[:: len(choices) // count][:count]]
 
 
 def shares(cores: Sequence[int], counts: Iterable[int]) -> list[list[int]]:

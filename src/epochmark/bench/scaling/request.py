@@ -56,7 +56,7 @@ class ScaleRequest:
         """The cores of each process; none where processes are not bound."""
         if not self.on_cpu or not self.shares or count > len(self.shares):
             return []
-        return [list(share) for share in self.shares[:count]]
+        return [list(share) for share in cores.spread(self.shares, count)]
 
 
 def scale_request(
@@ -112,7 +112,7 @@ def _check_devices(request: ScaleRequest) -> None:
     most, available = request.counts[-1], max(len(cores.usable()), MOST_SHARING)
     if request.on_cpu and most > available:
         _refuse(
-            f"--devices {most} is more than there are: this machine has {len(cores.usable())} "
+            f"--devices {most} is more than there are: this command may use {len(cores.usable())} "
             f"cores, and up to {MOST_SHARING} devices may share them (to show the mathematics)"
         )
 
@@ -127,7 +127,7 @@ def _check_split(request: ScaleRequest, count: int) -> None:
             f"a batch of {batch} cannot be split evenly over {count} devices; over these it can: "
             f"{', '.join(map(str, fitting))} (or change it with --batch)"
         )
-    if batch > workload.train_samples:
+    if request.mode == "weak" and batch > workload.train_samples:
         _refuse(
             f"{count} devices with {run.run_batch_size} {workload.samples} each take {batch} a "
             f"step; an epoch of {workload.name} has {workload.train_samples}"

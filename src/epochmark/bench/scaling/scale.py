@@ -42,11 +42,13 @@ def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -
             scaler = owned.enter_context(started(request, count, bench, guard))
             scalers.append(scaler)
             scaler.warm_up()
-            if scaler.outcome.ending == "interrupted":
-                raise KeyboardInterrupt
+            if _is_interrupted(scaler):
+                raise scaler.outcome.interruption or KeyboardInterrupt
             if not scaler.is_rated and scaler.is_racing:
                 on_news(f"proving the work of {scaler.name}")
                 scaler.finish()
+            if _is_interrupted(scaler):
+                break
         ending = _turns(scalers, request, on_news)
         if ending != "interrupted":
             ending = prove_all(scalers, ending, on_news)
@@ -54,10 +56,14 @@ def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -
         return _document(request, bench, scalers, ending)
 
 
+def _is_interrupted(scaler: Scaler) -> bool:
+    return scaler.outcome.ending == "interrupted"
+
+
 def _turns(
     scalers: Sequence[Scaler], request: ScaleRequest, on_news: Callable[[str], None]
 ) -> RaceEnding:
-    if any(scaler.outcome.ending == "interrupted" for scaler in scalers):
+    if any(map(_is_interrupted, scalers)):
         return "interrupted"
     rated = [scaler for scaler in scalers if scaler.is_rated]
     limits = Limits(request.target, request.max_seconds, "measuring")

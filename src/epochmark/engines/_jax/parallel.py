@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from epochmark.engines._jax.devices import list_places
 from epochmark.engines._jax.training import Data, TrainingLoop
 from epochmark.engines._shared.batches import orders
 from epochmark.engines._shared.contract import (
@@ -82,9 +83,10 @@ class JaxDataParallel(DataParallel):
         parameters = list(self._training.parameters.values())
         held = [{shard.device: shard.data for shard in array.addressable_shards}
                 for array in parameters]  # fmt: skip
+        ids = {place: device.id for device, place in list_places()}
         return [
             Replica(
-                f"{place.platform}:{place.id}",
+                f"cpu:{place.id}" if place.platform == "cpu" else ids[place],
                 sum_of_arrays(np.asarray(array[place]) for array in held),
             )
             for place in self._mesh.devices.flat

@@ -64,9 +64,9 @@ def _columns(calm: Calm) -> Iterator[str]:
         yield "the samples of calm are not in time order"
 
 
-def unprintable_text(record: Record) -> Iterator[str]:
+def unprintable_text(document: Any) -> Iterator[str]:
     """Text in it is shown to people: ``check`` names what readers leave out."""
-    for text in _texts(msgspec.to_builtins(record)):
+    for text in _texts(msgspec.to_builtins(document)):
         if not text.isprintable():
             yield f"it has text that cannot be printed: {ascii(text)[:60]}"
             return

@@ -9,6 +9,7 @@ import msgspec
 
 from epochmark._version import __version__
 from epochmark.analysis.racing.standings import standings
+from epochmark.judge._checks.shape import unprintable_text
 from epochmark.judge.check import Checked, check_record, name_of
 from epochmark.judge.documents.files import DocumentFiles, differing
 from epochmark.judge.reading import decode_record
@@ -59,7 +60,7 @@ def check_race(document: bytes) -> Checked:
     except RecordError as error:
         return Checked(name_of(document), None, (f"it cannot be read: {error}",))
     stored: dict[str, Any] = parsed(document)
-    problems = [*_digest(stored), *_entries(stored), *_dates(race)]
+    problems = [*_digest(stored), *_entries(stored), *_dates(race), *_text(race)]
     names = [entry.name for entry in race.entries]
     differences = [*differing(stored, "standings", race, names)]
     if race.epochmark_version == __version__:
@@ -81,6 +82,12 @@ def _entries(stored: dict[str, Any]) -> Iterator[str]:
 def _dates(race: Race) -> Iterator[str]:
     if not is_credible(race.created):
         yield f"it cannot have been raced at {race.created}"
+
+
+def _text(race: Race) -> Iterator[str]:
+    """Its own; that of its records is checked with them."""
+    own = msgspec.structs.replace(race, entries=[], standings=[])
+    yield from unprintable_text([own, [entry.name for entry in race.entries]])
 
 
 class RaceFiles(DocumentFiles[Race]):

@@ -9,6 +9,7 @@ import msgspec
 
 from epochmark._version import __version__
 from epochmark.analysis.scaling.efficiency import efficiencies
+from epochmark.judge._checks.shape import unprintable_text
 from epochmark.judge.check import Checked, name_of
 from epochmark.judge.documents.files import DocumentFiles, differing
 from epochmark.records.dates import is_credible, moment
@@ -20,6 +21,7 @@ from epochmark.records.documents.scaling import (
     typed_scaling,
 )
 from epochmark.records.json_text import RecordError, parsed
+from epochmark.records.wording import counted
 
 
 def decode_scaling(document: bytes) -> Scaling:
@@ -72,8 +74,8 @@ def check_scaling(document: bytes) -> Checked:
     except RecordError as error:
         return Checked(name_of(document), None, (f"it cannot be read: {error}",))
     stored: dict[str, Any] = parsed(document)
-    problems = [*_digest(stored), *_dates(scaling)]
-    names = [f"{entry.devices} devices" for entry in scaling.entries]
+    problems = [*_digest(stored), *_dates(scaling), *unprintable_text(scaling)]
+    names = [counted(entry.devices, "device") for entry in scaling.entries]
     differences = [*differing(stored, "efficiencies", scaling, names)]
     if scaling.epochmark_version == __version__:
         problems, differences = [*problems, *differences], []

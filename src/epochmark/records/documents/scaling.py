@@ -152,6 +152,8 @@ def typed_scaling(document: bytes) -> Scaling:
     if not is_scaling_fields(fields):
         raise RecordError("it has no schema number of a scaling, so it is none")
     schema = fields["scaling_schema"]
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        raise RecordError("its schema number is none")
     if schema != SCALING_SCHEMA:
         raise RecordError(
             f"it has schema {schema} of a scaling, this version of epochmark reads "

@@ -1,4 +1,5 @@
-"""The newest scaling: rate and efficiency of each number of devices, beside what would be ideal."""
+"""The newest scaling: rate and efficiency of each proven number of devices, beside what would be
+ideal."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Sequence
 
 from epochmark.analysis.scaling.efficiency import efficiency_interval
 from epochmark.analysis.timing.headline import workload_of
-from epochmark.records.documents.scaling import Scaling, ScalingEntry
+from epochmark.records.documents.scaling import Efficiency, Scaling, ScalingEntry
 from epochmark.records.wording import counted
 from epochmark.report.digits import range_text, significant, value_text
 from epochmark.report.drawing.chart import Chart, Drawing
@@ -25,13 +26,15 @@ ROOM = 1.06
 
 
 def draw(subject: Subject, theme: Theme) -> Drawing | None:
-    """A panel of rates and one of efficiencies; None without a number of devices that is rated."""
-    shown = [scaling for scaling in subject.scalings if _is_rated(scaling)]
-    if not shown:
+    """A panel of rates and one of efficiencies; None where the newest scaling, which the
+    text describes, has no number of devices that is rated and proven."""
+    if not subject.scalings:
         return None
-    scaling = shown[-1]
+    scaling = subject.scalings[-1]
     ours = Entry("measured", theme.own, "series")
     rates, shares = _rates(scaling, ours), _shares(scaling, ours)
+    if not shares:
+        return None
     unit = workload_of(scaling.workload).unit
     panels = [
         _panel(rates, f"{unit} per second", HEIGHT, theme, labelled=False),
@@ -55,16 +58,17 @@ def draw(subject: Subject, theme: Theme) -> Drawing | None:
     )
 
 
-def _is_rated(scaling: Scaling) -> bool:
-    return any(efficiency_interval(found) is not None for found in scaling.efficiencies)
+def _proven(scaling: Scaling) -> list[tuple[ScalingEntry, Efficiency]]:
+    pairs = zip(scaling.entries, scaling.efficiencies, strict=True)
+    return [(entry, found) for entry, found in pairs if found.precision is not None]
 
 
 def _rates(scaling: Scaling, ours: Entry) -> list[Spec]:
     """Targets a second; the base has no interval, since all others are known beside it only."""
     targets = workload_of(scaling.workload).targets_per_sample
-    base = next(found.samples_per_s for found in scaling.efficiencies if found.place == "base")
+    base = scaling.efficiencies[0].samples_per_s
     values = []
-    for entry, found in zip(scaling.entries, scaling.efficiencies, strict=True):
+    for entry, found in _proven(scaling):
         if found.samples_per_s is None or base is None:
             continue
         ideal = base * targets * entry.devices
@@ -77,7 +81,7 @@ def _rates(scaling: Scaling, ours: Entry) -> list[Spec]:
 
 def _shares(scaling: Scaling, ours: Entry) -> list[Spec]:
     values = []
-    for entry, found in zip(scaling.entries, scaling.efficiencies, strict=True):
+    for entry, found in _proven(scaling):
         interval = efficiency_interval(found)
         if interval is None:
             continue

@@ -64,11 +64,12 @@ def _entry_lines(scaling: Scaling, entry: ScalingEntry, found: Efficiency) -> It
         )
         return
     if found.place == "base":
-        yield f"{name}: {rate_text(scaling, found)}: the others are compared with it"
+        rate = f"{rate_text(scaling, found)}{_unproven(found)}"
+        yield f"{name}: {rate}: the others are compared with it"
         return
     interval = efficiency_interval(found)
     if interval is None:
-        yield f"{name}: too few turns to compare it with one device ({_proof_text(found)})"
+        yield f"{name}: {_why_not_compared(scaling, entry)} ({_proof_text(found)})"
         return
     speedup = interval.median / 100 * entry.devices
     yield (
@@ -77,6 +78,18 @@ def _entry_lines(scaling: Scaling, entry: ScalingEntry, found: Efficiency) -> It
         f"{speedup:.2f} times one device"
     )
     yield from (f"  {line}" for line in _why(found))
+
+
+def _why_not_compared(scaling: Scaling, entry: ScalingEntry) -> str:
+    if entry.devices == 1:
+        return "not compared with others"
+    if scaling.efficiencies[0].place == "out":
+        return "one device is out, so there is nothing to compare it with"
+    return "too few turns to compare it with one device"
+
+
+def _unproven(found: Efficiency) -> str:
+    return " (not proven)" if found.precision is None else ""
 
 
 def _proof_text(found: Efficiency) -> str:
@@ -88,10 +101,8 @@ def _proof_text(found: Efficiency) -> str:
 def _why(found: Efficiency) -> Iterator[str]:
     yield _proof_text(found)
     if None not in (found.exposed_s, found.exposed_low_s, found.exposed_high_s):
-        low, high = (found.exposed_low_s or 0.0), (found.exposed_high_s or 0.0)
-        yield (
-            f"a step takes {1e3 * (found.exposed_s or 0.0):.2f} ms longer than one without "
-            f"communication ({1e3 * low:.2f} to {1e3 * high:.2f} ms)"
+        yield _cost_text(
+            found.exposed_s or 0.0, found.exposed_low_s or 0.0, found.exposed_high_s or 0.0
         )
     if found.all_reduce_s and found.bus_bytes_per_s and found.predicted:
         yield (
@@ -106,6 +117,16 @@ def _why(found: Efficiency) -> Iterator[str]:
             f"{straggler}the forward passes of device {found.slowest} take {found.slowest_by:.2f} "
             "times as long as those of the fastest"
         )
+
+
+def _cost_text(middle_s: float, low_s: float, high_s: float) -> str:
+    """It is negative where several devices gain, as from more cache."""
+    word, sign = ("longer", 1e3) if middle_s >= 0 else ("shorter", -1e3)
+    low, high = sorted((sign * low_s, sign * high_s))
+    return (
+        f"a step takes {sign * middle_s:.2f} ms {word} than one without communication "
+        f"({low:.2f} to {high:.2f} ms)"
+    )
 
 
 def scalings_section(scalings: Sequence[Scaling]) -> Section:
@@ -130,6 +151,7 @@ def _row(scaling: Scaling) -> tuple[str, ...]:
 def _short(entry: ScalingEntry, found: Efficiency) -> str:
     interval = efficiency_interval(found)
     if interval is not None:
-        return f"{entry.devices}: {value_text(interval, 1)} %"
-    word = {"out": "not rated", "mathematics": "proven"}.get(found.place, "unknown")
+        return f"{entry.devices}: {value_text(interval, 1)} %{_unproven(found)}"
+    proven = "not proven" if found.precision is None else "proven"
+    word = {"out": "not rated", "mathematics": proven}.get(found.place, "unknown")
     return f"{entry.devices}: {word}"

@@ -20,5 +20,5 @@ def ending_text(document: Race | Scaling) -> str:
     if document.ending == "epochs":
         return f"{took}; then an entry had trained {MAX_EPOCHS} epochs, the most that a run has."
     if document.ending == "interrupted":
-        return f"{took}, then it was interrupted: the work of the entries is not proven."
+        return f"{took}, then it was interrupted, before the work of all entries was proven."
     return f"{took}; then fewer than two entries were left."

@@ -9,6 +9,7 @@ import typer
 from epochmark.cli._completion import complete_engine
 from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, described
 from epochmark.cli._program import JsonOption, TrainedOption
+from epochmark.cli.commands.compare import EXIT_UNDECIDED
 from epochmark.cli.commands.this_machine._turns import (
     MaxSecondsOption,
     NoSaveOption,
@@ -35,7 +36,7 @@ TARGET = 0.01
     Data-parallel training, each number of devices in turns with a single one. The replay, split
     over the devices, must give the losses of one device. On a CPU, devices are processes with cores
     of their own. Exit code 0: done; 1: a number of devices failed or its work is wrong; 2: the
-    command was wrong.
+    command was wrong; 3: too few turns to give an efficiency.
     """
 )
 def scale(
@@ -136,4 +137,7 @@ def _scale(request: ScaleRequest, files: ScalingFiles | None, json: bool) -> Sca
 def _exit_code(scaling: Scaling) -> int:
     if scaling.ending == "interrupted":
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if any(e.place == "out" for e in scaling.efficiencies) else 0
+    places = [found.place for found in scaling.efficiencies]
+    if "out" in places:
+        return EXIT_FAILED
+    return EXIT_UNDECIDED if "unknown" in places[1:] else 0
