@@ -56,7 +56,7 @@ def race(request: RaceRequest, bench: Bench, on_news: Callable[[str], None]) -> 
             racers.append(racer)
             racer.warm_up()
             if racer.outcome.ending == "interrupted":
-                raise KeyboardInterrupt
+                raise racer.outcome.interruption or KeyboardInterrupt
         began_s = time.monotonic()
         limits = Limits(request.target, request.max_seconds, "racing")
         ending = take_turns(racers, limits, began_s, on_news)
