@@ -27,6 +27,7 @@ from epochmark.bench.request import RunRequest, public_engines
 from epochmark.bench.session import Bench, Measured
 from epochmark.engines import get_engine
 from epochmark.hardware.machine import describe_machine
+from epochmark.workloads import MNIST_CNN
 
 ENGINES = public_engines()
 TUNED = [name for name in ENGINES if get_engine(name).info.tunables_on("cpu")]
@@ -41,9 +42,9 @@ Run = Callable[..., Measured]
 
 
 def tuned_settings(engine: str) -> dict[str, str]:
-    """The furthest from stock that an engine's tuned mode goes on a CPU; threads as they are, since
-    asking for what is there anyway is refused."""
-    tunables = get_engine(engine).info.tunables_on("cpu")
+    """The furthest from stock that an engine's tuned mode goes on a CPU with mnist-cnn; threads as
+    they are, since asking for what is there anyway is refused."""
+    tunables = get_engine(engine).info.tunables_on("cpu", MNIST_CNN)
     return {tunable.name: tunable.values[-1] for tunable in tunables if tunable.name != "threads"}
 
 

@@ -55,7 +55,6 @@ LIES = {
     "90 % of each batch": "continuation-failed",
     "half of each batch": "continuation-failed",
     "bfloat16 in the fit": "continuation-failed",
-    "gradient 5 % too large": "continuation-failed",
     "stale state": "continuation-failed",
     "swapped moments": "continuation-failed",
     "transposed kernel": "weights-mismatch",
@@ -133,6 +132,17 @@ def test_what_the_replay_does_not_see_is_found(run_engine: Run, lie: str) -> Non
     assert record.precision.observed == "float32", "the replay is right"
     assert LIES[lie] in codes(record), record.continuation
     assert record.headline.validity == "invalid"
+
+
+def test_a_gradient_5_percent_too_large_is_seen_by_plain_sgd(run_engine: Run) -> None:
+    """Adam's own replay does not see it."""
+    record = run_lying(run_engine, "gradient 5 % too large")
+    assert "parity-failed" in codes(record), record.replay
+    assert record.headline.validity == "invalid"
+    assert record.replay is not None
+    golden = parity.golden_losses(MNIST_CNN, record.engine.adam_form)
+    adam = parity.judge(record.replay.losses, golden, parity.replay_tolerances(MNIST_CNN))
+    assert adam.precision == "float32"
 
 
 def test_no_training_at_all_is_found_three_times(run_engine: Run) -> None:
