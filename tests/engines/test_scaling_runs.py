@@ -31,6 +31,7 @@ def scaled(bench: Bench, engine: str, counts: str, mode: Mode, batch_size: int) 
     return made
 
 
+@pytest.mark.alone  # side by side, a process of the tests has a single core
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a device is a core at least")
 def test_two_processes_of_torch_are_rated_beside_one(bench: Bench) -> None:
     made = scaled(bench, "torch", "1,2", "strong", 4)
