@@ -31,7 +31,7 @@ def within(cores: Sequence[int], quota: float | None) -> list[int]:
 
 
 def spread(choices: Sequence[T], count: int) -> list[T]:
-    """So many of them (1 to all), from the first on and equally far apart: neighbours share a
+    """``count`` of them (1 to all), from the first on and equally far apart: neighbours share a
     physical core."""
     return [*choices[:: len(choices) // count][:count]]
 
