@@ -106,8 +106,7 @@ def _launched(
         raise EpochmarkError(
             f"the interpreter {interpreter.python} cannot be started: {error.strerror or error}"
         ) from error
-    if outcome.ending == "interrupted":
-        raise KeyboardInterrupt
+    outcome.raise_if_interrupted()
     return outcome
 
 

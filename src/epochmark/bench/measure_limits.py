@@ -231,8 +231,7 @@ def _launch(
         )
     except OSError as error:
         return WorkerOutcome(detail=f"its interpreter cannot be started: {error.strerror or error}")
-    if outcome.ending == "interrupted":
-        raise KeyboardInterrupt
+    outcome.raise_if_interrupted()
     return outcome
 
 

@@ -23,7 +23,7 @@ from epochmark.worker.protocol import (
     LimitsJob,
     MessagePipe,
     Opened,
-    Phase,
+    PhasedRun,
     Trouble,
     UsedSettings,
 )
@@ -49,13 +49,12 @@ Floats = npt.NDArray[np.float32]
 Facts = Dict[str, Union[str, int]]
 
 
-class LimitsRun:
+class LimitsRun(PhasedRun):
     """One job carried out; ``phase`` says how far it came when something raises."""
 
     def __init__(self, job: LimitsJob, pipe: MessagePipe) -> None:
+        super().__init__(pipe)
         self._job = job
-        self._pipe = pipe
-        self.phase = "starting"
 
     def carry_out(self) -> None:
         """Measure and report. Whatever an engine raises passes through."""
@@ -65,10 +64,6 @@ class LimitsRun:
         else:
             self._measure_engine(self._job.engine)
         self._pipe.send(Finished(None))
-
-    def _enter(self, phase: str) -> None:
-        self.phase = phase
-        self._pipe.send(Phase(phase))
 
     def _measure_processor(self) -> None:
         for threads in sorted({1, usable_cores()}):

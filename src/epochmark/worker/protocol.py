@@ -329,3 +329,15 @@ class MessagePipe:
         remaining = line.encode() + b"\n"
         while remaining:
             remaining = remaining[os.write(self._descriptor, remaining) :]
+
+
+class PhasedRun:
+    """A job being carried out; ``phase`` says how far it came when something raises."""
+
+    def __init__(self, pipe: MessagePipe) -> None:
+        self._pipe = pipe
+        self.phase = "starting"
+
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self._pipe.send(Phase(phase))

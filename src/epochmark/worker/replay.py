@@ -13,7 +13,7 @@ from epochmark.worker.protocol import (
     Hello,
     MessagePipe,
     Opened,
-    Phase,
+    PhasedRun,
     Replayed,
     ReplayJob,
     finite,
@@ -21,17 +21,12 @@ from epochmark.worker.protocol import (
 from epochmark.worker.train import read_weights
 
 
-class ReplayRun:
+class ReplayRun(PhasedRun):
     """One job carried out; ``phase`` says how far it came when something raises."""
 
     def __init__(self, job: ReplayJob, pipe: MessagePipe) -> None:
+        super().__init__(pipe)
         self._job = job
-        self._pipe = pipe
-        self.phase = "starting"
-
-    def _enter(self, phase: str) -> None:
-        self.phase = phase
-        self._pipe.send(Phase(phase))
 
     def carry_out(self) -> None:
         """Train and report the losses. Whatever an engine raises passes through."""

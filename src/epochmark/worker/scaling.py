@@ -21,7 +21,7 @@ from epochmark.worker.protocol import (
     MessagePipe,
     Opened,
     OptionalFloat,
-    Phase,
+    PhasedRun,
     ScaleJob,
     SplitReplayed,
     UsedSettings,
@@ -48,14 +48,13 @@ same shape, so nothing is compiled later."""
 WARM_LAPS = 3
 
 
-class ScaleRun:
+class ScaleRun(PhasedRun):
     """One job carried out; ``phase`` says how far it came when something raises."""
 
     def __init__(self, job: ScaleJob, pipe: MessagePipe, word: Word) -> None:
+        super().__init__(pipe)
         self._job = job
-        self._pipe = pipe
         self._word = word
-        self.phase = "starting"
 
     def carry_out(self) -> None:
         """Train and report. What an engine raises passes through, and what another process of the
@@ -70,10 +69,6 @@ class ScaleRun:
     def _give_up(self, failed: Failed) -> None:
         self._pipe.send(failed)
         os._exit(1)
-
-    def _enter(self, phase: str) -> None:
-        self.phase = phase
-        self._pipe.send(Phase(phase))
 
     def _train(self, ranks: Ranks) -> None:
         job, pipe = self._job, self._pipe

@@ -28,7 +28,7 @@ from epochmark.worker.protocol import (
     MessagePipe,
     Observed,
     Opened,
-    Phase,
+    PhasedRun,
     Replayed,
     finite,
 )
@@ -43,21 +43,16 @@ MAX_VARIABLES = 90
 """A record has room for a hundred entries."""
 
 
-class Run:
+class Run(PhasedRun):
     """One job carried out; ``phase`` says how far it came when something raises.
 
     The fit ends at its next lap once the launcher's ``word`` is to stop.
     """
 
     def __init__(self, job: Job, pipe: MessagePipe, word: Word) -> None:
+        super().__init__(pipe)
         self._job = job
-        self._pipe = pipe
         self._word = word
-        self.phase = "starting"
-
-    def _enter(self, phase: str) -> None:
-        self.phase = phase
-        self._pipe.send(Phase(phase))
 
     def carry_out(self) -> None:
         """Train and report. Whatever an engine raises passes through."""

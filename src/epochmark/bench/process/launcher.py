@@ -66,6 +66,11 @@ class WorkerOutcome:
     clock: LauncherClock | None = None
     interruption: KeyboardInterrupt | None = None
 
+    def raise_if_interrupted(self) -> None:
+        """Raise what interrupted it, which knows its signal."""
+        if self.ending == "interrupted":
+            raise self.interruption or KeyboardInterrupt
+
     def last(self, kind: type[T]) -> T | None:
         """The last report of this kind, if there was one."""
         return next((r for r in reversed(self.reports) if isinstance(r, kind)), None)

@@ -55,8 +55,7 @@ def race(request: RaceRequest, bench: Bench, on_news: Callable[[str], None]) -> 
             racer = owned.enter_context(started(name, planned, bench, guard))
             racers.append(racer)
             racer.warm_up()
-            if racer.outcome.ending == "interrupted":
-                raise racer.outcome.interruption or KeyboardInterrupt
+            racer.outcome.raise_if_interrupted()
         began_s = time.monotonic()
         limits = Limits(request.target, request.max_seconds, "racing")
         ending = take_turns(racers, limits, began_s, on_news)

@@ -42,8 +42,7 @@ def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -
             scaler = owned.enter_context(started(request, count, bench, guard))
             scalers.append(scaler)
             scaler.warm_up()
-            if _is_interrupted(scaler):
-                raise scaler.outcome.interruption or KeyboardInterrupt
+            scaler.outcome.raise_if_interrupted()
             if not scaler.is_rated and scaler.is_racing:
                 on_news(f"proving the work of {scaler.name}")
                 scaler.finish()
