@@ -133,7 +133,7 @@ def _connect(ray: Any, address: str, wheels: Sequence[str]) -> None:
             address=address,
             log_to_driver=False,
             logging_level="ERROR",
-            runtime_env={"py_modules": [*wheels]} if wheels else None,
+            runtime_env=_shipped(wheels) if wheels else None,
         )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise EpochmarkError(
@@ -141,6 +141,15 @@ def _connect(ray: Any, address: str, wheels: Sequence[str]) -> None:
         ) from error
     finally:
         signal.signal(signal.SIGTERM, before)  # Ray's own handler ends the process at once
+
+
+def _shipped(wheels: Sequence[str]) -> dict[str, Any]:
+    """Ray's runtime environment with these wheels, made on a node once an actor starts there.
+
+    Ray would also make it on the driver's own node at once, and delete it there again while nodes
+    that share the folder (those of one machine) use it.
+    """
+    return {"py_modules": [*wheels], "config": {"eager_install": False}}
 
 
 def _imported() -> Any:
