@@ -25,7 +25,7 @@ import numpy as np
 from epochmark.datasets.mnist import verify_folder
 from epochmark.workloads import Workload
 from epochmark.workloads._data import FROM_FILES, read_data
-from epochmark.workloads._proof import parity, reference
+from epochmark.workloads._proof import reference, replay_data
 from epochmark.workloads.registry import (
     GOLDEN_LOSSES,
     DamagedError,
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workload", help="name of the workload's folder, with hyphens")
     parser.add_argument("--data", type=Path, default=Path(), help="folder with the MNIST files")
-    parser.add_argument("--version", type=int, default=parity.REPLAY_VERSION)
+    parser.add_argument("--version", type=int, default=replay_data.REPLAY_VERSION)
     parser.add_argument("--seed", type=int, help="seed of the weights; default: as it is now, or 1")
     options = parser.parse_args()
     workload = read_workload(options.workload)
@@ -78,7 +78,7 @@ def _stored(workload: Workload) -> dict[str, Any]:
 
 def _recipe(
     workload: Workload, stored: dict[str, Any], version: int, seed: int | None
-) -> parity.Recipe:
+) -> replay_data.Recipe:
     """As this version has it; a new one draws pixels and spreads weights as the workload needs."""
     known = stored["replays"].get(str(version), {}).get("recipe")
     if known is None:
@@ -86,23 +86,26 @@ def _recipe(
         known = {"weights_seed": 1, "pixels_seed": 7} if images else {"weights_seed": 1}
         if workload.initial == "gpt-2":
             known["spread"] = 5.0
-    return parity.Recipe(**(known if seed is None else {**known, "weights_seed": seed}))
+    return replay_data.Recipe(**(known if seed is None else {**known, "weights_seed": seed}))
 
 
 def compute_golden(
-    workload: Workload, recipe: parity.Recipe, inputs: parity.Samples, targets: parity.Samples
+    workload: Workload,
+    recipe: replay_data.Recipe,
+    inputs: replay_data.Samples,
+    targets: replay_data.Samples,
 ) -> dict[str, Any]:
     """Golden losses of one version of the replay, and where they come from."""
-    weights = parity.draw_replay_weights(workload, recipe)
-    batches = parity.take_replay_batches(workload, inputs, targets, recipe)
+    weights = replay_data.draw_replay_weights(workload, recipe)
+    batches = replay_data.take_replay_batches(workload, inputs, targets, recipe)
     sgd = SGD(SGD_RATE)
-    samples = f"{parity.REPLAY_STEPS} x {workload.proof.replay_samples}"
+    samples = f"{replay_data.REPLAY_STEPS} x {workload.proof.replay_samples}"
     seed = recipe.pixels_seed
     drawn = "" if seed is None else f", their lowest four bits drawn (seed {seed})"
     return {
         "recipe": asdict(recipe),
-        "weights_sha256": parity.sum_of_arrays(weights.values()),
-        "batches_sha256": parity.sum_of_arrays(array for batch in batches for array in batch),
+        "weights_sha256": replay_data.sum_of_arrays(weights.values()),
+        "batches_sha256": replay_data.sum_of_arrays(array for batch in batches for array in batch),
         "losses": {
             form: reference.train(workload, weights, batches, form)[0]
             for form in reference.ADAM_FORMS
@@ -110,7 +113,7 @@ def compute_golden(
         "sgd": {
             "learning_rate": sgd.learning_rate,
             "losses": reference.train(
-                workload, weights, batches[: parity.SGD_STEPS], reference.ADAM_FORMS[0], sgd
+                workload, weights, batches[: replay_data.SGD_STEPS], reference.ADAM_FORMS[0], sgd
             )[0],
         },
         "provenance": {

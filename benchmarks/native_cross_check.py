@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from epochmark.datasets import read_idx_folder
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import parity, reference
+from epochmark.workloads._proof import reference, replay_data
 from epochmark.workloads.shapes import parameter_shapes
 
 SOURCES = Path(__file__).parents[1] / "src/epochmark/native"
@@ -42,8 +42,8 @@ def build(folder: str, cmake: list[str]) -> Path:
 
 
 def compare(output: bytes, expected: dict[str, npt.NDArray[np.float64]]) -> None:
-    losses = np.frombuffer(output, np.float64, parity.REPLAY_STEPS)
-    golden = np.array(parity.golden_losses(MNIST_CNN, "epsilon_hat"))
+    losses = np.frombuffer(output, np.float64, replay_data.REPLAY_STEPS)
+    golden = np.array(replay_data.golden_losses(MNIST_CNN, "epsilon_hat"))
     print("  replay, relative error of each loss:")
     print("   ", " ".join(f"{error:.1e}" for error in np.abs(losses - golden) / golden))
     flat = np.frombuffer(output, np.float32, offset=losses.nbytes)
@@ -63,8 +63,8 @@ def main() -> None:
     options = parser.parse_args()
 
     images, labels, *_ = read_idx_folder(options.data)
-    weights = parity.replay_weights(MNIST_CNN)
-    batches = parity.replay_batches(MNIST_CNN, images, labels)
+    weights = replay_data.replay_weights(MNIST_CNN)
+    batches = replay_data.replay_batches(MNIST_CNN, images, labels)
     images, labels = (array[:JUDGED] for array in batches[0])
     _, expected = reference.loss_and_gradients(MNIST_CNN, weights, images, labels)
     given = b"".join(weights[name].tobytes() for name in SHAPES)

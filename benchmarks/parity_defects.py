@@ -31,7 +31,7 @@ from torch.nn import functional
 from epochmark.datasets.mnist import verify_folder
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._data.mnist_files import read_idx_folder
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import parity, replay_data
 from epochmark.workloads._proof.reference import ADAM_FORMS
 from epochmark.workloads.spec import Adam
 
@@ -315,8 +315,8 @@ def read_batches(folder: Path, version: int) -> Batches:
     images, labels, _, _ = read_idx_folder(folder)
     return [
         (torch.from_numpy(pixels.copy()), torch.from_numpy(targets.copy()))
-        for pixels, targets in parity.take_replay_batches(
-            MNIST_CNN, images, labels, parity.recipe_of(MNIST_CNN, version)
+        for pixels, targets in replay_data.take_replay_batches(
+            MNIST_CNN, images, labels, replay_data.recipe_of(MNIST_CNN, version)
         )
     ]
 
@@ -327,13 +327,13 @@ def main() -> None:
     parser.add_argument(
         "--version",
         type=int,
-        default=parity.REPLAY_VERSION,
-        choices=parity.replay_versions(MNIST_CNN),
+        default=replay_data.REPLAY_VERSION,
+        choices=replay_data.replay_versions(MNIST_CNN),
     )
     options = parser.parse_args()
     batches = read_batches(options.folder, options.version)
     tolerances = parity.replay_tolerances(MNIST_CNN, options.version)
-    weights = parity.replay_weights(MNIST_CNN, options.version)
+    weights = replay_data.replay_weights(MNIST_CNN, options.version)
     print(
         f"replay version {options.version}, PyTorch {torch.__version__}, NumPy {np.__version__}, "
         f"{platform.machine()}\n"
@@ -345,7 +345,7 @@ def main() -> None:
         forms = ("algorithm_1",) if variant.torch_optimizer else ADAM_FORMS
         verdicts = {}
         for form in forms:
-            golden = parity.golden_losses(MNIST_CNN, form, options.version)
+            golden = replay_data.golden_losses(MNIST_CNN, form, options.version)
             losses = train(variant, weights, batches, form)
             verdicts[form] = parity.judge(losses, golden, tolerances)
         print(format_row(variant.title, verdicts, options.version), flush=True)

@@ -25,17 +25,17 @@ def losses_here(name: str, engine_name: str, precision: str, folder: str) -> Non
     from epochmark.engines import Settings, get_engine
     from epochmark.workloads import WORKLOADS
     from epochmark.workloads._data import read_data
-    from epochmark.workloads._proof import parity
+    from epochmark.workloads._proof import replay_data
 
     workload, engine = WORKLOADS[name], get_engine(engine_name)
     data = read_data(workload, folder)
     size = workload.batch_size
     engine.open(Settings(workload, "cpu", precision, "stock", seed=1, epochs=1, batch_size=size))
-    batches = parity.replay_batches(workload, data.inputs, data.targets)
-    weights = parity.replay_weights(workload)
+    batches = replay_data.replay_batches(workload, data.inputs, data.targets)
+    weights = replay_data.replay_weights(workload)
     losses = engine.replay(weights, batches)
     started = time.process_time()
-    sgd = engine.replay(weights, batches[: parity.SGD_STEPS], parity.replay_sgd(workload))
+    sgd = engine.replay(weights, batches[: replay_data.SGD_STEPS], replay_data.replay_sgd(workload))
     cpu_s = time.process_time() - started
     print(json.dumps([list(map(float, losses)), list(map(float, sgd)), cpu_s]))
 
@@ -45,7 +45,7 @@ def main() -> None:
     from epochmark.bench.process.importable import with_our_package
     from epochmark.engines import get_engine, offering
     from epochmark.workloads import WORKLOADS
-    from epochmark.workloads._proof import parity
+    from epochmark.workloads._proof import parity, replay_data
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("workload", choices=list(WORKLOADS))
@@ -73,10 +73,10 @@ def main() -> None:
             print(f"{name}: {done.stderr.decode().strip().splitlines()[-1]}", flush=True)
             continue
         losses, sgd, cpu_s = json.loads(done.stdout.splitlines()[-1])
-        form, version = info.adam_form, parity.REPLAY_VERSION
+        form, version = info.adam_form, replay_data.REPLAY_VERSION
         errors = parity.judge_replay(workload, form, version, losses, sgd).errors
         shown = [f"{error:.1e}" for error in errors]
-        steps = parity.REPLAY_STEPS
+        steps = replay_data.REPLAY_STEPS
         print(
             f"{name}: {' '.join(shown[:steps])}; SGD {' '.join(shown[steps:])} ({cpu_s:.2f} s CPU)",
             flush=True,

@@ -19,7 +19,7 @@ import torch
 from parity_defects import Batches, Variant, read_batches, train
 
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import parity, replay_data
 from epochmark.workloads._proof.reference import ADAM_FORMS
 from epochmark.workloads.initial_weights import draw_weights
 
@@ -28,8 +28,8 @@ NOISE = 1e-6
 
 def errors_of(seed: int, batches: Batches, draws: int) -> list[float]:
     """Largest relative error of each step's loss under noise, from the weights of ``seed``."""
-    weights = draw_weights(MNIST_CNN, seed, parity.REPLAY_BIAS_RANGE)
-    largest = [0.0] * parity.REPLAY_STEPS
+    weights = draw_weights(MNIST_CNN, seed, replay_data.REPLAY_BIAS_RANGE)
+    largest = [0.0] * replay_data.REPLAY_STEPS
     for form in ADAM_FORMS:
         exact = train(Variant("float64", dtype=torch.float64), weights, batches, form)
         for draw in range(1, draws + 1):
@@ -46,8 +46,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=18, help="try the seeds 1 to this")
     parser.add_argument("--draws", type=int, default=4, help="draws of the noise per form of Adam")
     options = parser.parse_args()
-    batches = read_batches(options.folder, parity.REPLAY_VERSION)
-    version = parity.REPLAY_VERSION
+    batches = read_batches(options.folder, replay_data.REPLAY_VERSION)
+    version = replay_data.REPLAY_VERSION
     print(f"replay version {version}, {options.draws} draws, PyTorch {torch.__version__}")
     for seed in range(1, options.seeds + 1):
         errors = errors_of(seed, batches, options.draws)

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from epochmark.workloads import Workload
 from epochmark.workloads._data import read_data
 from epochmark.workloads._layers import images, scores
-from epochmark.workloads._proof import parity, reference
+from epochmark.workloads._proof import parity, reference, replay_data
 from epochmark.workloads.registry import read_workload
 
 Array = npt.NDArray[np.float64]
@@ -91,10 +91,13 @@ def rounding(rounded: Rounding) -> Iterator[None]:
 
 
 def errors_of(
-    workload: Workload, recipe: parity.Recipe, batches: list[parity.Batch], rounded: Rounding
+    workload: Workload,
+    recipe: replay_data.Recipe,
+    batches: list[replay_data.Batch],
+    rounded: Rounding,
 ) -> list[float]:
     """Relative error of each step's loss, of both forms the larger."""
-    weights = parity.draw_replay_weights(workload, recipe)
+    weights = replay_data.draw_replay_weights(workload, recipe)
     largest = [0.0] * len(batches)
     for form in reference.ADAM_FORMS:
         exact, _ = reference.train(workload, weights, batches, form)
@@ -113,8 +116,8 @@ def main() -> None:
     options = parser.parse_args()
     workload = read_workload(options.workload)
     data = read_data(workload, options.data)
-    recipe = parity.recipe_of(workload)
-    batches = parity.take_replay_batches(workload, data.inputs, data.targets, recipe)
+    recipe = replay_data.recipe_of(workload)
+    batches = replay_data.take_replay_batches(workload, data.inputs, data.targets, recipe)
     for seed in options.seeds or [recipe.weights_seed]:
         for kind, rounded in KINDS.items():
             if options.seeds and not kind.startswith("noise"):

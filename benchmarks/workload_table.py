@@ -30,7 +30,7 @@ from epochmark.records.record import Record
 from epochmark.report.digits import significant
 from epochmark.report.figures import images_text, machine_name, percent
 from epochmark.workloads import WORKLOADS
-from epochmark.workloads._proof.parity import REPLAY_STEPS
+from epochmark.workloads._proof.replay_data import REPLAY_STEPS
 
 ROOT = Path(__file__).parents[1]
 NONE = "-"

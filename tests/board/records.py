@@ -8,7 +8,7 @@ from epochmark.analysis.timing.headline import replay_verdict
 from epochmark.judge.validity import judge
 from epochmark.records.record import Record
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 from tests.report.samples import finished, machine, sample
 
 
@@ -25,7 +25,7 @@ def torch(
     record = sample(number, engine="torch", device=device, description=name, step_s=step_s)
     replace = msgspec.structs.replace
     assert record.replay is not None, "every sample has one"
-    losses = list(parity.golden_losses(MNIST_CNN, "algorithm_1"))
+    losses = list(replay_data.golden_losses(MNIST_CNN, "algorithm_1"))
     return judged(
         replace(
             record,

@@ -19,7 +19,7 @@ from epochmark.engines.defective_torch import DEFECTS  # type: ignore[import-not
 from epochmark.engines import Engine, Settings
 from epochmark.workloads import WORKLOADS, Workload
 from epochmark.workloads._data import read_data
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 from epochmark.workloads.spec import SGD
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -52,9 +52,9 @@ def replays_of_tiny(workload: Workload, rate: float) -> Callable[[Engine], Any]:
 
 
 def replays_of(workload: Workload, folder: str) -> Callable[[Engine], Any]:
-    weights, data = parity.replay_weights(workload), read_data(workload, folder)
-    batches = parity.replay_batches(workload, data.inputs, data.targets)
-    first, sgd = batches[: parity.SGD_STEPS], parity.replay_sgd(workload)
+    weights, data = replay_data.replay_weights(workload), read_data(workload, folder)
+    batches = replay_data.replay_batches(workload, data.inputs, data.targets)
+    first, sgd = batches[: replay_data.SGD_STEPS], replay_data.replay_sgd(workload)
     return lambda engine: (
         engine.replay(weights, batches),
         engine.replay(weights, first, sgd),

@@ -14,21 +14,21 @@ import sys
 from epochmark.engines import Settings, get_engine
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._data.mnist_files import read_idx_folder
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 
 
 def main(
     name: str,
     precision: str,
     folder: str,
-    version: str = str(parity.REPLAY_VERSION),
-    steps: str = str(parity.REPLAY_STEPS),
+    version: str = str(replay_data.REPLAY_VERSION),
+    steps: str = str(replay_data.REPLAY_STEPS),
 ) -> None:
     images, labels, _, _ = read_idx_folder(folder)
     engine = get_engine(name)
     engine.open(Settings(MNIST_CNN, "cpu", precision, "stock", seed=1, epochs=1, batch_size=128))
-    weights = parity.replay_weights(MNIST_CNN, int(version))
-    batches = parity.replay_batches(MNIST_CNN, images, labels, int(version))
+    weights = replay_data.replay_weights(MNIST_CNN, int(version))
+    batches = replay_data.replay_batches(MNIST_CNN, images, labels, int(version))
     print(json.dumps(engine.replay(weights, batches[: int(steps)])))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from epochmark.engines import Settings, TrainingState, get_engine
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._data.mnist_files import read_idx_folder
-from epochmark.workloads._proof.parity import draw_lowest_bits
+from epochmark.workloads._proof.replay_data import draw_lowest_bits
 from epochmark.workloads.initial_weights import draw_weights
 
 BATCH_SIZE = 32

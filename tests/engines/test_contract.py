@@ -17,7 +17,7 @@ from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.records.record import Record
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import parity, replay_data
 from tests.engines.conftest import ENGINES, LEARNING_BATCH, Run, answer_of, interpreter_of
 
 REPLAY = Path(__file__).with_name("replay_driver.py")
@@ -108,7 +108,7 @@ def test_bfloat16_is_observed_when_asked_for(
     engine: str, tmp_path: Path, mnist_folder: Path
 ) -> None:
     losses = answer_of(REPLAY, tmp_path, engine, "bfloat16", str(mnist_folder))
-    golden = parity.golden_losses(MNIST_CNN, get_engine(engine).info.adam_form)
+    golden = replay_data.golden_losses(MNIST_CNN, get_engine(engine).info.adam_form)
     tolerances = parity.replay_tolerances(MNIST_CNN)
     assert parity.judge(losses, golden, tolerances).precision == "bfloat16", losses
 

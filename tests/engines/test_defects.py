@@ -18,7 +18,7 @@ from epochmark.engines import get_engine
 from epochmark.judge.validity import judge
 from epochmark.records.record import Record
 from epochmark.workloads import MNIST_CNN, WORKLOADS
-from epochmark.workloads._proof import parity, reference
+from epochmark.workloads._proof import parity, reference, replay_data
 from epochmark.workloads.spec import SGD
 from tests.engines.conftest import LEARNING_BATCH, Run, answer_of, interpreter_of
 from tests.engines.tiny_workloads import GPT, batches_of, draw_parameters, draw_samples
@@ -140,7 +140,7 @@ def test_a_gradient_5_percent_too_large_is_seen_by_plain_sgd(run_engine: Run) ->
     assert "parity-failed" in codes(record), record.replay
     assert record.headline.validity == "invalid"
     assert record.replay is not None
-    golden = parity.golden_losses(MNIST_CNN, record.engine.adam_form)
+    golden = replay_data.golden_losses(MNIST_CNN, record.engine.adam_form)
     adam = parity.judge(record.replay.losses, golden, parity.replay_tolerances(MNIST_CNN))
     assert adam.precision == "float32"
 
@@ -279,7 +279,7 @@ def verdicts_of(folder: Path, precision: str, defects: list[str]) -> Verdicts:
     """What both replays of gpt-3m say of each defect, all of them in one process."""
     job = ("defective-torch", "gpt-3m", "", precision, "0", *defects)
     found = answer_of(DRIVER, folder, *job, interpreter=defective("none"))
-    replay = (WORKLOADS["gpt-3m"], "algorithm_1", parity.REPLAY_VERSION)
+    replay = (WORKLOADS["gpt-3m"], "algorithm_1", replay_data.REPLAY_VERSION)
     return {
         defect: parity.judge_replay(*replay, losses, sgd_losses, precision)
         for defect, (losses, sgd_losses) in found.items()

@@ -12,7 +12,7 @@ import epochmark.engines
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.errors import EpochmarkError
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import parity, replay_data
 from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.test_contract import REPLAY
 from tests.engines.test_defects import INJECTED, codes
@@ -56,9 +56,9 @@ def test_tinygrad_trains_as_a_gpu_on_opencl(run_engine: Run) -> None:
 def test_mlx_without_bias_correction_fails_parity(tmp_path: Path, mnist_folder: Path) -> None:
     """Three batches of the replay: Adam shows from the second on, and each takes MLX seconds."""
     interpreter = with_environment("mlx", PYTHONPATH=str(INJECTED))
-    job = ("uncorrected-mlx", "float32", str(mnist_folder), str(parity.REPLAY_VERSION), "3")
+    job = ("uncorrected-mlx", "float32", str(mnist_folder), str(replay_data.REPLAY_VERSION), "3")
     losses = answer_of(REPLAY, tmp_path, *job, interpreter=interpreter)
-    golden = parity.golden_losses(MNIST_CNN, "algorithm_1")
+    golden = replay_data.golden_losses(MNIST_CNN, "algorithm_1")
     first, *others = parity.judge(losses, golden[:3], {}).errors
     tolerance = parity.replay_tolerances(MNIST_CNN)["float32"]
     assert first < tolerance[0]
@@ -69,7 +69,7 @@ def test_plaidml_gives_every_equal_maximum_the_gradient(tmp_path: Path, mnist_fo
     """Seen with MNIST's images as they are, where pooling windows have equal inputs: the first
     version of the replay. Its first loss is that of a right forward pass, its second is not."""
     losses = answer_of(REPLAY, tmp_path, "plaidml-keras", "float32", str(mnist_folder), "1", "2")
-    golden = parity.golden_losses(MNIST_CNN, "epsilon_hat", version=1)
+    golden = replay_data.golden_losses(MNIST_CNN, "epsilon_hat", version=1)
     first, second = parity.judge(losses, golden[:2], {}).errors
     tolerance = parity.replay_tolerances(MNIST_CNN, 1)["float32"]
     assert first < tolerance[0]

@@ -20,8 +20,8 @@ import pytest
 from epochmark.engines import get_engine
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._data.mnist_files import read_idx_folder
-from epochmark.workloads._proof import continuation
-from epochmark.workloads._proof.parity import draw_lowest_bits
+from epochmark.workloads._proof import continuation, float64, training_state
+from epochmark.workloads._proof.replay_data import draw_lowest_bits
 from epochmark.workloads.shapes import parameter_shapes
 from tests.engines.conftest import ENGINES, TUNED, answer_of, tuned_settings
 
@@ -87,15 +87,15 @@ def _part(arrays: Any, index: int, part: str) -> Arrays:
 def errors_from(run: Continued, start: State) -> tuple[float, dict[str, float]]:
     """The largest relative error of a loss, and the relative error of each parameter's update over
     all batches, from the first state as the engine reports it."""
-    judge = continuation.Float64(MNIST_CNN, run.form)
-    state = continuation.State(start.weights, start.first, start.second, start.steps or 0)
+    judge = float64.Float64(MNIST_CNN, run.form)
+    state = training_state.State(start.weights, start.first, start.second, start.steps or 0)
     right_losses, right = judge.follow(
         state, (continuation.shares_of(MNIST_CNN, batch) for batch in run.batches)
     )
     pairs = zip(run.losses, right_losses, strict=True)
     loss_error = max(abs(loss - right_loss) / right_loss for loss, right_loss in pairs)
     end = run.states[-1].weights
-    return loss_error, continuation.update_errors(MNIST_CNN, start.weights, end, right)
+    return loss_error, float64.update_errors(MNIST_CNN, start.weights, end, right)
 
 
 def assert_continues(run: Continued, trained_steps: int) -> None:

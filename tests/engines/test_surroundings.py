@@ -20,7 +20,7 @@ from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.records.record import Record
 from epochmark.system import usable_cores
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 from tests import cores
 from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.test_contract import REPLAY
@@ -192,8 +192,8 @@ def test_a_broken_settings_file_of_plaidml_does_not_matter(
     (tmp_path / ".plaidml").write_text("no settings at all")
     interpreter_of("plaidml-keras")
     monkeypatch.setenv("HOME", str(tmp_path))
-    job = ("plaidml-keras", "float32", str(mnist_folder), str(parity.REPLAY_VERSION), "1")
+    job = ("plaidml-keras", "float32", str(mnist_folder), str(replay_data.REPLAY_VERSION), "1")
     (tmp_path / "work").mkdir()
     (loss,) = answer_of(REPLAY, tmp_path / "work", *job, interpreter=ours("plaidml-keras"))
-    golden = parity.golden_losses(MNIST_CNN, "epsilon_hat")
+    golden = replay_data.golden_losses(MNIST_CNN, "epsilon_hat")
     assert loss == pytest.approx(golden[0], rel=1e-4)

@@ -28,7 +28,7 @@ from epochmark.records.machine.machine_limits import (
 )
 from epochmark.records.record import Epoch, Failure, Finding, Lap, Machine, Record, Replay
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 
 REAL = Path(__file__).parents[1] / "records" / "native-2-epochs.json"
 """Two epochs of the native engine on a two-core machine, as ``epochmark run`` saved them."""
@@ -192,9 +192,9 @@ def sample(
             test_accuracy=round(noise.uniform(0.986, 0.991), 4),
         ),
         replay=Replay(
-            version=parity.REPLAY_VERSION,
-            losses=list(parity.golden_losses(MNIST_CNN, real.engine.adam_form)),
-            sgd_losses=list(parity.golden_sgd_losses(MNIST_CNN)),
+            version=replay_data.REPLAY_VERSION,
+            losses=list(replay_data.golden_losses(MNIST_CNN, real.engine.adam_form)),
+            sgd_losses=list(replay_data.golden_sgd_losses(MNIST_CNN)),
         ),
         machine=on or machine(),
     )

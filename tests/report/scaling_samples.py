@@ -18,11 +18,11 @@ from epochmark.records.documents.scaling import (
 )
 from epochmark.records.record import Lap
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 from tests.report.samples import machine, sample
 
-GOLDEN = list(parity.golden_losses(MNIST_CNN, "algorithm_1"))
-RIGHT_SGD: list[float | None] = [*parity.golden_sgd_losses(MNIST_CNN)]
+GOLDEN = list(replay_data.golden_losses(MNIST_CNN, "algorithm_1"))
+RIGHT_SGD: list[float | None] = [*replay_data.golden_sgd_losses(MNIST_CNN)]
 TURNS, STEPS = 24, 10
 
 
@@ -88,7 +88,7 @@ def sample_scaling(
             engine=msgspec.structs.replace(run.engine, adam_form="algorithm_1"),
             device="cpu",
             precision="stock",
-            replay_version=parity.REPLAY_VERSION,
+            replay_version=replay_data.REPLAY_VERSION,
             machine=machine(),
             environment={},
             entries=entries,

@@ -34,7 +34,7 @@ from epochmark.report.drawing import theme as themes
 from epochmark.report.subject import subject_of
 from epochmark.report.text.scaling import scaling_lines, scalings_section
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 from tests.report.samples import sample
 from tests.report.scaling_samples import GOLDEN, RIGHT_SGD, sample_scaling, with_entries
 
@@ -191,7 +191,7 @@ def test_what_is_not_proven_is_marked_and_not_drawn() -> None:
 
 def test_a_replay_without_plain_sgd_proves_nothing() -> None:
     sound = replace(sample_scaling({1: 0.020, 2: 0.025}), replay_version=2)
-    adam: list[float | None] = [*parity.golden_losses(MNIST_CNN, "algorithm_1", 2)]
+    adam: list[float | None] = [*replay_data.golden_losses(MNIST_CNN, "algorithm_1", 2)]
     old = with_entries(sound, [replace(entry, adam=adam, sgd=[]) for entry in sound.entries])
     assert {found.reason for found in old.efficiencies} == {
         "its replay has no steps with plain SGD"

@@ -19,7 +19,7 @@ from epochmark.judge.validity import judge
 from epochmark.records.record import Calm, Continuation, Record, Stretch, WatchingCost
 from epochmark.report.figures import proof_text
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import continuation, reference
+from epochmark.workloads._proof import continuation, float64, reference, training_state
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.shapes import parameter_count, parameter_shapes
 from tests.report.samples import sample
@@ -164,13 +164,13 @@ def states_file(folder: Path) -> Path:
     path = folder / "states"
     weights = draw_weights(MNIST_CNN, 1)
     with path.open("wb") as file:
-        for _ in range(continuation.STATES):
-            continuation.write_state(file, MNIST_CNN, (weights, weights, weights))
+        for _ in range(training_state.STATES):
+            training_state.write_state(file, MNIST_CNN, (weights, weights, weights))
     return path
 
 
 def test_states_come_back_as_they_were_written(tmp_path: Path) -> None:
-    states = continuation.read_states(states_file(tmp_path), MNIST_CNN)
+    states = training_state.read_states(states_file(tmp_path), MNIST_CNN)
     weights = draw_weights(MNIST_CNN, 1)
     assert len(states) == 3
     for part in (part for state in states for part in state):
@@ -183,26 +183,26 @@ def test_a_file_of_another_size_or_kind_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(path)
     with pytest.raises(OSError, match="symbolic links"):
-        continuation.read_states(link, MNIST_CNN)
+        training_state.read_states(link, MNIST_CNN)
     with pytest.raises(ValueError, match="bytes, not"):
-        continuation.read_states(Path("/dev/null"), MNIST_CNN)
+        training_state.read_states(Path("/dev/null"), MNIST_CNN)
     with path.open("ab") as file:
         file.write(b"\0")
     size = 9 * 4 * parameter_count(MNIST_CNN)
     with pytest.raises(ValueError, match=f"{size + 1} bytes, not {size}"):
-        continuation.read_states(path, MNIST_CNN)
+        training_state.read_states(path, MNIST_CNN)
 
 
 def test_a_state_of_no_numbers_is_judged_without_a_word(mnist: tuple[Bytes, ...]) -> None:
     """Warnings are errors here."""
     weights = {name: np.full(array.shape, np.nan, np.float32)
                for name, array in draw_weights(MNIST_CNN, 1).items()}  # fmt: skip
-    judge = continuation.Float64(MNIST_CNN, "epsilon_hat")
+    judge = float64.Float64(MNIST_CNN, "epsilon_hat")
     repeated = continuation.repeated_batch(MNIST_CNN, mnist[0], mnist[1], 1)
     batch = continuation.shares_of(MNIST_CNN, repeated)
-    losses, after = judge.follow(continuation.State(weights, weights, weights, 1), [batch])
+    losses, after = judge.follow(training_state.State(weights, weights, weights, 1), [batch])
     assert np.isnan(losses).all()
-    assert set(continuation.update_errors(MNIST_CNN, weights, weights, after).values()) == {np.inf}
+    assert set(float64.update_errors(MNIST_CNN, weights, weights, after).values()) == {np.inf}
     assert judge.evaluate(weights, mnist[2][:10], mnist[3][:10])[1] < 1
 
 
@@ -210,9 +210,9 @@ def test_a_state_of_another_shape_is_refused() -> None:
     weights = dict(draw_weights(MNIST_CNN, 1))
     weights["dense_1.kernel"] = weights["dense_1.kernel"].T
     with pytest.raises(ValueError, match=r"dense_1\.kernel has shape"):
-        continuation.write_state(io.BytesIO(), MNIST_CNN, (weights, weights, weights))
+        training_state.write_state(io.BytesIO(), MNIST_CNN, (weights, weights, weights))
     with pytest.raises(ValueError, match=r"no conv_1\.kernel"):
-        continuation.write_state(io.BytesIO(), MNIST_CNN, ({}, {}, {}))
+        training_state.write_state(io.BytesIO(), MNIST_CNN, ({}, {}, {}))
 
 
 def test_repeated_images_weigh_as_often_as_they_occur() -> None:

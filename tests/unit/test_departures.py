@@ -15,7 +15,7 @@ from epochmark.judge.validity import judge
 from epochmark.records.record import Placement, Record
 from epochmark.records.upgrades import encode_record
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 from tests.unit.samples import record
 
 
@@ -88,7 +88,7 @@ def test_check_takes_threads_that_were_asked_for() -> None:
 
 
 def test_float64_is_not_float32_though_it_meets_its_tolerance() -> None:
-    golden = parity.golden_losses(MNIST_CNN, record().engine.adam_form, 1)
+    golden = replay_data.golden_losses(MNIST_CNN, record().engine.adam_form, 1)
 
     def computed_in(kind: str, requested: str = "stock") -> Record:
         return record(

@@ -15,7 +15,7 @@ from epochmark.engines import Settings
 from epochmark.engines.native import NativeEngine
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads._data import read_data
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import parity, replay_data
 from epochmark.workloads._proof import reference as ref
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.shapes import judged_parameters
@@ -154,15 +154,15 @@ def test_the_order_picks_the_sequences() -> None:
 def test_replay_stays_with_the_golden_losses(instruction_set: str, threads: int) -> None:
     size = GPT.proof.replay_samples
     network = native.Network(GPT, size, threads, instruction_set)
-    network.set_weights(parity.replay_weights(GPT))
+    network.set_weights(replay_data.replay_weights(GPT))
     data = read_data(GPT, "")
     everything = np.arange(size, dtype=np.uint32)
     losses = []
-    for batch in parity.replay_batches(GPT, data.inputs, data.targets):
+    for batch in replay_data.replay_batches(GPT, data.inputs, data.targets):
         inputs, targets = map(np.ascontiguousarray, batch)
         result = network.train_step(inputs, targets, everything)
         losses.append(result.loss_sum / targets.size)
-    golden = parity.golden_losses(GPT, "epsilon_hat")
+    golden = replay_data.golden_losses(GPT, "epsilon_hat")
     assert parity.judge(losses, golden, parity.replay_tolerances(GPT)).precision == "float32"
 
 

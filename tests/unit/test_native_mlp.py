@@ -13,7 +13,7 @@ from epochmark import native
 from epochmark.engines import Settings
 from epochmark.engines.native import NativeEngine
 from epochmark.workloads import WORKLOADS
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import parity, replay_data
 from epochmark.workloads._proof import reference as ref
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.spec import SGD
@@ -120,10 +120,10 @@ def test_both_replays_stay_with_the_golden_losses(
         MNIST_MLP, "cpu", "float32", "stock", seed=1, epochs=1, batch_size=64, threads=threads
     )
     engine.open(settings)
-    weights = parity.replay_weights(MNIST_MLP)
-    batches = parity.replay_batches(MNIST_MLP, *mnist[:2])
+    weights = replay_data.replay_weights(MNIST_MLP)
+    batches = replay_data.replay_batches(MNIST_MLP, *mnist[:2])
     losses = engine.replay(weights, batches)
-    golden = parity.golden_losses(MNIST_MLP, "epsilon_hat")
+    golden = replay_data.golden_losses(MNIST_MLP, "epsilon_hat")
     assert parity.judge(losses, golden, parity.replay_tolerances(MNIST_MLP)).precision == "float32"
     by_sgd = engine.replay(weights, batches[:3], SGD(0.1))
     right, _ = ref.train(MNIST_MLP, weights, batches[:3], "epsilon_hat", optimizer=SGD(0.1))

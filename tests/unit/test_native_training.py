@@ -8,7 +8,7 @@ import pytest
 
 from epochmark import native
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import parity, replay_data
 from epochmark.workloads._proof import reference as ref
 from epochmark.workloads.initial_weights import draw_weights
 
@@ -34,13 +34,13 @@ def test_replay_stays_with_the_golden_losses(
     mnist: Mnist, instruction_set: str, threads: int
 ) -> None:
     network = native.Network(MNIST_CNN, MNIST_CNN.batch_size, threads, instruction_set)
-    network.set_weights(parity.replay_weights(MNIST_CNN))
+    network.set_weights(replay_data.replay_weights(MNIST_CNN))
     everything = np.arange(MNIST_CNN.batch_size, dtype=np.uint32)
     losses = [
         network.train_step(images, labels, everything).loss_sum / MNIST_CNN.batch_size
-        for images, labels in parity.replay_batches(MNIST_CNN, *mnist[:2])
+        for images, labels in replay_data.replay_batches(MNIST_CNN, *mnist[:2])
     ]
-    golden = parity.golden_losses(MNIST_CNN, "epsilon_hat")
+    golden = replay_data.golden_losses(MNIST_CNN, "epsilon_hat")
     assert parity.judge(losses, golden, parity.replay_tolerances(MNIST_CNN)).precision == "float32"
 
 

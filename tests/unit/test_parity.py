@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epochmark.workloads import MNIST_CNN, WORKLOADS
-from epochmark.workloads._proof import parity, reference
+from epochmark.workloads._proof import parity, reference, replay_data
 from epochmark.workloads.registry import GOLDEN_LOSSES, read_evidence
 from epochmark.workloads.spec import SGD
 
 Mnist = tuple[npt.NDArray[np.uint8], ...]
-GOLDEN = parity.golden_losses(MNIST_CNN, "epsilon_hat")
+GOLDEN = replay_data.golden_losses(MNIST_CNN, "epsilon_hat")
 TOLERANCES = parity.replay_tolerances(MNIST_CNN)
-VERSIONS = parity.replay_versions(MNIST_CNN)
+VERSIONS = replay_data.replay_versions(MNIST_CNN)
 
 
 def judge(
@@ -39,15 +39,15 @@ def with_errors(*errors: float) -> list[float | None]:
 
 
 def test_weights_are_those_of_the_golden_losses_with_biases() -> None:
-    weights = parity.replay_weights(MNIST_CNN)
+    weights = replay_data.replay_weights(MNIST_CNN)
     for name, array in weights.items():
         if name.endswith(".bias"):
-            assert 0.0 < np.abs(array).max() <= np.float32(parity.REPLAY_BIAS_RANGE)
+            assert 0.0 < np.abs(array).max() <= np.float32(replay_data.REPLAY_BIAS_RANGE)
 
 
 def test_batches_are_the_first_training_images_with_drawn_lowest_bits(mnist: Mnist) -> None:
-    batches = parity.replay_batches(MNIST_CNN, mnist[0], mnist[1])
-    assert len(batches) == parity.REPLAY_STEPS
+    batches = replay_data.replay_batches(MNIST_CNN, mnist[0], mnist[1])
+    assert len(batches) == replay_data.REPLAY_STEPS
     images = np.concatenate([images for images, _ in batches])
     assert np.array_equal(images >> 4, mnist[0][:1280] >> 4)
     assert np.bincount(images.ravel() & 15).min() > 0.99 * images.size / 16
@@ -55,7 +55,7 @@ def test_batches_are_the_first_training_images_with_drawn_lowest_bits(mnist: Mni
 
 
 def test_the_first_version_had_the_images_as_they_are(mnist: Mnist) -> None:
-    batches = parity.replay_batches(MNIST_CNN, mnist[0], mnist[1], version=1)
+    batches = replay_data.replay_batches(MNIST_CNN, mnist[0], mnist[1], version=1)
     assert np.array_equal(np.concatenate([images for images, _ in batches]), mnist[0][:1280])
 
 
@@ -63,8 +63,8 @@ def test_the_first_version_had_the_images_as_they_are(mnist: Mnist) -> None:
 def test_only_the_first_version_has_equal_maxima(mnist: Mnist, version: int, ties: bool) -> None:
     """Windows of the pooling in which two or more inputs have the maximum, above ReLU's zero, in
     the first batch."""
-    images, _ = parity.replay_batches(MNIST_CNN, mnist[0], mnist[1], version=version)[0]
-    weights = parity.replay_weights(MNIST_CNN, version)
+    images, _ = replay_data.replay_batches(MNIST_CNN, mnist[0], mnist[1], version=version)[0]
+    weights = replay_data.replay_weights(MNIST_CNN, version)
     values = reference.prepare(MNIST_CNN, images)
     for name in ("conv_1", "conv_2"):
         kernel = weights[f"{name}.kernel"].astype(np.float64)
@@ -82,16 +82,16 @@ def test_only_the_first_version_has_equal_maxima(mnist: Mnist, version: int, tie
 
 def test_other_images_are_refused(mnist: Mnist) -> None:
     with pytest.raises(ValueError, match="golden"):
-        parity.replay_batches(MNIST_CNN, mnist[2], mnist[3])
+        replay_data.replay_batches(MNIST_CNN, mnist[2], mnist[3])
     with pytest.raises(ValueError, match="golden"):
-        parity.replay_batches(MNIST_CNN, mnist[0][:1000], mnist[1][:1000])
+        replay_data.replay_batches(MNIST_CNN, mnist[0][:1000], mnist[1][:1000])
 
 
 def test_a_single_changed_pixel_is_noticed(mnist: Mnist) -> None:
     images = mnist[0].copy()
     images[1279, 27, 27] ^= 0x10  # the lowest four bits are drawn anyway
     with pytest.raises(ValueError, match="golden"):
-        parity.replay_batches(MNIST_CNN, images, mnist[1])
+        replay_data.replay_batches(MNIST_CNN, images, mnist[1])
 
 
 @pytest.mark.slow
@@ -99,15 +99,17 @@ def test_a_single_changed_pixel_is_noticed(mnist: Mnist) -> None:
 @pytest.mark.parametrize("form", reference.ADAM_FORMS)
 def test_stored_losses_are_those_of_the_reference(mnist: Mnist, form: str, version: int) -> None:
     # Two steps; all ten come from the same code (benchmarks/make_golden_losses.py).
-    batches = parity.replay_batches(MNIST_CNN, mnist[0], mnist[1], version=version)[:2]
-    weights = parity.replay_weights(MNIST_CNN, version)
+    batches = replay_data.replay_batches(MNIST_CNN, mnist[0], mnist[1], version=version)[:2]
+    weights = replay_data.replay_weights(MNIST_CNN, version)
     losses, _ = reference.train(MNIST_CNN, weights, batches, form)
-    assert losses == pytest.approx(parity.golden_losses(MNIST_CNN, form, version)[:2], rel=1e-12)
+    assert losses == pytest.approx(
+        replay_data.golden_losses(MNIST_CNN, form, version)[:2], rel=1e-12
+    )
 
 
 def test_the_forms_of_adam_differ_from_the_second_step_on() -> None:
-    other = parity.golden_losses(MNIST_CNN, "algorithm_1")
-    assert len(GOLDEN) == len(other) == parity.REPLAY_STEPS
+    other = replay_data.golden_losses(MNIST_CNN, "algorithm_1")
+    assert len(GOLDEN) == len(other) == replay_data.REPLAY_STEPS
     assert GOLDEN[0] == other[0]
     assert judge(other).precision is None
     assert judge(GOLDEN, other).precision is None
@@ -119,24 +121,24 @@ def test_golden_losses_say_where_they_come_from(version: int) -> None:
     golden = stored["replays"][str(version)]
     assert set(golden["losses"]) == set(reference.ADAM_FORMS)
     assert {"script", "method", "weights", "batches", "numpy", "date"} <= set(golden["provenance"])
-    seed = parity.recipe_of(MNIST_CNN, version).weights_seed
+    seed = replay_data.recipe_of(MNIST_CNN, version).weights_seed
     assert f"seed={seed}," in golden["provenance"]["weights"]
 
 
 def test_a_version_that_is_not_there_has_no_golden_losses() -> None:
     with pytest.raises(ValueError, match="version 99 of the replay"):
-        parity.golden_losses(MNIST_CNN, "epsilon_hat", 99)
+        replay_data.golden_losses(MNIST_CNN, "epsilon_hat", 99)
 
 
 def test_another_workload_has_no_golden_losses() -> None:
     newer, other = replace(MNIST_CNN, version=2), replace(MNIST_CNN, name="other")
     for workload, words in ((newer, "is of version 1"), (other, "no golden losses for other")):
         with pytest.raises(ValueError, match=words):
-            parity.golden_losses(workload, "epsilon_hat")
+            replay_data.golden_losses(workload, "epsilon_hat")
         with pytest.raises(ValueError, match=words):
-            parity.replay_weights(workload)
+            replay_data.replay_weights(workload)
     with pytest.raises(ValueError, match="amsgrad"):
-        parity.golden_losses(MNIST_CNN, "amsgrad")
+        replay_data.golden_losses(MNIST_CNN, "amsgrad")
 
 
 def test_exact_losses_are_float32() -> None:
@@ -174,7 +176,7 @@ def test_tolerances_widen_with_step_and_with_precision(version: int) -> None:
     profiles = list(tolerances.values())
     assert list(tolerances) == ["float32", "tf32", "float16", "bfloat16"]
     for profile in profiles:
-        assert len(profile) == parity.REPLAY_STEPS
+        assert len(profile) == replay_data.REPLAY_STEPS
         assert list(profile) == sorted(profile)
     for tighter, wider in pairwise(profiles):
         assert all(a <= b for a, b in zip(tighter, wider, strict=True))
@@ -222,14 +224,14 @@ def test_float32_losses_that_are_wrong_are_no_other_precision() -> None:
 
 
 FORM = "epsilon_hat"
-SGD_GOLDEN = parity.golden_sgd_losses(MNIST_CNN)
+SGD_GOLDEN = replay_data.golden_sgd_losses(MNIST_CNN)
 
 
 def judge_both(
-    error: float = 0.0, sgd_error: float = 0.0, version: int = parity.REPLAY_VERSION
+    error: float = 0.0, sgd_error: float = 0.0, version: int = replay_data.REPLAY_VERSION
 ) -> parity.Verdict:
     """Both replays, the last loss of each off by this."""
-    golden = parity.golden_losses(MNIST_CNN, FORM, version)
+    golden = replay_data.golden_losses(MNIST_CNN, FORM, version)
     losses = [*golden[:-1], golden[-1] * (1 + error)]
     sgd = [*SGD_GOLDEN[:-1], SGD_GOLDEN[-1] * (1 + sgd_error)]
     return parity.judge_replay(MNIST_CNN, FORM, version, losses, sgd)
@@ -238,7 +240,7 @@ def judge_both(
 def test_both_replays_must_meet_a_precision() -> None:
     right = judge_both()
     assert right.precision == "float32"
-    assert len(right.errors) == parity.REPLAY_STEPS + parity.SGD_STEPS
+    assert len(right.errors) == replay_data.REPLAY_STEPS + replay_data.SGD_STEPS
     for wrong, scale in ((judge_both(error=1e-3), False), (judge_both(sgd_error=1e-4), True)):
         assert wrong.precision is None
         assert wrong.wrong_scale == scale
@@ -250,17 +252,17 @@ def test_both_replays_must_meet_a_precision() -> None:
 def test_a_wrong_scale_is_judged_where_other_precisions_are_not(name: str) -> None:
     """Adam met float32, whose tolerance with plain SGD is known."""
     workload = WORKLOADS[name]
-    losses = [loss * (1 + 3e-7) for loss in parity.golden_losses(workload, FORM)]
-    first, second, third = parity.golden_sgd_losses(workload)
+    losses = [loss * (1 + 3e-7) for loss in replay_data.golden_losses(workload, FORM)]
+    first, second, third = replay_data.golden_sgd_losses(workload)
     sgd = [first, second * 1.1, third * 1.2]
-    verdict = parity.judge_replay(workload, FORM, parity.REPLAY_VERSION, losses, sgd)
+    verdict = parity.judge_replay(workload, FORM, replay_data.REPLAY_VERSION, losses, sgd)
     assert (verdict.precision, verdict.unjudged, verdict.wrong_scale) == (None, False, True)
 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_older_replays_have_no_sgd_and_are_judged_without(version: int) -> None:
-    golden = parity.golden_losses(MNIST_CNN, FORM, version)
-    assert parity.golden_sgd_losses(MNIST_CNN, version) == ()
+    golden = replay_data.golden_losses(MNIST_CNN, FORM, version)
+    assert replay_data.golden_sgd_losses(MNIST_CNN, version) == ()
     without = parity.judge_replay(MNIST_CNN, FORM, version, golden, None)
     assert without.precision == "float32"
     assert judge_both(version=version).precision is None, "it cannot have had any"
@@ -270,7 +272,7 @@ def test_older_replays_have_no_sgd_and_are_judged_without(version: int) -> None:
 def test_losses_of_sgd_that_are_not_there_meet_no_precision(
     losses: list[float | None] | None,
 ) -> None:
-    verdict = parity.judge_replay(MNIST_CNN, FORM, parity.REPLAY_VERSION, GOLDEN, losses)
+    verdict = parity.judge_replay(MNIST_CNN, FORM, replay_data.REPLAY_VERSION, GOLDEN, losses)
     assert verdict.precision is None
     assert verdict.max_error == math.inf
     assert verdict.wrong_scale
@@ -292,9 +294,9 @@ def test_a_wide_class_counts_only_where_it_is_asked_for(
     """Losses off by 1e-4, as of correct bfloat16, and of float32 with exact GELU."""
     gpt = WORKLOADS["gpt-3m"]
     assert "bfloat16" in parity.only_if_requested(gpt)
-    losses = [loss * (1 + 1e-4) for loss in parity.golden_losses(gpt, FORM)]
-    sgd = [loss * (1 + 1e-4) for loss in parity.golden_sgd_losses(gpt)]
-    verdict = parity.judge_replay(gpt, FORM, parity.REPLAY_VERSION, losses, sgd, requested)
+    losses = [loss * (1 + 1e-4) for loss in replay_data.golden_losses(gpt, FORM)]
+    sgd = [loss * (1 + 1e-4) for loss in replay_data.golden_sgd_losses(gpt)]
+    verdict = parity.judge_replay(gpt, FORM, replay_data.REPLAY_VERSION, losses, sgd, requested)
     assert verdict.precision == precision
     assert verdict.unjudged == unjudged
 
@@ -302,8 +304,11 @@ def test_a_wide_class_counts_only_where_it_is_asked_for(
 @pytest.mark.slow
 def test_one_percent_of_scale_is_far_outside(mnist: Mnist) -> None:
     """A rate 1 % higher is a gradient 1 % larger; the stored losses are those of the right one."""
-    batches = parity.replay_batches(MNIST_CNN, mnist[0], mnist[1])[: parity.SGD_STEPS]
-    weights, rate = parity.replay_weights(MNIST_CNN), parity.replay_sgd(MNIST_CNN).learning_rate
+    batches = replay_data.replay_batches(MNIST_CNN, mnist[0], mnist[1])[: replay_data.SGD_STEPS]
+    weights, rate = (
+        replay_data.replay_weights(MNIST_CNN),
+        replay_data.replay_sgd(MNIST_CNN).learning_rate,
+    )
     right, large = (
         reference.train(MNIST_CNN, weights, batches, FORM, optimizer=SGD(factor * rate))[0]
         for factor in (1.0, 1.01)

@@ -18,7 +18,7 @@ from epochmark.bench.request import RunRequest, find_workload
 from epochmark.errors import EpochmarkError
 from epochmark.workloads import MNIST_CNN, WORKLOADS, damaged_workloads
 from epochmark.workloads._data import read_data
-from epochmark.workloads._proof import parity, reference
+from epochmark.workloads._proof import parity, reference, replay_data
 from epochmark.workloads.registry import (
     GOLDEN_LOSSES,
     LEARNING_BAND,
@@ -62,12 +62,12 @@ def test_a_workload_fits_together(workload: Workload) -> None:
     assert layer_shapes(workload)[-1].output[-1] == workload.classes
     assert isinstance(workload.optimizer, Adam)
     for form in reference.ADAM_FORMS:
-        assert len(parity.golden_losses(workload, form)) == parity.REPLAY_STEPS
-    assert len(parity.golden_sgd_losses(workload)) == parity.SGD_STEPS
+        assert len(replay_data.golden_losses(workload, form)) == replay_data.REPLAY_STEPS
+    assert len(replay_data.golden_sgd_losses(workload)) == replay_data.SGD_STEPS
     tolerances = read_evidence(workload, TOLERANCES)
-    for part, steps in (("replay", parity.REPLAY_STEPS), ("sgd", parity.SGD_STEPS)):
+    for part, steps in (("replay", replay_data.REPLAY_STEPS), ("sgd", replay_data.SGD_STEPS)):
         for version, profiles in tolerances.get(part, {}).items():
-            assert int(version) in parity.replay_versions(workload)
+            assert int(version) in replay_data.replay_versions(workload)
             assert all(len(profile) == steps for profile in profiles.values())
     judged = set(parity.replay_tolerances(workload))
     assert set(parity.sgd_tolerances(workload)) == judged
@@ -81,11 +81,11 @@ def test_a_workload_fits_together(workload: Workload) -> None:
 def test_golden_losses_are_those_of_the_reference(workload: Workload, mnist_folder: Path) -> None:
     """The first step of each form; all ten come from the same code."""
     data = read_data(workload, mnist_folder)
-    batches = parity.replay_batches(workload, data.inputs, data.targets)[:1]
-    weights = parity.replay_weights(workload)
+    batches = replay_data.replay_batches(workload, data.inputs, data.targets)[:1]
+    weights = replay_data.replay_weights(workload)
     for form in reference.ADAM_FORMS:
         (loss,), _ = reference.train(workload, weights, batches, form)
-        assert loss == pytest.approx(parity.golden_losses(workload, form)[0], rel=1e-12)
+        assert loss == pytest.approx(replay_data.golden_losses(workload, form)[0], rel=1e-12)
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def remove_golden_losses(folder: Path) -> None:
 def keep_an_older_replay(folder: Path) -> None:
     file = folder / GOLDEN_LOSSES
     stored = json.loads(file.read_text("utf-8"))
-    del stored["replays"][str(parity.REPLAY_VERSION)]
+    del stored["replays"][str(replay_data.REPLAY_VERSION)]
     file.write_text(json.dumps(stored), "utf-8")
 
 

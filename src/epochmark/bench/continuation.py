@@ -14,9 +14,10 @@ from epochmark.engines import get_engine
 from epochmark.records import record as parts
 from epochmark.worker import protocol
 from epochmark.workloads._data import read_data
-from epochmark.workloads._proof import continuation
-from epochmark.workloads._proof.continuation import Shares, State, Weights
+from epochmark.workloads._proof import continuation, float64, training_state
+from epochmark.workloads._proof.continuation import Shares
 from epochmark.workloads._proof.reference import Worth
+from epochmark.workloads._proof.training_state import State, Weights
 
 
 def judged_continuation(
@@ -60,7 +61,7 @@ def _computed(
     data_folder: Path,
 ) -> parts.Continuation:
     workload, size = request.workload, request.run_batch_size
-    fitted, singly, last = continuation.read_states(states_file, workload)
+    fitted, singly, last = training_state.read_states(states_file, workload)
     data = read_data(workload, data_folder)
     first = slice(workload.proof.tested_samples)
     training = (workload, data.inputs, data.targets)
@@ -114,7 +115,7 @@ def _stretch(
     """``losses``: one for each batch, or their mean."""
     workload = request.workload
     right_losses, right = get_engine(request.engine).judge(workload).follow(start, batches)
-    errors = continuation.update_errors(workload, start.weights, after, right)
+    errors = float64.update_errors(workload, start.weights, after, right)
     if len(losses) == 1:
         right_losses = [math.fsum(right_losses) / len(right_losses)]
     return parts.Stretch(

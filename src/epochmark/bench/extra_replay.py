@@ -30,7 +30,7 @@ from epochmark.worker.protocol import (
     Replayed,
     ReplayJob,
 )
-from epochmark.workloads._proof.parity import Batch
+from epochmark.workloads._proof.replay_data import Batch
 
 ORDER = (Hello, "starting", Opened, "building", "checking", Replayed, Finished)
 """What such a worker reports, phases by name; ``Failed`` may take the place of anything."""

@@ -26,7 +26,7 @@ from epochmark.records.digest import sealed
 from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import SCHEMA_VERSION, Machine, Record
 from epochmark.worker import protocol
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 
 LAST_LINES = 30
 """Of what a crashed worker printed, in which the reason may be."""
@@ -201,7 +201,7 @@ def _replay_of(outcome: WorkerOutcome) -> parts.Replay | None:
     if replayed is None:
         return None
     return parts.Replay(
-        version=parity.REPLAY_VERSION, losses=replayed.losses, sgd_losses=replayed.sgd_losses
+        version=replay_data.REPLAY_VERSION, losses=replayed.losses, sgd_losses=replayed.sgd_losses
     )
 
 

@@ -28,7 +28,7 @@ from epochmark.records.machine.machine_limits import Limits
 from epochmark.records.record import Continuation, Machine, Record
 from epochmark.worker import protocol
 from epochmark.worker.protocol import Job, Message
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 from epochmark.workloads.initial_weights import draw_weights
 
 
@@ -164,7 +164,7 @@ def written_files(request: RunRequest, folder: Path) -> RunFiles:
     files = RunFiles(folder / "initial.npz", folder / "replay.npz", folder / "states")
     with telling_where(folder.parent):
         np.savez(files.weights, **draw_weights(request.workload, request.seed))  # type: ignore[arg-type]
-        np.savez(files.replay_weights, **parity.replay_weights(request.workload))  # type: ignore[arg-type]
+        np.savez(files.replay_weights, **replay_data.replay_weights(request.workload))  # type: ignore[arg-type]
     return files
 
 

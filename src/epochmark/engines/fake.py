@@ -35,7 +35,7 @@ from epochmark.engines._shared.contract import (
 )
 from epochmark.engines._shared.info import ALL_WORDS, EngineInfo, Support, Tunable, Variables
 from epochmark.workloads import Workload
-from epochmark.workloads._proof import parity, reference
+from epochmark.workloads._proof import reference, replay_data
 from epochmark.workloads.shapes import parameter_shapes
 from epochmark.workloads.spec import Optimizer
 
@@ -205,9 +205,9 @@ class FakeEngine(Engine):
     ) -> List[float]:
         self._fail("replay")
         workload, error = self._settings.workload, self._script["replay"]
-        golden = parity.golden_losses(workload, self.info.adam_form)
+        golden = replay_data.golden_losses(workload, self.info.adam_form)
         if optimizer is not None:
-            golden, error = parity.golden_sgd_losses(workload), self._script["sgd"]
+            golden, error = replay_data.golden_sgd_losses(workload), self._script["sgd"]
         if error == "nan":
             return [float("nan")] * len(golden)
         if error == "short":

@@ -30,7 +30,7 @@ from epochmark.records.record import (
     Timing,
 )
 from epochmark.records.upgrades import encode_record, upgraded_record
-from epochmark.workloads._proof.parity import replay_versions
+from epochmark.workloads._proof.replay_data import replay_versions
 
 _NAME = re.compile(r"[a-z0-9-]{1,60}")
 """Of a workload, known here or not: it is shown, and becomes part of sentences."""

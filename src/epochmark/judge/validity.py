@@ -30,7 +30,7 @@ from epochmark.records.findings import MEANING, FindingCode, make_finding
 from epochmark.records.record import Failure, Finding, Record
 from epochmark.records.wording import counted
 from epochmark.workloads import WORKLOADS
-from epochmark.workloads._proof import continuation, parity
+from epochmark.workloads._proof import continuation, continuation_verdict, parity
 
 SCALER_LEAVES_OUT = 20
 """Steps until float16's gradients are scaled so that none is infinite: 65536 halves to 1 in 16."""
@@ -180,15 +180,15 @@ def _continuation(record: Record) -> Iterator[Finding]:
         )
     made = steps_in(record.timing.laps)
     workload = workload_of(record.workload)
-    tolerance = continuation.tolerance_of(workload, record.precision.observed, made)
+    tolerance = continuation_verdict.tolerance_of(workload, record.precision.observed, made)
     if tolerance is None or _is_unjudged(record):
         return
     # one sentence is enough: after the first wrong step everything differs
     for stretch, count in ((found.single, continuation.SINGLE_STEPS), (found.repeated, 1)):
         losses, right_losses = stretch.losses, stretch.right_losses
         for problem in (
-            *continuation.judge_losses(losses, right_losses, count, tolerance),
-            *continuation.judge_updates(stretch.update_errors, workload, tolerance),
+            *continuation_verdict.judge_losses(losses, right_losses, count, tolerance),
+            *continuation_verdict.judge_updates(stretch.update_errors, workload, tolerance),
         ):
             yield make_finding(FindingCode.CONTINUATION_FAILED, problem)
             return
@@ -209,10 +209,10 @@ def _weights(record: Record) -> Iterator[Finding]:
     if found is None or found.single is None:
         return
     workload, made = workload_of(record.workload), steps_in(record.timing.laps)
-    tolerance = continuation.tolerance_of(workload, record.precision.observed, made)
+    tolerance = continuation_verdict.tolerance_of(workload, record.precision.observed, made)
     if tolerance is None or _is_unjudged(record):
         return
-    for problem in continuation.judge_weights(
+    for problem in continuation_verdict.judge_weights(
         workload,
         (found.right_test_loss, found.test_loss),
         (found.right_test_accuracy, found.test_accuracy),

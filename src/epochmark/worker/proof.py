@@ -11,7 +11,7 @@ from epochmark.engines import Batch, Engine, Settings, TrainingState
 from epochmark.worker.error_text import in_short
 from epochmark.worker.protocol import Continued, OptionalFloat, finite
 from epochmark.workloads._data import Data
-from epochmark.workloads._proof import continuation
+from epochmark.workloads._proof import continuation, training_state
 
 
 class Proof:
@@ -81,7 +81,7 @@ class Proof:
 
     def _write(self, file: BinaryIO, state: TrainingState) -> None:
         parts = (state.weights, state.first, state.second)
-        continuation.write_state(file, self._settings.workload, parts)
+        training_state.write_state(file, self._settings.workload, parts)
 
 
 class _OneEpoch:

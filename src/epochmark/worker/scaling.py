@@ -39,7 +39,7 @@ from epochmark.worker.stopwatch import (
 from epochmark.worker.surroundings import ThreadTimes
 from epochmark.worker.train import fitted, peak_memory_bytes, read_weights, surroundings_of
 from epochmark.workloads._data import Data, read_data
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 from epochmark.workloads.shapes import parameter_count
 
 WARM_NS = 3_000_000_000
@@ -129,9 +129,9 @@ class ScaleRun(PhasedRun):
         job = self._job
         weights = read_weights(job.replay_weights_file)
         workload = job.settings.workload
-        batches = parity.replay_batches(workload, read.inputs, read.targets)
+        batches = replay_data.replay_batches(workload, read.inputs, read.targets)
         adam = training.replay(weights, batches)
-        first, plain = batches[: parity.SGD_STEPS], parity.replay_sgd(workload)
+        first, plain = batches[: replay_data.SGD_STEPS], replay_data.replay_sgd(workload)
         sgd = training.replay(weights, first, plain)
         own = SplitReplayed(*([finite(loss) for loss in losses] for losses in (adam, sgd)))
         parts = [own, *ranks.hear(SplitReplayed)]

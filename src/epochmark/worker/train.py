@@ -37,7 +37,7 @@ from epochmark.worker.stopwatch import RunStopwatch, TurnStopwatch, Word
 from epochmark.worker.surroundings import ThreadTimes, busy_threads, python_mode
 from epochmark.workloads import Workload
 from epochmark.workloads._data import Data, read_data
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import replay_data
 
 MAX_VARIABLES = 90
 """A record has room for a hundred entries."""
@@ -137,12 +137,12 @@ def fitted(
 
 def _replayed(engine: Engine, workload: Workload, weights: Weights, data: Data) -> Replayed:
     """Both replays, each with a new model: as it was timed, and with plain SGD."""
-    batches = parity.replay_batches(workload, data.inputs, data.targets)
-    sgd = parity.replay_sgd(workload)
+    batches = replay_data.replay_batches(workload, data.inputs, data.targets)
+    sgd = replay_data.replay_sgd(workload)
     return Replayed(
         losses=[finite(loss) for loss in engine.replay(weights, batches)],
         sgd_losses=[
-            finite(loss) for loss in engine.replay(weights, batches[: parity.SGD_STEPS], sgd)
+            finite(loss) for loss in engine.replay(weights, batches[: replay_data.SGD_STEPS], sgd)
         ],
     )
 

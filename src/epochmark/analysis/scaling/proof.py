@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from epochmark.analysis.timing.headline import is_known, workload_of
 from epochmark.records.documents.scaling import Scaling, ScalingEntry
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import parity, replay_data
 
 
 class Proven(NamedTuple):
@@ -67,10 +67,10 @@ def _sgd(scaling: Scaling, entry: ScalingEntry, verdict: parity.Verdict) -> Iter
     """Adam divides most of the scale of gradients out; a sum passed for a mean shows here. Where
     Adam's losses met no precision, the coarsest tolerance counts."""
     workload, version = workload_of(scaling.workload), scaling.replay_version
-    if not parity.golden_sgd_losses(workload, version):
+    if not replay_data.golden_sgd_losses(workload, version):
         yield "its replay has no steps with plain SGD"
     tolerances = {} if verdict.met else parity.sgd_tolerances(workload, version)
-    sgd = parity.judge(entry.sgd, parity.golden_sgd_losses(workload, version), tolerances)
+    sgd = parity.judge(entry.sgd, replay_data.golden_sgd_losses(workload, version), tolerances)
     if tolerances and (verdict.wrong_scale or not sgd.met):
         yield (
             f"with plain SGD a loss of its split replay is off by {sgd.max_error:.1e} of what one "

@@ -26,7 +26,7 @@ from epochmark.worker.protocol import (
     SplitReplayed,
     UsedSettings,
 )
-from epochmark.workloads._proof.parity import REPLAY_STEPS, SGD_STEPS
+from epochmark.workloads._proof.replay_data import REPLAY_STEPS, SGD_STEPS
 
 LAPS_PER_S = 4.0
 """What a stopwatch asks for at most inside an epoch; each epoch ends with one more."""

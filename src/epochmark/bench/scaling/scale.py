@@ -23,7 +23,7 @@ from epochmark.bench.turns.rounds import Limits, prove_all, stop_all, take_turns
 from epochmark.records import dates
 from epochmark.records.documents.race import RaceEnding
 from epochmark.records.documents.scaling import SCALING_SCHEMA, Scaling, sealed_scaling
-from epochmark.workloads._proof.parity import REPLAY_VERSION
+from epochmark.workloads._proof.replay_data import REPLAY_VERSION
 
 
 def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -> Scaling:

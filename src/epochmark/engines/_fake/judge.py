@@ -9,7 +9,7 @@ import numpy as np
 from epochmark.engines._shared.contract import Inputs, Targets, Weights
 from epochmark.workloads import Workload
 from epochmark.workloads._data.known_losses import lowest_test_loss
-from epochmark.workloads._proof import continuation, reference
+from epochmark.workloads._proof import continuation, reference, training_state
 
 CONTINUED_LOSS = 0.1
 """Of every step after the timed fit."""
@@ -22,13 +22,13 @@ def pretended_test_loss(workload: Workload, samples: int, accuracy: float) -> fl
 
 
 class PretendedJudge:
-    """Implements ``continuation.Judge`` for weights that nothing was computed from."""
+    """Implements ``float64.Judge`` for weights that nothing was computed from."""
 
     def __init__(self, workload: Workload) -> None:
         self._workload = workload
 
     def follow(
-        self, start: continuation.State, batches: Iterable[continuation.Shares]
+        self, start: training_state.State, batches: Iterable[continuation.Shares]
     ) -> Tuple[List[float], Weights]:
         steps = len(list(batches))
         weights = {name: array + np.float32(steps) for name, array in start.weights.items()}

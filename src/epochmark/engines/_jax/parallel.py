@@ -28,7 +28,7 @@ from epochmark.engines._shared.contract import (
     Weights,
 )
 from epochmark.engines._shared.parallel import DataParallel, Group, Replica, whole_batches
-from epochmark.workloads._proof.parity import sum_of_arrays
+from epochmark.workloads._proof.replay_data import sum_of_arrays
 from epochmark.workloads.spec import Optimizer
 
 AXIS = "data"

@@ -13,7 +13,7 @@ from epochmark.engines._shared.info import EngineInfo
 from epochmark.engines._shared.parallel import DataParallel, Group
 from epochmark.engines._shared.versions import versions_of
 from epochmark.workloads import Workload
-from epochmark.workloads._proof.continuation import Float64, Judge
+from epochmark.workloads._proof.float64 import Float64, Judge
 from epochmark.workloads.spec import Optimizer
 
 Weights = Mapping[str, npt.NDArray[np.float32]]

@@ -46,7 +46,7 @@ from epochmark.engines._torch.devices import (
     to_numpy,
 )
 from epochmark.engines._torch.training import Data, Training, gathered, to_tensors
-from epochmark.workloads._proof.parity import sum_of_arrays
+from epochmark.workloads._proof.replay_data import sum_of_arrays
 from epochmark.workloads.spec import Optimizer
 
 PATIENCE = datetime.timedelta(hours=2)

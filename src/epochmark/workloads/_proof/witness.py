@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.workloads._proof import reference
-from epochmark.workloads._proof.parity import Batch, recipe_of
+from epochmark.workloads._proof.replay_data import Batch, recipe_of
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.spec import Images, Workload
 
