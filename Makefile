@@ -8,6 +8,14 @@ PROCESSES ?= 2
 FAST_TESTS := PYTHONPATH=$(CURDIR)/src $(BIN)/python -m pytest -m 'not slow'
 SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f ! -name '*.pyc' ! -name '*.so' ! -name '*.dylib')
 
+define COMPILER_IS_THERE
+command -v $${CXX:-c++} >/dev/null || { \
+  echo "epochmark's native engine needs a C++17 compiler, and there is none on the PATH." >&2; \
+  echo "Debian, Ubuntu: apt install g++   Fedora: dnf install gcc-c++   macOS: xcode-select --install" >&2; \
+  exit 1; }; \
+echo "installing epochmark into $(VENV) and compiling its kernels (about a minute)"
+endef
+
 .PHONY: help run quick test engines bench check format docs wheel clean
 
 help:  ## list the targets
@@ -61,20 +69,18 @@ $(VENV)/created:
 	@touch $@
 
 $(VENV)/installed: $(VENV)/created $(SOURCES)
-	@command -v $${CXX:-c++} >/dev/null || { \
-	  echo "epochmark's native engine needs a C++17 compiler, and there is none on the PATH." >&2; \
-	  echo "Debian, Ubuntu: apt install g++   Fedora: dnf install gcc-c++   macOS: xcode-select --install" >&2; \
-	  exit 1; }
-	@echo "installing epochmark into $(VENV) and compiling its kernels (about a minute)"
+	@$(COMPILER_IS_THERE)
 	@# --no-compile: Python compiles what is really imported, pip every file of every package
 	@$(BIN)/python -m pip install --quiet --no-compile --only-binary vl-convert-python '.[report]' || { \
 	  echo "trying again without the charts, whose package may not exist for this system" >&2; \
 	  $(BIN)/python -m pip install --quiet --no-compile .; }
 	@touch $@
 
-$(VENV)/developing: $(VENV)/installed
+# It has all that `installed` has, so the kernels are compiled once for both
+$(VENV)/developing: $(VENV)/created $(SOURCES)
+	@$(COMPILER_IS_THERE)
 	$(BIN)/python -m pip install --quiet '.[dev]'
-	@touch $@
+	@touch $(VENV)/installed $@
 
 # What `quick` needs beside the sources as they are: it installs nothing after an edit of Python
 $(VENV)/quick: pyproject.toml $(NATIVE)

@@ -27,10 +27,16 @@ from epochmark.bench.request import RunRequest, public_engines
 from epochmark.bench.session import Bench, Measured
 from epochmark.engines import get_engine
 from epochmark.hardware.machine import describe_machine
-from epochmark.workloads import MNIST_CNN
+from epochmark.workloads import MNIST_CNN, WORKLOADS
+from epochmark.workloads.spec import Workload
 
 ENGINES = public_engines()
 TUNED = [name for name in ENGINES if get_engine(name).info.tunables_on("cpu")]
+
+MNIST_MLP = WORKLOADS["mnist-mlp"]
+"""Where the network does not matter: its steps, its replay and float64's cost next to nothing."""
+SLOW = ("mlx", "plaidml-keras", "tinygrad")
+"""They take seconds for a step of ``mnist-cnn`` on a CPU."""
 
 SMALL_BATCH = 8
 """Far less than the workload's: some engines take seconds for a step of 128 images on a CPU, and
@@ -41,10 +47,10 @@ LEARNING_BATCH = 32
 Run = Callable[..., Measured]
 
 
-def tuned_settings(engine: str) -> dict[str, str]:
-    """The furthest from stock that an engine's tuned mode goes on a CPU with mnist-cnn; threads as
-    they are, since asking for what is there anyway is refused."""
-    tunables = get_engine(engine).info.tunables_on("cpu", MNIST_CNN)
+def tuned_settings(engine: str, workload: Workload = MNIST_CNN) -> dict[str, str]:
+    """The furthest from stock that an engine's tuned mode goes on a CPU; threads as they are, since
+    asking for what is there anyway is refused."""
+    tunables = get_engine(engine).info.tunables_on("cpu", workload)
     return {tunable.name: tunable.values[-1] for tunable in tunables if tunable.name != "threads"}
 
 

@@ -18,14 +18,23 @@ from epochmark.errors import EpochmarkError
 from epochmark.records.record import Record
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import parity, replay_data
-from tests.engines.conftest import ENGINES, LEARNING_BATCH, Run, answer_of, interpreter_of
+from epochmark.workloads.spec import Workload
+from tests.engines.conftest import (
+    ENGINES,
+    LEARNING_BATCH,
+    MNIST_MLP,
+    SLOW,
+    Run,
+    answer_of,
+    interpreter_of,
+)
 
 REPLAY = Path(__file__).with_name("replay_driver.py")
 REFUSALS = Path(__file__).with_name("refusals_driver.py")
 
-STEPS = {"mlx": 6, "plaidml-keras": 6, "tinygrad": 6}
-"""Engines that take seconds a step on a CPU make fewer."""
-DEFAULT_STEPS = 12
+STEPS, SLOW_STEPS, SLOW_REPLAY_STEPS = 12, 6, 3
+"""The whole run of slow engines is one of ``mnist-mlp``, and of ``mnist-cnn``'s replay they make
+the first steps."""
 
 GUESSING = math.log(10)
 
@@ -40,7 +49,11 @@ def refused_of(engine: str) -> list[dict[str, str]]:
 
 
 def steps_of(engine: str) -> int:
-    return STEPS.get(engine, DEFAULT_STEPS)
+    return SLOW_STEPS if engine in SLOW else STEPS
+
+
+def workload_of(engine: str) -> Workload:
+    return MNIST_MLP if engine in SLOW else MNIST_CNN
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +62,12 @@ def record_of(run_engine: Run) -> object:
 
     @cache
     def record(engine: str) -> Record:
-        measured = run_engine(engine, max_steps=steps_of(engine), batch_size=LEARNING_BATCH)
+        measured = run_engine(
+            engine,
+            workload=workload_of(engine),
+            max_steps=steps_of(engine),
+            batch_size=LEARNING_BATCH,
+        )
         assert measured.record.failure is None, measured.stderr.decode(errors="replace")
         return measured.record
 
@@ -69,6 +87,19 @@ def test_the_work_is_right_as_far_as_it_goes(record: Record) -> None:
     assert record.device.resolved == "cpu"
 
 
+@pytest.mark.parametrize("engine", SLOW)
+def test_a_slow_engine_begins_the_replay_of_mnist_cnn_right(
+    engine: str, tmp_path: Path, mnist_folder: Path
+) -> None:
+    """Adam shows from the second loss on."""
+    version, steps = replay_data.REPLAY_VERSION, SLOW_REPLAY_STEPS
+    job = (engine, "float32", str(mnist_folder), str(version), str(steps))
+    losses = answer_of(REPLAY, tmp_path, *job)
+    golden = replay_data.golden_losses(MNIST_CNN, get_engine(engine).info.adam_form)[:steps]
+    verdict = parity.judge(losses, golden, parity.replay_tolerances(MNIST_CNN))
+    assert verdict.precision == "float32", verdict.errors
+
+
 def test_laps_add_up(record: Record) -> None:
     assert sum(lap.steps for lap in record.timing.laps) == steps_of(record.engine.name)
     ends = [lap.end_ns for lap in record.timing.laps]
@@ -86,7 +117,7 @@ def test_the_loss_falls(record: Record) -> None:
 def test_a_short_run_is_evaluated_on_few_test_images(record: Record) -> None:
     accuracy = record.headline.test_accuracy
     assert accuracy is not None
-    right = accuracy * MNIST_CNN.proof.tested_samples
+    right = accuracy * workload_of(record.engine.name).proof.tested_samples
     assert right == pytest.approx(round(right), abs=1e-3)
 
 

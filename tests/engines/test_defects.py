@@ -20,7 +20,7 @@ from epochmark.records.record import Record
 from epochmark.workloads import MNIST_CNN, WORKLOADS
 from epochmark.workloads._proof import parity, reference, replay_data
 from epochmark.workloads.spec import SGD
-from tests.engines.conftest import LEARNING_BATCH, Run, answer_of, interpreter_of
+from tests.engines.conftest import LEARNING_BATCH, SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.tiny_workloads import GPT, batches_of, draw_parameters, draw_samples
 
 INJECTED = Path(__file__).with_name("injected")
@@ -100,7 +100,9 @@ def run_defective(
 
 
 def run_lying(run_engine: Run, lie: str) -> Record:
-    return run_defective(run_engine, lie, precision="stock", max_steps=LIE_STEPS)
+    return run_defective(
+        run_engine, lie, precision="stock", max_steps=LIE_STEPS, batch_size=SMALL_BATCH
+    )
 
 
 def codes(record: Record) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines.conftest import ENGINES, TUNED, answer_of, tuned_settings
+from tests.engines.conftest import ENGINES, MNIST_MLP, TUNED, answer_of, tuned_settings
 
 DRIVER = Path(__file__).with_name("order_driver.py")
 
@@ -62,7 +62,7 @@ def test_every_sample_once_an_epoch_in_a_new_order(engine: str, stock_of: Answer
 
 @pytest.mark.parametrize("engine", TUNED)
 def test_tuned_engines_shuffle_as_well(engine: str, tmp_path: Path) -> None:
-    (seen,) = drive(engine, tmp_path, {"tuned_settings": tuned_settings(engine)})
+    (seen,) = drive(engine, tmp_path, {"tuned_settings": tuned_settings(engine, MNIST_MLP)})
     assert_every_sample_once_an_epoch_in_a_new_order(seen)
 
 

@@ -21,7 +21,7 @@ from tests.engines.conftest import interpreter_of
 
 INJECTED = Path(__file__).with_name("injected")
 PATIENCE_S = 300.0
-SHORT_PATIENCE_S = 60.0
+SHORT_PATIENCE_S = 25.0
 """Longer than importing PyTorch takes."""
 
 

@@ -13,7 +13,7 @@ from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.errors import EpochmarkError
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import parity, replay_data
-from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
+from tests.engines.conftest import MNIST_MLP, SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.test_contract import REPLAY
 from tests.engines.test_defects import INJECTED, codes
 
@@ -26,7 +26,7 @@ def _injected_engines_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run_engine(run_engine: Run) -> Run:
-    return partial(run_engine, batch_size=SMALL_BATCH)
+    return partial(run_engine, workload=MNIST_MLP, batch_size=SMALL_BATCH)
 
 
 def with_environment(engine: str, **variables: str) -> Interpreter:

@@ -22,7 +22,7 @@ from epochmark.system import usable_cores
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import replay_data
 from tests import cores
-from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
+from tests.engines.conftest import MNIST_MLP, SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.test_contract import REPLAY
 
 CORES = len(cores.ALL) or usable_cores()
@@ -33,7 +33,7 @@ IN_SMALL_BATCHES = f"batch {SMALL_BATCH}"
 
 @pytest.fixture
 def run_engine(run_engine: Run) -> Run:
-    return partial(run_engine, batch_size=SMALL_BATCH)
+    return partial(run_engine, workload=MNIST_MLP, batch_size=SMALL_BATCH)
 
 
 def ours(engine: str) -> Interpreter:
@@ -113,7 +113,8 @@ def test_float64_by_a_users_keras_json_is_seen(
 ) -> None:
     keras_json(tmp_path / "k", floatx="float64", image_data_format="channels_first")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "k"))
-    record = run_engine("keras-tensorflow", named("keras-tensorflow"), max_steps=3).record
+    interpreter = named("keras-tensorflow")
+    record = run_engine("keras-tensorflow", interpreter, workload=MNIST_CNN, max_steps=3).record
     assert record.precision.observed == "float64"
     said = "keras.json: floatx float64, image_data_format channels_first"
     assert record.workload.variant == ["3 steps", IN_SMALL_BATCHES, said]

@@ -5,18 +5,23 @@ from __future__ import annotations
 import pytest
 
 from epochmark.engines import get_engine
-from tests.engines.conftest import SMALL_BATCH, TUNED, Run, tuned_settings
+from epochmark.workloads import MNIST_CNN
+from tests.engines.conftest import MNIST_MLP, SLOW, SMALL_BATCH, TUNED, Run, tuned_settings
 
 STEPS = 2
-"""Some engines take seconds a step on a CPU; the replay and the continuation have their own."""
+"""The replay and the continuation have their own. Slow engines continue ``mnist-cnn`` with the same
+settings in test_state.py."""
 
 
 @pytest.mark.parametrize("engine", TUNED)
 def test_the_work_is_that_of_the_stock_engine(engine: str, run_engine: Run) -> None:
+    workload = MNIST_MLP if engine in SLOW else MNIST_CNN
+    settings = tuned_settings(engine, workload)
     measured = run_engine(
         engine,
+        workload=workload,
         tuning="tuned",
-        tuned_settings=tuned_settings(engine),
+        tuned_settings=settings,
         max_steps=STEPS,
         batch_size=SMALL_BATCH,
     )
@@ -26,7 +31,7 @@ def test_the_work_is_that_of_the_stock_engine(engine: str, run_engine: Run) -> N
     assert (record.precision.requested, record.precision.observed) == ("float32", "float32")
     assert record.device.observed == ["cpu"]
     assert sum(lap.steps for lap in record.timing.laps) == STEPS
-    assert record.engine.tuned_settings == tuned_settings(engine)
+    assert record.engine.tuned_settings == settings
 
 
 @pytest.mark.parametrize("engine", TUNED)

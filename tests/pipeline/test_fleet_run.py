@@ -120,7 +120,7 @@ def test_every_node_is_measured_and_what_goes_wrong_is_named(
     into = tmp_path / "into"
     with ray_nodes(tmp_path / "nodes", scripts) as nodes:
         nodes.tell("use", "used")
-        options = ("--ray", nodes.address, "--into", str(into), "--slot-seconds", "60", "--json")
+        options = ("--ray", nodes.address, "--into", str(into), "--slot-seconds", "30", "--json")
         running = program.start("fleet", "run", "fake", *options)
         wait_until((into / "lost.json").exists)
         nodes.tell("lose", "lost")
@@ -131,7 +131,7 @@ def test_every_node_is_measured_and_what_goes_wrong_is_named(
     }
     assert 1 <= len(records["lost"]) < 6
     assert running.returncode == 1
-    assert "used: it was busy for 60 s" in said
+    assert "used: it was busy for 30 s" in said
     assert f"other: it has epochmark 0.0.1, not {__version__}" in said
     assert "\nlost: " in said
     assert "6 done" in said
