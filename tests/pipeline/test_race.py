@@ -225,7 +225,7 @@ def test_what_cannot_be_raced_says_why(
 def test_native_and_torch_race(program: Program) -> None:
     interpreter_of("torch")
     where = {"EPOCHMARK_ENVIRONMENTS": os.environ.get("EPOCHMARK_ENVIRONMENTS")}
-    command = ("race", "native", "torch", "-w", "mnist-mlp", "--max-seconds", "10", "--json")
+    command = ("race", "native", "torch", "--max-seconds", "10", "--json")
     done = program.run(*command, environment=where)
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
