@@ -131,9 +131,10 @@ def test_float64_continues_where_the_engine_says_it_is(
     assert_continues(stock_of(engine), trained_steps=4)
 
 
-@pytest.mark.parametrize("engine", TUNED)
+@pytest.mark.parametrize("engine", [engine for engine in TUNED if engine != "torch"])
 def test_tuned_engines_continue_as_well(engine: str, tmp_path: Path, mnist_folder: Path) -> None:
-    """In a quick run, whose fit has a last step of fewer images."""
+    """In a quick run, whose fit has a last step of fewer images. PyTorch compiles for most of a
+    minute: its tuned run of test_tuned.py continues too."""
     tuning = {"tuning": "tuned", "tuned_settings": tuned_settings(engine)}
     run = continued(engine, tmp_path, mnist_folder, further=2, epochs=1, quick=True, **tuning)
     assert_continues(run, trained_steps=3)
