@@ -101,7 +101,7 @@ def test_each_of_several_runs_is_looked_at(
     """On a machine that is always busy; the first is waited for, and none with ``--anyway``."""
     monkeypatch.setattr(preflight, "look", lambda *_: preflight.Busy(0.9, 2, None))
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    command = ["run", "fake", "--repeat", "3", "--steps", "1", "--json"]
+    command = ["run", "--repeat", "3", "--steps", "1", "--threads", "1", *SMALL_BATCH, "--json"]
     app([*command, *options], standalone_mode=False)
     out, err = capsys.readouterr()
     assert len(json.loads(out)) == 3
