@@ -9,10 +9,11 @@ every skipped test has failed (``tests/conftest.py``).
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any
 
 import pytest
 
+import epochmark.engines
+import epochmark.workloads
 from epochmark.bench.interpreters.interpreter import Interpreter, find_interpreter
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.process.importable import with_our_package
@@ -34,7 +37,8 @@ ENGINES = public_engines()
 TUNED = [name for name in ENGINES if get_engine(name).info.tunables_on("cpu")]
 
 MNIST_MLP = WORKLOADS["mnist-mlp"]
-"""Where the network does not matter: its steps, its replay and float64's cost next to nothing."""
+INJECTED = Path(__file__).with_name("injected")
+"""On PYTHONPATH it brings engines that do wrong, and small workloads."""
 SLOW = ("mlx", "plaidml-keras", "tinygrad")
 """They take seconds for a step of ``mnist-cnn`` on a CPU."""
 
@@ -98,6 +102,35 @@ def answer_of(
         cwd=folder,
     )
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def with_injected(interpreter: Interpreter, **variables: str) -> Interpreter:
+    """An interpreter that finds what is injected, with more variables."""
+    environment = {**interpreter.environment, "PYTHONPATH": str(INJECTED), **variables}
+    return replace(interpreter, environment=environment)
+
+
+@pytest.fixture(scope="module")
+def injected() -> Iterator[None]:
+    """Here too: a request names only engines and workloads that exist."""
+    with pytest.MonkeyPatch.context() as patch:
+        for package, folder in ((epochmark.engines, "engines"), (epochmark.workloads, "workloads")):
+            patch.setattr(package, "__path__", [*package.__path__, str(INJECTED / folder)])
+        importlib.invalidate_caches()
+        yield
+
+
+@pytest.fixture(scope="module")
+def run_small(run_engine: Run, injected: None) -> Run:
+    """``run_engine`` with the workload of docs/adding-a-workload.md, where the network does not
+    matter: steps, replay and float64 cost next to nothing."""
+
+    def run(engine: str, interpreter: Interpreter | None = None, **departures: Any) -> Measured:
+        here = with_injected(interpreter or interpreter_of(engine))
+        small = {"workload": WORKLOADS["small-mlp"], "batch_size": SMALL_BATCH}
+        return run_engine(engine, here, **{**small, **departures})
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import Any, Dict, List, Optional
 
 import numpy as np
 
 from epochmark.engines import Settings, get_engine
-from epochmark.workloads import WORKLOADS
+from epochmark.workloads import MNIST_CNN
 from epochmark.workloads.initial_weights import draw_weights
+from epochmark.workloads.spec import Dense, Flatten
 
-WORKLOAD = WORKLOADS["mnist-mlp"]
-"""Its steps cost least; how samples are shuffled and gathered does not depend on the network."""
+WORKLOAD = replace(
+    MNIST_CNN,
+    layers=(Flatten("flatten"), Dense("scores", units=10, activation="softmax")),
+)
+"""How samples are shuffled and gathered does not depend on the network."""
 
 
 def indices_of(images: Any) -> List[int]:

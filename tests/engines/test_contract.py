@@ -16,25 +16,25 @@ from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.records.record import Record
-from epochmark.workloads import MNIST_CNN
+from epochmark.workloads import MNIST_CNN, WORKLOADS
 from epochmark.workloads._proof import parity, replay_data
 from epochmark.workloads.spec import Workload
 from tests.engines.conftest import (
     ENGINES,
     LEARNING_BATCH,
-    MNIST_MLP,
     SLOW,
     Run,
     answer_of,
     interpreter_of,
+    with_injected,
 )
 
 REPLAY = Path(__file__).with_name("replay_driver.py")
 REFUSALS = Path(__file__).with_name("refusals_driver.py")
 
-STEPS, SLOW_STEPS, SLOW_REPLAY_STEPS = 12, 6, 3
-"""The whole run of slow engines is one of ``mnist-mlp``, and of ``mnist-cnn``'s replay they make
-the first steps."""
+STEPS, SLOW_STEPS, SLOW_REPLAY_STEPS = 12, 60, 3
+"""The whole run of slow engines is one of ``small-mlp``, which learns more slowly; of ``mnist-cnn``'s
+replay they make the first steps."""
 
 GUESSING = math.log(10)
 
@@ -53,17 +53,18 @@ def steps_of(engine: str) -> int:
 
 
 def workload_of(engine: str) -> Workload:
-    return MNIST_MLP if engine in SLOW else MNIST_CNN
+    return WORKLOADS["small-mlp"] if engine in SLOW else MNIST_CNN
 
 
 @pytest.fixture(scope="module")
-def record_of(run_engine: Run) -> object:
+def record_of(run_engine: Run, injected: None) -> object:
     """The record of an engine's few steps, measured once."""
 
     @cache
     def record(engine: str) -> Record:
         measured = run_engine(
             engine,
+            with_injected(interpreter_of(engine)),
             workload=workload_of(engine),
             max_steps=steps_of(engine),
             batch_size=LEARNING_BATCH,

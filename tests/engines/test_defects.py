@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-import epochmark.engines
 from epochmark.analysis.timing.headline import headline_of
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.engines import get_engine
@@ -20,10 +17,18 @@ from epochmark.records.record import Record
 from epochmark.workloads import MNIST_CNN, WORKLOADS
 from epochmark.workloads._proof import parity, reference, replay_data
 from epochmark.workloads.spec import SGD
-from tests.engines.conftest import LEARNING_BATCH, SMALL_BATCH, Run, answer_of, interpreter_of
+from tests.engines.conftest import (
+    LEARNING_BATCH,
+    SMALL_BATCH,
+    Run,
+    answer_of,
+    interpreter_of,
+    with_injected,
+)
 from tests.engines.tiny_workloads import GPT, batches_of, draw_parameters, draw_samples
 
-INJECTED = Path(__file__).with_name("injected")
+pytestmark = pytest.mark.usefixtures("injected")
+
 DRIVER = Path(__file__).with_name("defects_driver.py")
 
 Losses = list[float | None]
@@ -65,18 +70,7 @@ LIES = {
 
 def defective(defect: str) -> Interpreter:
     """PyTorch's interpreter, where our engines have one more among them."""
-    interpreter = interpreter_of("torch")
-    environment = {**interpreter.environment, "PYTHONPATH": str(INJECTED), "DEFECT": defect}
-    return replace(interpreter, environment=environment)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _engine_is_known() -> Iterator[None]:
-    """Here too: a request names only engines that exist."""
-    path = [*epochmark.engines.__path__, str(INJECTED / "engines")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(epochmark.engines, "__path__", path)
-        yield
+    return with_injected(interpreter_of("torch"), DEFECT=defect)
 
 
 def run_defective(

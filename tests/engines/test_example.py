@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 import epochmark.engines
-from tests.engines.conftest import SMALL_BATCH, Run, answer_of, interpreter_of
-from tests.engines.test_defects import INJECTED
+from tests.engines.conftest import INJECTED, SMALL_BATCH, Run, answer_of, interpreter_of
 from tests.engines.test_order import DRIVER as ORDER
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-an-engine.md"

@@ -3,23 +3,13 @@ learned: a whole run of a small language, without tolerances."""
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 
-import epochmark.engines
-import epochmark.workloads
 from epochmark.workloads import WORKLOADS
 from tests.engines.conftest import Run
-from tests.engines.test_defects import INJECTED, codes, defective
+from tests.engines.test_defects import codes, defective
 
-
-@pytest.fixture(autouse=True)
-def _engine_and_workload_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here too: a request names only what exists."""
-    for package, folder in ((epochmark.engines, "engines"), (epochmark.workloads, "workloads")):
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(INJECTED / folder)])
-    importlib.invalidate_caches()
+pytestmark = pytest.mark.usefixtures("injected")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from epochmark.bench.interpreters.interpreter import Interpreter
 from tests.engines.conftest import ENGINES, MNIST_MLP, TUNED, answer_of, tuned_settings
 
 DRIVER = Path(__file__).with_name("order_driver.py")
@@ -22,13 +23,16 @@ SAMPLES, BATCH = 20, 8
 Answers = Callable[[str], list[dict[str, Any]]]
 
 
-def drive(engine: str, folder: Path, *jobs: dict[str, Any]) -> list[dict[str, Any]]:
+def drive(
+    engine: str, folder: Path, *jobs: dict[str, Any], interpreter: Interpreter | None = None
+) -> list[dict[str, Any]]:
     defaults: dict[str, Any] = {
         "samples": SAMPLES, "batch_size": BATCH, "epochs": 2, "stop_after_laps": None,
         "tuned_settings": {},
     }  # fmt: skip
+    asked = [json.dumps({**defaults, **job}) for job in jobs]
     answers: list[dict[str, Any]] = answer_of(
-        DRIVER, folder, engine, *(json.dumps({**defaults, **job}) for job in jobs)
+        DRIVER, folder, engine, *asked, interpreter=interpreter
     )
     return answers
 

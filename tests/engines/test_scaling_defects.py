@@ -5,40 +5,31 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
 
-import epochmark.engines
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest, find_workload
 from epochmark.bench.scaling.request import scale_request
 from epochmark.bench.scaling.scale import scale
 from epochmark.bench.session import Bench
 from epochmark.records.documents.scaling import Efficiency, ScalingEntry
-from tests.engines.conftest import interpreter_of
+from tests.engines.conftest import interpreter_of, with_injected
 
-INJECTED = Path(__file__).with_name("injected")
+pytestmark = pytest.mark.usefixtures("injected")
+
 PATIENCE_S = 300.0
 SHORT_PATIENCE_S = 25.0
 """Longer than importing PyTorch takes."""
-
-
-@pytest.fixture(autouse=True)
-def _engine_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = [*epochmark.engines.__path__, str(INJECTED / "engines")]
-    monkeypatch.setattr(epochmark.engines, "__path__", path)
 
 
 def scaled(
     bench: Bench, defect: str, patience_s: float = PATIENCE_S
 ) -> tuple[ScalingEntry, Efficiency]:
     """Two devices alone, of which one has the defect; afterwards no process is left."""
-    interpreter = interpreter_of("torch")
-    environment = {**interpreter.environment, "PYTHONPATH": str(INJECTED), "DEFECT": defect}
     run = RunRequest(engine="defective-parallel", workload=find_workload("mnist-mlp"), batch_size=2)
-    planned = PlannedRun(run, replace(interpreter, environment=environment))
+    planned = PlannedRun(run, with_injected(interpreter_of("torch"), DEFECT=defect))
     request = replace(scale_request(planned, [2], "weak", 0.01, 1.0), shares=())
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     made = scale(request, replace(bench, patience_s=patience_s), lambda news: None)

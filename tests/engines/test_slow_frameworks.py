@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-import epochmark.engines
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.errors import EpochmarkError
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import parity, replay_data
-from tests.engines.conftest import MNIST_MLP, SMALL_BATCH, Run, answer_of, interpreter_of
+from tests.engines.conftest import Run, answer_of, interpreter_of, with_injected
 from tests.engines.test_contract import REPLAY
-from tests.engines.test_defects import INJECTED, codes
+from tests.engines.test_defects import codes
 
-
-@pytest.fixture(autouse=True)
-def _injected_engines_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = [*epochmark.engines.__path__, str(INJECTED / "engines")]
-    monkeypatch.setattr(epochmark.engines, "__path__", path)
-
-
-@pytest.fixture
-def run_engine(run_engine: Run) -> Run:
-    return partial(run_engine, workload=MNIST_MLP, batch_size=SMALL_BATCH)
+pytestmark = pytest.mark.usefixtures("injected")
 
 
 def with_environment(engine: str, **variables: str) -> Interpreter:
@@ -34,17 +23,17 @@ def with_environment(engine: str, **variables: str) -> Interpreter:
     return replace(interpreter, environment={**interpreter.environment, **variables})
 
 
-def test_tinygrad_says_what_its_cpu_device_lacks(run_engine: Run, tmp_path: Path) -> None:
+def test_tinygrad_says_what_its_cpu_device_lacks(run_small: Run, tmp_path: Path) -> None:
     """A PATH without clang; kernels compiled earlier, which tinygrad keeps, must not hide it."""
     with pytest.raises(EpochmarkError, match="clang, and there is none on the PATH") as raised:
-        run_engine("tinygrad", with_environment("tinygrad", PATH=str(tmp_path)), max_steps=1)
+        run_small("tinygrad", with_environment("tinygrad", PATH=str(tmp_path)), max_steps=1)
     assert raised.value.exit_code == 2
 
 
-def test_tinygrad_trains_as_a_gpu_on_opencl(run_engine: Run) -> None:
+def test_tinygrad_trains_as_a_gpu_on_opencl(run_small: Run) -> None:
     """Without a GPU's driver, through PoCL, which offers the processor as an OpenCL device."""
     interpreter = with_environment("tinygrad", DEV="CL")
-    record = run_engine("tinygrad", interpreter, device="gpu", max_steps=3).record
+    record = run_small("tinygrad", interpreter, device="gpu", max_steps=3).record
     assert record.failure is None, record.failure
     assert record.device.resolved == "gpu:0"
     assert record.device.observed == ["gpu:0"]
@@ -55,7 +44,7 @@ def test_tinygrad_trains_as_a_gpu_on_opencl(run_engine: Run) -> None:
 
 def test_mlx_without_bias_correction_fails_parity(tmp_path: Path, mnist_folder: Path) -> None:
     """Three batches of the replay: Adam shows from the second on, and each takes MLX seconds."""
-    interpreter = with_environment("mlx", PYTHONPATH=str(INJECTED))
+    interpreter = with_injected(interpreter_of("mlx"))
     job = ("uncorrected-mlx", "float32", str(mnist_folder), str(replay_data.REPLAY_VERSION), "3")
     losses = answer_of(REPLAY, tmp_path, *job, interpreter=interpreter)
     golden = replay_data.golden_losses(MNIST_CNN, "algorithm_1")
@@ -76,15 +65,15 @@ def test_plaidml_gives_every_equal_maximum_the_gradient(tmp_path: Path, mnist_fo
     assert second > 10 * tolerance[1]
 
 
-def test_plaidml_refuses_the_device_it_was_not_asked_for(run_engine: Run) -> None:
-    interpreter = with_environment("plaidml-keras", PYTHONPATH=str(INJECTED), DEFECT="checked")
+def test_plaidml_refuses_the_device_it_was_not_asked_for(run_small: Run) -> None:
+    interpreter = with_injected(interpreter_of("plaidml-keras"), DEFECT="checked")
     with pytest.raises(EpochmarkError, match=r"opened llvm_cpu.0 where opencl_gone.0 was asked"):
-        run_engine("tricked-plaidml-keras", interpreter, device="gpu", max_steps=1)
+        run_small("tricked-plaidml-keras", interpreter, device="gpu", max_steps=1)
 
 
-def test_plaidml_falling_back_unnoticed_is_seen_afterwards(run_engine: Run) -> None:
-    interpreter = with_environment("plaidml-keras", PYTHONPATH=str(INJECTED), DEFECT="unchecked")
-    record = run_engine("tricked-plaidml-keras", interpreter, device="gpu", max_steps=1).record
+def test_plaidml_falling_back_unnoticed_is_seen_afterwards(run_small: Run) -> None:
+    interpreter = with_injected(interpreter_of("plaidml-keras"), DEFECT="unchecked")
+    record = run_small("tricked-plaidml-keras", interpreter, device="gpu", max_steps=1).record
     assert record.failure is None
     assert (record.device.resolved, record.device.observed) == ("gpu:0", ["cpu"])
     assert "device-mismatch" in codes(record)

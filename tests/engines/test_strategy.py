@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import pytest
-
-import epochmark.engines
-from tests.engines.conftest import SMALL_BATCH, Run, interpreter_of
-from tests.engines.test_defects import INJECTED
+from tests.engines.conftest import Run, interpreter_of
 
 
-def test_training_under_a_strategy_is_the_same_work(
-    run_engine: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = [*epochmark.engines.__path__, str(INJECTED / "engines")]
-    monkeypatch.setattr(epochmark.engines, "__path__", path)
-    interpreter = interpreter_of("keras-tensorflow")
-    environment = {**interpreter.environment, "PYTHONPATH": str(INJECTED)}
-    measured = run_engine(
+def test_training_under_a_strategy_is_the_same_work(run_small: Run) -> None:
+    measured = run_small(
         "strategic-keras-tensorflow",
-        replace(interpreter, environment=environment),
+        interpreter_of("keras-tensorflow"),
         max_steps=3,
-        batch_size=SMALL_BATCH,
     )
     record = measured.record
     assert record.failure is None, measured.stderr.decode(errors="replace")

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,10 +19,9 @@ from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.records.record import Record
 from epochmark.system import usable_cores
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import replay_data
 from tests import cores
-from tests.engines.conftest import MNIST_MLP, SMALL_BATCH, Run, answer_of, interpreter_of
-from tests.engines.test_contract import REPLAY
+from tests.engines.conftest import SMALL_BATCH, Run, interpreter_of
+from tests.engines.test_order import assert_every_sample_once_an_epoch_in_a_new_order, drive
 
 CORES = len(cores.ALL) or usable_cores()
 several_cores = pytest.mark.skipif(CORES < 2, reason="one core: nothing can have fewer threads")
@@ -31,9 +29,7 @@ several_cores = pytest.mark.skipif(CORES < 2, reason="one core: nothing can have
 IN_SMALL_BATCHES = f"batch {SMALL_BATCH}"
 
 
-@pytest.fixture
-def run_engine(run_engine: Run) -> Run:
-    return partial(run_engine, workload=MNIST_MLP, batch_size=SMALL_BATCH)
+pytestmark = pytest.mark.usefixtures("injected")
 
 
 def ours(engine: str) -> Interpreter:
@@ -61,11 +57,11 @@ def codes(record: Record) -> dict[str, str]:
 @several_cores
 @pytest.mark.usefixtures("all_cores")
 def test_threads_that_a_variable_takes_away_stay_in_an_interpreter_of_ours(
-    run_engine: Run, monkeypatch: pytest.MonkeyPatch
+    run_small: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("GOMP_CPU_AFFINITY", "0")
-    record = run_engine("torch", ours("torch"), max_steps=3).record
+    record = run_small("torch", ours("torch"), max_steps=3).record
     assert record.workload.variant == ["3 steps", IN_SMALL_BATCHES]
     assert record.environment == {}
     assert int(record.engine.settings["threads"]) > 1
@@ -81,10 +77,10 @@ def test_threads_that_a_variable_takes_away_stay_in_an_interpreter_of_ours(
     ],
 )
 def test_threads_and_cores_taken_away_from_a_users_own_interpreter_are_a_variant(
-    run_engine: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, variant: str
+    run_small: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, variant: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    record = run_engine("torch", named("torch"), max_steps=4).record
+    record = run_small("torch", named("torch"), max_steps=4).record
     assert record.workload.variant == sorted([variant, "4 steps", IN_SMALL_BATCHES]), (
         record.placement
     )
@@ -92,7 +88,7 @@ def test_threads_and_cores_taken_away_from_a_users_own_interpreter_are_a_variant
 
 
 def test_a_users_keras_json_does_not_reach_an_interpreter_of_ours(
-    run_engine: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run_small: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = keras_json(
         tmp_path / ".keras", floatx="float64", epsilon=0.1, image_data_format="channels_first"
@@ -100,7 +96,7 @@ def test_a_users_keras_json_does_not_reach_an_interpreter_of_ours(
     before = file.read_bytes()
     interpreter_of("keras-torch")  # found while the user's folders are where they are
     monkeypatch.setenv("HOME", str(tmp_path))
-    record = run_engine("keras-torch", ours("keras-torch"), max_steps=3).record
+    record = run_small("keras-torch", ours("keras-torch"), max_steps=3).record
     assert record.headline.validity == "partial", record.findings
     assert record.workload.variant == ["3 steps", IN_SMALL_BATCHES]
     assert record.engine.settings["policy"] == "float32"
@@ -109,12 +105,12 @@ def test_a_users_keras_json_does_not_reach_an_interpreter_of_ours(
 
 
 def test_float64_by_a_users_keras_json_is_seen(
-    run_engine: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run_small: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     keras_json(tmp_path / "k", floatx="float64", image_data_format="channels_first")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "k"))
     interpreter = named("keras-tensorflow")
-    record = run_engine("keras-tensorflow", interpreter, workload=MNIST_CNN, max_steps=3).record
+    record = run_small("keras-tensorflow", interpreter, workload=MNIST_CNN, max_steps=3).record
     assert record.precision.observed == "float64"
     said = "keras.json: floatx float64, image_data_format channels_first"
     assert record.workload.variant == ["3 steps", IN_SMALL_BATCHES, said]
@@ -123,11 +119,11 @@ def test_float64_by_a_users_keras_json_is_seen(
 
 @pytest.mark.parametrize("settings", [{"epsilon": 1}, {"floatx": "float8"}])
 def test_a_keras_json_that_breaks_the_work_is_named(
-    run_engine: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: dict[str, object]
+    run_small: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: dict[str, object]
 ) -> None:
     keras_json(tmp_path / "k", **settings)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "k"))
-    record = run_engine("keras-torch", named("keras-torch"), max_steps=1).record
+    record = run_small("keras-torch", named("keras-torch"), max_steps=1).record
     assert record.headline.validity == "invalid"
     (name, value), *_ = settings.items()
     details = [detail for detail in codes(record).values() if "keras.json" in detail]
@@ -136,21 +132,21 @@ def test_a_keras_json_that_breaks_the_work_is_named(
 
 
 def test_steps_that_keras_leaves_out_by_a_variable_are_not_the_engine_files_fault(
-    run_engine: Run, monkeypatch: pytest.MonkeyPatch
+    run_small: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_MAX_STEPS_PER_EPOCH", "2")
-    record = run_engine("keras-torch", named("keras-torch"), max_steps=4).record
+    record = run_small("keras-torch", named("keras-torch"), max_steps=4).record
     assert "KERAS_MAX_STEPS_PER_EPOCH=2" in record.workload.variant
     assert codes(record)["work-incomplete"].endswith("; set there: KERAS_MAX_STEPS_PER_EPOCH=2")
     assert "KERAS_MAX_STEPS_PER_EPOCH" not in ours("keras-torch").environment
 
 
 def test_jax_without_compiling_is_a_variant(
-    run_engine: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run_small: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("JAX_DISABLE_JIT", "1")
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
-    record = run_engine("jax", named("jax"), max_steps=1).record
+    record = run_small("jax", named("jax"), max_steps=1).record
     assert record.workload.variant == [
         "1 step", "JAX_COMPILATION_CACHE_DIR=set", "JAX_DISABLE_JIT=1", IN_SMALL_BATCHES
     ]  # fmt: skip
@@ -158,43 +154,41 @@ def test_jax_without_compiling_is_a_variant(
 
 
 def test_a_flag_that_xla_does_not_know_is_reported(
-    run_engine: Run, monkeypatch: pytest.MonkeyPatch
+    run_small: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XLA_FLAGS", "--xla_no_such_flag=1")
-    record = run_engine("jax", named("jax"), max_steps=1).record
+    record = run_small("jax", named("jax"), max_steps=1).record
     assert record.failure is not None
     assert "Unknown flag in XLA_FLAGS: --xla_no_such_flag=1" in record.failure.message
     assert "XLA_FLAGS" not in ours("jax").environment
 
 
 def test_a_compiler_that_tinygrad_cannot_use_is_named(
-    run_engine: Run, monkeypatch: pytest.MonkeyPatch
+    run_small: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CC", "no-such-compiler")
-    record = run_engine("tinygrad", named("tinygrad"), max_steps=1).record
+    record = run_small("tinygrad", named("tinygrad"), max_steps=1).record
     assert record.failure is not None
     assert codes(record)["engine-failed"].endswith("; set there: CC=no-such-compiler")
     assert "CC" not in ours("tinygrad").environment
 
 
-def test_memory_tracing_is_a_variant(run_engine: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_tracing_is_a_variant(run_small: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONTRACEMALLOC", "1")
     monkeypatch.setenv("EPOCHMARK_FAKE", "{}")
-    record = run_engine("native", Interpreter.foreign(sys.executable), max_steps=2).record
+    python = Interpreter.foreign(sys.executable)
+    record = run_small("native", python, workload=MNIST_CNN, max_steps=2).record
     assert record.workload.variant == [
         "2 steps", "PYTHONTRACEMALLOC=1", "Python mode: memory tracing", IN_SMALL_BATCHES
     ]  # fmt: skip
 
 
 def test_a_broken_settings_file_of_plaidml_does_not_matter(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mnist_folder: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """One batch of the replay: a whole run takes minutes."""
     (tmp_path / ".plaidml").write_text("no settings at all")
     interpreter_of("plaidml-keras")
     monkeypatch.setenv("HOME", str(tmp_path))
-    job = ("plaidml-keras", "float32", str(mnist_folder), str(replay_data.REPLAY_VERSION), "1")
     (tmp_path / "work").mkdir()
-    (loss,) = answer_of(REPLAY, tmp_path / "work", *job, interpreter=ours("plaidml-keras"))
-    golden = replay_data.golden_losses(MNIST_CNN, "epsilon_hat")
-    assert loss == pytest.approx(golden[0], rel=1e-4)
+    (seen,) = drive("plaidml-keras", tmp_path / "work", {}, interpreter=ours("plaidml-keras"))
+    assert_every_sample_once_an_epoch_in_a_new_order(seen)

@@ -5,8 +5,16 @@ from __future__ import annotations
 import pytest
 
 from epochmark.engines import get_engine
-from epochmark.workloads import MNIST_CNN
-from tests.engines.conftest import MNIST_MLP, SLOW, SMALL_BATCH, TUNED, Run, tuned_settings
+from epochmark.workloads import MNIST_CNN, WORKLOADS
+from tests.engines.conftest import (
+    SLOW,
+    SMALL_BATCH,
+    TUNED,
+    Run,
+    interpreter_of,
+    tuned_settings,
+    with_injected,
+)
 
 STEPS = 2
 """The replay and the continuation have their own. Slow engines continue ``mnist-cnn`` with the same
@@ -14,11 +22,13 @@ settings in test_state.py."""
 
 
 @pytest.mark.parametrize("engine", TUNED)
+@pytest.mark.usefixtures("injected")
 def test_the_work_is_that_of_the_stock_engine(engine: str, run_engine: Run) -> None:
-    workload = MNIST_MLP if engine in SLOW else MNIST_CNN
+    workload = WORKLOADS["small-mlp"] if engine in SLOW else MNIST_CNN
     settings = tuned_settings(engine, workload)
     measured = run_engine(
         engine,
+        with_injected(interpreter_of(engine)),
         workload=workload,
         tuning="tuned",
         tuned_settings=settings,
