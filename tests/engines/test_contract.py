@@ -33,8 +33,8 @@ REPLAY = Path(__file__).with_name("replay_driver.py")
 REFUSALS = Path(__file__).with_name("refusals_driver.py")
 
 STEPS, SLOW_STEPS, SLOW_REPLAY_STEPS = 12, 60, 3
-"""The whole run of slow engines is one of ``small-mlp``, which learns more slowly; of ``mnist-cnn``'s
-replay they make the first steps."""
+"""The whole run of slow engines is one of ``small-mlp``, which learns more slowly; they begin
+``mnist-cnn``'s replay."""
 
 GUESSING = math.log(10)
 
