@@ -11,7 +11,7 @@ from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.errors import EpochmarkError
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import parity, replay_data
-from tests.engines.conftest import Run, answer_of, interpreter_of, with_injected
+from tests.engines.conftest import MNIST_MLP, Run, answer_of, interpreter_of, with_injected
 from tests.engines.test_contract import REPLAY
 from tests.engines.test_defects import codes
 
@@ -63,6 +63,16 @@ def test_plaidml_gives_every_equal_maximum_the_gradient(tmp_path: Path, mnist_fo
     tolerance = parity.replay_tolerances(MNIST_CNN, 1)["float32"]
     assert first < tolerance[0]
     assert second > 10 * tolerance[1]
+
+
+def test_plaidml_makes_every_gradient_before_it_updates(tmp_path: Path, mnist_folder: Path) -> None:
+    """Its plain SGD does not, with wide dense layers one behind the other."""
+    version, steps = replay_data.REPLAY_VERSION, replay_data.SGD_STEPS
+    job = ("float32", str(mnist_folder), str(version), str(steps), MNIST_MLP.name, "sgd")
+    losses = answer_of(REPLAY, tmp_path, "plaidml-keras", *job)
+    golden = replay_data.golden_sgd_losses(MNIST_MLP)
+    verdict = parity.judge(losses, golden, parity.sgd_tolerances(MNIST_MLP))
+    assert verdict.precision == "float32", verdict.errors
 
 
 def test_plaidml_refuses_the_device_it_was_not_asked_for(run_small: Run) -> None:

@@ -31,7 +31,10 @@ def make_model(workload: Workload, weights: Weights, optimizer: Optimizer) -> An
 def make_optimizer(constants: Optimizer) -> Any:
     """That of Keras 2, with these constants."""
     if isinstance(constants, SGD):
-        return optimizers.SGD(lr=constants.learning_rate)
+        # Plain SGD is one subtraction, which PlaidML fuses into the product that makes the gradient
+        # of a wide layer: its weights are new before the gradient of the layer below is made from
+        # them. Nesterov's form is not fused, and without momentum it is plain SGD.
+        return optimizers.SGD(lr=constants.learning_rate, nesterov=True)
     return optimizers.Adam(
         lr=constants.learning_rate,
         beta_1=constants.beta_1,
