@@ -79,7 +79,8 @@ $(VENV)/installed: $(VENV)/created $(SOURCES)
 # It has all that `installed` has, so the kernels are compiled once for both
 $(VENV)/developing: $(VENV)/created $(SOURCES)
 	@$(COMPILER_IS_THERE)
-	$(BIN)/python -m pip install --quiet '.[dev]'
+	@# --no-compile: as above
+	$(BIN)/python -m pip install --quiet --no-compile '.[dev]'
 	@touch $(VENV)/installed $@
 
 # What `quick` needs beside the sources as they are: it installs nothing after an edit of Python

@@ -32,7 +32,7 @@ from tests.engines.conftest import (
 REPLAY = Path(__file__).with_name("replay_driver.py")
 REFUSALS = Path(__file__).with_name("refusals_driver.py")
 
-STEPS, SLOW_STEPS, SLOW_REPLAY_STEPS = 12, 60, 3
+STEPS, SLOW_STEPS, SLOW_REPLAY_STEPS = 12, 60, 2
 """The whole run of slow engines is one of ``small-mlp``, which learns more slowly; they begin
 ``mnist-cnn``'s replay."""
 
