@@ -29,7 +29,7 @@ DEFAULT_STEPS = 12
 
 GUESSING = math.log(10)
 
-REDUCED = [name for name in ENGINES if "bfloat16" in get_engine(name).info.precisions]
+REDUCED = [name for name in ENGINES if "bfloat16" in get_engine(name).info.precisions_of(MNIST_CNN)]
 
 
 def refused_of(engine: str) -> list[dict[str, str]]:
