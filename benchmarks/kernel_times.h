@@ -42,8 +42,10 @@ struct Report {
 
 // The instruction set of that name, the best one for nullptr; nullptr where there is none.
 inline const epochmark::Kernels* chosen_kernels(const char* name) {
-    for (const epochmark::Kernels* kernels : epochmark::available_kernels())
-        if (!name || std::strcmp(name, kernels->name) == 0) return kernels;
+    using epochmark::Precision;
+    for (Precision precision : {Precision::float32, Precision::bfloat16})
+        for (const epochmark::Kernels* kernels : epochmark::available_kernels(precision))
+            if (!name || std::strcmp(name, kernels->name) == 0) return kernels;
     std::fprintf(stderr, "no instruction set '%s' on this machine\n", name);
     return nullptr;
 }

@@ -2,7 +2,7 @@
 //
 //   cmake -S src/epochmark/native -B build/native
 //   cmake --build build/native --target native_gpt
-//   build/native/native_gpt [avx512|avx2|portable] [STEPS]
+//   build/native/native_gpt [avx512|avx2|portable|avx512_bf16] [STEPS]
 //
 // Whole steps of 32 sequences on one thread. Each kernel's call is timed where the step makes it, so
 // that caches are as they are in training, and a short stretch of the multiply-add loop follows each

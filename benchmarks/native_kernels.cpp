@@ -19,6 +19,10 @@ constexpr int kBatch = 128;
 int main(int argc, char** argv) {
     const epochmark::Kernels* chosen = chosen_kernels(argc > 1 ? argv[1] : nullptr);
     if (!chosen) return 2;
+    if (!chosen->mnist_cnn) {
+        std::fprintf(stderr, "mnist-cnn is not trained in %s\n", chosen->name);
+        return 2;
+    }
     using namespace epochmark;
     using namespace epochmark::mnist_cnn;
     const Table& k = *chosen->mnist_cnn;

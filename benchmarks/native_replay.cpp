@@ -28,12 +28,13 @@ void read(std::vector<T>& to) {
 
 int main(int argc, char** argv) {
     if (argc != 3) {
-        std::printf("%s\n", em_instruction_sets());
+        std::printf("%s\n", em_instruction_sets("float32"));
         return 0;
     }
     char error[512] = "";
-    em_network* network = em_create("mnist-cnn", argv[1], std::atoi(argv[2]), kBatch, 1e-3, 0.9, 0.999, 1e-7,
-                                    error, sizeof error);
+    em_network* network =
+        em_create("mnist-cnn", "float32", argv[1], std::atoi(argv[2]), kBatch, 1e-3, 0.9, 0.999, 1e-7,
+                  error, sizeof error);
     if (!network) {
         std::fprintf(stderr, "%s\n", error);
         return 1;

@@ -14,6 +14,9 @@ searched first.
 Where no convolution can be shortened, a step also stands beside its bound: the time that its direct
 arithmetic takes at the measured multiply-add peak, or its parameters at the measured bandwidth (the
 weights read forward; weights and both moments read and written backward), whichever is longer.
+
+Where native has bfloat16 for the workload and this processor, its steps in float32 and those of
+torch's autocast stand beside those in bfloat16.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from epochmark.analysis.timing.intervals import Interval, median_interval
 from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.errors import EpochmarkError
+from epochmark.native import missing
 from epochmark.native.meter import Meter
 from epochmark.records.machine.tuned_settings import settings_text
 from epochmark.records.record import Record
@@ -50,6 +54,8 @@ SCALING_PAIRS = 6
 PASSES = 7
 """Over weights or moments in a step: one forward, and three that read and write."""
 TRIAD_BYTES = 256 << 20
+BFLOAT16_GAIN = 1.5
+"""Over native in float32, and over PyTorch's autocast."""
 BOUND = 0.80
 """Of a step's bound, in time."""
 
@@ -133,6 +139,7 @@ class Targets:
         results = [
             *self._faster_than(self._others(engines), pairs),
             *self._bound(),
+            *self._bfloat16(pairs),
             self._scaling(),
             self._core_taken(),
             *self._of_one_run(),
@@ -192,6 +199,28 @@ class Targets:
         say(f"of the bound: {reached}")
         target = "the bound of a step, of its time"
         return [Result(target, f"{BOUND:.0%}, better 85 %", reached, share.median >= BOUND)]
+
+    def _bfloat16(self, pairs: int) -> list[Result]:
+        """How many times as fast as float32, and as PyTorch in bfloat16, native is in bfloat16."""
+        precision = "bfloat16"
+        native = replace(self._native, precision=precision)
+        offered = precision in get_engine("native").info.precisions_of(self._workload)
+        if not offered or missing(precision):
+            return []
+        others = [(self._native, NATIVE_STEPS, "native in float32")]
+        if is_ready("torch"):
+            torch = replace(native, engine="torch")
+            others.append((torch, OTHER_STEPS, "torch in bfloat16 (autocast)"))
+        results = []
+        for request, steps, name in others:
+            own = partial(step_of, native, NATIVE_STEPS)
+            ratio = paired(partial(step_of, request, steps), own, pairs)
+            reached = f"{ratio}: {ratio.over_s * 1e3:.1f} ms over {ratio.under_s * 1e3:.1f} ms"
+            target = f"a step of {name} over one of native in bfloat16"
+            say(f"{target}: {reached}")
+            met = ratio.interval.low >= BFLOAT16_GAIN
+            results.append(Result(target, f"{BFLOAT16_GAIN:g}", reached, met))
+        return results
 
     def _scaling(self) -> Result:
         """What all cores gain over one, beside what a matrix product of NumPy's BLAS gains."""

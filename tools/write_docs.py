@@ -101,11 +101,17 @@ def engines_table() -> str:
     forms = {"epsilon_hat": "hat", "algorithm_1": "1"}
     rows = [
         f"| {info.name} | {info.title} | {info.summary} | {forms[info.adam_form]} "
-        f"| {', '.join(info.precisions[1:])} |"
+        f"| {', '.join(_with_workloads(info, name) for name in info.precisions[1:])} |"
         for info in _public_infos()
     ]
     header = "| engine | framework | in short | form | precisions that can be asked for |"
     return "\n".join([header, "|---|---|---|---|---|", *rows, ""])
+
+
+def _with_workloads(info: EngineInfo, precision: str) -> str:
+    """A precision, with the workloads that have it where not all do."""
+    workloads = dict(info.limited_precisions).get(precision)
+    return f"{precision} ({', '.join(workloads)})" if workloads else precision
 
 
 def devices_table() -> str:

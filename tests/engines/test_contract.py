@@ -38,7 +38,7 @@ STEPS, SLOW_STEPS, SLOW_REPLAY_STEPS = 12, 60, 2
 
 GUESSING = math.log(10)
 
-REDUCED = [name for name in ENGINES if "bfloat16" in get_engine(name).info.precisions]
+REDUCED = [name for name in ENGINES if "bfloat16" in get_engine(name).info.precisions_of(MNIST_CNN)]
 
 
 def refused_of(engine: str) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from epochmark.errors import EpochmarkError
 from epochmark.system import usable_cores
 from epochmark.workloads import WORKLOADS
 
+PRECISIONS = "stock, float32, bfloat16"
 ON_GPU = "jax, keras-jax, keras-tensorflow, keras-torch, mlx, plaidml-keras, tinygrad, torch"
 
 
@@ -20,7 +21,7 @@ ON_GPU = "jax, keras-jax, keras-tensorflow, keras-torch, mlx, plaidml-keras, tin
     ("departures", "message"),
     [
         ({"device": "gpu"}, f"native runs on: cpu; not on gpu; on gpu: {ON_GPU}"),
-        ({"precision": "bfloat16"}, "native has no precision 'bfloat16', only: stock, float32"),
+        ({"precision": "tf32"}, f"native has no precision 'tf32', only: {PRECISIONS}"),
         ({"tuning": "tuned"}, "native has no tuned mode on cpu; omit --tuning"),
     ],
 )

@@ -166,15 +166,28 @@ class RunRequest:
                 f"{self.engine} runs on: {', '.join(info.device_kinds)}; not on {kind}"
                 + (f"; on {kind}: {', '.join(there)}" if there else "")
             )
+        self._check_precision(info)
+        if self.tuning == "tuned":
+            self._check_tunable(info)
+        if self.threads is not None and not info.sets_threads:
+            _refuse(f"{self.engine} has no setting for threads; omit --threads")
+
+    def _check_precision(self, info: EngineInfo) -> None:
         if self.precision not in info.precisions:
             _refuse(
                 f"{self.engine} has no precision {self.precision!r}, only: "
                 f"{', '.join(info.precisions)}"
             )
-        if self.tuning == "tuned":
-            self._check_tunable(info)
-        if self.threads is not None and not info.sets_threads:
-            _refuse(f"{self.engine} has no setting for threads; omit --threads")
+        if self.precision not in info.precisions_of(self.workload):
+            having = [
+                name
+                for name in offering(self.workload)
+                if self.precision in get_engine(name).info.precisions_of(self.workload)
+            ]
+            _refuse(
+                f"{self.engine} has no {self.precision} for {self.workload.name}; "
+                f"these have: {', '.join(having) or 'none'}"
+            )
 
     def _check_tunable(self, info: EngineInfo) -> None:
         if not info.tunables_on(self.device, self.workload):

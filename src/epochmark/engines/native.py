@@ -1,4 +1,4 @@
-"""The embedded engine: C++ kernels of our own for certain workloads, float32, on the CPU.
+"""The embedded engine: C++ kernels of our own for certain workloads, on the CPU.
 
 It is the tool's yardstick: no framework, no version of one, the same arithmetic everywhere. The
 kernels and what they do are in ``epochmark/native`` (docs/native.md).
@@ -6,6 +6,7 @@ kernels and what they do are in ``epochmark/native`` (docs/native.md).
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from epochmark.engines._shared.contract import (
     Stopwatch,
     Targets,
     TrainingState,
+    UnavailableError,
     Weights,
 )
 from epochmark.engines._shared.info import ALL_WORDS, EngineInfo, Support, Variables
@@ -46,6 +48,8 @@ class NativeEngine(Engine):
         adam_form="epsilon_hat",
         words=ALL_WORDS,
         workloads=("mnist-cnn", "mnist-mlp", "gpt-3m"),
+        precisions=("stock", "float32", "bfloat16"),
+        limited_precisions=(("bfloat16", ("mnist-mlp", "gpt-3m")),),
         devices=(
             Support("cpu", "the package's own kernels ([native.md](native.md))", "x86-64 Linux"),
         ),
@@ -53,6 +57,7 @@ class NativeEngine(Engine):
     )
 
     _settings: Settings
+    _precision: str
     _network: Optional[native.Network] = None
 
     def list_devices(self) -> List[Device]:
@@ -64,7 +69,8 @@ class NativeEngine(Engine):
                 f"The native engine has no device {settings.device!r}; it trains on: {CPU.id}."
             )
         self._settings = settings
-        native.instruction_sets()  # a missing library shows here, before any data is loaded
+        self._precision = "float32" if settings.precision == "stock" else settings.precision
+        _check_precision(self._precision)  # a missing library shows here, before data is loaded
         return CPU
 
     def load(self, inputs: Inputs, targets: Targets) -> Data:
@@ -135,12 +141,14 @@ class NativeEngine(Engine):
             "kernel_version": native.describe(self._settings.workload.name).kernel_version,
             "build": native.build(),
             "compiler": native.compiler(),
-            "compute_type": "float32",
+            "compute_type": self._precision,
         }
 
     def operations(self) -> Operations:
-        """Where a framework dispatches an operation, the kernels wake their threads."""
-        meter = Meter(self._built().instruction_set, self._built().threads)
+        """In float32. Where a framework dispatches an operation, the kernels wake their threads."""
+        network = self._built()
+        is_float32 = self._precision == "float32"
+        meter = Meter(network.instruction_set if is_float32 else "", network.threads)
 
         def multiply(a: Floats, b: Floats) -> Floats:
             product = np.empty_like(a)
@@ -182,7 +190,10 @@ class NativeEngine(Engine):
     def _new_network(self, weights: Weights, batch_size: Optional[int] = None) -> native.Network:
         settings = self._settings
         network = native.Network(
-            settings.workload, batch_size or settings.batch_size, settings.threads
+            settings.workload,
+            batch_size or settings.batch_size,
+            settings.threads,
+            precision=self._precision,
         )
         network.set_weights(weights)
         return network
@@ -190,6 +201,19 @@ class NativeEngine(Engine):
     def _built(self) -> native.Network:
         assert self._network is not None, "build comes before this"
         return self._network
+
+
+def _check_precision(precision: str) -> None:
+    """Raises UnavailableError where the processor has no instructions for it, or others are
+    forced."""
+    why, forced = native.missing(precision), os.environ.get(ISA_VARIABLE, "")
+    there = native.instruction_sets(precision)
+    if not why and precision != "float32" and forced and forced not in there:
+        why = f"{ISA_VARIABLE} is {forced}, and {precision} needs {', '.join(there)}"
+    if why:
+        raise UnavailableError(
+            f"The native engine has no {precision} here: {why}; ask for: float32"
+        )
 
 
 def _step_by_gradients(

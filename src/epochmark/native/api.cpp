@@ -13,10 +13,21 @@
 
 namespace {
 
-const epochmark::Kernels* find_kernels(const char* name) {
-    for (const epochmark::Kernels* kernels : epochmark::available_kernels())
+using epochmark::Precision;
+
+// What all calls but em_create are given comes from binding.py.
+Precision precision_of(const char* name) {
+    return std::strcmp(name, "bfloat16") == 0 ? Precision::bfloat16 : Precision::float32;
+}
+
+const epochmark::Kernels* find_kernels(Precision precision, const char* name) {
+    for (const epochmark::Kernels* kernels : epochmark::available_kernels(precision))
         if (!name || !*name || std::strcmp(name, kernels->name) == 0) return kernels;
     return nullptr;
+}
+
+bool trains(const epochmark::Offer& offer, Precision precision) {
+    return precision == Precision::float32 || offer.bfloat16;
 }
 
 const epochmark::Offer* find_offer(const char* workload) {
@@ -24,6 +35,18 @@ const epochmark::Offer* find_offer(const char* workload) {
         if (std::strcmp(workload, offer.workload) == 0) return &offer;
     return nullptr;
 }
+
+// Names of some things, made once for each precision.
+struct Names {
+    std::string of[2];
+    template <typename Things, typename Name>
+    void add(Precision precision, const Things& things, Name name) {
+        std::string& text = of[int(precision)];
+        for (const auto& thing : things)
+            if (const char* word = name(thing)) text += (text.empty() ? "" : ",") + std::string(word);
+    }
+    const char* get(const char* precision) const { return of[int(precision_of(precision))].c_str(); }
+};
 
 void give(const epochmark::BatchResult& result, double* loss_sum, std::int64_t* correct) {
     *loss_sum = result.loss_sum;
@@ -42,8 +65,9 @@ const char* em_build(void) {
 #if defined(EPOCHMARK_AVX512_IN_AVX2)
         text += ", AVX-512 in AVX2";
 #endif
-        for (const epochmark::Kernels* kernels : epochmark::available_kernels())
-            if (text.find(kernels->compiled) == std::string::npos) text += kernels->compiled;
+        for (Precision precision : {Precision::float32, Precision::bfloat16})
+            for (const epochmark::Kernels* kernels : epochmark::available_kernels(precision))
+                if (text.find(kernels->compiled) == std::string::npos) text += kernels->compiled;
         return text;
     }();
     return build.c_str();
@@ -51,24 +75,31 @@ const char* em_build(void) {
 
 const char* em_compiler(void) { return EPOCHMARK_COMPILER; }
 
-const char* em_instruction_sets(void) {
-    static const std::string names = [] {
-        std::string text;
-        for (const epochmark::Kernels* kernels : epochmark::available_kernels())
-            text += (text.empty() ? "" : ",") + std::string(kernels->name);
-        return text;
+const char* em_instruction_sets(const char* precision) {
+    static const Names names = [] {
+        Names found;
+        for (Precision each : {Precision::float32, Precision::bfloat16})
+            found.add(each, epochmark::available_kernels(each),
+                      [](const epochmark::Kernels* kernels) { return kernels->name; });
+        return found;
     }();
-    return names.c_str();
+    return names.get(precision);
 }
 
-const char* em_workloads(void) {
-    static const std::string names = [] {
-        std::string text;
-        for (const epochmark::Offer& offer : epochmark::offers())
-            text += (text.empty() ? "" : ",") + std::string(offer.workload);
-        return text;
+const char* em_missing(const char* precision) {
+    return epochmark::missing_for(precision_of(precision));
+}
+
+const char* em_workloads(const char* precision) {
+    static const Names names = [] {
+        Names found;
+        for (Precision each : {Precision::float32, Precision::bfloat16})
+            found.add(each, epochmark::offers(), [each](const epochmark::Offer& offer) {
+                return trains(offer, each) ? offer.workload : nullptr;
+            });
+        return found;
     }();
-    return names.c_str();
+    return names.get(precision);
 }
 
 int em_describe(const char* workload, em_description* description) {
@@ -79,19 +110,24 @@ int em_describe(const char* workload, em_description* description) {
     return 1;
 }
 
-em_network* em_create(const char* workload, const char* instruction_set, int threads, int batch,
-                      double learning_rate, double beta_1, double beta_2, double epsilon,
-                      char* error, size_t error_size) {
+em_network* em_create(const char* workload, const char* precision, const char* instruction_set,
+                      int threads, int batch, double learning_rate, double beta_1, double beta_2,
+                      double epsilon, char* error, size_t error_size) {
     const epochmark::Offer* offer = find_offer(workload);
-    if (!offer) {
-        std::snprintf(error, error_size, "no workload '%s' here (there are: %s)", workload,
-                      em_workloads());
+    const Precision wanted = precision_of(precision);
+    if (!offer || !trains(*offer, wanted)) {
+        std::snprintf(error, error_size, "no workload '%s' in %s here (there are: %s)", workload,
+                      precision, em_workloads(precision));
         return nullptr;
     }
-    const epochmark::Kernels* kernels = find_kernels(instruction_set);
+    const epochmark::Kernels* kernels = find_kernels(wanted, instruction_set);
     if (!kernels) {
-        std::snprintf(error, error_size, "no instruction set '%s' here (there are: %s)",
-                      instruction_set, em_instruction_sets());
+        const char* missing = em_missing(precision);
+        if (*missing)
+            std::snprintf(error, error_size, "no %s here: %s", precision, missing);
+        else
+            std::snprintf(error, error_size, "no instruction set '%s' for %s here (there are: %s)",
+                          instruction_set, precision, em_instruction_sets(precision));
         return nullptr;
     }
     try {

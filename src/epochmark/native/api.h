@@ -22,11 +22,18 @@ typedef struct em_network em_network;
 EM_EXPORT const char* em_build(void);
 EM_EXPORT const char* em_compiler(void);
 
-/* Names separated by commas, best first; a static string. */
-EM_EXPORT const char* em_instruction_sets(void);
+/* A precision is "float32" or "bfloat16": what products multiply; they sum in float32, and all else is
+ * float32 in either. */
 
-/* The workloads that the library trains: names separated by commas, a static string. */
-EM_EXPORT const char* em_workloads(void);
+/* Names separated by commas, best first, "" for none; a static string. */
+EM_EXPORT const char* em_instruction_sets(const char* precision);
+
+/* Why there are none of them on this machine; "" where there are. A static string. */
+EM_EXPORT const char* em_missing(const char* precision);
+
+/* The workloads that the library trains, on whichever machine: names separated by commas, a static
+ * string. */
+EM_EXPORT const char* em_workloads(const char* precision);
 
 /* A sample has `inputs` numbers of `input_bytes` bytes each, unsigned, and `targets` right answers of
  * `target_bytes`, each smaller than `classes`. The kernel version is raised with every change of the
@@ -43,11 +50,12 @@ typedef struct {
 /* 1, or 0 when there is no such workload. */
 EM_EXPORT int em_describe(const char* workload, em_description* description);
 
-/* instruction_set NULL or "": the best one. Returns NULL and fills `error` when the workload or the
- * instruction set is not there, or threads or memory cannot be had. */
-EM_EXPORT em_network* em_create(const char* workload, const char* instruction_set, int threads,
-                                int batch, double learning_rate, double beta_1, double beta_2,
-                                double epsilon, char* error, size_t error_size);
+/* instruction_set NULL or "": the best one. Returns NULL and fills `error` when the workload, the
+ * precision or the instruction set is not there, or threads or memory cannot be had. */
+EM_EXPORT em_network* em_create(const char* workload, const char* precision,
+                                const char* instruction_set, int threads, int batch,
+                                double learning_rate, double beta_1, double beta_2, double epsilon,
+                                char* error, size_t error_size);
 EM_EXPORT void em_destroy(em_network* network);
 EM_EXPORT const char* em_instruction_set(const em_network* network);
 

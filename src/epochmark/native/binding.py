@@ -102,12 +102,13 @@ def _declare_api(library: ctypes.CDLL) -> None:
     signatures: Signatures = {
         "em_build": (text, []),
         "em_compiler": (text, []),
-        "em_instruction_sets": (text, []),
-        "em_workloads": (text, []),
+        "em_instruction_sets": (text, [text]),
+        "em_missing": (text, [text]),
+        "em_workloads": (text, [text]),
         "em_describe": (whole, [text, ctypes.POINTER(_Description)]),
         "em_create": (
             network,
-            [text, text, whole, whole, real, real, real, real, text, ctypes.c_size_t],
+            [text, text, text, whole, whole, real, real, real, real, text, ctypes.c_size_t],
         ),
         "em_destroy": (None, [network]),
         "em_instruction_set": (text, [network]),
@@ -122,9 +123,10 @@ def _declare_api(library: ctypes.CDLL) -> None:
     declare(library, signatures)
 
 
-def workloads() -> list[str]:
-    """Names of the workloads that the library trains."""
-    return str(load_library().em_workloads().decode()).split(",")
+def workloads(precision: str = "float32") -> list[str]:
+    """Names of the workloads that the library trains in a precision (``float32``, ``bfloat16``), on
+    whichever machine."""
+    return _names(load_library().em_workloads(precision.encode()))
 
 
 def describe(workload: str) -> Description:
@@ -148,9 +150,20 @@ def compiler() -> str:
     return str(load_library().em_compiler().decode())
 
 
-def instruction_sets() -> list[str]:
-    """Instruction sets this machine can run the kernels with, best first."""
-    return str(load_library().em_instruction_sets().decode()).split(",")
+def instruction_sets(precision: str = "float32") -> list[str]:
+    """Instruction sets this machine can run the kernels of a precision (``float32``, ``bfloat16``)
+    with, best first; of bfloat16 there may be none."""
+    return _names(load_library().em_instruction_sets(precision.encode()))
+
+
+def missing(precision: str) -> str:
+    """Why this machine has none of them, at the end of a sentence; empty where it has."""
+    return str(load_library().em_missing(precision.encode()).decode())
+
+
+def _names(text: bytes) -> list[str]:
+    """Of a list separated by commas."""
+    return text.decode().split(",") if text else []
 
 
 def usable_cores() -> int:

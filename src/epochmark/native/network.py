@@ -28,7 +28,8 @@ Samples = npt.NDArray[np.unsignedinteger[Any]]
 Floats = npt.NDArray[np.float32]
 
 ISA_VARIABLE = "EPOCHMARK_NATIVE_ISA"
-"""Environment variable that forces an instruction set (``avx512``, ``avx2``, ``portable``)."""
+"""Environment variable that forces an instruction set (``avx512``, ``avx2``, ``portable``; of
+bfloat16 ``avx512_bf16``)."""
 
 
 class StepResult(NamedTuple):
@@ -39,12 +40,13 @@ class StepResult(NamedTuple):
 
 
 class Network:
-    """The network of a workload and its optimizer, in float32, on ``threads`` threads.
+    """The network of a workload and its optimizer, on ``threads`` threads.
 
     ``batch`` is the largest number of samples a step may have. ``instruction_set`` None takes the
-    one named by ``EPOCHMARK_NATIVE_ISA``, else the best of this machine. Raises EpochmarkError when
-    the library, the workload, the instruction set, threads or memory cannot be had, or a number is
-    out of range.
+    one named by ``EPOCHMARK_NATIVE_ISA``, else the best of this machine. ``precision`` is what
+    products multiply (``float32``, ``bfloat16``); weights and all that goes in and out is float32.
+    Raises EpochmarkError when the library, the workload, the precision, the instruction set,
+    threads or memory cannot be had, or a number is out of range.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Network:
         batch: int,
         threads: Optional[int] = None,
         instruction_set: Optional[str] = None,
+        precision: str = "float32",
     ) -> None:
         threads = usable_cores() if threads is None else threads
         description = _description_of(workload)
@@ -70,6 +73,7 @@ class Network:
             threads,
             batch,
             workload,
+            precision,
         )
 
     def __del__(self) -> None:
@@ -223,12 +227,18 @@ def check_range(name: str, value: int, largest: int) -> None:
 
 
 def _create(
-    library: ctypes.CDLL, instruction_set: str, threads: int, batch: int, workload: Workload
+    library: ctypes.CDLL,
+    instruction_set: str,
+    threads: int,
+    batch: int,
+    workload: Workload,
+    precision: str,
 ) -> int:
     adam = workload.optimizer
     message = ctypes.create_string_buffer(512)
     handle = library.em_create(
         workload.name.encode(),
+        precision.encode(),
         instruction_set.encode(),
         threads,
         batch,

@@ -88,7 +88,8 @@ class EngineInfo:
     ``family`` enters the comparability key. ``adam_form`` is ``epsilon_hat`` (Keras) or
     ``algorithm_1`` (PyTorch, optax, tinygrad, MLX). ``modules`` must be importable for the
     engine to be ready; ``distributions`` are those whose versions the record names.
-    ``precisions`` are those that can be asked for, ``sets_threads`` says whether
+    ``precisions`` are those that can be asked for, ``limited_precisions`` those of them that it has
+    for some workloads only, with the names of these; ``sets_threads`` says whether
     ``Settings.threads`` can; all else is refused before a worker is started. ``tunables`` are what
     tuned mode may change, the most promising first; without any the engine has no tuned mode.
     ``words`` are those of workloads (``workloads.spec.words_of``) that it knows, ``workloads`` the
@@ -112,6 +113,7 @@ class EngineInfo:
     distributions: tuple[str, ...] = ()
     requirements: tuple[Requirements, ...] = ()
     precisions: tuple[str, ...] = ("stock", "float32")
+    limited_precisions: tuple[tuple[str, tuple[str, ...]], ...] = ()
     tunables: tuple[Tunable, ...] = ()
     words: tuple[str, ...] = IMAGE_WORDS
     workloads: Optional[tuple[str, ...]] = None
@@ -133,6 +135,15 @@ class EngineInfo:
         workloads only, this is one of them."""
         named = self.workloads is None or workload.name in self.workloads
         return named and words_of(workload) <= set(self.words)
+
+    def precisions_of(self, workload: Workload) -> tuple[str, ...]:
+        """Those of ``precisions`` that it trains this workload in."""
+        limited = dict(self.limited_precisions)
+        return tuple(
+            precision
+            for precision in self.precisions
+            if workload.name in limited.get(precision, (workload.name,))
+        )
 
     def tunables_on(self, device: str, workload: Optional[Workload] = None) -> tuple[Tunable, ...]:
         """What tuned mode may change on a device (``gpu:1``), for this workload or for any."""

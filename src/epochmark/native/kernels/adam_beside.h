@@ -119,8 +119,8 @@ class AdamBeside {
 
 // gemm_tile with a call of beside() after every kEvery steps.
 template <int kRows, int kVectors, ptrdiff_t kRowA, ptrdiff_t kStepA, ptrdiff_t kStepB,
-          ptrdiff_t kRowC, int kEvery, typename Beside>
-static EPOCHMARK_INLINE void gemm_tile_beside(int depth, const float* a, const float* b, float* c,
+          ptrdiff_t kRowC, int kEvery, typename Beside, typename F>
+static EPOCHMARK_INLINE void gemm_tile_beside(int depth, const F* a, const F* b, float* c,
                                               bool accumulate, Beside& beside) {
     Vec sum[kRows][kVectors];
     for (int i = 0; i < kRows; ++i)
@@ -128,11 +128,11 @@ static EPOCHMARK_INLINE void gemm_tile_beside(int depth, const float* a, const f
     for (int left = depth; left > 0; left -= kEvery) {
 #pragma GCC unroll 1
         for (int k = left < kEvery ? left : kEvery; k > 0; --k) {
-            Vec right[kVectors];
-            for (int j = 0; j < kVectors; ++j) right[j] = load(b + j * kLanes);
+            decltype(load_right(b)) right[kVectors];
+            for (int j = 0; j < kVectors; ++j) right[j] = load_right(b + j * kLanes);
             for (int i = 0; i < kRows; ++i) {
-                const float factor = a[i * kRowA];
-                for (int j = 0; j < kVectors; ++j) sum[i][j] += factor * right[j];
+                const F left = a[i * kRowA];
+                for (int j = 0; j < kVectors; ++j) add_product(sum[i][j], left, right[j]);
             }
             a += kStepA;
             b += kStepB;

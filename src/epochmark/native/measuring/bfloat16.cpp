@@ -1,5 +1,7 @@
 #include "measuring/bfloat16.h"
 
+#include "runtime/dispatch.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -18,15 +20,6 @@ double amx_bf16_peak(std::int64_t rounds);
 double bfmmla_peak(std::int64_t rounds);
 
 namespace {
-
-#if defined(EPOCHMARK_HAVE_avx512_bf16)
-bool has_avx512_bf16() {
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f") && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
-           (a >> 5 & 1);
-}
-#endif
 
 #if defined(EPOCHMARK_HAVE_amx_bf16)
 // Its registers take 8 kB a thread, so that Linux (5.16) wants to be asked first.

@@ -191,7 +191,7 @@ em_meter* em_meter_create(const char* instruction_set, int threads, char* error,
         }
     }
     std::snprintf(error, error_size, "no instruction set '%s' here (there are: %s)",
-                  instruction_set, em_instruction_sets());
+                  instruction_set, em_instruction_sets("float32"));
     return nullptr;
 }
 

@@ -111,6 +111,7 @@ struct Offer {
     int targets, target_bytes;
     int classes;  // targets are smaller; so are inputs that are symbols
     int largest_batch;
+    bool bfloat16;  // is offered besides float32
     std::unique_ptr<Network> (*make)(const Setup& setup);
 };
 

@@ -7,7 +7,13 @@
 
 namespace epochmark {
 
-// Best first; never empty.
-std::vector<const Kernels*> available_kernels();
+// Best first; of float32 never empty.
+std::vector<const Kernels*> available_kernels(Precision precision = Precision::float32);
+
+// Why there are none of this precision: the processor, or what the library was compiled for. "" where
+// there are.
+const char* missing_for(Precision precision);
+
+bool has_avx512_bf16();
 
 }  // namespace epochmark

@@ -39,35 +39,34 @@ struct Queries {
 };
 
 // query [..][size], transposed [size][keys]: result [count][keys], without what no row sees.
-void multiply_seen(const Queries& at, Panels query, Panels transposed, Panels result) {
+void multiply_seen(const Queries& at, Left query, Right transposed, Panels result) {
     for (int key = 0; key < at.keys(); key += kPanel) {
         const int start = at.start(key);
         multiply_panel(at.count - start, at.size, from_row(query, at.first + start),
-                       panel_of(transposed, key), nullptr, Into::replace,
+                       transposed.at(0, key), nullptr, Into::replace,
                        panel_of(result, key) + start * kPanel, nullptr);
     }
 }
 
 // shares [count][keys] times right [keys][size].
-void sum_over_keys(const Queries& at, Panels shares, Panels right, Panels result) {
+void sum_over_keys(const Queries& at, Left shares, Right right, Panels result) {
     for (int column = 0; column < at.size; column += kPanel)
         for (int row = 0; row < at.count;) {
             const int left = at.count - row;
             const int rows = left == 8 ? 8 : smaller(kTileRows, left);
             multiply_panel(rows, at.first + row + rows, from_row(shares, row),
-                           panel_of(right, column), nullptr, Into::replace,
+                           right.at(0, column), nullptr, Into::replace,
                            panel_of(result, column) + ptrdiff_t(at.first + row) * kPanel, nullptr);
             row += rows;
         }
 }
 
 // transposed shares [keys][count] times right [..][size]; earlier queries have been summed.
-void sum_over_queries(const Queries& at, Panels shares, Panels right, Panels result) {
+void sum_over_queries(const Queries& at, Right shares, Right right, Panels result) {
     for (int key = 0; key < at.keys(); key += kPanel) {
         const int start = at.start(key);
         for (int column = 0; column < at.size; column += kPanel)
-            multiply_square(at.count - start, panel_of(shares, key) + start * kPanel,
-                            panel_of(right, column) + ptrdiff_t(at.first + start) * kPanel,
+            multiply_square(at.count - start, shares.at(start, key), right.at(at.first + start, column),
                             key >= at.first ? Into::replace : Into::add,
                             panel_of(result, column) + ptrdiff_t(key) * kPanel);
     }
@@ -156,6 +155,11 @@ EPOCHMARK_INLINE float score_scale(int size) { return 1.0f / __builtin_sqrtf(flo
 // The parts of a thread's scratch.
 struct Scratch {
     Panels scores, slopes, keys, values;
+    // Room for factors that are rounded: four matrices of a head, one that is used at once, and a block's
+    // scores or slopes. In float32 nothing is.
+    Factor *query = nullptr, *gradient = nullptr, *key = nullptr, *value = nullptr, *other = nullptr,
+           *shares = nullptr;
+
     Scratch(float* data, int context, int size) {
         const int rows = smaller(context, kScoredRows);
         const ptrdiff_t square = ptrdiff_t(rows) * context, across = ptrdiff_t(size) * context;
@@ -163,50 +167,77 @@ struct Scratch {
         slopes = {data + square, ptrdiff_t(rows) * kPanel};
         keys = {data + 2 * square, ptrdiff_t(size) * kPanel};
         values = {data + 2 * square + across, ptrdiff_t(size) * kPanel};
+        if (kTogether == 1) return;
+        Factor* room = reinterpret_cast<Factor*>(data + 2 * (square + across));
+        Factor** const matrices[] = {&query, &gradient, &key, &value, &other};
+        for (Factor** part : matrices) {
+            *part = room;
+            room += across / kTogether;
+        }
+        shares = room;
     }
 };
+
+// Floats that the factors take.
+EPOCHMARK_INLINE int64_t rounded_scratch(int64_t square, int64_t across) {
+    return kTogether == 1 ? 0 : (5 * across + square) / kTogether;
+}
 
 }  // namespace
 
 int64_t attention_scratch(int context, int width, int heads) {
-    return 2 * int64_t(context) * (smaller(context, kScoredRows) + width / heads);
+    const int64_t square = int64_t(context) * smaller(context, kScoredRows);
+    const int64_t across = int64_t(context) * (width / heads);
+    return 2 * (square + across) + rounded_scratch(square, across);
 }
 
 void attend(const Attention* layer) {
-    const int size = layer->width / layer->heads;
-    const Scratch scratch(layer->scratch, layer->context, size);
+    const int context = layer->context, size = layer->width / layer->heads;
+    const Scratch scratch(layer->scratch, context, size);
     for (int head = 0; head < layer->heads; ++head) {
         const Head parts = head_of(layer->joined, layer->width, head * size);
-        transpose_matrix(layer->context, size, parts.key, scratch.keys);
-        for (int first = 0; first < layer->context; first += kScoredRows) {
-            const Queries at{first, smaller(kScoredRows, layer->context - first), size,
-                             score_scale(size)};
-            multiply_seen(at, parts.query, scratch.keys, scratch.scores);
-            softmax_rows(at, scratch.scores, layer->softmax + 2 * ptrdiff_t(head) * layer->context);
-            sum_over_keys(at, scratch.scores, parts.value, from_column(layer->result, head * size));
+        transpose_matrix(context, size, parts.key, scratch.keys);
+        const Left query = along_rows(context, size, parts.query, scratch.query);
+        const Right keys = along_columns(size, context, scratch.keys, scratch.key);
+        const Right value = along_columns(context, size, parts.value, scratch.value);
+        for (int first = 0; first < context; first += kScoredRows) {
+            const Queries at{first, smaller(kScoredRows, context - first), size, score_scale(size)};
+            multiply_seen(at, query, keys, scratch.scores);
+            softmax_rows(at, scratch.scores, layer->softmax + 2 * ptrdiff_t(head) * context);
+            sum_over_keys(at, along_rows(at.count, at.keys(), scratch.scores, scratch.shares), value,
+                          from_column(layer->result, head * size));
         }
     }
 }
 
 void attend_backward(const Attention* layer, Panels result_gradient, Panels joined_gradient) {
-    const int size = layer->width / layer->heads;
-    const Scratch scratch(layer->scratch, layer->context, size);
+    const int context = layer->context, size = layer->width / layer->heads;
+    const Scratch scratch(layer->scratch, context, size);
     for (int head = 0; head < layer->heads; ++head) {
         const Head parts = head_of(layer->joined, layer->width, head * size);
         const Head gradients = head_of(joined_gradient, layer->width, head * size);
-        const Panels gradient = from_column(result_gradient, head * size);
-        transpose_matrix(layer->context, size, parts.key, scratch.keys);
-        transpose_matrix(layer->context, size, parts.value, scratch.values);
-        for (int first = 0; first < layer->context; first += kScoredRows) {
-            const Queries at{first, smaller(kScoredRows, layer->context - first), size,
-                             score_scale(size)};
-            multiply_seen(at, parts.query, scratch.keys, scratch.scores);
-            multiply_seen(at, gradient, scratch.values, scratch.slopes);
+        const Panels result = from_column(result_gradient, head * size);
+        transpose_matrix(context, size, parts.key, scratch.keys);
+        transpose_matrix(context, size, parts.value, scratch.values);
+        const Left query = along_rows(context, size, parts.query, scratch.query);
+        const Left gradient = along_rows(context, size, result, scratch.gradient);
+        const Right keys = along_columns(size, context, scratch.keys, scratch.key);
+        const Right values = along_columns(size, context, scratch.values, scratch.value);
+        for (int first = 0; first < context; first += kScoredRows) {
+            const Queries at{first, smaller(kScoredRows, context - first), size, score_scale(size)};
+            multiply_seen(at, query, keys, scratch.scores);
+            multiply_seen(at, gradient, values, scratch.slopes);
             softmax_rows_backward(at, scratch.scores, scratch.slopes,
-                                  layer->softmax + 2 * ptrdiff_t(head) * layer->context);
-            sum_over_queries(at, scratch.scores, gradient, gradients.value);
-            sum_over_queries(at, scratch.slopes, parts.query, gradients.key);
-            sum_over_keys(at, scratch.slopes, parts.key, gradients.query);
+                                  layer->softmax + 2 * ptrdiff_t(head) * context);
+            sum_over_queries(
+                at, along_columns(at.count, at.keys(), scratch.scores, scratch.shares),
+                along_columns(context, size, result, scratch.other), gradients.value);
+            sum_over_queries(
+                at, along_columns(at.count, at.keys(), scratch.slopes, scratch.shares),
+                along_columns(context, size, parts.query, scratch.other), gradients.key);
+            sum_over_keys(at, along_rows(at.count, at.keys(), scratch.slopes, scratch.shares),
+                          along_columns(context, size, parts.key, scratch.other),
+                          gradients.query);
         }
     }
 }

@@ -63,12 +63,13 @@ void feed_forward(const FeedForward* layer, Panels values) {
     const Panels after{layer->scratch, ptrdiff_t(rows) * kPanel};
     for (int unit = 0; unit < layer->hidden; unit += kHiddenGroup) {
         const int group = group_at(*layer, unit);
-        for (int i = 0; i < group; i += kPanel) {
-            const Panels before = from_column(layer->before, unit + i);
-            multiply(rows, width, kPanel, layer->input, from_column(layer->wide, unit + i),
-                     layer->wide_bias + unit + i, Into::replace, before);
-            gelu(rows * kPanel, before.data, panel_of(after, i));
-        }
+        const Panels before = from_column(layer->before, unit);
+        multiply_then(rows, width, group, layer->input, from_column(layer->wide, unit),
+                      layer->wide_bias + unit, Into::replace, before,
+                      [&](int row, int count, int column) {
+                          gelu(count * kPanel, panel_of(from_row(before, row), column),
+                               panel_of(from_row(after, row), column));
+                      });
         multiply(rows, group, width, after, from_row(layer->narrow, unit),
                  unit == 0 ? layer->narrow_bias : nullptr, Into::add, values);
     }
@@ -82,12 +83,13 @@ void feed_forward_backward(const FeedForward* layer, Panels gradient, Panels inp
     const Panels inner{layer->scratch + ptrdiff_t(rows) * kHiddenGroup, stride};
     for (int unit = 0; unit < layer->hidden; unit += kHiddenGroup) {
         const int group = group_at(*layer, unit);
-        for (int i = 0; i < group; i += kPanel) {
-            multiply(rows, width, kPanel, gradient, from_column(layer->narrow_transposed, unit + i),
-                     nullptr, Into::replace, from_column(inner, i));
-            gelu_backward(rows * kPanel, panel_of(layer->before, unit + i), panel_of(after, i),
-                          panel_of(inner, i));
-        }
+        const Panels before = from_column(layer->before, unit);
+        multiply_then(rows, width, group, gradient, from_column(layer->narrow_transposed, unit),
+                      nullptr, Into::replace, inner, [&](int row, int count, int column) {
+                          gelu_backward(count * kPanel, panel_of(from_row(before, row), column),
+                                        panel_of(from_row(after, row), column),
+                                        panel_of(from_row(inner, row), column));
+                      });
         multiply_transposed(rows, group, width, after, gradient, parameters->into,
                             from_row(parameters->narrow, unit),
                             unit == 0 ? parameters->narrow_bias : nullptr);

@@ -413,6 +413,7 @@ Offer offer() {
             1,
             kSizes.vocabulary,
             4096,
+            true,
             [](const Setup& setup) -> std::unique_ptr<Network> {
                 return std::make_unique<Gpt>(setup, kSizes);
             }};

@@ -8,7 +8,8 @@ namespace EPOCHMARK_ISA {
 
 namespace {
 
-// Sums in registers over the whole depth; a's rows are kRowA apart, its steps kStepA within a panel.
+// Sums in registers over the whole depth; a's rows are kRowA factors apart, its steps kStepA within a
+// panel.
 template <int kRows, ptrdiff_t kRowA, ptrdiff_t kStepA>
 struct Tile {
     Vec sum[kRows][kTileVectors];
@@ -19,14 +20,14 @@ struct Tile {
             for (int i = 0; i < kRows; ++i) sum[i][j] = first;
         }
     }
-    EPOCHMARK_INLINE void multiply(int depth, const float* a, const float* b) {
+    EPOCHMARK_INLINE void multiply(int depth, const Factor* a, const Factor* b) {
 #pragma GCC unroll 1
-        for (int k = 0; k < depth; ++k) {
-            Vec right[kTileVectors];
-            for (int j = 0; j < kTileVectors; ++j) right[j] = load(b + j * kLanes);
+        for (int k = 0; k < depth; k += kTogether) {
+            decltype(load_right(b)) right[kTileVectors];
+            for (int j = 0; j < kTileVectors; ++j) right[j] = load_right(b + j * kLanes);
             for (int i = 0; i < kRows; ++i) {
-                const float left = a[i * kRowA];  // broadcast by the product
-                for (int j = 0; j < kTileVectors; ++j) sum[i][j] += left * right[j];
+                const Factor left = a[i * kRowA];  // broadcast by the product
+                for (int j = 0; j < kTileVectors; ++j) add_product(sum[i][j], left, right[j]);
             }
             a += kStepA;
             b += kPanel;
@@ -42,17 +43,18 @@ struct Tile {
 };
 
 template <int kRows>
-EPOCHMARK_INLINE void multiply_tile(int depth, Panels a, const float* b, const float* bias, Into into,
+EPOCHMARK_INLINE void multiply_tile(int depth, Left a, const Factor* b, const float* bias, Into into,
                                     float* c) {
-    Tile<kRows, kPanel, 1> tile;
+    constexpr int kRow = kPanel / kTogether;
+    Tile<kRows, kRow, 1> tile;
     tile.start(bias);
-    for (; depth > 0; depth -= kPanel, a.data += a.stride, b += kPanel * kPanel)
+    for (; depth > 0; depth -= kPanel, a.data += a.stride, b += kRow * kPanel)
         tile.multiply(depth < kPanel ? depth : kPanel, a.data, b);
     tile.finish(into, c);
 }
 
 template <int kRows>
-EPOCHMARK_INLINE void multiply_rows_of_square(int depth, const float* a, const float* b, Into into,
+EPOCHMARK_INLINE void multiply_rows_of_square(int depth, const Factor* a, const Factor* b, Into into,
                                               float* c) {
     Tile<kRows, 1, kPanel> tile;
     tile.start(nullptr);
@@ -75,8 +77,8 @@ EPOCHMARK_INLINE void for_tiles(int rows, Call call) {
 
 struct PanelCall {
     int depth;
-    Panels a;
-    const float* b;
+    Left a;
+    const Factor* b;
     const float* bias;
     Into into;
     float* c;
@@ -93,8 +95,8 @@ struct PanelCall {
 
 struct SquareCall {
     int depth;
-    const float* a;
-    const float* b;
+    const Factor* a;
+    const Factor* b;
     Into into;
     float* c;
     template <int kRows>
@@ -124,41 +126,72 @@ void sum_columns(int rows, const float* panel, Into into, float* sums) {
 
 }  // namespace
 
-void multiply_panel(int rows, int depth, Panels a, const float* b, const float* bias, Into into,
+#if EPOCHMARK_BFLOAT16
+
+Left along_rows(int rows, int columns, Panels matrix, Factor* room) {
+    constexpr int kRow = kPanel / kTogether;
+    static_assert(kRow == kLanes, "a row of a panel is one vector");
+    Factor* to = room;
+    for (int column = 0; column < columns; column += kPanel) {
+        const float* from = panel_of(matrix, column);
+        for (int row = 0; row < rows; ++row, from += kPanel, to += kRow) round_row(from, to);
+    }
+    return {room, ptrdiff_t(rows) * kRow};
+}
+
+Right along_columns(int rows, int columns, Panels matrix, Factor* room) {
+    Factor* to = room;
+    for (int column = 0; column < columns; column += kPanel) {
+        const float* from = panel_of(matrix, column);
+        for (int row = 0; row < rows; row += 2, from += 2 * kPanel, to += kPanel)
+            for (int j = 0; j < kPanel; j += kLanes)
+                round_rows(from + j, from + kPanel + j, to + j);
+    }
+    return {room, ptrdiff_t(rows / 2) * kPanel};
+}
+
+#else
+
+Left along_rows(int, int, Panels matrix, Factor*) { return {matrix.data, matrix.stride}; }
+Right along_columns(int, int, Panels matrix, Factor*) { return {matrix.data, matrix.stride}; }
+
+#endif
+
+void multiply_panel(int rows, int depth, Left a, const Factor* b, const float* bias, Into into,
                     float* c, const float* next) {
     const int each = (depth * kPanel / (rows > 0 ? rows : 1) + 15) / 16 * 16;
     for_tiles(rows, PanelCall{depth, a, b, bias, into, c, next, each});
 }
 
-void multiply_square(int depth, const float* a, const float* b, Into into, float* c) {
+void multiply_square(int depth, const Factor* a, const Factor* b, Into into, float* c) {
     for_tiles(kPanel, SquareCall{depth, a, b, into, c});
 }
 
 void multiply(int rows, int depth, int columns, Panels a, Panels b, const float* bias, Into into,
               Panels c) {
-    for (int k = 0; k < depth; k += kDepth) {
-        const int part = depth - k < kDepth ? depth - k : kDepth;
-        for (int column = 0; column < columns; column += kPanel) {
-            const float* panel = panel_of(b, column) + ptrdiff_t(k) * kPanel;
-            const bool last = column + kPanel >= columns;
-            multiply_panel(rows, part, from_column(a, k), panel,
-                           bias && k == 0 ? bias + column : nullptr, k == 0 ? into : Into::add,
-                           panel_of(c, column), last ? nullptr : panel + b.stride);
-        }
-    }
+    multiply_then(rows, depth, columns, a, b, bias, into, c);
 }
 
 void multiply_transposed(int rows, int inputs, int outputs, Panels a, Panels b, Into into, Panels c,
                          float* column_sums) {
+    Room<kDepth, kMostRows> left_room;
+    Room<kDepth, kPanel> right_room;
     for (int row = 0; row < rows; row += kDepth) {
         const int part = rows - row < kDepth ? rows - row : kDepth;
-        const Panels left = from_row(a, row), right = from_row(b, row);
-        for (int out = 0; out < outputs; out += kPanel) {
-            if (column_sums) sum_columns(part, panel_of(right, out), into, column_sums + out);
-            for (int in = 0; in < inputs; in += kPanel) {
-                float* square = panel_of(c, out) + ptrdiff_t(in) * kPanel;
-                fetch_to_write(square + kPanel * kPanel, kPanel * kPanel);
-                multiply_square(part, panel_of(left, in), panel_of(right, out), into, square);
+        for (int begin = 0; begin < inputs; begin += kMostRows) {
+            const int height = inputs - begin < kMostRows ? inputs - begin : kMostRows;
+            const Right left = along_columns(part, height, from_row(from_column(a, begin), row),
+                                             left_room.data);
+            for (int out = 0; out < outputs; out += kPanel) {
+                const Panels panel = from_row(from_column(b, out), row);
+                if (column_sums && begin == 0)
+                    sum_columns(part, panel.data, into, column_sums + out);
+                const Right right = along_columns(part, kPanel, panel, right_room.data);
+                for (int in = 0; in < height; in += kPanel) {
+                    float* square = panel_of(c, out) + ptrdiff_t(begin + in) * kPanel;
+                    fetch_to_write(square + kPanel * kPanel, kPanel * kPanel);
+                    multiply_square(part, left.at(0, in), right.data, into, square);
+                }
             }
         }
         into = Into::add;

@@ -243,7 +243,7 @@ BatchResult MnistCnn::collect(const Step& step) const {
 }
 
 Offer offer() {
-    return {"mnist-cnn", 1, kParameters, kPixels, 1, 1, 1, kClasses, 65536,
+    return {"mnist-cnn", 1, kParameters, kPixels, 1, 1, 1, kClasses, 65536, false,
             [](const Setup& setup) -> std::unique_ptr<Network> {
                 return std::make_unique<MnistCnn>(setup);
             }};

@@ -15,10 +15,11 @@ constexpr int kTileFloats = 2 * 12 * kColumns + 2 * 16;
 // One block of a kernel's columns, going backward. `slope` is the gradient of the layer's output
 // before its relu, [rows][kColumns]; slope_panels is the same transposed (transpose_slope).
 struct BackwardBlock {
-    const float* packed;  // the layer's input (pack)
+    const void* packed;  // the layer's input (pack)
     int rows;
     const float* slope;
-    const float* slope_panels;
+    void* slope_factors;  // room for slope as a factor, where floats are none
+    const void* slope_panels;
     Parameters kernel;  // of this block; with kernel.gradient nothing is updated
     const AdamStep* adam;
     float* tiles;           // scratch, kTileFloats
@@ -31,18 +32,21 @@ struct Table {
     int panel;      // samples of a batch that lie together in a panel
 
     void (*scale_pixels)(const std::uint8_t* image, float* pixels);
+    // `count` numbers of a row, a multiple of 32, as the products of a forward pass take them, half as
+    // many words. Null: they take floats.
+    void (*round)(const float* row, int count, void* factors);
     void (*pack)(const float* features, std::int64_t stride, int rows, int tile_begin, int tile_end,
-                 float* packed);
+                 void* packed);
 
-    void (*dense_1_forward)(const float* input, int rows, const float* kernel, const float* bias,
+    void (*dense_1_forward)(const void* input, int rows, const float* kernel, const float* bias,
                             float* output);
-    void (*dense_2_forward)(const float* input, int rows, const float* kernel, const float* bias,
+    void (*dense_2_forward)(const void* input, int rows, const float* kernel, const float* bias,
                             float* output);
     void (*dense_2_backward)(const BackwardBlock* block);
     void (*dense_1_backward)(const BackwardBlock* block);
     void (*add_slopes)(const float* parts, std::int64_t part_size, int part_count, int rows,
                        int column, const float* output, float* slope);
-    void (*transpose_slope)(const float* slope, int rows, float* panels);
+    void (*transpose_slope)(const float* slope, int rows, void* panels);
     void (*add_rows)(const float* slope, int rows, float* sum);
 
     void (*classify)(const float* hidden, const float* kernel, const float* bias, int label,

@@ -40,6 +40,10 @@ MnistMlp::MnistMlp(const Setup& setup)
     slopes_ = AlignedArray<float>(threads * padded_ * kColumns);
     slope_panels_ = AlignedArray<float>(threads * padded_ * kColumns);
     tiles_ = AlignedArray<float>(threads * kTileFloats);
+    if (!kernels_.round) return;
+    rounded_input_ = AlignedArray<float>(rows * kPixelStride / 2);
+    rounded_hidden_1_ = AlignedArray<float>(rows * kUnitStride / 2);
+    slope_factors_ = AlignedArray<float>(threads * padded_ * kColumns / 2);
 }
 
 namespace {
@@ -93,9 +97,13 @@ void MnistMlp::train_step(const Step& step, int thread) {
 void MnistMlp::gather(const Step& step, int thread) {
     const Range rows = share(step.batch.count, thread, pool_.size());
     const std::uint8_t* images = static_cast<const std::uint8_t*>(step.batch.inputs);
-    for (int row = rows.begin; row < rows.end; ++row)
-        kernels_.scale_pixels(images + std::size_t(step.batch.order[row]) * kPixels,
-                              input_.get() + std::size_t(row) * kPixelStride);
+    for (int row = rows.begin; row < rows.end; ++row) {
+        float* pixels = input_.get() + std::size_t(row) * kPixelStride;
+        kernels_.scale_pixels(images + std::size_t(step.batch.order[row]) * kPixels, pixels);
+        if (kernels_.round)
+            kernels_.round(pixels, kPixelStride,
+                           rounded_input_.get() + std::size_t(row) * kPixelStride / 2);
+    }
 }
 
 // This thread's tiles of activations as the gradient of the kernel after them takes them.
@@ -108,18 +116,25 @@ void MnistMlp::pack(const AlignedArray<float>& features, int stride, int rows, i
 
 void MnistMlp::dense_1_forward(const Step& step, int thread) {
     const Range blocks = share(kBlocks, thread, column_parts_);
-    for (int block = blocks.begin; thread < column_parts_ && block < blocks.end; ++block)
+    for (int block = blocks.begin; thread < column_parts_ && block < blocks.end; ++block) {
+        float* output = hidden_1_.get() + block * kColumns;
         kernels_.dense_1_forward(
-            input_.get(), step.batch.count,
+            kernels_.round ? rounded_input_.get() : input_.get(), step.batch.count,
             parameters_.value + kKernel1 + std::size_t(block) * kPixels * kColumns,
-            parameters_.value + kBias1 + block * kColumns, hidden_1_.get() + block * kColumns);
+            parameters_.value + kBias1 + block * kColumns, output);
+        if (!kernels_.round) continue;
+        for (int row = 0; row < step.batch.count; ++row)
+            kernels_.round(output + std::size_t(row) * kUnitStride, kColumns,
+                           rounded_hidden_1_.get() +
+                               (std::size_t(row) * kUnitStride + block * kColumns) / 2);
+    }
 }
 
 void MnistMlp::dense_2_forward(const Step& step, int thread) {
     const Range blocks = share(kBlocks, thread, column_parts_);
     for (int block = blocks.begin; thread < column_parts_ && block < blocks.end; ++block)
         kernels_.dense_2_forward(
-            hidden_1_.get(), step.batch.count,
+            kernels_.round ? rounded_hidden_1_.get() : hidden_1_.get(), step.batch.count,
             parameters_.value + kKernel2 + std::size_t(block) * kUnits * kColumns,
             parameters_.value + kBias2 + block * kColumns, hidden_2_.get() + block * kColumns);
 }
@@ -143,6 +158,7 @@ BackwardBlock MnistMlp::backward_block(const Step& step, int thread, std::size_t
     return {nullptr,
             step.batch.count,
             slopes_.get() + own * kColumns,
+            kernels_.round ? slope_factors_.get() + own * kColumns / 2 : nullptr,
             slope_panels_.get() + own * kColumns,
             {p.value + kernel, p.first_moment + kernel, p.second_moment + kernel,
              p.gradient ? p.gradient + kernel : nullptr},
@@ -229,7 +245,7 @@ BatchResult MnistMlp::collect(const Step& step) const {
 }
 
 Offer offer() {
-    return {"mnist-mlp", 1, kParameters, kPixels, 1, 1, 1, kClasses, 65536,
+    return {"mnist-mlp", 1, kParameters, kPixels, 1, 1, 1, kClasses, 65536, true,
             [](const Setup& setup) -> std::unique_ptr<Network> {
                 return std::make_unique<MnistMlp>(setup);
             }};

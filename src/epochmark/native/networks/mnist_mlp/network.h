@@ -38,6 +38,7 @@ class MnistMlp : public Network {
     const std::size_t padded_;  // samples of a batch in whole panels
     AlignedArray<float> input_;                  // [batch][kPixelStride]
     AlignedArray<float> hidden_1_, hidden_2_;    // [batch][kUnitStride]
+    AlignedArray<float> rounded_input_, rounded_hidden_1_;  // half as long; where products do not take floats
     AlignedArray<float> packed_input_, packed_hidden_1_;  // [tile][rows][tile_rows]
     AlignedArray<float> delta_;                  // [batch][kClassesPadded]
     AlignedArray<double> loss_;                  // of each sample
@@ -45,6 +46,7 @@ class MnistMlp : public Network {
     AlignedArray<float> input_gradients_;  // of dense_2, per thread [panel][kUnitStride][panel]
     AlignedArray<float> slopes_;           // per thread [padded batch][kColumns]
     AlignedArray<float> slope_panels_;     // the same transposed
+    AlignedArray<float> slope_factors_;    // the same where products do not take floats
     AlignedArray<float> tiles_;            // per thread
 };
 

@@ -8,13 +8,18 @@ namespace EPOCHMARK_ISA {
 using namespace epochmark::EPOCHMARK_ISA;
 
 void scale_pixels(const uint8_t*, float*);
-void pack(const float*, int64_t, int, int, int, float*);
-void dense_1_forward(const float*, int, const float*, const float*, float*);
-void dense_2_forward(const float*, int, const float*, const float*, float*);
+#if EPOCHMARK_BFLOAT16
+void round(const float*, int, void*);
+#else
+constexpr void (*round)(const float*, int, void*) = nullptr;
+#endif
+void pack(const float*, int64_t, int, int, int, void*);
+void dense_1_forward(const void*, int, const float*, const float*, float*);
+void dense_2_forward(const void*, int, const float*, const float*, float*);
 void dense_2_backward(const BackwardBlock*);
 void dense_1_backward(const BackwardBlock*);
 void add_slopes(const float*, int64_t, int, int, int, const float*, float*);
-void transpose_slope(const float*, int, float*);
+void transpose_slope(const float*, int, void*);
 void add_rows(const float*, int, float*);
 void classify(const float*, const float*, const float*, int, float, float*, double*, int64_t*);
 void dense_3_backward(const float*, const float*, int, const float*, float*, float*);
@@ -24,6 +29,7 @@ const Table table = {
     kTileRows,
     kPanel,
     scale_pixels,
+    round,
     pack,
     dense_1_forward,
     dense_2_forward,
