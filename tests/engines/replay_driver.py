@@ -1,7 +1,7 @@
 """Run by an engine's interpreter: the losses of its parity replay.
 
     python replay_driver.py ENGINE PRECISION FOLDER_WITH_THE_FOUR_MNIST_FILES \
-        [VERSION [STEPS [WORKLOAD [adam|sgd]]]]
+        [VERSION [STEPS [WORKLOAD[:sgd]]]]
 
 Prints them as JSON. A worker's run would also evaluate 10,000 test images, which CPUs without
 bfloat16 do very slowly.
@@ -24,10 +24,10 @@ def main(
     folder: str,
     version: str = str(replay_data.REPLAY_VERSION),
     steps: str = str(replay_data.REPLAY_STEPS),
-    workload_name: str = "mnist-cnn",
-    optimizer: str = "adam",
+    work: str = "mnist-cnn",
 ) -> None:
     images, labels, _, _ = read_idx_folder(folder)
+    workload_name, _, optimizer = work.partition(":")
     workload, engine = WORKLOADS[workload_name], get_engine(name)
     engine.open(Settings(workload, "cpu", precision, "stock", seed=1, epochs=1, batch_size=128))
     weights = replay_data.replay_weights(workload, int(version))

@@ -68,7 +68,7 @@ def test_plaidml_gives_every_equal_maximum_the_gradient(tmp_path: Path, mnist_fo
 def test_plaidml_makes_every_gradient_before_it_updates(tmp_path: Path, mnist_folder: Path) -> None:
     """Its plain SGD does not, with wide dense layers one behind the other."""
     version, steps = replay_data.REPLAY_VERSION, replay_data.SGD_STEPS
-    job = ("float32", str(mnist_folder), str(version), str(steps), MNIST_MLP.name, "sgd")
+    job = ("float32", str(mnist_folder), str(version), str(steps), f"{MNIST_MLP.name}:sgd")
     losses = answer_of(REPLAY, tmp_path, "plaidml-keras", *job)
     golden = replay_data.golden_sgd_losses(MNIST_MLP)
     verdict = parity.judge(losses, golden, parity.sgd_tolerances(MNIST_MLP))

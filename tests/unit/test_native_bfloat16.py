@@ -20,7 +20,7 @@ from epochmark.engines.native import NativeEngine
 from epochmark.errors import EpochmarkError
 from epochmark.workloads import MNIST_CNN, WORKLOADS, Workload
 from epochmark.workloads._data import read_data
-from epochmark.workloads._proof import parity
+from epochmark.workloads._proof import parity, replay_data
 from epochmark.workloads._proof import reference as ref
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.shapes import judged_parameters
@@ -214,10 +214,12 @@ def replayed(workload: Workload, batches: Sequence[Batch]) -> parity.Verdict:
     """Both replays, as a worker makes them and a record is judged."""
     engine = NativeEngine()
     engine.open(asked(workload))
-    weights = parity.replay_weights(workload)
+    weights = replay_data.replay_weights(workload)
     losses = engine.replay(weights, batches)
-    by_sgd = engine.replay(weights, batches[: parity.SGD_STEPS], parity.replay_sgd(workload))
-    version = parity.REPLAY_VERSION
+    by_sgd = engine.replay(
+        weights, batches[: replay_data.SGD_STEPS], replay_data.replay_sgd(workload)
+    )
+    version = replay_data.REPLAY_VERSION
     return parity.judge_replay(workload, "epsilon_hat", version, losses, by_sgd, "bfloat16")
 
 
@@ -230,7 +232,7 @@ def test_both_replays_of_gpt_3m_are_those_of_bfloat16() -> None:
     if is_refused():
         return
     data = read_data(GPT, "")
-    verdict = replayed(GPT, parity.replay_batches(GPT, data.inputs, data.targets))
+    verdict = replayed(GPT, replay_data.replay_batches(GPT, data.inputs, data.targets))
     assert verdict.precision == "bfloat16", verdict
 
 
@@ -238,7 +240,7 @@ def test_both_replays_of_gpt_3m_are_those_of_bfloat16() -> None:
 def test_of_mnist_mlp_bfloat16_is_not_judged(mnist: Mnist) -> None:
     if is_refused():
         return
-    verdict = replayed(MNIST_MLP, parity.replay_batches(MNIST_MLP, *mnist[:2]))
+    verdict = replayed(MNIST_MLP, replay_data.replay_batches(MNIST_MLP, *mnist[:2]))
     assert verdict.unjudged
     assert verdict.errors[0] < 1e-2
 
