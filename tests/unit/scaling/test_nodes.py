@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,11 +16,14 @@ import pytest
 
 from epochmark._version import __version__
 from epochmark.bench.plan import PlannedRun
+from epochmark.bench.process.launcher import Listener, Recipients, WorkerOutcome
 from epochmark.bench.request import RunRequest
 from epochmark.bench.scaling.nodes.contract import About
+from epochmark.bench.scaling.nodes.far_worker import Control, FarWorker
 from epochmark.bench.scaling.nodes.muster import mustered, niceness_text, shares_of
 from epochmark.bench.scaling.nodes.on_node import interface_of
 from epochmark.bench.scaling.request import nodes_request, parse_counts
+from epochmark.bench.watching.watch import Watch
 from epochmark.engines import Group
 from epochmark.errors import EpochmarkError
 from epochmark.fleet.launchers.ray_cluster import RayNode
@@ -35,7 +39,7 @@ from epochmark.records.documents.scaling import (
 )
 from epochmark.records.json_text import RecordError
 from epochmark.report.text.scaling import scaling_lines
-from epochmark.worker.protocol import ENDED, LapEnd, MessagePipe
+from epochmark.worker.protocol import ENDED, Finished, LapEnd, Message, MessagePipe
 from epochmark.worker.ranks import RankError, Ranks
 from epochmark.worker.scaling import LeadingStopwatch
 from epochmark.worker.stopwatch import Word
@@ -185,6 +189,35 @@ def test_clocks_of_other_machines_end_no_lap(tmp_path: Path) -> None:
         stopwatch.lap(1, 2.0)
     fields = msgspec.json.decode((tmp_path / "reports").read_bytes())
     assert 0 < fields["end_ns"] < 10**14
+
+
+class AnyOrder:
+    def take(self, report: Message, running_s: float) -> None:
+        pass
+
+
+def test_reports_that_come_after_the_word_of_the_end_are_heard() -> None:
+    """Two connections of a network may overtake each other."""
+    (link, worker_end), (control, agent_end) = socket.socketpair(), socket.socketpair()
+    nothing, write_end = os.pipe()
+    os.close(write_end)
+    with link, control, agent_end:
+        agent_end.sendall(b'{"status": 0, "why": "", "output": ""}\n')
+        agent_end.shutdown(socket.SHUT_WR)
+
+        def report() -> None:
+            with worker_end:
+                MessagePipe(worker_end.fileno()).send(Finished(None))
+
+        late = threading.Timer(0.2, report)
+        late.start()
+        worker = FarWorker([], [Control(control)], link, nothing, time.monotonic_ns())
+        recipients = Recipients(AnyOrder(), Watch(None, None), lambda report: None)
+        outcome = WorkerOutcome()
+        Listener(worker, outcome, recipients, None).hear()
+        late.join()
+    os.close(nothing)
+    assert (outcome.ending, outcome.reports) == ("finished", [Finished(None)])
 
 
 def over_nodes(hosts: list[int], cores: list[int]) -> Scaling:

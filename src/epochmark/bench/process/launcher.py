@@ -186,12 +186,20 @@ class Listener:
                         return True
                 elif worker.exited in ready:
                     # not before: what it reported until its end must still be heard
+                    self._take_rest()
                     _conclude(worker, self._outcome)
                     return False
                 else:
                     # no report ended the wait, so the pipe was still empty when it began
                     self._empty_at = began
                 self._check_silence(activity)
+
+    def _take_rest(self) -> None:
+        """From another machine its last reports may come after the word that it has ended; its
+        connection ends then, or is lost. Of a pipe here others may still hold the other end."""
+        if self._worker.pid is None and self._worker.report_end in self._open:
+            while data := read_some(self._worker.report_end):
+                self._take_reports(data, time.monotonic())
 
     def _forget(self, selector: selectors.BaseSelector, descriptor: int) -> None:
         """Nothing more will come from it."""
