@@ -1,7 +1,8 @@
-"""What the system gives a process: cores to run on, and locks."""
+"""What the system gives a process: cores to run on, priority, and locks."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Callable
 
@@ -11,6 +12,14 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def usual_niceness() -> int:
+    """That of this process and of all that it starts from now on: none, if that is allowed. Ray
+    gives its workers one of 15, so that any other program would go before a run."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    return max(0, os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def wait_for_lock(descriptor: int, on_wait: Callable[[str], None]) -> None:

@@ -6,22 +6,17 @@ import importlib
 import json
 import os
 import platform
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-import epochmark
 from epochmark._version import __version__
 from epochmark.errors import EpochmarkError
 from epochmark.fleet.launchers import ray_cluster
@@ -30,78 +25,15 @@ from epochmark.fleet.launchers.on_node import Done, NodeRunner, cleared
 from epochmark.records.store import FOLDER_VARIABLE
 from tests.pipeline.bare_nodes import bare_python, installed_copy, joined
 from tests.pipeline.program import SMALL_BATCH, Program
+from tests.pipeline.running_ray import STEP_S, WAIT_S, another_version, ray_nodes, wait_until
 
 pytestmark = pytest.mark.slow
 
 ALIKE = ("node-0", "node-1", "node-2", "node-3", "node-4")
-STEP_S = 0.0004
-WAIT_S = 240
-
-
-class RayNodes:
-    """A running cluster; ``tell`` makes it lose or use a node."""
-
-    def __init__(self, folder: Path, scripts: dict[str, dict[str, str]], short: str) -> None:
-        variables = {name: self._own(folder / name, extra) for name, extra in scripts.items()}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.pipeline.ray_nodes", json.dumps(variables)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "RAY_TMPDIR": short},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.address = self._answer()
-
-    def _own(self, folder: Path, extra: dict[str, str]) -> dict[str, str]:
-        (folder / "tmp").mkdir(parents=True)
-        script = json.dumps({"step_s": STEP_S})
-        own = {"TMPDIR": str(folder / "tmp"), FOLDER_VARIABLE: str(folder / "results")}
-        return {**own, "EPOCHMARK_FAKE": script, **extra}
-
-    def tell(self, word: str, node: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{word} {node}\n")
-        self._process.stdin.flush()
-        assert self._answer() == word
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-    def end(self) -> None:
-        self._process.communicate(timeout=WAIT_S)
-
-
-@contextmanager
-def ray_nodes(folder: Path, scripts: dict[str, dict[str, str]]) -> Iterator[RayNodes]:
-    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # Ray's sockets lie in it
-        nodes = RayNodes(folder, scripts, short)
-        try:
-            yield nodes
-        finally:
-            nodes.end()
-
-
-def wait_until(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
 
 
 def landed(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return {file.stem: json.loads(file.read_bytes()) for file in sorted(folder.glob("*.json"))}
-
-
-def another_version(folder: Path) -> str:
-    """PYTHONPATH of a node on which another version of epochmark is installed."""
-    copy = folder / "other"
-    source = Path(epochmark.__file__).parent
-    shutil.copytree(source, copy / "epochmark", ignore=shutil.ignore_patterns("__pycache__"))
-    file = copy / "epochmark" / "_version.py"
-    file.write_text(file.read_text("utf-8").replace(__version__, "0.0.1"), "utf-8")
-    return os.pathsep.join([str(copy), *sys.path])
 
 
 @pytest.mark.alone

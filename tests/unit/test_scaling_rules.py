@@ -245,6 +245,8 @@ def test_anything_else_is_not_believed(reports: list[Message]) -> None:
 class _SlowRanks:
     """Another process, which ends each lap a second later."""
 
+    are_elsewhere = False
+
     def __init__(self) -> None:
         self.said: list[int] = []
 

@@ -63,6 +63,8 @@ def encode_bundle(records: Sequence[Document], keep_machine_ids: bool = False) -
             entries = document.get("entries", ())
             for run in [entry["record"] for entry in entries if "record" in entry] or [document]:
                 run["machine"]["machine_id"] = None
+            for node in document.get("nodes", ()):
+                node["machine"]["machine_id"] = None
     bundle = Bundle(
         epochmark_bundle=BUNDLE_VERSION,
         epochmark_version=__version__,

@@ -1,7 +1,12 @@
-"""``python -m epochmark.worker DESCRIPTOR``: read a job from standard input, carry it out."""
+"""``python -m epochmark.worker REPORTS [JOB]``: read a job, carry it out.
+
+Both are descriptors: reports go to the first; the job is a line of the second, or of standard
+input.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -27,8 +32,9 @@ def _listen_to_parent(word: Word) -> None:
     """Pass on what the launcher writes, to go on with the next turn or else to stop, and end this
     process when it is gone: it holds our standard input open as long as it lives. ``os._exit``,
     since a training thread would keep an ordinary exit waiting."""
-    while said := os.read(0, 4096):
-        word.hear(said)
+    with contextlib.suppress(OSError):  # a connection to another machine that was lost
+        while said := os.read(0, 4096):
+            word.hear(said)
     os._exit(1)
 
 
@@ -43,9 +49,16 @@ def _run_of(job: AnyJob, pipe: MessagePipe, word: Word) -> AnyRun:
     return ScaleRun(job, pipe, word) if isinstance(job, ScaleJob) else Run(job, pipe, word)
 
 
+def _job_line() -> bytes:
+    if len(sys.argv) < 3:
+        return sys.stdin.buffer.readline()
+    with os.fdopen(int(sys.argv[2]), "rb") as jobs:
+        return jobs.readline()
+
+
 def main() -> int:
     """Exit status 0 when the run was reported to its end, 1 when the engine raised."""
-    job = decode_job(sys.stdin.buffer.readline())
+    job = decode_job(_job_line())
     pipe = MessagePipe(int(sys.argv[1]))
     word = Word()
     threading.Thread(target=_listen_to_parent, args=(word,), daemon=True).start()

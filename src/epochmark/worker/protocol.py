@@ -19,6 +19,9 @@ MAX_LINE_BYTES = 1 << 20
 GO_ON = b"go on\n"
 STOP = b"stop\n"
 """What the launcher may say after the job."""
+ENDED = b"ended "
+"""Begins what the agent of a rank on another node writes where that rank's reports end: then comes
+its exit status."""
 
 OptionalFloat = Optional[float]
 
@@ -66,9 +69,12 @@ class ScaleJob:
     """A data-parallel training in turns, and its proof (``worker.scaling``).
 
     The launcher starts the process of ``rank`` 0, which starts the others. ``cores`` are those of
-    each process; empty: wherever the system puts them. ``meeting`` is the file by which several
-    processes find each other, None where one process holds all ``devices``. ``all_reduces`` is how
-    often the sum of as many numbers as there are parameters is timed.
+    each process; empty: wherever the system puts them. ``meeting`` is where several processes find
+    each other (``engines.Group``), None where one process holds all ``devices``. ``all_reduces`` is
+    how often the sum of as many numbers as there are parameters is timed.
+
+    Over several nodes the others are started there (``bench.scaling.nodes``): rank 0 has ``links``,
+    descriptors of a connection to each, and ``listening``, that of the port where all meet.
     """
 
     engine: str
@@ -83,6 +89,8 @@ class ScaleJob:
     cores: List[List[int]]
     all_reduces: int
     rank: int = 0
+    links: List[int] = field(default_factory=list)
+    listening: Optional[int] = None
 
 
 @dataclass(frozen=True)

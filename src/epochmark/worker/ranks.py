@@ -1,7 +1,8 @@
 """The processes of one data-parallel training, as the first of them sees the others.
 
-Each is a worker like the first, started by it, with a pipe for its reports and its standard input
-for what the first says. Standard library only, Python 3.9.
+Each is a worker like the first. On one machine the first starts it, with a pipe for its reports and
+its standard input for what the first says. On another node an agent starts it, and a connection is
+both. Standard library only, Python 3.9.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import replace
 from typing import Callable, List, Optional, Type, TypeVar, Union
 
 from epochmark.worker.protocol import (
+    ENDED,
     MESSAGES,
     Failed,
     Finished,
@@ -42,33 +44,83 @@ class RankError(Exception):
         self.failed = failed
 
 
-class Rank:
-    """One of the others. What it reports is read by a thread; ``ended_s`` is when it failed or its
-    reports ended, by ``time.monotonic``."""
+class Child:
+    """A worker that this process started."""
 
-    def __init__(self, job: ScaleJob, on_end: Callable[[Rank], None]) -> None:
-        self.number = job.rank
-        self.failed: Optional[Failed] = None
-        self.finished = False
-        self.phase = "starting"
-        self.ended_s: Optional[float] = None
-        self._on_end = on_end
-        self._reports: queue.SimpleQueue[Optional[Message]] = queue.SimpleQueue()
-        self._read_end, write_end = os.pipe()
+    def __init__(self, job: ScaleJob) -> None:
+        self.reports, write_end = os.pipe()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "epochmark.worker", str(write_end)],
             stdin=subprocess.PIPE,
             pass_fds=[write_end],
         )
         os.close(write_end)
+        self.say(encode_job(job))
+
+    def say(self, said: bytes) -> None:
+        """Raises ``OSError`` or ``ValueError`` where it has ended."""
         assert self.process.stdin is not None
-        self._stdin = self.process.stdin
-        self._write(encode_job(job))
+        self.process.stdin.write(said)
+        self.process.stdin.flush()
+
+    def close(self) -> None:
+        """Nothing more is said to it."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
+    def how_it_ended(self) -> str:
+        """To be asked once its reports have ended."""
+        return _how(self.process.wait())
+
+
+class Link:
+    """A connection to a worker on another node, whose agent says at the end how that ended."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.reports = os.dup(descriptor)  # closed at their end; its number may be another's then
+        self._descriptor = descriptor
+        self.status: Optional[int] = None
+
+    def say(self, said: bytes) -> None:
+        """Raises ``OSError`` where it has ended."""
+        os.write(self._descriptor, said)
+
+    def close(self) -> None:
+        """Its reports end it."""
+
+    def how_it_ended(self) -> str:
+        """Without a word its node was lost, or the network to it."""
+        return "was lost with its node" if self.status is None else _how(self.status)
+
+
+def _how(status: int) -> str:
+    if status >= 0:
+        return f"ended with exit status {status}"
+    names = {known.value: known.name for known in signal.Signals}
+    return f"was killed by {names.get(-status, f'signal {-status}')}"
+
+
+class Rank:
+    """One of the others. What it reports is read by a thread; ``ended_s`` is when it failed or its
+    reports ended, by ``time.monotonic``."""
+
+    def __init__(
+        self, number: int, worker: Union[Child, Link], on_end: Callable[[Rank], None]
+    ) -> None:
+        self.number = number
+        self.failed: Optional[Failed] = None
+        self.finished = False
+        self.phase = "starting"
+        self.ended_s: Optional[float] = None
+        self._worker = worker
+        self._on_end = on_end
+        self._reports: queue.SimpleQueue[Optional[Message]] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def say_steps(self, steps: int) -> None:
         """How many steps come next; 0: no more."""
-        self._write(b"%d\n" % steps)
+        with contextlib.suppress(OSError, ValueError):  # it has ended
+            self._worker.say(b"%d\n" % steps)
 
     def hear(self, kind: Type[_MessageT]) -> _MessageT:
         """Its next report of this kind; what else it says is passed over.
@@ -87,21 +139,12 @@ class Rank:
         """Why it ended."""
         if self.failed is not None:
             return replace(self.failed, message=f"rank {self.number}: {self.failed.message}")
-        status = self.process.wait()
-        how = f"ended with exit status {status}"
-        if status < 0:
-            names = {known.value: known.name for known in signal.Signals}
-            how = f"was killed by {names.get(-status, f'signal {-status}')}"
+        how = self._worker.how_it_ended()
         return Failed(self.phase, "RankError", f"rank {self.number} {how}", usage=False)
-
-    def _write(self, said: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended
-            self._stdin.write(said)
-            self._stdin.flush()
 
     def _listen(self) -> None:
         try:
-            with os.fdopen(self._read_end, "rb") as reports:
+            with contextlib.suppress(OSError), os.fdopen(self._worker.reports, "rb") as reports:
                 for line in reports:
                     if line.endswith(b"\n"):  # else it was killed while it wrote
                         self._take(line)
@@ -109,6 +152,11 @@ class Rank:
             self._end()
 
     def _take(self, line: bytes) -> None:
+        if isinstance(self._worker, Link):
+            if line.startswith(ENDED):
+                self._worker.status = int(line[len(ENDED) :])
+            if not line.startswith(b"{") or not line.endswith(b"}\n"):
+                return
         fields = json.loads(line)
         report = MESSAGES[fields.pop("report")](**fields)
         if isinstance(report, Failed):
@@ -123,7 +171,7 @@ class Rank:
         """Nothing more comes from it: let those who wait know."""
         self.ended_s = self.ended_s or time.monotonic()
         with contextlib.suppress(BrokenPipeError):
-            self._stdin.close()
+            self._worker.close()
         self._reports.put(None)
         if not self.finished:
             self._on_end(self)
@@ -138,7 +186,13 @@ class Ranks:
         self._give_up = give_up
         several = job.meeting is not None and job.rank == 0
         numbers = range(1, job.devices) if several else ()
-        self._others = [Rank(replace(job, rank=number), self._on_end) for number in numbers]
+        workers: List[Union[Child, Link]] = [Link(descriptor) for descriptor in job.links]
+        if not workers:
+            workers += [Child(replace(job, rank=number)) for number in numbers]
+        self.are_elsewhere = bool(job.links)
+        self._others = [
+            Rank(number, worker, self._on_end) for number, worker in enumerate(workers, 1)
+        ]
 
     def say_steps(self, steps: int) -> None:
         """To all of them: how many steps come next; 0: no more."""

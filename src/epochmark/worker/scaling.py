@@ -73,7 +73,7 @@ class ScaleRun(PhasedRun):
     def _train(self, ranks: Ranks) -> None:
         job, pipe = self._job, self._pipe
         engine = get_engine(job.engine)
-        training = engine.data_parallel(Group(job.devices, job.rank, job.meeting))
+        training = engine.data_parallel(Group(job.devices, job.rank, job.meeting, job.listening))
         hello = Hello(
             sys.version.split()[0], engine.versions(), surroundings_of(engine, job.variables)
         )
@@ -183,7 +183,8 @@ def timed(call: Callable[[], None]) -> float:
 class LeadingStopwatch(TurnStopwatch):
     """The clock of the first process. It plans how many steps the next lap has, from how long the
     last ones took, since all processes must end a lap after the same step; a lap ends when the last
-    of them has ended it."""
+    of them has ended it. Clocks of other machines say nothing here: then it ends when the first
+    process has heard so from all."""
 
     def __init__(self, pipe: MessagePipe, word: Word, ranks: Ranks) -> None:
         super().__init__(pipe, 0, word)
@@ -201,7 +202,8 @@ class LeadingStopwatch(TurnStopwatch):
         own_ns = time.perf_counter_ns()
         self._laps += 1
         ends_ns = [lap.end_ns for lap in self._ranks.hear(LapEnd)]
-        now_ns = max([own_ns, *ends_ns])
+        heard_ns = time.perf_counter_ns()
+        now_ns = heard_ns if self._ranks.are_elsewhere else max([own_ns, *ends_ns])
         self._first_ns = self._first_ns or now_ns
         return now_ns
 

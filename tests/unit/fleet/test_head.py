@@ -10,7 +10,8 @@ import pytest
 from epochmark.fleet.launchers import ray_cluster
 from epochmark.fleet.launchers.ray_tour import Orders, Tour
 
-LOST = r"was lost: Connection refused\nRecords"
+KEPT = "Records are kept."
+LOST = r"was lost: Connection refused\nRecords are kept"
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_head_that_was_seen_not_to_answer_is_lost() -> None:
     """However long ago it answered: we may have been stopped since."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        head = ray_cluster.Head(f"127.0.0.1:{listening.getsockname()[1]}")
+        head = ray_cluster.Head(f"127.0.0.1:{listening.getsockname()[1]}", KEPT)
         head.check()
     head.check()
     with pytest.raises(ray_cluster.HeadLostError, match=LOST):
@@ -37,7 +38,7 @@ def test_what_needs_a_head_waits_until_it_answers_or_is_lost(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = listening.getsockname()
-    head = ray_cluster.Head(f"127.0.0.1:{address[1]}")
+    head = ray_cluster.Head(f"127.0.0.1:{address[1]}", KEPT)
     started: list[socket.socket] = []
     monkeypatch.setattr(ray_cluster, "GONE_S", 600.0)
     starting = threading.Timer(0.2, lambda: started.append(socket.create_server(address)))
@@ -54,7 +55,7 @@ def test_what_needs_a_head_waits_until_it_answers_or_is_lost(
 def test_nothing_is_asked_of_a_head_that_is_gone() -> None:
     """Ray would block, and end us without a word: here any use of it fails."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        head = ray_cluster.Head(f"127.0.0.1:{listening.getsockname()[1]}")
+        head = ray_cluster.Head(f"127.0.0.1:{listening.getsockname()[1]}", KEPT)
     node = ray_cluster.RayNode("id", "node-0", {"CPU": 1.0})
     tour = Tour(None, head, [node], Orders((("fake",),), 60.0, 1), lambda *came: None, print)
     with pytest.raises(ray_cluster.HeadLostError, match=LOST):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from epochmark.analysis.timing.headline import is_known, workload_of
-from epochmark.records.documents.scaling import Scaling, ScalingEntry
+from epochmark.records.documents.scaling import ScaledDevice, Scaling, ScalingEntry
 from epochmark.workloads._proof import parity, replay_data
 
 
@@ -89,15 +89,24 @@ def _devices(scaling: Scaling, entry: ScalingEntry) -> Iterator[str]:
     if strays:
         yield f"parameters were seen on {strays[0]}, not on {kind}"
     if entry.rated and entry.devices > 1:
-        yield from _apart([part.device for part in parts], [part.cores for part in parts])
+        yield from _apart(parts, _hosts(scaling, entry))
         numbers = {len(part.cores) for part in (*scaling.entries[0].parts, *parts)}
         if len(numbers) > 1:
             yield "its devices do not all have as many cores as one device alone"
 
 
-def _apart(devices: Sequence[str], cores: Sequence[Sequence[int]]) -> Iterator[str]:
-    """Each device is another one, or has cores that no other has."""
-    all_cores = [core for of_device in cores for core in of_device]
-    bound = all(cores) and len(set(all_cores)) == len(all_cores)
-    if not bound and len(set(devices)) < len(devices):
+def _hosts(scaling: Scaling, entry: ScalingEntry) -> list[int]:
+    """The machine that each of its devices was on, by number."""
+    if not scaling.nodes:
+        return [0] * len(entry.parts)
+    return [node.host for node in scaling.nodes[: len(entry.parts)]]
+
+
+def _apart(parts: Sequence[ScaledDevice], hosts: Sequence[int]) -> Iterator[str]:
+    """Each device is another one of its machine, or has cores there that no other has."""
+    placed = [*zip(hosts, parts, strict=False)]
+    all_cores = [(host, core) for host, part in placed for core in part.cores]
+    devices = {(host, part.device) for host, part in placed}
+    bound = all(part.cores for part in parts) and len(set(all_cores)) == len(all_cores)
+    if not bound and len(devices) < len(parts):
         yield "its devices shared cores, or were one and the same"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import selectors
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
-
-import psutil
 
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.bench.process.interrupts import interrupted_by, interrupts_now
@@ -20,14 +16,9 @@ from epochmark.bench.process.order import Order
 from epochmark.bench.process.own_clock import OwnClock, Presence
 from epochmark.bench.process.patience import Patience
 from epochmark.bench.process.temporary import temporary_folder
-from epochmark.bench.process.worker_process import (
-    READ_BYTES,
-    STDERR_TAIL_BYTES,
-    WorkerProcess,
-    spawned,
-)
+from epochmark.bench.process.worker import READ_BYTES, Worker, read_some
+from epochmark.bench.process.worker_process import STDERR_TAIL_BYTES, spawned
 from epochmark.bench.watching.watch import Watch
-from epochmark.hardware.processes import cpu_seconds, descendants
 from epochmark.judge.crashes import CRASHES, signal_name
 from epochmark.records.record import Calm, LauncherClock, SensorLog
 from epochmark.worker.protocol import (
@@ -136,7 +127,7 @@ class Listener:
 
     def __init__(
         self,
-        worker: WorkerProcess,
+        worker: Worker,
         outcome: WorkerOutcome,
         recipients: Recipients,
         patience_s: float | None,
@@ -171,7 +162,7 @@ class Listener:
         return False
 
     def _listen(self, until: type[Message] | None) -> bool:
-        worker, activity = self._worker, _CpuActivity(self._worker.process.pid)
+        worker, activity = self._worker, _CpuActivity(self._worker)
         with selectors.DefaultSelector() as selector:
             for descriptor in self._open:
                 selector.register(descriptor, selectors.EVENT_READ)
@@ -183,7 +174,7 @@ class Listener:
                 if worker.stderr_end in ready and not self._take_output():
                     self._forget(selector, worker.stderr_end)
                 if worker.report_end in ready:
-                    data = os.read(worker.report_end, READ_BYTES)
+                    data = read_some(worker.report_end)
                     if not data:
                         self._forget(selector, worker.report_end)
                     heard = len(self._outcome.reports)
@@ -195,12 +186,20 @@ class Listener:
                         return True
                 elif worker.exited in ready:
                     # not before: what it reported until its end must still be heard
-                    _conclude(worker.process, self._outcome)
+                    self._take_rest()
+                    _conclude(worker, self._outcome)
                     return False
                 else:
                     # no report ended the wait, so the pipe was still empty when it began
                     self._empty_at = began
                 self._check_silence(activity)
+
+    def _take_rest(self) -> None:
+        """From another machine its last reports may come after the word that it has ended; its
+        connection ends then, or is lost. Of a pipe here others may still hold the other end."""
+        if self._worker.pid is None and self._worker.report_end in self._open:
+            while data := read_some(self._worker.report_end):
+                self._take_reports(data, time.monotonic())
 
     def _forget(self, selector: selectors.BaseSelector, descriptor: int) -> None:
         """Nothing more will come from it."""
@@ -219,7 +218,7 @@ class Listener:
 
     def _take_output(self) -> bool:
         """Keep the end of what it prints; False when there will be no more."""
-        data = os.read(self._worker.stderr_end, READ_BYTES)
+        data = read_some(self._worker.stderr_end)
         self._outcome.stderr = (self._outcome.stderr + data)[-STDERR_TAIL_BYTES:]
         self._output_bytes += len(data)
         if self._output_bytes > MAX_OUTPUT_BYTES:
@@ -234,7 +233,7 @@ class Listener:
             self._patience.report(self._listened_s(), isinstance(report, LapEnd), begins_phase)
             self._outcome.reports.append(report)
             self._outcome.clock = self._clock.seen
-            self._recipients.watch.on_report(report, self._worker.process.pid)
+            self._recipients.watch.on_report(report, self._worker.pid or 0)
             self._recipients.on_report(report)
             # last, so that whoever decides sees a report that everyone has accepted
             if self._recipients.wants_stop(report):
@@ -251,14 +250,16 @@ class Listener:
             raise _SilentError(f"no report from the worker for {silence_s:.0f} s")
 
 
-def _conclude(process: subprocess.Popen[bytes], outcome: WorkerOutcome) -> None:
+def _conclude(worker: Worker, outcome: WorkerOutcome) -> None:
     """The worker exited by itself: say how."""
-    status = process.wait()
+    status = worker.wait()
     failed = outcome.last(Failed)
     if failed is not None:
         outcome.ending, outcome.detail = "failed", f"{failed.exception}: {failed.message}"
     elif outcome.last(Finished) is not None and status == 0:
         outcome.ending = "finished"
+    elif isinstance(status, str):
+        outcome.detail = status
     elif status < 0:
         name = signal_name(status)
         meaning = CRASHES.get(name)
@@ -270,8 +271,8 @@ def _conclude(process: subprocess.Popen[bytes], outcome: WorkerOutcome) -> None:
 class _CpuActivity:
     """Whether the worker's processes computed anything since the last look."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self._last = (time.monotonic(), 0.0)
         self._busy = True
 
@@ -281,11 +282,7 @@ class _CpuActivity:
         # a shorter span measures the ticks in which the kernel counts
         if now - then < 0.5:
             return self._busy
-        try:
-            process = psutil.Process(self._pid)
-        except psutil.Error:
-            return False
-        cpu = cpu_seconds([process, *descendants(self._pid).values()])
+        cpu = self._worker.cpu_seconds()
         self._last = (now, cpu)
         self._busy = cpu - cpu_then > BUSY_SHARE * (now - then)
         return self._busy

@@ -18,12 +18,12 @@ import psutil
 
 from epochmark.bench.process.importable import with_our_package
 from epochmark.bench.process.temporary import telling_where
-from epochmark.hardware.processes import descendants
+from epochmark.bench.process.worker import READ_BYTES
+from epochmark.hardware.processes import cpu_seconds, descendants
 from epochmark.worker.protocol import GO_ON, STOP, AnyJob, encode_job
 
 KILL_GRACE_S = 3.0
 STDERR_TAIL_BYTES = 1 << 18
-READ_BYTES = 1 << 16
 PIPE_BYTES = 1 << 20
 """Half an hour of laps. What Linux allows everybody."""
 
@@ -38,6 +38,11 @@ class WorkerProcess:
     stderr_end: int
     exited: int
     exit_status: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process, which leads a group."""
+        return self.process.pid
 
     def ask_to_stop(self) -> None:
         """Ask the fit to end at its next lap."""
@@ -64,6 +69,18 @@ class WorkerProcess:
             for process in (psutil.Process(self.process.pid), *below):
                 total += process.memory_info().rss
         return total
+
+    def cpu_seconds(self) -> float:
+        """Of the process and all below it."""
+        try:
+            process = psutil.Process(self.process.pid)
+        except psutil.Error:
+            return 0.0
+        return cpu_seconds([process, *descendants(self.process.pid).values()])
+
+    def wait(self) -> int:
+        """Its exit status once it has ended."""
+        return self.process.wait()
 
     def _say(self, word: bytes) -> None:
         assert self.process.stdin is not None

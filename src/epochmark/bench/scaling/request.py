@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.scaling import cores
+from epochmark.bench.scaling.nodes.muster import ReadyNode
 from epochmark.engines import Parallel, all_infos, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.records.documents.scaling import MOST_DEVICES, MOST_ENTRIES, Mode
@@ -21,7 +23,8 @@ class ScaleRequest:
 
     ``planned`` is the run on a single device, with its batch; ``target`` the half width of an
     interval, as a share. ``shares`` are the cores of each device, none where devices have no cores
-    of their own.
+    of their own. With ``nodes``, each device is the first of its kind on one of them, in their
+    order.
     """
 
     planned: PlannedRun
@@ -30,13 +33,12 @@ class ScaleRequest:
     target: float
     max_seconds: float
     shares: Sequence[Sequence[int]] = ()
+    nodes: Sequence[ReadyNode] = ()
 
     @property
     def parallel(self) -> Parallel:
         """How its engine trains on several devices."""
-        found = parallel_of(self.planned.request.engine)
-        assert found is not None
-        return found
+        return offered(self.planned.request.engine)
 
     @property
     def on_cpu(self) -> bool:
@@ -50,10 +52,15 @@ class ScaleRequest:
 
     def rates(self, count: int) -> bool:
         """Whether each device has what is its own alone, so that time means something."""
+        if self.nodes:
+            return count == 1 or not self.on_cpu or bool(self.cores_of(count))
         return count == 1 or not self.on_cpu or count <= len(self.shares)
 
     def cores_of(self, count: int) -> list[list[int]]:
         """The cores of each process; none where processes are not bound."""
+        if self.nodes:
+            own = [node.cores for node in self.nodes[:count]]
+            return own if self.on_cpu and all(own) else []
         if not self.on_cpu or not self.shares or count > len(self.shares):
             return []
         return [list(share) for share in cores.spread(self.shares, count)]
@@ -67,19 +74,45 @@ def scale_request(
     Raises ``EpochmarkError`` (exit code 2) for what cannot.
     """
     request = planned.request
-    parallel = parallel_of(request.engine)
-    if parallel is None:
-        others = ", ".join(info.name for info in all_infos() if info.parallel and not info.hidden)
-        _refuse(f"{request.engine} does not offer data-parallel training; these do: {others}")
-        raise AssertionError
     shares = []
-    if request.device == "cpu" and parallel.own_cores:
+    if request.device == "cpu" and offered(request.engine).own_cores:
         shares = cores.shares(cores.usable(), counts)
     found = ScaleRequest(planned, counts, mode, target, max_seconds, shares)
     _check_devices(found)
-    for count in counts:
-        _check_split(found, count)
+    _check_split(found)
     return found
+
+
+def nodes_request(
+    planned: PlannedRun, counts: Sequence[int], mode: Mode, target: float, max_seconds: float
+) -> ScaleRequest:
+    """The same over nodes, which it is then given. Raises ``EpochmarkError`` (exit code 2)."""
+    request = planned.request
+    if not offered(request.engine).processes:
+        others = ", ".join(
+            info.name
+            for info in all_infos()
+            if info.parallel and info.parallel.processes and not info.hidden
+        )
+        _refuse(
+            f"{request.engine} holds all devices in one process, so it cannot train over nodes; "
+            f"these can: {others}"
+        )
+    if ":" in request.device:
+        _refuse(f"scale takes a kind of devices, cpu, gpu or tpu, not {request.device}")
+    found = ScaleRequest(planned, counts, mode, target, max_seconds)
+    _check_split(found)
+    return found
+
+
+def offered(engine: str) -> Parallel:
+    """How an engine trains on several devices. Raises ``EpochmarkError`` (exit code 2) where it
+    does not, with those that do."""
+    parallel = parallel_of(engine)
+    if parallel is None:
+        others = ", ".join(info.name for info in all_infos() if info.parallel and not info.hidden)
+        _refuse(f"{engine} does not offer data-parallel training; these do: {others}")
+    return parallel
 
 
 def parallel_of(engine: str) -> Parallel | None:
@@ -117,7 +150,12 @@ def _check_devices(request: ScaleRequest) -> None:
         )
 
 
-def _check_split(request: ScaleRequest, count: int) -> None:
+def _check_split(request: ScaleRequest) -> None:
+    for count in request.counts:
+        _check_split_over(request, count)
+
+
+def _check_split_over(request: ScaleRequest, count: int) -> None:
     """Every device gets an equal part of a batch, and at least a sample of the replay's."""
     run = request.planned.request
     batch, workload = request.batch_size(count), run.workload
@@ -140,5 +178,5 @@ def _check_split(request: ScaleRequest, count: int) -> None:
         )
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str) -> NoReturn:
     raise EpochmarkError(message, exit_code=2)

@@ -22,7 +22,12 @@ from epochmark.bench.turns.memory import check_room
 from epochmark.bench.turns.rounds import Limits, prove_all, stop_all, take_turns, turns_took_s
 from epochmark.records import dates
 from epochmark.records.documents.race import RaceEnding
-from epochmark.records.documents.scaling import SCALING_SCHEMA, Scaling, sealed_scaling
+from epochmark.records.documents.scaling import (
+    SCALING_SCHEMA,
+    ScaledNode,
+    Scaling,
+    sealed_scaling,
+)
 from epochmark.workloads._proof.replay_data import REPLAY_VERSION
 
 
@@ -37,7 +42,8 @@ def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -
     with Guard() as guard, contextlib.ExitStack() as owned:
         scalers: list[Scaler] = []
         for count in request.counts:
-            _check_memory(scalers, count)
+            if not request.nodes:
+                _check_memory(scalers, count)
             on_news(f"warming up {count} of {max(request.counts)} devices")
             scaler = owned.enter_context(started(request, count, bench, guard))
             scalers.append(scaler)
@@ -100,6 +106,7 @@ def _document(
         precision=run.precision,
         replay_version=REPLAY_VERSION,
         machine=bench.machine,
+        nodes=[ScaledNode(machine=node.machine, host=node.host) for node in request.nodes],
         environment=environment_of(request.planned, first),
         entries=[scaler.as_entry() for scaler in scalers],
     )

@@ -10,10 +10,11 @@ from epochmark.analysis.scaling.efficiency import new_pieces
 from epochmark.bench.process.order import ScaleOrder
 from epochmark.bench.process.temporary import temporary_folder
 from epochmark.bench.recording import failure_of, laps_of
+from epochmark.bench.scaling.nodes.far_worker import far_worker
 from epochmark.bench.scaling.request import ScaleRequest
 from epochmark.bench.session import Bench, written_files
 from epochmark.bench.turns.guard import Guard
-from epochmark.bench.turns.taker import TurnTaker, started_worker
+from epochmark.bench.turns.taker import Started, TurnTaker, heard, started_worker
 from epochmark.engines._shared.variables import known_variables
 from epochmark.records.documents.scaling import ScaledDevice, ScalingEntry
 from epochmark.records.record import MAX_EPOCHS
@@ -70,42 +71,72 @@ class Scaler(TurnTaker):
 def started(request: ScaleRequest, count: int, bench: Bench, guard: Guard) -> Iterator[Scaler]:
     """A number of devices with their first process starting; nothing is left after the block.
 
-    Raises ``EpochmarkError`` when its interpreter cannot be started.
+    Raises ``EpochmarkError`` when its interpreter cannot be started, or a node does not start it.
     """
     run = request.planned.request
     batch_size = request.batch_size(count)
     steps = MAX_EPOCHS * (run.workload.train_samples // batch_size)
     order = ScaleOrder(steps, count)
+    begin = _on_nodes if request.nodes else _here
+    with begin(request, count, bench, guard, order) as begun:
+        yield Scaler(
+            name=f"{count} device{'s' if count > 1 else ''}",
+            guard=guard,
+            worker=begun.worker,
+            listener=begun.listener,
+            outcome=begun.outcome,
+            order=order,
+            pieces=new_pieces(batch_size),
+            count=count,
+            request=request,
+        )
+
+
+@contextlib.contextmanager
+def _here(
+    request: ScaleRequest, count: int, bench: Bench, guard: Guard, order: ScaleOrder
+) -> Iterator[Started]:
+    """The first process of those on this machine."""
     with temporary_folder("weights") as folder:
-        files = written_files(run, folder)
+        files = written_files(request.planned.request, folder)
 
         def make_job(spawned_ns: int) -> ScaleJob:
-            several = request.parallel.processes
-            rated = request.rates(count)
-            return ScaleJob(
-                engine=run.engine,
-                settings=replace(run.settings, epochs=MAX_EPOCHS, batch_size=batch_size),
+            return replace(
+                _job(request, count, spawned_ns),
                 data_folder=str(bench.data_folder.absolute()),
                 weights_file=str(files.weights),
                 replay_weights_file=str(files.replay_weights),
-                spawned_ns=spawned_ns,
-                variables=[*known_variables().recorded],
-                devices=count,
-                meeting=str(folder / "meeting") if several else None,
-                cores=request.cores_of(count),
-                all_reduces=ALL_REDUCES if rated and count > 1 else 0,
+                meeting=str(folder / "meeting") if request.parallel.processes else None,
             )
 
         interpreter = request.planned.interpreter
         with started_worker(make_job, interpreter, order, guard, bench.patience_s) as begun:
-            yield Scaler(
-                name=f"{count} device{'s' if count > 1 else ''}",
-                guard=guard,
-                worker=begun.worker,
-                listener=begun.listener,
-                outcome=begun.outcome,
-                order=order,
-                pieces=new_pieces(batch_size),
-                count=count,
-                request=request,
-            )
+            yield begun
+
+
+@contextlib.contextmanager
+def _on_nodes(
+    request: ScaleRequest, count: int, bench: Bench, guard: Guard, order: ScaleOrder
+) -> Iterator[Started]:
+    """The first process of those on as many nodes, whose agents guard them."""
+    nodes = [ready.node for ready in request.nodes[:count]]
+    with far_worker(nodes, lambda spawned_ns: _job(request, count, spawned_ns)) as worker:
+        yield heard(worker, order, bench.patience_s)
+
+
+def _job(request: ScaleRequest, count: int, spawned_ns: int) -> ScaleJob:
+    """What all processes get, without what each machine has elsewhere."""
+    run = request.planned.request
+    return ScaleJob(
+        engine=run.engine,
+        settings=replace(run.settings, epochs=MAX_EPOCHS, batch_size=request.batch_size(count)),
+        data_folder="",
+        weights_file="",
+        replay_weights_file="",
+        spawned_ns=spawned_ns,
+        variables=[*known_variables().recorded],
+        devices=count,
+        meeting=None,
+        cores=request.cores_of(count),
+        all_reduces=ALL_REDUCES if request.rates(count) and count > 1 else 0,
+    )

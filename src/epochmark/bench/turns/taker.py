@@ -12,6 +12,7 @@ from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.process.launcher import Listener, Recipients, WorkerOutcome
 from epochmark.bench.process.order import RaceOrder
 from epochmark.bench.process.temporary import temporary_folder
+from epochmark.bench.process.worker import Worker
 from epochmark.bench.process.worker_process import WorkerProcess, spawned
 from epochmark.bench.turns.guard import Guard
 from epochmark.bench.watching.watch import Watch
@@ -27,7 +28,7 @@ class TurnTaker:
 
     name: str
     guard: Guard
-    worker: WorkerProcess
+    worker: Worker
     listener: Listener
     outcome: WorkerOutcome
     order: RaceOrder
@@ -92,7 +93,8 @@ class TurnTaker:
         self.worker.resume()
         finished = self.outcome.ending == "finished"
         self.outcome.exit_status = self.worker.end(at_once=finished)
-        self.guard.forget(self.worker.process.pid)
+        if self.worker.pid is not None:
+            self.guard.forget(self.worker.pid)
         self.outcome.stderr = self.worker.read_rest_of_stderr(self.outcome.stderr)
         self.outcome.clock = None  # it counts the time in which the training was parked
 
@@ -112,7 +114,7 @@ class TurnTaker:
 class Started:
     """A worker that is starting, and who hears it."""
 
-    worker: WorkerProcess
+    worker: Worker
     listener: Listener
     outcome: WorkerOutcome
 
@@ -129,13 +131,18 @@ def started_worker(
 
     Raises ``EpochmarkError`` when its interpreter cannot be started.
     """
-    recipients = Recipients(order, Watch(None, None), lambda report: None)
-    outcome = WorkerOutcome()
     with contextlib.ExitStack() as ended, contextlib.ExitStack() as owned:
         worker = _spawned(make_job, interpreter, owned)
-        guard.watch(worker.process.pid)
-        ended.callback(guard.forget, worker.process.pid)
-        yield Started(worker, Listener(worker, outcome, recipients, patience_s), outcome)
+        guard.watch(worker.pid)
+        ended.callback(guard.forget, worker.pid)
+        yield heard(worker, order, patience_s)
+
+
+def heard(worker: Worker, order: RaceOrder, patience_s: float | None) -> Started:
+    """The worker with who hears it."""
+    recipients = Recipients(order, Watch(None, None), lambda report: None)
+    outcome = WorkerOutcome()
+    return Started(worker, Listener(worker, outcome, recipients, patience_s), outcome)
 
 
 def _spawned(

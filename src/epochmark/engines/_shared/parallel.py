@@ -40,17 +40,32 @@ class Group:
     """The ``devices`` of a data-parallel training, and the place of this process among them.
 
     ``rank`` counts from 0 and is always 0 where one process holds all devices. Processes find each
-    other by ``meeting``, a file that is not there yet; None where there is one process only.
+    other by ``meeting``; None where there is one process only. On one machine it is a file that is
+    not there yet. Over several it is ``tcp://ADDRESS:PORT``: then each process has the first device
+    of its machine, and the first process has the port, bound, as the descriptor ``listening``.
     """
 
     devices: int
     rank: int = 0
     meeting: Optional[str] = None
+    listening: Optional[int] = None
 
     @property
     def processes(self) -> int:
         """How many processes train."""
         return self.devices if self.meeting is not None else 1
+
+    @property
+    def address(self) -> Optional[Tuple[str, int]]:
+        """Where processes of several machines meet; None on one machine."""
+        scheme, _, place = (self.meeting or "").rpartition("://")
+        host, _, port = place.rpartition(":")
+        return (host, int(port)) if scheme == "tcp" else None
+
+    @property
+    def own_device(self) -> int:
+        """Which of its machine's devices this process has."""
+        return self.rank if self.address is None else 0
 
 
 @dataclass(frozen=True)

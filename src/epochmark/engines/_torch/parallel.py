@@ -100,7 +100,7 @@ class TorchDataParallel(DataParallel):
 
     def open(self, settings: Settings) -> Device:
         kind = settings.device.partition(":")[0]
-        wanted = kind if kind == "cpu" else f"{kind}:{self._group.rank}"
+        wanted = kind if kind == "cpu" else f"{kind}:{self._group.own_device}"
         device, self._device = find_device(self._engine.info.title, wanted)
         if self._device.type not in BACKENDS:
             raise UnavailableError(
@@ -115,19 +115,36 @@ class TorchDataParallel(DataParallel):
         return device
 
     def _join(self) -> None:
-        """Meet the others through a file, so that no port can be taken already: what gloo and NCCL
-        open between them, the system chooses."""
-        if self._device.type == "cpu":
-            os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)
-        else:
+        """Meet the others where no port can be taken already: what gloo and NCCL open between them,
+        the system chooses."""
+        if self._device.type != "cpu":
             torch.cuda.set_device(self._device)
+        elif self._group.address is None:
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)
         dist.init_process_group(
             BACKENDS[self._device.type],
-            init_method=f"file://{self._group.meeting}",
             rank=self._group.rank,
             world_size=self._group.processes,
             timeout=PATIENCE,
+            **self._meeting(),
         )
+
+    def _meeting(self) -> Dict[str, Any]:
+        """Through a file on one machine; over several at a port that the first one holds."""
+        group = self._group
+        if group.address is None:
+            return {"init_method": f"file://{group.meeting}"}
+        host, port = group.address
+        store = dist.TCPStore(
+            host,
+            port,
+            group.processes,
+            is_master=group.rank == 0,
+            timeout=PATIENCE,
+            wait_for_workers=False,
+            master_listen_fd=group.listening,
+        )
+        return {"store": store}
 
     def load(self, inputs: Inputs, targets: Targets) -> Data:
         return to_tensors(self._settings.workload, inputs, targets)

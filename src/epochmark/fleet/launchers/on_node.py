@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 from epochmark._version import __version__
+from epochmark.system import usual_niceness
 
 SUPERVISOR = "epochmark.fleet.launchers.supervisor"
 CLEARED = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
@@ -42,7 +42,7 @@ class NodeRunner:
 
     def about(self) -> About:
         """Asked for first."""
-        return About(epochmark=__version__, niceness=_usual_niceness())
+        return About(epochmark=__version__, niceness=usual_niceness())
 
     def run(self, arguments: Sequence[str]) -> Done:
         """A run in processes of its own, which end when this one does: then their input ends."""
@@ -57,14 +57,6 @@ class NodeRunner:
             status = running.wait()
             said.seek(0)
             return Done(document, said.read().decode(errors="replace")[-MOST_SAID:], status)
-
-
-def _usual_niceness() -> int:
-    """That of this process and of all that it starts from now on: none, if that is allowed. Ray
-    gives its workers one of 15, so that any other program would go before a run."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
-    return max(0, os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def cleared(variables: Mapping[str, str]) -> dict[str, str]:

@@ -31,12 +31,13 @@ State = Literal["done", "running", "waiting", "failed"]
 
 @dataclass
 class RayNode:
-    """A node of the cluster; ``trouble`` says why it is not measured to the end, ``remark`` what is
-    odd about it."""
+    """A node of the cluster, which others reach at ``address``; ``trouble`` says why it is not
+    measured to the end, ``remark`` what is odd about it."""
 
     id: str
     name: str
     resources: dict[str, float]
+    address: str = ""
     state: State = "waiting"
     trouble: str = ""
     remark: str = ""
@@ -52,8 +53,9 @@ class Head:
     """The head of a cluster, watched: where it has been gone for a minute, Ray ends our process
     without a word of ours. That of a ``local`` cluster is our own child."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, address: str, kept: str) -> None:
+        """``kept`` says what is left of the work where it is lost."""
+        self._address, self._kept = address, kept
         self._asked_at = time.monotonic()
         self._silent_since: float | None = None
 
@@ -85,23 +87,22 @@ class Head:
             if self._silent_since is None:
                 self._silent_since = now
             if now - self._silent_since > GONE_S:
-                raise HeadLostError(_lost(self._address, error.strerror or str(error))) from error
+                why = error.strerror or str(error)
+                raise HeadLostError(_lost(self._address, why, self._kept)) from error
             return False
         self._silent_since = None
         return True
 
 
-def _lost(address: str, why: str) -> str:
-    return (
-        f"the Ray cluster at {address} was lost: {why}\n"
-        "Records that had come are in the folder; 'epochmark fleet report' reads them."
-    )
+def _lost(address: str, why: str, kept: str) -> str:
+    return f"the Ray cluster at {address} was lost: {why}\n{kept}"
 
 
 @contextlib.contextmanager
-def connected(address: str, ship: bool = False) -> Iterator[Any]:
+def connected(address: str, kept: str, ship: bool = False) -> Iterator[Any]:
     """Ray, connected to the cluster at this address; ``local`` starts one on this machine.
-    ``ship``: its nodes run our own wheel, which Ray sends and installs there.
+    ``kept`` says what is left of the work where the cluster is lost. ``ship``: its nodes run our
+    own wheel, which Ray sends and installs there.
 
     Raises ``EpochmarkError`` where that cannot be.
     """
@@ -119,7 +120,7 @@ def connected(address: str, ship: bool = False) -> Iterator[Any]:
             raise  # to shut Ray down would wait for the head
         except ray.exceptions.RayError as error:
             ray.shutdown()
-            raise EpochmarkError(_lost(address, short(error))) from error
+            raise EpochmarkError(_lost(address, short(error), kept)) from error
         except BaseException:
             ray.shutdown()
             raise
@@ -195,7 +196,8 @@ def nodes_in(ray: Any) -> list[RayNode]:
         if hosts[name] > 1:
             name = each["NodeName"]
             name = name if named[name] == 1 else f"{name}-{each['NodeID'][:6]}"
-        nodes.append(RayNode(each["NodeID"], name, dict(each["Resources"])))
+        address = each["NodeManagerAddress"]
+        nodes.append(RayNode(each["NodeID"], name, dict(each["Resources"]), address))
     return sorted(nodes, key=lambda node: node.name)
 
 

@@ -6,8 +6,6 @@ Records are handed to ``on_record`` as they come, so that whatever is lost later
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,15 +15,12 @@ from typing import Any, Literal, cast
 from epochmark._version import __version__
 from epochmark.fleet.launchers.on_node import About, Done, NodeRunner
 from epochmark.fleet.launchers.ray_cluster import Head, HeadLostError, RayNode, short
+from epochmark.fleet.launchers.ray_places import give_back, placed, whole
 
-NODE_LABEL = "ray.io/node-id"
-TAKEN = ("CPU", "GPU")
-"""Of a node's resources: all of both, so that Ray places nothing beside a run."""
 TICK_S = 0.5
 AT_ONCE_S = 5.0
 """A node that is free gets its group sooner."""
 ROUNDS = 2
-
 
 NICE = (
     "its runs have a niceness of {}, so that any other program goes before them; start Ray there "
@@ -113,12 +108,7 @@ class Tour:
 
     def _visit(self, node: RayNode) -> None:
         self.head.wait()
-        util = importlib.import_module("ray.util")
-        group = util.placement_group(
-            [{kind: node.resources[kind] for kind in TAKEN if node.resources.get(kind)}],
-            strategy="STRICT_PACK",
-            bundle_label_selector=[{NODE_LABEL: node.id}],
-        )
+        group = whole(node)
         visit = _Visit(node, group, time.monotonic(), deque(self.orders.runs))
         self._visits[group.ready()] = visit
 
@@ -156,14 +146,9 @@ class Tour:
         return False
 
     def _enter(self, visit: _Visit) -> None:
-        """The actor, in the node's placement group; it takes no part of it for itself."""
+        """The actor, in the node's placement group."""
         self.head.wait()
-        strategies = importlib.import_module("ray.util.scheduling_strategies")
-        placed = strategies.PlacementGroupSchedulingStrategy(
-            visit.group, placement_group_bundle_index=0
-        )
-        actor = self.ray.remote(NodeRunner).options(num_cpus=0, scheduling_strategy=placed)
-        visit.actor = actor.remote()
+        visit.actor = placed(self.ray, visit.group, NodeRunner).remote()
         self._visits[visit.actor.about.remote()] = visit
 
     def _failed(self, node: RayNode, why: str) -> Literal[False]:
@@ -185,11 +170,7 @@ class Tour:
     def _leave(self, visit: _Visit) -> None:
         """Give the node back."""
         self.head.wait()
-        util = importlib.import_module("ray.util")
-        with contextlib.suppress(Exception):  # of a cluster that is gone nothing can be given back
-            if visit.actor is not None:
-                self.ray.kill(visit.actor)
-            util.remove_placement_group(visit.group)
+        give_back(self.ray, visit.group, visit.actor)
 
 
 def _why(error: Exception) -> str:

@@ -37,6 +37,8 @@ def decode_scaling(document: bytes) -> Scaling:
     counts = [entry.devices for entry in scaling.entries]
     if counts[0] != 1 or counts != sorted(set(counts)):
         raise RecordError("its numbers of devices do not ascend from 1")
+    if scaling.nodes and len(scaling.nodes) < counts[-1]:
+        raise RecordError(f"it has {len(scaling.nodes)} nodes for {counts[-1]} devices")
     for entry in scaling.entries:
         _check_batch(scaling, entry)
         _check_laps(entry)

@@ -113,9 +113,19 @@ class Efficiency(_Part, frozen=True, kw_only=True):
     reason: LongText | None = None
 
 
+class ScaledNode(_Part, frozen=True, kw_only=True):
+    """A node of a cluster that had a device; those with the same ``host`` are on one machine."""
+
+    machine: Machine
+    host: Count
+
+
 class Scaling(_Part, frozen=True, kw_only=True):
     """One call of ``epochmark scale``. ``workload.batch_size`` is the batch of a single device.
-    ``efficiencies`` are derived, one for each entry in their order, and not part of the digest."""
+    ``efficiencies`` are derived, one for each entry in their order, and not part of the digest.
+
+    Over nodes the n-th device of every entry was on the n-th of the ``nodes``, and ``machine`` is
+    that of the first; none on one machine."""
 
     scaling_schema: PositiveCount
     id: RecordId
@@ -134,6 +144,7 @@ class Scaling(_Part, frozen=True, kw_only=True):
     replay_version: PositiveCount
     machine: Machine
     environment: ShortMap
+    nodes: Annotated[list[ScaledNode], Meta(max_length=MOST_DEVICES)] = []
     entries: Annotated[list[ScalingEntry], Meta(min_length=1, max_length=MOST_ENTRIES)]
     efficiencies: Annotated[list[Efficiency], Meta(max_length=MOST_ENTRIES)] = []
     digest: Digest | None = None
@@ -182,8 +193,20 @@ def scaling_digest(fields: dict[str, Any]) -> str:
         if name not in ("digest", "efficiencies") and value is not None
     }
     if isinstance(stated.get("machine"), dict):
-        stated["machine"] = {**stated["machine"], "machine_id": None}
+        stated["machine"] = _without_id(stated["machine"])
+    if isinstance(stated.get("nodes"), list):
+        stated["nodes"] = [_node_without_id(node) for node in stated["nodes"]]
     return hashlib.sha256(msgspec.json.encode(stated, order="sorted")).hexdigest()
+
+
+def _without_id(machine: dict[str, Any]) -> dict[str, Any]:
+    return {**machine, "machine_id": None}
+
+
+def _node_without_id(node: Any) -> Any:
+    if not isinstance(node, dict) or not isinstance(node.get("machine"), dict):
+        return node
+    return {**node, "machine": _without_id(node["machine"])}
 
 
 def is_intact_scaling(fields: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@ somebody is not rated."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from epochmark.analysis.scaling.efficiency import efficiency_interval
@@ -50,6 +51,20 @@ def _head(scaling: Scaling) -> Iterator[str]:
     if cores and cores != {0}:
         batch += f" A device is {counted(max(cores), 'core')}."
     yield batch
+    if scaling.nodes:
+        yield _nodes_text(scaling)
+
+
+def _nodes_text(scaling: Scaling) -> str:
+    """Where the devices were, and what was between them."""
+    processors = Counter(node.machine.cpu for node in scaling.nodes)
+    kinds = "; ".join(f"{count} with {cpu}" for cpu, count in processors.items())
+    text = f"Each device is on a node of its own: {counted(len(scaling.nodes), 'node')}, {kinds}."
+    hosts = len({node.host for node in scaling.nodes})
+    if hosts == len(scaling.nodes):
+        return text
+    where = "one machine, and what is" if hosts == 1 else f"{hosts} machines, and part of what is"
+    return f"{text} They are on {where} between them is no network."
 
 
 def _entry_lines(scaling: Scaling, entry: ScalingEntry, found: Efficiency) -> Iterator[str]:

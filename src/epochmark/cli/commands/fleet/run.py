@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_ENGINE = "native"
 RUNS_A_ROUND = 3
 SLOT_S = 600.0
+KEPT = "Records that had come are in the folder; 'epochmark fleet report' reads them."
 LINE_S = 5.0
 """Between two lines of progress at least."""
 
@@ -103,11 +104,11 @@ def run(
     options = ("-w", workload, "--device", device, *(["--quick"] if quick else []))
     runs = tuple((name, *options) for name in names)
     try:
-        with connected(ray, ship) as cluster:
+        with connected(ray, KEPT, ship) as cluster:
             nodes = nodes_in(cluster)
             landing = Landing(into or Path(f"fleet-{now().replace(':', '')}"))
             orders = Orders(RUNS_A_ROUND * runs, slot_seconds, at_once or len(nodes))
-            Tour(cluster, Head(ray), nodes, orders, landing.take, _Teller(nodes).tell).go()
+            Tour(cluster, Head(ray, KEPT), nodes, orders, landing.take, _Teller(nodes).tell).go()
     except HeadLostError as error:
         complain(error)
         sys.stderr.flush()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
 
 import typer
 
@@ -10,6 +12,7 @@ from epochmark.cli._completion import complete_engine
 from epochmark.cli._guard import EXIT_FAILED, EXIT_INTERRUPTED, described
 from epochmark.cli._program import JsonOption, TrainedOption
 from epochmark.cli.commands.compare import EXIT_UNDECIDED
+from epochmark.cli.commands.this_machine._nodes import ready_nodes
 from epochmark.cli.commands.this_machine._turns import (
     MaxSecondsOption,
     NoSaveOption,
@@ -22,7 +25,11 @@ from epochmark.cli.commands.this_machine._turns import (
 from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from epochmark.bench.request import RunRequest
     from epochmark.bench.scaling.request import ScaleRequest
+    from epochmark.bench.session import Bench
     from epochmark.judge.documents.scalings import ScalingFiles
     from epochmark.records.documents.scaling import Mode, Scaling
 
@@ -35,8 +42,8 @@ TARGET = 0.01
 
     Data-parallel training, each number of devices in turns with a single one. The replay, split
     over the devices, must give the losses of one device. On a CPU, devices are processes with cores
-    of their own. Exit code 0: done; 1: a number of devices failed or its work is wrong; 2: the
-    command was wrong; 3: too few turns to give an efficiency.
+    of their own; with --ray, nodes of a cluster. Exit code 0: done; 1: a number of devices failed
+    or its work is wrong; 2: the command was wrong; 3: too few turns to give an efficiency.
     """
 )
 def scale(
@@ -73,6 +80,15 @@ def scale(
         ),
     ] = None,
     max_seconds: MaxSecondsOption = 300.0,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Train over nodes of a Ray cluster, each with one device: HOST:PORT of its head.",
+            show_default=False,
+        ),
+    ] = None,
     python: Annotated[
         str | None,
         typer.Option(
@@ -85,17 +101,14 @@ def scale(
     json: JsonOption = False,
     no_save: NoSaveOption = False,
 ) -> None:
-    from epochmark.bench.interpreters.interpreter import choose_interpreter
-    from epochmark.bench.plan import planned_in
     from epochmark.bench.request import RunRequest, find_workload, public_engines
-    from epochmark.bench.scaling.request import parse_counts, scale_request
-    from epochmark.engines import engine_names, get_engine
+    from epochmark.bench.scaling.request import parse_counts
+    from epochmark.engines import engine_names
     from epochmark.errors import unknown
     from epochmark.judge.documents.scalings import ScalingFiles
 
-    mode = _mode(weak, strong)
+    asked = _Asked(parse_counts(devices), _mode(weak, strong), max_seconds, python, ray)
     check_seconds(max_seconds)
-    counts = parse_counts(devices)
     if engine not in engine_names():
         raise unknown("engine", engine, public_engines())
     run = RunRequest(
@@ -107,12 +120,48 @@ def scale(
         workload=find_workload(workload),
     )
     run.check()
-    planned = planned_in(choose_interpreter(get_engine(engine).info, python), run)
-    request = scale_request(planned, counts, mode, TARGET, max_seconds)
     files = None if no_save else ScalingFiles.of_user()
+    out = sys.stdout  # nothing goes there while there are nodes, but our answer
+    with _ready(run, asked, files) as (bench, request):
+        made = _scale(bench, request, lambda scaling: _answer(scaling, files, json, out))
+    raise typer.Exit(_exit_code(made))
+
+
+class _Asked(NamedTuple):
+    counts: list[int]
+    mode: Mode
+    max_seconds: float
+    python: str | None
+    ray: str | None
+
+
+@contextlib.contextmanager
+def _ready(
+    run: RunRequest, asked: _Asked, files: ScalingFiles | None
+) -> Iterator[tuple[Bench, ScaleRequest]]:
+    """Everything that is needed, here or on the nodes of a cluster."""
+    from epochmark.bench.interpreters.interpreter import choose_interpreter
+    from epochmark.bench.plan import PlannedRun, planned_in
+    from epochmark.bench.scaling.request import nodes_request, scale_request
+    from epochmark.engines import get_engine
+
+    limits = (asked.counts, asked.mode, TARGET, asked.max_seconds)
+    if asked.ray is not None:
+        over_nodes = nodes_request(PlannedRun(run), *limits)
+        _check_writable(files)
+        with ready_nodes(over_nodes, asked.ray, asked.python, files is not None) as ready:
+            yield ready
+        return
+    planned = planned_in(choose_interpreter(get_engine(run.engine).info, asked.python), run)
+    request = scale_request(planned, *limits)
+    _check_writable(files)
+    with ready_to_measure(run.workload, files is not None) as (bench, _):
+        yield bench, request
+
+
+def _check_writable(files: ScalingFiles | None) -> None:
     if files is not None:
         files.check_writable()
-    raise typer.Exit(_exit_code(_scale(request, files, json)))
 
 
 def _mode(weak: bool, strong: bool) -> Mode:
@@ -121,17 +170,22 @@ def _mode(weak: bool, strong: bool) -> Mode:
     return "strong" if strong else "weak"
 
 
-def _scale(request: ScaleRequest, files: ScalingFiles | None, json: bool) -> Scaling:
+def _scale(bench: Bench, request: ScaleRequest, answer: Callable[[Scaling], None]) -> Scaling:
     from epochmark.bench.process.interrupts import interrupts_later
     from epochmark.bench.scaling.scale import scale as carry_out
-    from epochmark.report.text.scaling import scaling_lines
 
-    workload = request.planned.request.workload
-    with ready_to_measure(workload, files is not None) as (bench, _), interrupts_later():
+    with interrupts_later():
         with shown_activity("scale") as tell:
             scaling = carry_out(request, bench, tell)
-        tell_document(scaling, scaling_lines(scaling), files, json)
+        answer(scaling)
     return scaling
+
+
+def _answer(scaling: Scaling, files: ScalingFiles | None, json: bool, out: TextIO) -> None:
+    from epochmark.report.text.scaling import scaling_lines
+
+    with contextlib.redirect_stdout(out):
+        tell_document(scaling, scaling_lines(scaling), files, json)
 
 
 def _exit_code(scaling: Scaling) -> int:

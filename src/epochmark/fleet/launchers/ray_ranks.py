@@ -1,0 +1,128 @@
+"""Nodes of a Ray cluster for the ranks of one training: a node each, all of it, and on it an object
+that the bench gives us. It is the bench that starts ranks there; nothing here knows how."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from epochmark._version import __version__
+from epochmark.errors import EpochmarkError
+from epochmark.fleet.launchers.on_node import CLEARED, CLEARED_PREFIX
+from epochmark.fleet.launchers.ray_cluster import Head, HeadLostError, RayNode, nodes_in, short
+from epochmark.fleet.launchers.ray_places import give_back, placed, whole
+
+HIDDEN = (*CLEARED, CLEARED_PREFIX)
+SLOT_S = 60.0
+"""How long a node that others use may take to get free."""
+ANSWER_S = 900.0
+"""How long a node may take to get a data set."""
+LEAVE_S = 20.0
+TICK_S = 1.0
+
+
+@dataclass
+class HeldNode:
+    """A node that is ours (``bench.scaling.nodes.contract.Node``), and the actor on it."""
+
+    ray: Any
+    head: Head
+    name: str
+    group: Any
+    actor: Any = None
+
+    def ask(self, method: str, *arguments: Any) -> Callable[[], Any]:
+        """Call this method of the object there, now; what comes back waits for the answer. Raises
+        ``EpochmarkError`` where there is none."""
+        answer = getattr(self.actor, method).remote(*arguments)
+        return lambda: self._answer(answer)
+
+    def check(self) -> None:
+        """Raises ``HeadLostError`` where the cluster is lost."""
+        self.head.check()
+
+    def leave(self) -> None:
+        """Give the node back; what is left there ends."""
+        if self.actor is not None:
+            with contextlib.suppress(Exception):  # a node that is lost
+                self.ray.get(self.actor.leave.remote(), timeout=LEAVE_S)
+        give_back(self.ray, self.group, self.actor)
+
+    def _answer(self, answer: Any) -> Any:
+        deadline = time.monotonic() + ANSWER_S
+        while time.monotonic() < deadline:
+            self.check()
+            if self.ray.wait([answer], timeout=TICK_S)[0]:
+                try:
+                    return self.ray.get(answer)
+                except self.ray.exceptions.RayError as error:
+                    raise EpochmarkError(f"{self.name}: {_why(error)}") from error
+        raise EpochmarkError(f"{self.name} did not answer for {ANSWER_S:.0f} s")
+
+
+@contextlib.contextmanager
+def held_nodes(
+    ray: Any, head: Head, count: int, device: str, kind: type
+) -> Iterator[list[HeldNode]]:
+    """The first ``count`` nodes by name that have such a device (``cpu``, ``gpu``), all of each,
+    with an object of this class made of the node's address and of what its workers shall not see.
+
+    Raises ``EpochmarkError`` where there are fewer, or others use them, and ``HeadLostError``.
+    """
+    nodes = fitting(nodes_in(ray), count, device)
+    held = [HeldNode(ray, head, node.name, whole(node)) for node in nodes]
+    try:
+        _wait_until_free(ray, head, held)
+        for node, place in zip(nodes, held, strict=True):
+            place.actor = placed(ray, place.group, kind).remote(node.address, HIDDEN)
+        yield held
+    except HeadLostError:
+        held = []  # without the head nothing can be given back
+        raise
+    finally:
+        for place in held:
+            place.leave()
+
+
+def fitting(nodes: Sequence[RayNode], count: int, device: str) -> list[RayNode]:
+    """The first of those with such a device. Raises ``EpochmarkError`` (exit code 2) where there
+    are fewer."""
+    kind = "GPU" if device == "gpu" else "CPU"
+    found = [node for node in nodes if node.resources.get(kind)]
+    if len(found) < count:
+        names = ", ".join(node.name for node in found[:20]) or "none"
+        raise EpochmarkError(
+            f"--devices {count} takes as many nodes, since each gives one device; this Ray cluster "
+            f"has {len(found)} with a {kind}: {names}",
+            exit_code=2,
+        )
+    return found[:count]
+
+
+def _wait_until_free(ray: Any, head: Head, held: Sequence[HeldNode]) -> None:
+    left = {place.group.ready(): place for place in held}
+    deadline = time.monotonic() + SLOT_S
+    while left:
+        ready, _ = ray.wait([*left], timeout=TICK_S)
+        for answer in ready:
+            del left[answer]
+        head.check()
+        if left and time.monotonic() > deadline:
+            names = ", ".join(place.name for place in left.values())
+            raise EpochmarkError(f"other work of this Ray cluster uses {names}; try again later")
+
+
+def _why(error: Exception) -> str:
+    """What went wrong there, in short; our own errors say it themselves."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, EpochmarkError):
+        return str(cause)
+    said = str(error)
+    if "No module named 'epochmark'" in said:
+        return f"it has no epochmark; install {__version__} in the Python that Ray uses there"
+    if "No module named 'epochmark." in said:
+        return f"it has another epochmark than {__version__}"
+    return short(error)
