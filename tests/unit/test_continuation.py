@@ -162,20 +162,22 @@ def test_no_cores_compute_that_fast_whatever_limits_say() -> None:
 
 def states_file(folder: Path) -> Path:
     path = folder / "states"
-    weights = draw_weights(MNIST_CNN, 1)
     with path.open("wb") as file:
-        for _ in range(continuation.STATES):
-            continuation.write_state(file, MNIST_CNN, (weights, weights, weights))
+        for first in range(0, 3 * continuation.STATES, 3):
+            parts = [draw_weights(MNIST_CNN, seed) for seed in range(first, first + 3)]
+            continuation.write_state(file, MNIST_CNN, parts)
     return path
 
 
 def test_states_come_back_as_they_were_written(tmp_path: Path) -> None:
-    states = continuation.read_states(states_file(tmp_path), MNIST_CNN)
-    weights = draw_weights(MNIST_CNN, 1)
-    assert len(states) == 3
-    for part in (part for state in states for part in state):
-        assert list(part) == list(weights)
-        assert all(np.array_equal(part[name], weights[name]) for name in weights)
+    path = states_file(tmp_path)
+    for number in range(continuation.STATES):
+        parts = continuation.read_state(path, MNIST_CNN, number)
+        assert len(parts) == 3
+        for part, seed in zip(parts, range(3 * number, 3 * number + 3), strict=True):
+            weights = draw_weights(MNIST_CNN, seed)
+            assert list(part) == list(weights)
+            assert all(np.array_equal(part[name], weights[name]) for name in weights)
 
 
 def test_a_file_of_another_size_or_kind_is_refused(tmp_path: Path) -> None:
@@ -183,14 +185,14 @@ def test_a_file_of_another_size_or_kind_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(path)
     with pytest.raises(OSError, match="symbolic links"):
-        continuation.read_states(link, MNIST_CNN)
+        continuation.read_state(link, MNIST_CNN, 0)
     with pytest.raises(ValueError, match="bytes, not"):
-        continuation.read_states(Path("/dev/null"), MNIST_CNN)
+        continuation.read_state(Path("/dev/null"), MNIST_CNN, 0)
     with path.open("ab") as file:
         file.write(b"\0")
     size = 9 * 4 * parameter_count(MNIST_CNN)
     with pytest.raises(ValueError, match=f"{size + 1} bytes, not {size}"):
-        continuation.read_states(path, MNIST_CNN)
+        continuation.read_state(path, MNIST_CNN, 0)
 
 
 def test_a_state_of_no_numbers_is_judged_without_a_word(mnist: tuple[Bytes, ...]) -> None:
