@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from epochmark.bench.request import named_workloads
 from epochmark.board.client.identity import Identity, identity_for
 from epochmark.board.protocol import KEY_HEADER, RESULTS_PATH
 from epochmark.engines import get_engine
@@ -183,7 +184,7 @@ def test_a_deleted_result_leaves_nothing_of_its_witness(board: Board) -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("name", [*WORKLOADS])
+@pytest.mark.parametrize("name", [workload.name for workload in named_workloads("all")])
 def test_weights_and_batches_follow_from_the_number_alone(name: str) -> None:
     workload = WORKLOADS[name]
     here, again, other = (

@@ -109,8 +109,9 @@ def _finite_halves(worth: Worth) -> list[float | None] | None:
 
 
 def _read(workload: Workload, states_file: Path, number: int, steps: int) -> State:
-    """One of the states in the file, that of so many steps."""
-    return State(*continuation.read_state(states_file, workload, number), steps)
+    """One of the states in the file, which was reached after ``steps``."""
+    weights, first, second = continuation.read_state(states_file, workload, number)
+    return State(weights, first, second, steps)
 
 
 def _stretch(

@@ -29,7 +29,7 @@ class TrainingMemory(NamedTuple):
 
 
 def training_memory(workload: Workload, batch_size: int) -> TrainingMemory:
-    """Of a step of so many samples, all of them at one time."""
+    """Of a step with ``batch_size`` samples, all of them at one time."""
     parameters = FLOAT_BYTES * parameter_count(workload)
     activations = FLOAT_BYTES * batch_size * activations_kept(workload)
     return TrainingMemory(parameters, parameters, MOMENTS * parameters, activations)
