@@ -80,8 +80,8 @@ int em_describe(const char* workload, em_description* description) {
 }
 
 em_network* em_create(const char* workload, const char* instruction_set, int threads, int batch,
-                      double learning_rate, double beta_1, double beta_2, double epsilon,
-                      char* error, size_t error_size) {
+                      int context, double learning_rate, double beta_1, double beta_2,
+                      double epsilon, char* error, size_t error_size) {
     const epochmark::Offer* offer = find_offer(workload);
     if (!offer) {
         std::snprintf(error, error_size, "no workload '%s' here (there are: %s)", workload,
@@ -96,7 +96,7 @@ em_network* em_create(const char* workload, const char* instruction_set, int thr
     }
     try {
         return new em_network{
-            offer->make({*kernels, threads, batch, {learning_rate, beta_1, beta_2, epsilon}})};
+            offer->make({*kernels, threads, batch, {learning_rate, beta_1, beta_2, epsilon}, context})};
     } catch (const std::exception& problem) {
         std::snprintf(error, error_size, "%d threads, batch %d: %s", threads, batch,
                       problem.what());
