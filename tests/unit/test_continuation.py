@@ -97,6 +97,13 @@ def test_what_does_not_agree_is_invalid(found: Continuation | None, code: str) -
     assert codes(trained(found)) == {code}
 
 
+def test_without_a_tolerance_the_steps_after_the_fit_are_not_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(continuation, "tolerance_of", lambda *_: None)
+    assert codes(trained(changed(single=stretch(8, off=2e-2)))) == {"not-judged"}
+
+
 def test_a_record_from_before_the_continuation_is_not_blamed_for_having_none() -> None:
     run = record("fake-valid-2")
     assert run.before_continuation

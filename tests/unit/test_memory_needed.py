@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from epochmark.bench.plan import PlannedRun
+from epochmark.bench.plan import PlannedRun, plan_named
 from epochmark.bench.request import RunRequest
 from epochmark.bench.session import Bench
 from epochmark.bench.watching import memory
@@ -122,6 +122,18 @@ def test_the_gpu_with_most_free_memory_counts(tmp_path: Path) -> None:
     gpus = tuple(NvidiaGpu("one of them", free_bytes=free) for free in (3 * GIB, 5 * GIB, None))
     assert free_gpu_bytes(tmp_path, lambda: NvidiaDriver("works", gpus=gpus)) == 5 * GIB
     assert free_gpu_bytes(tmp_path, lambda: NvidiaDriver("silent")) is None
+
+
+def test_a_machine_that_is_too_small_is_known_when_runs_are_planned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = RunRequest("native", workload=GPT)
+    monkeypatch.setattr(memory, "usable_memory_bytes", lambda: 8 * GIB)
+    with pytest.raises(EpochmarkError, match=r"8\.0 GiB are all that this machine has") as refused:
+        plan_named(["native"], asked, None)
+    assert refused.value.exit_code == 2
+    monkeypatch.setattr(memory, "usable_memory_bytes", lambda: 9 * GIB)
+    assert len(plan_named(["native"], asked, None).runs) == 1
 
 
 def test_a_run_is_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,8 @@ def test_a_workload_fits_together(workload: Workload) -> None:
             assert all(len(profile) == steps for profile in profiles.values())
     judged = set(parity.replay_tolerances(workload))
     assert set(parity.sgd_tolerances(workload)) == judged
-    assert set(tolerances.get("continuation", ())) == judged
+    # empty where it has not been measured: then a run is not judged by it, and never ranked
+    assert set(tolerances.get("continuation", ())) in (judged, set())
     band = read_evidence(workload, LEARNING_BAND)
     assert not band or len(band["epoch_losses"]) == workload.epochs
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from epochmark.bench.request import RunRequest
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.gpus.described import free_gpu_bytes
-from epochmark.hardware.memory import free_memory_bytes
+from epochmark.hardware.memory import free_memory_bytes, usable_memory_bytes
 from epochmark.workloads._proof.memory import judge_bytes, state_bytes
 from epochmark.workloads.memory_needed import training_memory
 
@@ -75,6 +75,13 @@ def memory_remark(request: RunRequest) -> str | None:
     return str(needed) if max(needed.host, needed.device) >= SAID_BYTES else None
 
 
+def check_size(request: RunRequest) -> None:
+    """Raise ``EpochmarkError`` (exit code 2) where a run needs more memory than this machine has:
+    known before anything is waited for."""
+    needed = MemoryNeeded.of(request)
+    _check(needed, needed.host, usable_memory_bytes(), "are all that this machine has")
+
+
 def check_memory(request: RunRequest) -> None:
     """Raise ``EpochmarkError`` (exit code 2), with the figures, where a run needs more memory than
     is free now: here, or on its GPU, as far as the system and the driver say."""
@@ -87,7 +94,7 @@ def check_memory(request: RunRequest) -> None:
 def _check(needed: MemoryNeeded, need: int, free: int | None, where: str) -> None:
     if free is None or need <= free:
         return
+    others = "Close other programs, or use" if "free" in where else "Use"
     raise EpochmarkError(
-        f"{needed}, and {gib(free)} {where}.\nClose other programs, or use a smaller --batch.",
-        exit_code=2,
+        f"{needed}, and {gib(free)} {where}.\n{others} a smaller --batch.", exit_code=2
     )

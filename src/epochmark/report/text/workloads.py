@@ -14,7 +14,7 @@ from epochmark.records.record import Record
 from epochmark.report.figures import NONE
 from epochmark.workloads import Workload
 from epochmark.workloads._data import language_of
-from epochmark.workloads._proof import learning_band, parity
+from epochmark.workloads._proof import continuation, learning_band, parity
 from epochmark.workloads._proof.memory import judge_bytes, state_bytes
 from epochmark.workloads.flops import count_flops, run_tflop
 from epochmark.workloads.memory_needed import training_memory
@@ -260,6 +260,8 @@ def _judged_text(workload: Workload) -> str:
         for name in parity.replay_tolerances(workload)
     ]
     replay = f"replays in {', '.join(precisions)}" if precisions else "no replay: not measured yet"
+    if precisions and continuation.tolerance_of(workload, None, 1) is None:
+        replay += ", but not the steps after a fit"
     copies = ""
     if language_of(workload) is not None:
         copies = "copying and the lowest loss; " if workload.target else "the lowest loss; "
