@@ -38,6 +38,8 @@ from epochmark.workloads import Workload
 from epochmark.workloads._proof.parity import REPLAY_STEPS
 
 STEPS = 2
+PATIENCE_S = 3600.0
+"""Some engines compile for minutes, and longer beside other programs."""
 
 
 def main() -> None:
@@ -93,7 +95,8 @@ def measure(request: RunRequest, files: ResultFiles) -> None:
 def bench_for(workload: Workload) -> Bench:
     """This machine, watched for other programs, with the data of the workload."""
     folder = get_data([workload], None, lambda what, done, total: None)
-    return Bench(folder, describe_machine(None), open_counters=open_counters)
+    machine = describe_machine(None)
+    return Bench(folder, machine, open_counters=open_counters, patience_s=PATIENCE_S)
 
 
 def lines_of(record: Record) -> Iterator[str]:
