@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from epochmark.bench.plan import plan_all
-from epochmark.bench.request import RunRequest
+from epochmark.bench.request import RunRequest, named_workloads
 from epochmark.board.intake.receive import recomputed
 from epochmark.errors import EpochmarkError
 from epochmark.judge.results import ResultFiles
@@ -32,7 +32,6 @@ from epochmark.records.digest import sealed
 from epochmark.records.files import written_atomically
 from epochmark.records.json_text import parsed, to_json
 from epochmark.records.record import Record
-from epochmark.workloads import WORKLOADS
 
 PACKED = Path(__file__).parents[1] / "src" / "epochmark" / "board" / "first" / "results.jsonl.gz"
 Pair = tuple[str, str]
@@ -60,7 +59,7 @@ def main() -> None:
 def _pairs() -> list[Pair]:
     """Engines that are ready here, with each workload that they offer."""
     pairs: list[Pair] = []
-    for workload in WORKLOADS.values():
+    for workload in named_workloads("all"):
         asked = RunRequest(engine="native", workload=workload, quick=True)
         try:
             runs = plan_all(asked, lambda name: None).runs

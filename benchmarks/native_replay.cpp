@@ -33,8 +33,8 @@ int main(int argc, char** argv) {
     }
     char error[512] = "";
     em_network* network =
-        em_create("mnist-cnn", "float32", argv[1], std::atoi(argv[2]), kBatch, 1e-3, 0.9, 0.999, 1e-7,
-                  error, sizeof error);
+        em_create("mnist-cnn", "float32", argv[1], std::atoi(argv[2]), kBatch, 0, 1e-3, 0.9, 0.999,
+                  1e-7, error, sizeof error);
     if (!network) {
         std::fprintf(stderr, "%s\n", error);
         return 1;

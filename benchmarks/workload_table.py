@@ -22,7 +22,7 @@ from pathlib import Path
 from epochmark.analysis.machine.arithmetic import share_of_peak
 from epochmark.analysis.timing.headline import half_losses, replay_verdict, steps_per_epoch
 from epochmark.bench.interpreters.interpreter import find_interpreter
-from epochmark.bench.request import public_engines
+from epochmark.bench.request import named_workloads, public_engines
 from epochmark.engines import get_engine
 from epochmark.judge.results import ResultFiles
 from epochmark.records.machine.limits_file import limits_file
@@ -48,7 +48,9 @@ def main() -> None:
     parser.add_argument("action", choices=("run", "write"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--engines", nargs="*", default=public_engines())
-    parser.add_argument("--workloads", nargs="*", default=list(WORKLOADS))
+    parser.add_argument(
+        "--workloads", nargs="*", default=[workload.name for workload in named_workloads("all")]
+    )
     parser.add_argument("--steps", nargs="*", default=[], metavar="ENGINE=STEPS")
     options = parser.parse_args()
     if options.action == "write":

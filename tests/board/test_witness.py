@@ -14,7 +14,10 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from epochmark.bench.request import named_workloads
 from epochmark.board.client.identity import Identity, identity_for
+from epochmark.board.intake.refusal import RefusedError
+from epochmark.board.intake.witness import checked
 from epochmark.board.protocol import KEY_HEADER, RESULTS_PATH
 from epochmark.engines import get_engine
 from epochmark.judge.results import ResultFiles
@@ -23,6 +26,7 @@ from epochmark.records.record import Record
 from epochmark.workloads import MNIST_CNN, WORKLOADS
 from epochmark.workloads._proof.witness import (
     Occasion,
+    can_be_witnessed,
     problem_of,
     right_losses,
     witness_batches,
@@ -183,7 +187,7 @@ def test_a_deleted_result_leaves_nothing_of_its_witness(board: Board) -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("name", [*WORKLOADS])
+@pytest.mark.parametrize("name", [workload.name for workload in named_workloads("all")])
 def test_weights_and_batches_follow_from_the_number_alone(name: str) -> None:
     workload = WORKLOADS[name]
     here, again, other = (
@@ -202,6 +206,17 @@ def test_weights_and_batches_follow_from_the_number_alone(name: str) -> None:
     inputs, targets = witness_batches(workload, here)[0]
     assert len(inputs) == len(targets) <= 8
     assert targets.max() < classes
+
+
+def test_a_workload_that_is_too_large_for_a_board_is_not_witnessed() -> None:
+    for workload in WORKLOADS.values():
+        assert can_be_witnessed(workload) == (workload.name != "gpt-124m")
+    run = native(830).workload
+    large = msgspec.structs.replace(
+        native(830), workload=msgspec.structs.replace(run, name="gpt-124m")
+    )
+    with pytest.raises(RefusedError, match="gpt-124m is too large for a board to replay"):
+        checked(large)
 
 
 def test_losses_are_judged_by_the_precision_of_the_run() -> None:

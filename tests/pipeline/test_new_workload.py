@@ -17,7 +17,7 @@ import pytest
 
 import epochmark.workloads
 from epochmark.bench.plan import PlannedRun
-from epochmark.bench.request import RunRequest
+from epochmark.bench.request import RunRequest, named_workloads
 from epochmark.bench.session import Bench
 from epochmark.engines import get_engine
 from epochmark.workloads import WORKLOADS
@@ -127,7 +127,9 @@ def test_all_workloads_make_a_row_each(program: Program) -> None:
     done = program.run(*FAKE, "-w", "all", "--steps", "3", "--json")
     names = [record["workload"]["name"] for record in json.loads(done.stdout)]
     offered = [
-        workload.name for workload in WORKLOADS.values() if get_engine("fake").info.offers(workload)
+        workload.name
+        for workload in named_workloads("all")
+        if get_engine("fake").info.offers(workload)
     ]
     assert names == sorted([*offered, "small-mlp"])
 

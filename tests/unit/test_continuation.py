@@ -19,7 +19,13 @@ from epochmark.judge.validity import judge
 from epochmark.records.record import Calm, Continuation, Record, Stretch, WatchingCost
 from epochmark.report.figures import proof_text
 from epochmark.workloads import MNIST_CNN
-from epochmark.workloads._proof import continuation, float64, reference, training_state
+from epochmark.workloads._proof import (
+    continuation,
+    continuation_verdict,
+    float64,
+    reference,
+    training_state,
+)
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.shapes import parameter_count, parameter_shapes
 from tests.report.samples import sample
@@ -97,6 +103,13 @@ def test_what_does_not_agree_is_invalid(found: Continuation | None, code: str) -
     assert codes(trained(found)) == {code}
 
 
+def test_without_a_tolerance_the_steps_after_the_fit_are_not_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(continuation_verdict, "tolerance_of", lambda *_: None)
+    assert codes(trained(changed(single=stretch(8, off=2e-2)))) == {"not-judged"}
+
+
 def test_a_record_from_before_the_continuation_is_not_blamed_for_having_none() -> None:
     run = record("fake-valid-2")
     assert run.before_continuation
@@ -162,20 +175,22 @@ def test_no_cores_compute_that_fast_whatever_limits_say() -> None:
 
 def states_file(folder: Path) -> Path:
     path = folder / "states"
-    weights = draw_weights(MNIST_CNN, 1)
     with path.open("wb") as file:
-        for _ in range(training_state.STATES):
-            training_state.write_state(file, MNIST_CNN, (weights, weights, weights))
+        for first in range(0, 3 * training_state.STATES, 3):
+            parts = [draw_weights(MNIST_CNN, seed) for seed in range(first, first + 3)]
+            training_state.write_state(file, MNIST_CNN, parts)
     return path
 
 
 def test_states_come_back_as_they_were_written(tmp_path: Path) -> None:
-    states = training_state.read_states(states_file(tmp_path), MNIST_CNN)
-    weights = draw_weights(MNIST_CNN, 1)
-    assert len(states) == 3
-    for part in (part for state in states for part in state):
-        assert list(part) == list(weights)
-        assert all(np.array_equal(part[name], weights[name]) for name in weights)
+    path = states_file(tmp_path)
+    for number in range(training_state.STATES):
+        parts = training_state.read_state(path, MNIST_CNN, number)
+        assert len(parts) == 3
+        for part, seed in zip(parts, range(3 * number, 3 * number + 3), strict=True):
+            weights = draw_weights(MNIST_CNN, seed)
+            assert list(part) == list(weights)
+            assert all(np.array_equal(part[name], weights[name]) for name in weights)
 
 
 def test_a_file_of_another_size_or_kind_is_refused(tmp_path: Path) -> None:
@@ -183,14 +198,14 @@ def test_a_file_of_another_size_or_kind_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(path)
     with pytest.raises(OSError, match="symbolic links"):
-        training_state.read_states(link, MNIST_CNN)
+        training_state.read_state(link, MNIST_CNN, 0)
     with pytest.raises(ValueError, match="bytes, not"):
-        training_state.read_states(Path("/dev/null"), MNIST_CNN)
+        training_state.read_state(Path("/dev/null"), MNIST_CNN, 0)
     with path.open("ab") as file:
         file.write(b"\0")
     size = 9 * 4 * parameter_count(MNIST_CNN)
     with pytest.raises(ValueError, match=f"{size + 1} bytes, not {size}"):
-        training_state.read_states(path, MNIST_CNN)
+        training_state.read_state(path, MNIST_CNN, 0)
 
 
 def test_a_state_of_no_numbers_is_judged_without_a_word(mnist: tuple[Bytes, ...]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from epochmark import native
 from epochmark.engines import Settings
 from epochmark.engines.native import NativeEngine
+from epochmark.errors import EpochmarkError
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads._data import read_data
 from epochmark.workloads._proof import parity, replay_data
@@ -83,6 +84,35 @@ def test_gradients_are_those_of_the_float64_judge(
     assert network.instruction_set == instruction_set
     assert result.loss_sum / targets.size == pytest.approx(loss, rel=2e-7)
     assert_close(gradients, right)
+
+
+@pytest.mark.parametrize("instruction_set", native.instruction_sets())
+def test_shorter_sequences_have_the_first_positions(instruction_set: str) -> None:
+    """As the replay of gpt-124m has them."""
+    network = native.Network(GPT, 3, 2, instruction_set, context=32)
+    network.set_weights(weights())
+    inputs, targets = (np.ascontiguousarray(part[:, :32]) for part in random_batch(3))
+    result, gradients = network.gradients(inputs, targets)
+    loss, right = ref.loss_and_gradients(GPT, weights(), inputs, targets)
+    assert result.loss_sum / targets.size == pytest.approx(loss, rel=2e-7)
+    assert_close(gradients, right)
+    assert not gradients["positions.table"][32:].any()
+    with pytest.raises(ValueError, match=r"contiguous uint8 \(n, 32\)"):
+        network.gradients(*random_batch(3))
+
+
+@pytest.mark.parametrize("context", [33, 160])
+def test_other_lengths_of_sequences_are_refused(context: int) -> None:
+    with pytest.raises(EpochmarkError, match="a multiple of 32 symbols, at most 128"):
+        native.Network(GPT, 1, 1, context=context)
+
+
+def test_a_replay_may_have_shorter_sequences() -> None:
+    engine = NativeEngine()
+    engine.open(Settings(GPT, "cpu", "float32", "stock", seed=0, epochs=1, batch_size=1, threads=2))
+    inputs, targets = (part[:, :64] for part in random_batch(1))
+    (loss,) = engine.replay(weights(), [(inputs, targets)])
+    assert loss == pytest.approx(ref.evaluate(GPT, weights(), inputs, targets).loss, rel=1e-6)
 
 
 @pytest.mark.parametrize("instruction_set", native.instruction_sets())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from epochmark.bench.process.launcher import WorkerOutcome
@@ -13,11 +13,12 @@ from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
 from epochmark.records import record as parts
 from epochmark.worker import protocol
+from epochmark.workloads import Workload
 from epochmark.workloads._data import read_data
 from epochmark.workloads._proof import continuation, float64, training_state
 from epochmark.workloads._proof.continuation import Shares
 from epochmark.workloads._proof.reference import Worth
-from epochmark.workloads._proof.training_state import State, Weights
+from epochmark.workloads._proof.training_state import State
 
 
 def judged_continuation(
@@ -61,7 +62,6 @@ def _computed(
     data_folder: Path,
 ) -> parts.Continuation:
     workload, size = request.workload, request.run_batch_size
-    fitted, singly, last = training_state.read_states(states_file, workload)
     data = read_data(workload, data_folder)
     first = slice(workload.proof.tested_samples)
     training = (workload, data.inputs, data.targets)
@@ -73,21 +73,25 @@ def _computed(
     )
     one_sample = continuation.shares_of(workload, continuation.repeated_batch(*training, 1))
     batches = continuation.single_batches(*training, size)
-    worth = judge.evaluate(fitted[0], data.test_inputs[first], data.test_targets[first])
+    worth = judge.evaluate(
+        _read(workload, states_file, 0, steps).weights,
+        data.test_inputs[first],
+        data.test_targets[first],
+    )
     return parts.Continuation(
         version=continuation.VERSION,
         single=_stretch(
             request,
-            State(fitted[0], fitted[1], fitted[2], steps),
+            lambda number: _read(workload, states_file, number, steps),
             [continuation.shares_of(workload, batch) for batch in batches],
-            singly[0],
             continued.losses,
         ),
         repeated=_stretch(
             request,
-            State(singly[0], singly[1], singly[2], steps + continuation.SINGLE_STEPS),
+            lambda number: _read(
+                workload, states_file, 1 + number, steps + continuation.SINGLE_STEPS
+            ),
             [one_sample] * repeated,
-            last[0],
             [continued.repeated_loss],
         ),
         repeated_steps=repeated,
@@ -105,17 +109,23 @@ def _finite_halves(worth: Worth) -> list[float | None] | None:
     return None if worth.halves is None else [protocol.finite(loss) for loss in worth.halves]
 
 
+def _read(workload: Workload, states_file: Path, number: int, steps: int) -> State:
+    """One of the states in the file, which was reached after ``steps``."""
+    weights, first, second = training_state.read_state(states_file, workload, number)
+    return State(weights, first, second, steps)
+
+
 def _stretch(
     request: RunRequest,
-    start: State,
+    read: Callable[[int], State],
     batches: Sequence[Shares],
-    after: Weights,
     losses: Sequence[float | None],
 ) -> parts.Stretch:
-    """``losses``: one for each batch, or their mean."""
+    """``read`` gives the states before it, 0, and after it, 1; ``losses``: one for each batch, or
+    their mean."""
     workload = request.workload
-    right_losses, right = get_engine(request.engine).judge(workload).follow(start, batches)
-    errors = float64.update_errors(workload, start.weights, after, right)
+    right_losses, right = get_engine(request.engine).judge(workload).follow(read(0), batches)
+    errors = float64.update_errors(workload, read(0).weights, read(1).weights, right)
     if len(losses) == 1:
         right_losses = [math.fsum(right_losses) / len(right_losses)]
     return parts.Stretch(

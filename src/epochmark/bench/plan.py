@@ -12,6 +12,7 @@ from epochmark.bench.interpreters.interpreter import (
 )
 from epochmark.bench.interpreters.probe import probe
 from epochmark.bench.request import RunRequest, public_engines
+from epochmark.bench.watching.memory import check_size
 from epochmark.engines import EngineInfo, engine_names, get_engine, offering
 from epochmark.environments.requirements import Platform, rows_of_system
 from epochmark.errors import EpochmarkError
@@ -133,11 +134,13 @@ def beside_stock(plan: Plan) -> Plan:
 
 
 def _checked(request: RunRequest) -> RunRequest:
-    """The request, if its engine offers it; with the device ``all``, as far as is known."""
+    """The request, if its engine offers it and this machine is large enough; with the device
+    ``all``, as far as is known."""
     if request.device == ALL and request.engine in engine_names():
         replace(request, device=get_engine(request.engine).info.device_kinds[0]).check()
     else:
         request.check()
+    check_size(request)
     return request
 
 

@@ -212,8 +212,11 @@ def find_workload(name: str) -> Workload:
 
 
 def named_workloads(name: str) -> list[Workload]:
-    """The workload called so, or ``all`` of them. Raises what ``find_workload`` raises."""
-    return list(WORKLOADS.values()) if name == "all" else [find_workload(name)]
+    """The workload called so; or ``all`` of them, but for those that want to be named. Raises what
+    ``find_workload`` raises."""
+    if name != "all":
+        return [find_workload(name)]
+    return [workload for workload in WORKLOADS.values() if not workload.only_if_named]
 
 
 def public_engines() -> list[str]:

@@ -18,6 +18,7 @@ from epochmark.bench.quick import QuickStop
 from epochmark.bench.recording import record_of
 from epochmark.bench.request import RunRequest
 from epochmark.bench.settle import SettleStop
+from epochmark.bench.watching.memory import check_memory
 from epochmark.bench.watching.watch import OpenCounters, Watch
 from epochmark.engines._shared.variables import known_variables
 from epochmark.errors import EpochmarkError
@@ -81,9 +82,11 @@ class Bench:
         ``on_report`` gets every report of the worker. A ``trial`` of tuned settings says itself
         when to stop, and leaves the test set out.
 
-        Raises ``EpochmarkError`` when the engine says that the request cannot be met here, as with
-        a device that does not exist; everything else that goes wrong is a record of a failed run.
+        Raises ``EpochmarkError`` when there is not enough free memory, and when the engine says
+        that the request cannot be met here, as with a device that does not exist; everything else
+        that goes wrong is a record of a failed run.
         """
+        check_memory(planned.request)
         with temporary_folder("weights") as folder:
             files = written_files(planned.request, folder)
             outcome = self._train(planned, files, on_report, trial)

@@ -31,7 +31,7 @@ from epochmark.engines._shared.contract import (
 from epochmark.engines._shared.info import ALL_WORDS, EngineInfo, Support, Variables
 from epochmark.native.meter import POOLED_SHAPE, Meter, product_size
 from epochmark.native.network import ISA_VARIABLE
-from epochmark.workloads.spec import SGD, Optimizer
+from epochmark.workloads.spec import SGD, Images, Optimizer
 
 CPU = Device("cpu", "the processor")
 
@@ -47,9 +47,9 @@ class NativeEngine(Engine):
         family="native",
         adam_form="epsilon_hat",
         words=ALL_WORDS,
-        workloads=("mnist-cnn", "mnist-mlp", "gpt-3m"),
+        workloads=("mnist-cnn", "mnist-mlp", "gpt-3m", "gpt-124m"),
         precisions=("stock", "float32", "bfloat16"),
-        limited_precisions=(("bfloat16", ("mnist-mlp", "gpt-3m")),),
+        limited_precisions=(("bfloat16", ("mnist-mlp", "gpt-3m", "gpt-124m")),),
         devices=(
             Support("cpu", "the package's own kernels ([native.md](native.md))", "x86-64 Linux"),
         ),
@@ -116,10 +116,11 @@ class NativeEngine(Engine):
     def replay(
         self, weights: Weights, batches: Sequence[Batch], optimizer: Optional[Optimizer] = None
     ) -> List[float]:
-        network = self._new_network(weights, max(len(targets) for _, targets in batches))
+        context = self._shorter_context(batches[0][0])
+        network = self._new_network(weights, max(len(targets) for _, targets in batches), context)
         losses = []
         for batch in batches:
-            inputs, targets = self._checked(*batch)
+            inputs, targets = self._checked(*batch, context)
             if isinstance(optimizer, SGD):
                 result = _step_by_gradients(network, inputs, targets, optimizer)
             else:
@@ -182,18 +183,31 @@ class NativeEngine(Engine):
             return np.asarray(own_part(workload, samples, epoch), np.uint32)
         return native.shuffled_order(self._settings.seed, epoch, samples)
 
-    def _checked(self, inputs: Inputs, targets: Targets) -> Data:
+    def _checked(self, inputs: Inputs, targets: Targets, context: Optional[int] = None) -> Data:
         inputs, targets = np.ascontiguousarray(inputs), np.ascontiguousarray(targets)
-        native.check_data(self._settings.workload, inputs, targets)
+        native.check_data(self._settings.workload, inputs, targets, context)
         return inputs, targets
 
-    def _new_network(self, weights: Weights, batch_size: Optional[int] = None) -> native.Network:
+    def _shorter_context(self, inputs: Inputs) -> Optional[int]:
+        """That of sequences which are shorter than the workload's."""
+        workload = self._settings.workload
+        if isinstance(workload.input, Images) or inputs.shape[1] == workload.input.context:
+            return None
+        return int(inputs.shape[1])
+
+    def _new_network(
+        self,
+        weights: Weights,
+        batch_size: Optional[int] = None,
+        context: Optional[int] = None,
+    ) -> native.Network:
         settings = self._settings
         network = native.Network(
             settings.workload,
             batch_size or settings.batch_size,
             settings.threads,
             precision=self._precision,
+            context=context,
         )
         network.set_weights(weights)
         return network

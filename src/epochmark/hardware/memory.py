@@ -32,6 +32,18 @@ def usable_memory_bytes(root: Path = Path("/")) -> int | None:
     return min(known, default=None)
 
 
+def free_memory_bytes(taken: int = 0) -> int | None:
+    """What the system can give to a new process; a control group may allow less, of which our own
+    processes have ``taken`` some. None where neither is known."""
+    known = []
+    with contextlib.suppress(Exception):  # psutil's, of a ``/proc/meminfo`` that says nothing
+        known.append(int(psutil.virtual_memory().available))
+    usable = usable_memory_bytes()
+    if usable is not None:
+        known.append(max(0, usable - taken))
+    return min(known, default=None)
+
+
 def last_level_cache_bytes(root: Path = Path("/")) -> int | None:
     """The sum of the last-level caches of all CPUs (Linux); None where the system does not say."""
     found: dict[tuple[int, str], int] = {}

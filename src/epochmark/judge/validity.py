@@ -181,7 +181,13 @@ def _continuation(record: Record) -> Iterator[Finding]:
     made = steps_in(record.timing.laps)
     workload = workload_of(record.workload)
     tolerance = continuation_verdict.tolerance_of(workload, record.precision.observed, made)
-    if tolerance is None or _is_unjudged(record):
+    if _is_unjudged(record):
+        return
+    if tolerance is None:
+        yield make_finding(
+            FindingCode.NOT_JUDGED,
+            "no tolerance has been measured for the steps after the fit",
+        )
         return
     # one sentence is enough: after the first wrong step everything differs
     for stretch, count in ((found.single, continuation.SINGLE_STEPS), (found.repeated, 1)):

@@ -111,7 +111,7 @@ int em_describe(const char* workload, em_description* description) {
 }
 
 em_network* em_create(const char* workload, const char* precision, const char* instruction_set,
-                      int threads, int batch, double learning_rate, double beta_1, double beta_2,
+                      int threads, int batch, int context, double learning_rate, double beta_1, double beta_2,
                       double epsilon, char* error, size_t error_size) {
     const epochmark::Offer* offer = find_offer(workload);
     const Precision wanted = precision_of(precision);
@@ -132,7 +132,7 @@ em_network* em_create(const char* workload, const char* precision, const char* i
     }
     try {
         return new em_network{
-            offer->make({*kernels, threads, batch, {learning_rate, beta_1, beta_2, epsilon}})};
+            offer->make({*kernels, threads, batch, {learning_rate, beta_1, beta_2, epsilon}, context})};
     } catch (const std::exception& problem) {
         std::snprintf(error, error_size, "%d threads, batch %d: %s", threads, batch,
                       problem.what());

@@ -50,10 +50,11 @@ typedef struct {
 /* 1, or 0 when there is no such workload. */
 EM_EXPORT int em_describe(const char* workload, em_description* description);
 
-/* instruction_set NULL or "": the best one. Returns NULL and fills `error` when the workload, the
- * precision or the instruction set is not there, or threads or memory cannot be had. */
+/* instruction_set NULL or "": the best one. `context`: symbols of a sequence where those are to be
+ * shorter than em_describe says, a multiple of 32; 0: as it says. Returns NULL and fills `error` when
+ * the workload, the precision or the instruction set is not there, or threads or memory cannot be had. */
 EM_EXPORT em_network* em_create(const char* workload, const char* precision,
-                                const char* instruction_set, int threads, int batch,
+                                const char* instruction_set, int threads, int batch, int context,
                                 double learning_rate, double beta_1, double beta_2, double epsilon,
                                 char* error, size_t error_size);
 EM_EXPORT void em_destroy(em_network* network);

@@ -108,7 +108,7 @@ def _declare_api(library: ctypes.CDLL) -> None:
         "em_describe": (whole, [text, ctypes.POINTER(_Description)]),
         "em_create": (
             network,
-            [text, text, text, whole, whole, real, real, real, real, text, ctypes.c_size_t],
+            [text, text, text, *[whole] * 3, *[real] * 4, text, ctypes.c_size_t],
         ),
         "em_destroy": (None, [network]),
         "em_instruction_set": (text, [network]),

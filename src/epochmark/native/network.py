@@ -42,11 +42,12 @@ class StepResult(NamedTuple):
 class Network:
     """The network of a workload and its optimizer, on ``threads`` threads.
 
-    ``batch`` is the largest number of samples a step may have. ``instruction_set`` None takes the
-    one named by ``EPOCHMARK_NATIVE_ISA``, else the best of this machine. ``precision`` is what
-    products multiply (``float32``, ``bfloat16``); weights and all that goes in and out is float32.
-    Raises EpochmarkError when the library, the workload, the precision, the instruction set,
-    threads or memory cannot be had, or a number is out of range.
+    ``batch`` is the largest number of samples a step may have; ``context`` the symbols of each
+    sequence, a multiple of 32, where it is to be shorter than the workload's. ``instruction_set``
+    None takes the one named by ``EPOCHMARK_NATIVE_ISA``, else the best of this machine.
+    ``precision`` is what products multiply (``float32``, ``bfloat16``); weights and all that goes
+    in and out is float32. Raises EpochmarkError when the library, the workload, the precision, the
+    instruction set, threads or memory cannot be had, or a number is out of range.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Network:
         threads: Optional[int] = None,
         instruction_set: Optional[str] = None,
         precision: str = "float32",
+        context: Optional[int] = None,
     ) -> None:
         threads = usable_cores() if threads is None else threads
         description = _description_of(workload)
@@ -64,14 +66,14 @@ class Network:
         self.batch = batch
         self.threads = threads
         self._workload = workload
+        self._context = context
         self._description = description
         self._shapes = parameter_shapes(workload)
         self._library = load_library()
         self._handle = _create(
             self._library,
             instruction_set or os.environ.get(ISA_VARIABLE, ""),
-            threads,
-            batch,
+            (threads, batch, context or 0),
             workload,
             precision,
         )
@@ -120,7 +122,7 @@ class Network:
 
     def gradients(self, inputs: Samples, targets: Samples) -> tuple[StepResult, dict[str, Floats]]:
         """Gradients of the mean loss of one batch by parameter name; nothing is updated."""
-        check_data(self._workload, inputs, targets)
+        check_data(self._workload, inputs, targets, self._context)
         flat = np.empty(self._description.parameters, np.float32)
         order = np.arange(len(targets), dtype=np.uint32)
         stored = np.zeros_like(flat)
@@ -133,7 +135,7 @@ class Network:
         if not 1 <= len(order) <= self.batch:
             samples = self._workload.samples
             raise ValueError(f"a step takes 1 to {self.batch} {samples}, got {len(order)}")
-        _check_kinds(self._workload, self._description, inputs, targets)
+        _check_kinds((self._workload, self._context), self._description, inputs, targets)
         if order.max() >= min(len(inputs), len(targets)):
             raise ValueError(f"there is no sample {order.max()} of {len(inputs)}, {len(targets)}")
         loss_sum, correct = ctypes.c_double(), ctypes.c_int64()
@@ -157,10 +159,13 @@ class Network:
         }
 
 
-def check_data(workload: Workload, inputs: Samples, targets: Samples) -> None:
+def check_data(
+    workload: Workload, inputs: Samples, targets: Samples, context: Optional[int] = None
+) -> None:
     """Raises ValueError unless these are samples of the workload and their targets: unsigned, of
-    the bytes that the library takes, contiguous, and none too large."""
-    _check_kinds(workload, _description_of(workload), inputs, targets)
+    the bytes that the library takes, contiguous, and none too large. ``context``: that of shorter
+    sequences."""
+    _check_kinds((workload, context), _description_of(workload), inputs, targets)
     answers = _answers(workload)
     if not len(inputs) == len(targets) > 0:
         raise ValueError(f"{len(inputs)} {workload.samples} do not match {len(targets)} {answers}")
@@ -171,10 +176,17 @@ def check_data(workload: Workload, inputs: Samples, targets: Samples) -> None:
 
 
 def _check_kinds(
-    workload: Workload, description: Description, inputs: Samples, targets: Samples
+    of: tuple[Workload, Optional[int]],
+    description: Description,
+    inputs: Samples,
+    targets: Samples,
 ) -> None:
-    _check_kind(workload.samples, inputs, _input_shape(workload), description.input_bytes)
-    shape = () if isinstance(workload.input, Images) else workload.input_shape
+    """``of``: the workload, and the context of shorter sequences."""
+    workload, context = of
+    images = isinstance(workload.input, Images)
+    input_shape = _input_shape(workload) if context is None else (context,)
+    _check_kind(workload.samples, inputs, input_shape, description.input_bytes)
+    shape = () if images else input_shape
     _check_kind(_answers(workload), targets, shape, description.target_bytes)
 
 
@@ -229,19 +241,18 @@ def check_range(name: str, value: int, largest: int) -> None:
 def _create(
     library: ctypes.CDLL,
     instruction_set: str,
-    threads: int,
-    batch: int,
+    numbers: tuple[int, int, int],
     workload: Workload,
     precision: str,
 ) -> int:
+    """``numbers``: threads, batch, and the context or 0."""
     adam = workload.optimizer
     message = ctypes.create_string_buffer(512)
     handle = library.em_create(
         workload.name.encode(),
         precision.encode(),
         instruction_set.encode(),
-        threads,
-        batch,
+        *numbers,
         adam.learning_rate,
         adam.beta_1,
         adam.beta_2,

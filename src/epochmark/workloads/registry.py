@@ -36,6 +36,10 @@ NEWEST_REPLAY = 3
 judged by its golden losses."""
 
 
+UNTRAINED = ("name", "version", "summary", "only_if_named")
+"""Fields of a workload that say nothing of what is trained."""
+
+
 class DamagedError(ValueError):
     """A workload's folder does not fit together; the message says how and what to do."""
 
@@ -124,14 +128,14 @@ def _read_json(file: Path, changed_ns: int) -> Any:
 
 
 def spec_digest(workload: Workload) -> str:
-    """SHA-256 (hexadecimal) of everything that is written down, but for name, version and summary.
+    """SHA-256 (hexadecimal) of everything that is written down, but for ``UNTRAINED``.
 
     It stands in the golden file: whoever changes a field and not the version is found out.
     """
     written = {
         field.name: _plain(getattr(workload, field.name))
         for field in fields(workload)
-        if field.name not in ("name", "version", "summary")
+        if field.name not in UNTRAINED
     }
     text = json.dumps(written, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -183,7 +183,8 @@ class Proof:
 @dataclass(frozen=True)
 class Workload:
     """One training task, exactly; ``version`` changes whenever another field does, but for
-    ``summary``.
+    ``summary`` and ``only_if_named``: a workload that takes hours on a processor is not among all
+    that are asked for by ``-w all``.
 
     The last layer gives the scores of which ``loss`` takes the softmax. An epoch has
     ``train_samples``. ``passes``: ``reshuffled``, each epoch has all of the training set in an
@@ -209,6 +210,7 @@ class Workload:
     initial: Literal["glorot", "gpt-2"] = "glorot"
     target: Optional[Target] = None
     precision: str = "float32"
+    only_if_named: bool = False
 
     def steps_per_epoch(self, batch_size: Optional[int] = None) -> int:
         """Optimizer steps in one epoch, the last partial batch included."""

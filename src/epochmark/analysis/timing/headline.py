@@ -209,10 +209,11 @@ def half_losses(record: Record) -> tuple[float, float] | None:
 
 def copying_is_judged(record: Record) -> bool:
     """Whether the second half of sequences must have been learned to repeat the first: after as
-    many steps as the workload has."""
+    many steps as the workload has, where it is known what these teach (``target``)."""
     workload = workload_of(record.workload)
     whole = workload.epochs * workload.steps_per_epoch()
-    return half_losses(record) is not None and steps_in(record.timing.laps) >= whole
+    made = steps_in(record.timing.laps)
+    return workload.target is not None and half_losses(record) is not None and made >= whole
 
 
 def learning_is_judged(record: Record) -> bool:

@@ -18,6 +18,7 @@ from epochmark.bench.session import Bench
 from epochmark.bench.turns.guard import Guard
 from epochmark.bench.turns.memory import check_room
 from epochmark.bench.turns.rounds import Limits, prove_all, stop_all, take_turns, turns_took_s
+from epochmark.bench.watching.memory import check_memory
 from epochmark.records import dates
 from epochmark.records.documents.race import RACE_SCHEMA, Race, RaceEnding, sealed_race
 
@@ -47,6 +48,8 @@ def race(request: RaceRequest, bench: Bench, on_news: Callable[[str], None]) -> 
     Raises ``EpochmarkError`` when an entry cannot be started here, or does not fit into memory
     beside the others; nothing was raced then.
     """
+    for planned in request.runs:
+        check_memory(planned.request)
     with Guard() as guard, contextlib.ExitStack() as owned:
         racers: list[Racer] = []
         for number, (name, planned) in enumerate(zip(request.names, request.runs, strict=True), 1):

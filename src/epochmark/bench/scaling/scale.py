@@ -20,6 +20,7 @@ from epochmark.bench.session import Bench
 from epochmark.bench.turns.guard import Guard
 from epochmark.bench.turns.memory import check_room
 from epochmark.bench.turns.rounds import Limits, prove_all, stop_all, take_turns, turns_took_s
+from epochmark.bench.watching.memory import check_memory
 from epochmark.records import dates
 from epochmark.records.documents.race import RaceEnding
 from epochmark.records.documents.scaling import (
@@ -39,6 +40,7 @@ def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -
 
     Raises ``EpochmarkError`` when it cannot be started here, or does not fit into memory.
     """
+    check_memory(request.planned.request)
     with Guard() as guard, contextlib.ExitStack() as owned:
         scalers: list[Scaler] = []
         for count in request.counts:

@@ -29,7 +29,12 @@ from epochmark.board.storage.trust.witnessed import (
 from epochmark.judge.reading import decode_record
 from epochmark.records.dates import moment, now
 from epochmark.records.record import Record
-from epochmark.workloads._proof.witness import Occasion, problem_of, right_losses
+from epochmark.workloads._proof.witness import (
+    Occasion,
+    can_be_witnessed,
+    problem_of,
+    right_losses,
+)
 
 DEADLINE_S = 600
 """For starting the engine, compiling and replaying, on a slow machine too."""
@@ -53,7 +58,7 @@ class Drawn:
 
 def draw(database: Database, result_id: str, key: str) -> Drawn:
     """A number for a result of this key. Raises ``RefusedError``: 403 for another sender's, 404 for
-    one that is not there, 422 for a workload that this version does not know."""
+    one that is not there, 422 for a workload that this version does not know or cannot replay."""
     until = (moment(now()) + timedelta(seconds=DEADLINE_S)).strftime("%Y-%m-%dT%H:%M:%SZ")
     drawn = Drawn(secrets.token_hex(16), until)
     with database.writing() as connection:
@@ -116,7 +121,13 @@ def _check_nonce(drawn: sa.Row[Any] | None, number: int, key: str) -> None:
 
 
 def _record_of(connection: sa.Connection, number: int) -> Record:
-    record = by_todays_rules(decode_record(document_of(connection, number)))
+    return checked(by_todays_rules(decode_record(document_of(connection, number))))
+
+
+def checked(record: Record) -> Record:
+    """The record, if this board can compute its extra replay. Raises ``RefusedError`` (422)."""
     if not is_known(record.workload):
         raise RefusedError(422, f"this board does not know the workload {record.workload.name}")
+    if not can_be_witnessed(workload_of(record.workload)):
+        raise RefusedError(422, f"{record.workload.name} is too large for a board to replay")
     return record

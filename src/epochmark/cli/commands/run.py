@@ -49,7 +49,8 @@ def run(
             "--workload",
             "-w",
             metavar="NAME|all",
-            help="What to train, see 'epochmark workloads'; all: each that the engine offers.",
+            help="What to train, see 'epochmark workloads'; all: each that the engine offers, but "
+            "for those that take a GPU.",
             autocompletion=complete_workload,
         ),
     ] = "mnist-cnn",

@@ -31,10 +31,12 @@ def answer() -> dict[str, Any]:
 
 def _gpu(index: int) -> dict[str, Any]:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     return {
         "name": pynvml.nvmlDeviceGetName(handle),
         "capability": pynvml.nvmlDeviceGetCudaComputeCapability(handle),
-        "memory_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).total,
+        "memory_bytes": memory.total,
+        "free_bytes": memory.free,
         # what was set; the enforced limit moves with whatever else limits a notebook's GPU
         "power_limit_mw": _known(pynvml.nvmlDeviceGetPowerManagementLimit, handle),
         "pcie_generation": _known(pynvml.nvmlDeviceGetMaxPcieLinkGeneration, handle),

@@ -41,6 +41,15 @@ def gpus_here(
     return [*nvidia, *_amd(root)]
 
 
+def free_gpu_bytes(
+    root: Path = Path("/"), ask_nvidia: Callable[[], NvidiaDriver] = ask_driver
+) -> int | None:
+    """Free memory of the NVIDIA GPU that has most of it, in bytes: which of several a framework
+    counts as which is its own matter. None where a driver does not say, and for others' GPUs."""
+    driver = ask_nvidia() if has_signs(cards(root), root) else NO_DRIVER
+    return max((gpu.free_bytes for gpu in driver.gpus if gpu.free_bytes), default=None)
+
+
 def _plausible(value: Figure | None, most: Figure) -> Figure | None:
     """A driver may say 0 where a virtual machine hides the figure."""
     return value if value is not None and 0 < value <= most else None

@@ -28,8 +28,8 @@ Version = tuple[int, int]
 
 @dataclass(frozen=True)
 class NvidiaGpu:
-    """One GPU. ``capability`` is CUDA's compute capability (8.9: Ada); the others are those of
-    ``records.record.Gpu``."""
+    """One GPU. ``capability`` is CUDA's compute capability (8.9: Ada), ``free_bytes`` what of its
+    memory no program holds now; the others are those of ``records.record.Gpu``."""
 
     name: str
     capability: Version | None = None
@@ -37,6 +37,7 @@ class NvidiaGpu:
     power_limit_w: float | None = None
     pcie_generation: int | None = None
     pcie_width: int | None = None
+    free_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class _Gpu(msgspec.Struct):
     power_limit_mw: int | None = None
     pcie_generation: int | None = None
     pcie_width: int | None = None
+    free_bytes: int | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -140,7 +142,13 @@ def from_nvml(said: ToolOutput | None) -> NvidiaDriver:
 def _gpu_of(gpu: _Gpu) -> NvidiaGpu:
     limit_w = None if gpu.power_limit_mw is None else gpu.power_limit_mw / MILLI
     return NvidiaGpu(
-        gpu.name, gpu.capability, gpu.memory_bytes, limit_w, gpu.pcie_generation, gpu.pcie_width
+        name=gpu.name,
+        capability=gpu.capability,
+        memory_bytes=gpu.memory_bytes,
+        power_limit_w=limit_w,
+        pcie_generation=gpu.pcie_generation,
+        pcie_width=gpu.pcie_width,
+        free_bytes=gpu.free_bytes,
     )
 
 

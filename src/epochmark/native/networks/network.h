@@ -40,6 +40,7 @@ struct Setup {
     int threads;
     int batch;  // most samples of a step
     AdamConstants adam;
+    int context = 0;  // symbols of a sequence; 0: as many as the workload's
 };
 
 class Network {

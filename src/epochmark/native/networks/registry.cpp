@@ -12,6 +12,7 @@ const std::vector<Offer>& offers() {
         mnist_cnn::offer(),
         mnist_mlp::offer(),
         gpt::offer(),
+        gpt::large_offer(),
     };
     return all;
 }

@@ -14,13 +14,16 @@ from epochmark.records.record import Record
 from epochmark.report.figures import NONE
 from epochmark.workloads import Workload
 from epochmark.workloads._data import language_of
-from epochmark.workloads._proof import learning_band, parity
+from epochmark.workloads._proof import continuation_verdict, learning_band, parity
+from epochmark.workloads._proof.memory import judge_bytes, state_bytes
 from epochmark.workloads.flops import count_flops, run_tflop
+from epochmark.workloads.memory_needed import training_memory
 from epochmark.workloads.memory_traffic import bytes_per_step
 from epochmark.workloads.shapes import layer_shapes, parameter_count
 from epochmark.workloads.spec import Images
 
 WORKLOAD_COLUMNS = ("workload", "parameters", "TFLOP", "time here", "engines")
+MIB = 2**20
 LAYER_COLUMNS = ("layer", "word", "output", "parameters", "MFLOP")
 
 
@@ -104,7 +107,11 @@ def workload_rows(
 def summary_lines(workloads: Sequence[Workload]) -> list[str]:
     """What each of them is."""
     width = max((len(workload.name) for workload in workloads), default=0)
-    return [f"{workload.name:<{width}}  {workload.summary}" for workload in workloads]
+    return [
+        f"{workload.name:<{width}}  {workload.summary}"
+        f"{' (only if it is named)' if workload.only_if_named else ''}"
+        for workload in workloads
+    ]
 
 
 def workload_document(workload: Workload, records: Sequence[Record]) -> dict[str, Any]:
@@ -123,6 +130,8 @@ def workload_document(workload: Workload, records: Sequence[Record]) -> dict[str
         "batch_size": workload.batch_size,
         "epochs": workload.epochs,
         "parameters": parameter_count(workload),
+        "memory_bytes": _memory_document(workload),
+        "only_if_named": workload.only_if_named,
         "training_flop_per_sample": count_flops(workload).training,
         "run_tflop": run_tflop(workload),
         "time_here_s": found.seconds if found else None,
@@ -142,6 +151,31 @@ def workload_document(workload: Workload, records: Sequence[Record]) -> dict[str
             for entry in layer_shapes(workload)
         ],
     }
+
+
+def _memory_document(workload: Workload) -> dict[str, int]:
+    size = workload.batch_size
+    parts = training_memory(workload, size)._asdict()
+    return {**parts, "state_kept": state_bytes(workload), "float64": judge_bytes(workload, size)}
+
+
+def _memory_text(workload: Workload) -> str:
+    """At the workload's own batch."""
+    size = workload.batch_size
+    memory = training_memory(workload, size)
+    parts = ", ".join(
+        f"{part / MIB:,.0f} {name}"
+        for name, part in (
+            ("parameters", memory.parameters),
+            ("gradients", memory.gradients),
+            ("Adam's moments", memory.moments),
+            ("activations", memory.activations),
+        )
+    )
+    return (
+        f"at least {memory.total / MIB:,.0f} MiB to train at batch {size} ({parts}); "
+        f"{judge_bytes(workload, size) / MIB:,.0f} MiB for the proof in float64 after that"
+    )
 
 
 def _judged(workload: Workload) -> dict[str, Any]:
@@ -192,6 +226,7 @@ def workload_lines(workload: Workload, records: Sequence[Record]) -> Iterator[st
         f"that a step moves"
     )
     yield f"parameters   {parameter_count(workload):,}"
+    yield f"memory       {_memory_text(workload)}"
     yield f"judged       {_judged_text(workload)}"
     target = workload.target
     loss = f"an epoch's mean training loss of at most {target.loss:g}" if target else "none"
@@ -199,6 +234,8 @@ def workload_lines(workload: Workload, records: Sequence[Record]) -> Iterator[st
     found = time_here(workload, records)
     yield f"time here    {found.text if found else 'not known: no valid run on this machine yet'}"
     yield f"engines      {', '.join(offering(workload)) or 'none offers it yet'}"
+    if workload.only_if_named:
+        yield "asked for    by its name only: '-w all' leaves it out"
 
 
 def _data(workload: Workload) -> str:
@@ -206,8 +243,12 @@ def _data(workload: Workload) -> str:
     if isinstance(workload.input, Images):
         shape = " x ".join(map(str, workload.input.shape))
         return f"{workload.dataset}: {counts} images of {shape}, {workload.classes} classes"
+    language = language_of(workload)
+    used = "out of "
+    if language is not None and language.symbols < workload.classes:
+        used = f"out of the first {language.symbols} of "
     return (
-        f"{workload.dataset}: {counts} sequences of {workload.input.context:,} out of "
+        f"{workload.dataset}: {counts} sequences of {workload.input.context:,} {used}"
         f"{workload.classes:,} symbols"
     )
 
@@ -219,7 +260,11 @@ def _judged_text(workload: Workload) -> str:
         for name in parity.replay_tolerances(workload)
     ]
     replay = f"replays in {', '.join(precisions)}" if precisions else "no replay: not measured yet"
-    copies = "copying and the lowest loss; " if language_of(workload) is not None else ""
+    if precisions and continuation_verdict.tolerance_of(workload, None, 1) is None:
+        replay += ", but not the steps after a fit"
+    copies = ""
+    if language_of(workload) is not None:
+        copies = "copying and the lowest loss; " if workload.target else "the lowest loss; "
     if learning_band.load_band(workload) is not None:
         return f"{replay}; {copies}loss and accuracy"
     unjudged = "no more of loss and accuracy is" if copies else "loss and accuracy are not"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from epochmark.workloads._data.copy_markov import Language, Sequences
+from epochmark.workloads._data.copy_markov import MOST_SYMBOLS, Language, Sequences
 from epochmark.workloads._data.mnist_files import read_idx_folder
 from epochmark.workloads.spec import Tokens, Workload
 
@@ -50,11 +50,13 @@ def read_data(workload: Workload, folder: Union[str, Path], verify: bool = False
 
 
 def language_of(workload: Workload) -> Optional[Language]:
-    """The language of a workload that trains on ``copy-markov``, None for another."""
+    """The language of a workload that trains on ``copy-markov``, None for another. It has as many
+    symbols as the vocabulary, at most 256: symbols are bytes."""
     if workload.dataset != COPY_MARKOV:
         return None
     assert isinstance(workload.input, Tokens)
-    return Language(workload.input.vocabulary, workload.input.context, LANGUAGE_SEED)
+    symbols = min(workload.input.vocabulary, MOST_SYMBOLS)
+    return Language(symbols, workload.input.context, LANGUAGE_SEED)
 
 
 def _sequences(workload: Workload, language: Language) -> Data:

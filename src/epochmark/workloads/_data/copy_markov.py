@@ -24,6 +24,8 @@ import numpy.typing as npt
 
 Sequences = npt.NDArray[np.uint8]
 
+MOST_SYMBOLS = 256
+
 BITS_OF_SUCCESSOR = np.array([1, 2, 3, 3])
 """-log2 of the probability of a symbol's first, second, third and fourth successor."""
 
@@ -47,7 +49,7 @@ class Language:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.symbols not in (8, 16, 32, 64, 128, 256):
+        if self.symbols not in (8, 16, 32, 64, 128, MOST_SYMBOLS):
             raise ValueError(f"symbols must be a power of two from 8 to 256, not {self.symbols}")
         if self.context < 2 or self.context % 2:
             raise ValueError(f"context must be even and positive, not {self.context}")

@@ -49,24 +49,28 @@ def write_state(file: BinaryIO, workload: Workload, parts: Sequence[Weights]) ->
             file.write(np.ascontiguousarray(array, "<f4").tobytes())
 
 
-def read_states(path: Path, workload: Workload) -> list[list[dict[str, npt.NDArray[np.float32]]]]:
-    """The three states of a file: of each weights, first and second moments by parameter name.
+def read_state(
+    path: Path, workload: Workload, number: int
+) -> list[dict[str, npt.NDArray[np.float32]]]:
+    """One of the three states of a file, from 0: weights, first and second moments by parameter
+    name. All three of a large workload would not fit into memory beside their float64.
 
     The file is the worker's and not trusted. Raises ValueError unless it is a plain file of exactly
     the size that the workload gives it; OSError where it cannot be read.
     """
     count = parameter_count(workload)
-    size = STATES * 3 * count * 4
+    state_size = 3 * count * 4
+    size = STATES * state_size
     # a link is refused, and a pipe must not keep us waiting
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_size != size:
             raise ValueError(f"the file of its states has {found.st_size} bytes, not {size}")
-        numbers = np.frombuffer(file.read(size), "<f4")
-    if len(numbers) != STATES * 3 * count:
+        file.seek(number * state_size)
+        numbers = np.frombuffer(file.read(state_size), "<f4")
+    if len(numbers) != 3 * count:
         raise ValueError("the file of its states changed while it was read")
-    parts = numbers.reshape(STATES, 3, count)
-    return [[_by_name(workload, part) for part in state] for state in parts]
+    return [_by_name(workload, part) for part in numbers.reshape(3, count)]
 
 
 def _by_name(

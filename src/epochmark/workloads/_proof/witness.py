@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from epochmark.workloads._proof import reference
+from epochmark.workloads._proof.memory import judge_bytes
 from epochmark.workloads._proof.replay_data import Batch, recipe_of
 from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.spec import Images, Workload
@@ -30,6 +31,9 @@ MOST_SAMPLES = 8
 SPREAD = 2.0
 """Of kernels of image workloads, by those of their own replay: from number to number, losses differ
 more than an engine's precision makes of them."""
+
+MOST_BYTES = 1 << 30
+"""Of memory, for the replay of a workload that is witnessed."""
 
 TOLERANCES = {
     "float32": (1e-5, 5e-4, 1e-3),
@@ -57,6 +61,12 @@ class Occasion:
         parts = (f"epochmark witness {VERSION}", self.origin, self.key, self.result_id, self.nonce)
         digest = hashlib.sha256("\n".join(parts).encode()).digest()
         return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big")
+
+
+def can_be_witnessed(workload: Workload) -> bool:
+    """Whether a board can compute such a replay beside its other work: of a network as large as
+    ``gpt-124m`` it would take a minute or two, and eight gigabytes."""
+    return judge_bytes(workload, MOST_SAMPLES) <= MOST_BYTES
 
 
 def witness_weights(workload: Workload, occasion: Occasion) -> dict[str, npt.NDArray[np.float32]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from epochmark.cli._answers import print_answer
+from epochmark.cli._console import remark
 from epochmark.cli._guard import complain
 from epochmark.cli._tuning import find_settings
 from epochmark.errors import EpochmarkError
@@ -90,10 +91,15 @@ def _take_turn(
 
 
 def _run_one(planned: PlannedRun, setup: RunsSetup, position: tuple[int, int]) -> Measured:
+    from epochmark.bench.watching.memory import check_memory, memory_remark
     from epochmark.cli._calm import tell_busy
     from epochmark.cli._progress import RunProgress
 
     request = planned.request
+    check_memory(request)
+    needed = memory_remark(request)
+    if needed is not None and request.is_real:
+        remark(needed)
     if position[0] > 1 and request.is_real and not setup.anyway:
         tell_busy(request.run_cpus)
     with RunProgress(request, position) as progress:

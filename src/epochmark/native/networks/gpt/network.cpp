@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
+#include <string>
 
 #include "runtime/share.h"
 
@@ -41,9 +43,19 @@ Panels from_row(Panels matrix, int row, int panel) {
     return {matrix.data + std::int64_t(row) * panel, matrix.stride};
 }
 
+// With sequences of that many symbols; the table of positions keeps its rows.
+Sizes shortened(Sizes sizes, int context) {
+    if (context < 0 || context > sizes.context || context % 32)
+        throw std::invalid_argument("sequences have a multiple of 32 symbols, at most " +
+                                    std::to_string(sizes.context));
+    if (context) sizes.context = context;
+    return sizes;
+}
+
 }  // namespace
 
-Gpt::Gpt(const Setup& setup, const Sizes& sizes) : Gpt(setup, sizes, Layout(sizes)) {}
+Gpt::Gpt(const Setup& setup, const Sizes& sizes)
+    : Gpt(setup, shortened(sizes, setup.context), Layout(sizes)) {}
 
 Gpt::Gpt(const Setup& setup, const Sizes& sizes, const Layout& layout)
     : Network(setup, layout.parameters, layout.parameters),
@@ -402,22 +414,33 @@ BatchResult Gpt::collect(const Step& step) const {
     return result;
 }
 
-Offer offer() {
-    static constexpr Sizes kSizes{4, 256, 4, 1024, 128, 256};
-    return {"gpt-3m",
+namespace {
+
+constexpr Sizes kSizes{4, 256, 4, 1024, 128, 256};
+constexpr Sizes kLargeSizes{12, 768, 12, 3072, 1024, 50304};
+
+template <const Sizes& sizes>
+Offer offer_of(const char* workload) {
+    return {workload,
             1,
-            std::int64_t(Layout(kSizes).parameters),
-            kSizes.context,
+            std::int64_t(Layout(sizes).parameters),
+            sizes.context,
             1,
-            kSizes.context,
+            sizes.context,
             1,
-            kSizes.vocabulary,
+            sizes.vocabulary,
             4096,
             true,
             [](const Setup& setup) -> std::unique_ptr<Network> {
-                return std::make_unique<Gpt>(setup, kSizes);
+                return std::make_unique<Gpt>(setup, sizes);
             }};
 }
+
+}  // namespace
+
+Offer offer() { return offer_of<kSizes>("gpt-3m"); }
+
+Offer large_offer() { return offer_of<kLargeSizes>("gpt-124m"); }
 
 }  // namespace gpt
 }  // namespace epochmark

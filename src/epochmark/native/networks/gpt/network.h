@@ -13,6 +13,7 @@ namespace gpt {
 
 class Gpt : public Network {
   public:
+    // Of sequences shorter than `sizes` says where the setup says so.
     Gpt(const Setup& setup, const Sizes& sizes);
 
   private:
@@ -80,7 +81,8 @@ class Gpt : public Network {
     std::vector<const float*> gradients_;  // of the workers
 };
 
-Offer offer();
+Offer offer();        // gpt-3m
+Offer large_offer();  // gpt-124m
 
 }  // namespace gpt
 }  // namespace epochmark
