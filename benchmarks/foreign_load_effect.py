@@ -45,7 +45,7 @@ from epochmark.bench.interpreters.interpreter import choose_interpreter
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest
 from epochmark.engines import get_engine
-from epochmark.records.record import MAX_EPOCHS
+from epochmark.records.fields import MAX_EPOCHS
 from epochmark.system import usable_cores
 from epochmark.worker.protocol import LapEnd, Message, Phase
 

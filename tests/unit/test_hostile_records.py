@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from epochmark.judge.reading import decode_record
 from epochmark.judge.validity import judge
+from epochmark.records.fields import MAX_EPOCHS, MAX_PARAMETERS
 from epochmark.records.json_text import RecordError
-from epochmark.records.record import MAX_EPOCHS, MAX_PARAMETERS, SCHEMA_VERSION
+from epochmark.records.record import SCHEMA_VERSION
 from epochmark.records.upgrades import MAX_RECORD_BYTES, UPGRADES, encode_record
 from epochmark.report.tables.long import long_rows, to_csv
 from epochmark.report.tables.markup.markdown import to_markdown

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from epochmark.records.fields import Quantity
 from epochmark.records.quantities import QUANTITIES
-from epochmark.records.record import Lap, Quantity, Record, SensorColumn, SensorLog
+from epochmark.records.record import Lap, Record, SensorColumn, SensorLog
 from tests.unit.samples import record
 
 STEPS = 469

@@ -19,6 +19,7 @@ from epochmark.hardware.counters import open_counters
 from epochmark.hardware.machine import power_source
 from epochmark.hardware.memory import last_level_cache_bytes, usable_memory_bytes
 from epochmark.records import dates
+from epochmark.records.fields import PositiveCount
 from epochmark.records.machine.machine_limits import (
     EngineLimits,
     MultiplyAdds,
@@ -28,7 +29,6 @@ from epochmark.records.machine.machine_limits import (
     Timed,
     Triad,
 )
-from epochmark.records.record import PositiveCount
 from epochmark.worker.protocol import (
     Failed,
     Figure,

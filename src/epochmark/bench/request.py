@@ -16,7 +16,7 @@ from epochmark.engines import (
 )
 from epochmark.errors import EpochmarkError, unknown
 from epochmark.judge.consistency import PLACE
-from epochmark.records.record import MAX_EPOCHS
+from epochmark.records.fields import MAX_EPOCHS
 from epochmark.system import usable_cores
 from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS, Workload, damaged_workloads
 

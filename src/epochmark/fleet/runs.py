@@ -16,10 +16,11 @@ from epochmark.analysis.machine.sensed import Series, series_of, warm_span
 from epochmark.analysis.timing.beside import FOREIGN_CPUS
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
 from epochmark.records.dates import is_credible, moment
+from epochmark.records.fields import Quantity
 from epochmark.records.findings import FindingCode
 from epochmark.records.machine.identity import processor_of
 from epochmark.records.machine.machine_limits import Limits
-from epochmark.records.record import Machine, Quantity, Record
+from epochmark.records.record import Machine, Record
 
 Reading = Literal[
     "peak", "bandwidth", "product", "input", "clock", "temperature", "power", "throttled",

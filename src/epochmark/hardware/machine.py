@@ -16,8 +16,9 @@ import psutil
 
 from epochmark.hardware.cgroups import cpu_quota, memory_limit
 from epochmark.hardware.memory import memory_bytes
+from epochmark.records.fields import MAX_GPUS
 from epochmark.records.files import IrregularFileError, read_regular, write_atomically
-from epochmark.records.record import MAX_GPUS, Gpu, Machine
+from epochmark.records.record import Gpu, Machine
 from epochmark.system import usable_cores
 
 _FEATURES = (

@@ -9,8 +9,9 @@ from epochmark.analysis.timing.intervals import MIN_INTERVAL_VALUES
 from epochmark.engines import all_infos
 from epochmark.judge.crashes import CRASHES
 from epochmark.judge.departures import influences_text
+from epochmark.records.fields import FailureKind
 from epochmark.records.findings import FindingCode, make_finding
-from epochmark.records.record import Failure, FailureKind, Finding, Record
+from epochmark.records.record import Failure, Finding, Record
 
 _FAILURES: dict[FailureKind, FindingCode] = {
     "failed": FindingCode.ENGINE_FAILED,

@@ -21,14 +21,7 @@ from epochmark.judge.disturbances import DISTURBANCES, disturbances
 from epochmark.records.digest import sealed
 from epochmark.records.findings import FindingCode, make_finding
 from epochmark.records.json_text import RecordError
-from epochmark.records.record import (
-    SCHEMA_VERSION,
-    DeviceRun,
-    Failure,
-    Learning,
-    Record,
-    Timing,
-)
+from epochmark.records.record import SCHEMA_VERSION, DeviceRun, Failure, Learning, Record, Timing
 from epochmark.records.upgrades import encode_record, upgraded_record
 from epochmark.workloads._proof.replay_data import replay_versions
 

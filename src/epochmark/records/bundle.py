@@ -12,8 +12,9 @@ from msgspec import Meta
 
 from epochmark._version import __version__
 from epochmark.records.documents.kinds import Document, kind_of, kind_of_fields
+from epochmark.records.fields import Digest, ShortText
 from epochmark.records.json_text import RecordError, parsed, retyped, to_json
-from epochmark.records.record import Digest, Record, ShortText
+from epochmark.records.record import Record
 
 BUNDLE_VERSION = 1
 MAX_BUNDLE_BYTES = 256 << 20

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from epochmark.records.record import Finding, Validity
+from epochmark.records.fields import Validity
+from epochmark.records.record import Finding
 
 
 @dataclass(frozen=True)

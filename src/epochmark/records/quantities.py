@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from epochmark.records.record import Quantity
+from epochmark.records.fields import Quantity
 
 GIGA = 1e9
 """Of GFLOP/s and GB/s."""

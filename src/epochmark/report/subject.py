@@ -12,9 +12,10 @@ from epochmark.engines import is_hidden
 from epochmark.records.dates import age_order
 from epochmark.records.documents.race import Race
 from epochmark.records.documents.scaling import Scaling
+from epochmark.records.fields import Validity
 from epochmark.records.machine.identity import machine_identity, processor_of
 from epochmark.records.machine.machine_limits import Limits
-from epochmark.records.record import Machine, Record, Validity
+from epochmark.records.record import Machine, Record
 from epochmark.report.figures import device_id, device_name, machine_name
 
 

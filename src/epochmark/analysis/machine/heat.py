@@ -9,7 +9,8 @@ import statistics
 
 from epochmark.analysis.machine.sensed import Series, series_of, warm_span
 from epochmark.analysis.timing.trend import drift
-from epochmark.records.record import Quantity, Record
+from epochmark.records.fields import Quantity
+from epochmark.records.record import Record
 
 RISE_C = 5.0
 """From the first tenth of a run to the median of its second half: well over what a sensor

@@ -15,7 +15,8 @@ import numpy as np
 
 from epochmark.analysis.timing.headline import steady_of, steps_per_epoch
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
-from epochmark.records.record import Quantity, Record
+from epochmark.records.fields import Quantity
+from epochmark.records.record import Record
 
 MIN_ENERGY_S = 60.0
 """Samples must span so much of the warm part; shorter spans show the power of the moment."""

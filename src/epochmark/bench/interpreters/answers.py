@@ -20,8 +20,8 @@ from epochmark.engines import EngineInfo
 from epochmark.errors import EpochmarkError
 from epochmark.folders import user_cache
 from epochmark.records import dates
+from epochmark.records.fields import Date
 from epochmark.records.files import IrregularFileError, read_regular, write_atomically
-from epochmark.records.record import Date
 
 MAX_BYTES = 1 << 16
 

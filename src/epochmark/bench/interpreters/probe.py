@@ -21,7 +21,7 @@ from epochmark.environments.install import size_text
 from epochmark.environments.requirements import Platform, choose_row, fitting_rows, missing_needs
 from epochmark.errors import EpochmarkError
 from epochmark.judge.crashes import signal_name
-from epochmark.records.record import LongText, ShortMap, ShortText
+from epochmark.records.fields import LongText, ShortMap, ShortText
 
 PROBE_S = 180.0
 """TensorFlow's import takes about 5 s alone on a core here, and ten times that beside others."""

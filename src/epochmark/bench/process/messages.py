@@ -14,8 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from epochmark.records.documents.scaling import Losses
-from epochmark.records.machine.machine_limits import PositiveSeconds, Work
-from epochmark.records.record import (
+from epochmark.records.fields import (
     Count,
     Digest,
     EpochNumber,
@@ -28,6 +27,7 @@ from epochmark.records.record import (
     ShortMap,
     ShortText,
 )
+from epochmark.records.machine.machine_limits import PositiveSeconds, Work
 from epochmark.worker.protocol import (
     MAX_LINE_BYTES,
     MESSAGES,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from epochmark.bench.process.messages import MessageError
-from epochmark.records.record import MAX_LAPS
+from epochmark.records.fields import MAX_LAPS
 from epochmark.worker.protocol import (
     Continued,
     DevicePart,

@@ -15,7 +15,8 @@ from epochmark.bench.session import Bench, RunFiles, written_files
 from epochmark.bench.turns.guard import Guard
 from epochmark.bench.turns.taker import TurnTaker, started_worker
 from epochmark.records.documents.race import RaceEntry
-from epochmark.records.record import MAX_EPOCHS, Continuation
+from epochmark.records.fields import MAX_EPOCHS
+from epochmark.records.record import Continuation
 from epochmark.worker.protocol import Job
 
 

@@ -17,7 +17,7 @@ from epochmark.bench.turns.guard import Guard
 from epochmark.bench.turns.taker import Started, TurnTaker, heard, started_worker
 from epochmark.engines._shared.variables import known_variables
 from epochmark.records.documents.scaling import ScaledDevice, ScalingEntry
-from epochmark.records.record import MAX_EPOCHS
+from epochmark.records.fields import MAX_EPOCHS
 from epochmark.worker import protocol
 from epochmark.worker.protocol import ScaleJob
 

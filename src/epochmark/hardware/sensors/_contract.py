@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from epochmark.records.record import Quantity
+from epochmark.records.fields import Quantity
 
 INTERVAL_S = 1.0
 

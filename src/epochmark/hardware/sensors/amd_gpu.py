@@ -17,7 +17,7 @@ from epochmark.hardware.sensors._contract import (
     text_in,
     values_of,
 )
-from epochmark.records.record import Quantity
+from epochmark.records.fields import Quantity
 
 INFO = SensorInfo(
     reads="W, °C, MHz, % busy, bytes held by the worker",

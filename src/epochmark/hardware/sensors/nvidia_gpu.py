@@ -17,7 +17,7 @@ from epochmark.hardware.sensors._contract import (
     UnreadableError,
     values_of,
 )
-from epochmark.records.record import Quantity
+from epochmark.records.fields import Quantity
 
 INFO = SensorInfo(
     reads="J, W, °C, MHz, % busy, throttling by heat, bytes held by the worker",

@@ -14,18 +14,18 @@ import msgspec
 from msgspec import Meta
 
 from epochmark.records.digest import digest_of
-from epochmark.records.json_text import RecordError, parsed, retyped, to_json
-from epochmark.records.record import (
+from epochmark.records.fields import (
     Count,
     Date,
     Digest,
     LongText,
     PositiveCount,
-    Record,
     RecordId,
     Seconds,
     ShortText,
 )
+from epochmark.records.json_text import RecordError, parsed, retyped, to_json
+from epochmark.records.record import Record
 from epochmark.records.upgrades import MAX_RECORD_BYTES, newest_form
 
 RACE_SCHEMA = 1

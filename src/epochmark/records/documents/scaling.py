@@ -14,24 +14,20 @@ import msgspec
 from msgspec import Meta
 
 from epochmark.records.documents.race import MOST_TURNS, RaceEnding, RaceTurn
-from epochmark.records.json_text import RecordError, parsed, retyped, to_json
-from epochmark.records.record import (
+from epochmark.records.fields import (
     MAX_LAPS,
     Count,
     Date,
     Digest,
-    EngineRun,
-    Failure,
-    Lap,
     LongText,
-    Machine,
     PositiveCount,
     RecordId,
     Seconds,
     ShortMap,
     ShortText,
-    WorkloadRun,
 )
+from epochmark.records.json_text import RecordError, parsed, retyped, to_json
+from epochmark.records.record import EngineRun, Failure, Lap, Machine, WorkloadRun
 from epochmark.records.upgrades import MAX_RECORD_BYTES
 
 SCALING_SCHEMA = 1

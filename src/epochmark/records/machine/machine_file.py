@@ -12,9 +12,10 @@ from typing import TypeVar
 import msgspec
 
 from epochmark.errors import EpochmarkError
+from epochmark.records.fields import PositiveCount
 from epochmark.records.files import read_regular, write_atomically
 from epochmark.records.machine.identity import same_machine
-from epochmark.records.record import Machine, PositiveCount
+from epochmark.records.record import Machine
 
 MAX_BYTES = 4 << 20
 

@@ -13,9 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from epochmark.records.machine.machine_file import MachineFile
-from epochmark.records.quantities import GIGA
-from epochmark.records.record import (
+from epochmark.records.fields import (
     MAX_RATE,
     MIN_RATE,
     Count,
@@ -23,10 +21,12 @@ from epochmark.records.record import (
     EngineName,
     LongText,
     PositiveCount,
-    RunLimits,
     ShortMap,
     ShortText,
 )
+from epochmark.records.machine.machine_file import MachineFile
+from epochmark.records.quantities import GIGA
+from epochmark.records.record import RunLimits
 
 REPEATED = 0.8
 """A peak whose median repetition is below this share of the fastest was measured on a busy machine:

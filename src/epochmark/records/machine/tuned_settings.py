@@ -13,20 +13,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from epochmark.records.fields import Count, Date, EngineName, ShortMap, ShortText
 from epochmark.records.machine.machine_file import (
     MachineFile,
     decode_document,
     read_document,
     save_document,
 )
-from epochmark.records.record import (
-    Count,
-    Date,
-    EngineName,
-    Machine,
-    ShortMap,
-    ShortText,
-)
+from epochmark.records.record import Machine
 
 FORMAT = 1
 FILE_NAME = "tuned-settings"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from epochmark.analysis.machine.sensed import Series, series_of
 from epochmark.analysis.timing.steady_epoch import NANOSECONDS
-from epochmark.records.record import Quantity, Record
+from epochmark.records.fields import Quantity
+from epochmark.records.record import Record
 from epochmark.report.drawing import series as drawn_series
 from epochmark.report.drawing.chart import Chart, Drawing
 from epochmark.report.drawing.series import coloured

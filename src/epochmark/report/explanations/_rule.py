@@ -10,9 +10,10 @@ from epochmark.analysis.comparing.batch_sizes import BatchSweep
 from epochmark.analysis.timing.headline import steps_per_epoch
 from epochmark.analysis.timing.start_up import Clocks
 from epochmark.analysis.timing.steady_epoch import SteadyEpoch
+from epochmark.records.fields import Validity
 from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.machine_limits import EngineLimits, Limits
-from epochmark.records.record import Record, RunLimits, Validity
+from epochmark.records.record import Record, RunLimits
 
 Question = Literal["trust", "time", "limit", "setting", "unknown"]
 """What a sentence is about, in the order of the answer: whether to believe the run, where its time

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from epochmark.analysis.timing.headline import workload_of
 from epochmark.analysis.timing.start_up import Clocks, clocks_of
 from epochmark.records.dates import age_order
-from epochmark.records.record import Record, Validity
+from epochmark.records.fields import Validity
+from epochmark.records.record import Record
 from epochmark.report.figures import (
     device_id,
     engine_text,

@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from epochmark.analysis.comparing.references import Reference
 from epochmark.errors import EpochmarkError, unknown
-from epochmark.records.record import Record, Validity
+from epochmark.records.fields import Validity
+from epochmark.records.record import Record
 from epochmark.report.figures import device_id, device_name, labelled_machine
 from epochmark.report.tables.long import COLUMNS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from epochmark.records.documents.race import Race
 from epochmark.records.documents.scaling import Scaling
-from epochmark.records.record import MAX_EPOCHS
+from epochmark.records.fields import MAX_EPOCHS
 from epochmark.records.wording import counted
 
 
