@@ -25,11 +25,13 @@ LOST = "rank 0 was lost with its node"
 
 @dataclass
 class Control:
-    """The connection to an agent. ``ended`` is what it said of its worker's end."""
+    """The connection to an agent. ``ended`` is what it said of its worker's end; ``lost`` that it
+    did not answer in time: nothing is waited for any more."""
 
     made: socket.socket
     ended: dict[str, Any] | None = None
     cpu_s: float = 0.0
+    lost: bool = False
     _rest: bytes = b""
 
     def say(self, word: bytes) -> None:
@@ -57,11 +59,12 @@ class Control:
     def _line(self) -> bytes | None:
         self.made.settimeout(ANSWER_S)
         while b"\n" not in self._rest:
-            try:
-                came = self.made.recv(1 << 16)
-            except OSError:
-                return None
+            came = b""
+            if not self.lost:
+                with contextlib.suppress(OSError):
+                    came = self.made.recv(1 << 16)
             if not came:
+                self.lost = True
                 return None
             self._rest += came
         line, _, self._rest = self._rest.partition(b"\n")
