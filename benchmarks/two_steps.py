@@ -26,7 +26,7 @@ from epochmark.bench.interpreters.interpreter import choose_interpreter
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest, find_workload
 from epochmark.bench.session import Bench
-from epochmark.bench.watching.memory import MemoryNeeded
+from epochmark.bench.watching.memory import MemoryNeeded, check_memory
 from epochmark.datasets import get_data
 from epochmark.engines import get_engine, offering
 from epochmark.errors import EpochmarkError
@@ -78,11 +78,14 @@ def measure(request: RunRequest, files: ResultFiles) -> None:
         print(f"{request.engine}: not ready here", file=sys.stderr)
         return
     request.check()
-    print(f"{request.engine}: {MemoryNeeded.of(request)}", file=sys.stderr, flush=True)
+    print(
+        f"{request.engine}: {MemoryNeeded.of(request, proves=False)}", file=sys.stderr, flush=True
+    )
     interpreter = choose_interpreter(get_engine(request.engine).info, None)
     # a lap at every step, also of engines that in a full run end whole epochs only
     run = PlannedRun(replace(request, max_steps=STEPS, quick=True), interpreter)
     try:
+        check_memory(request, proves=False)
         measured = bench_for(request.workload).measure(run, trial=lambda report: False)
     except EpochmarkError as error:
         print(f"{request.engine}: {error}", file=sys.stderr)

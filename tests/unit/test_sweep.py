@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from epochmark.analysis.comparing.batch_sizes import (
     verdict_at,
 )
 from epochmark.analysis.timing.intervals import Interval
-from epochmark.bench.batch_sweep import DEFAULT_BATCH_SIZES, parse_batch_sizes, swept
+from epochmark.bench.batch_sweep import DEFAULT_BATCH_SIZES, parse_batch_sizes, swept, usual_sizes
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.plan import Plan, PlannedRun
 from epochmark.bench.request import RunRequest
@@ -264,3 +265,11 @@ def test_each_workload_is_swept_at_sizes_of_which_it_can_make_an_epoch() -> None
     sizes = [(run.request.workload.name, run.request.batch_size) for run in swept(plan).runs]
     assert sizes[:3] == [("gpt-3m", 32), ("gpt-3m", 64), ("gpt-3m", 128)]
     assert [size for _, size in sizes[3:]] == list(DEFAULT_BATCH_SIZES)
+
+
+def test_a_workload_of_small_batches_is_swept_around_its_own() -> None:
+    assert usual_sizes(WORKLOADS["gpt-124m"]) == (1, 2, 4, 8, 16, 32)
+    odd = replace(WORKLOADS["gpt-124m"], train_samples=13, batch_size=13)
+    with pytest.raises(EpochmarkError, match="name some with --batches") as refused:
+        usual_sizes(odd)
+    assert refused.value.exit_code == 2

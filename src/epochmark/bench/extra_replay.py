@@ -52,7 +52,7 @@ def replay_of_record(
     more, and where the replay fails; ``KeyboardInterrupt`` where the user stops it.
     """
     interpreter = choose_interpreter(get_engine(record.engine.name).info, python)
-    request = planned_in(interpreter, _request_of(record)).request
+    request = planned_in(interpreter, _request_of(record), proves=False).request
     with temporary_folder("replay") as folder:
         job = _written(request, weights, batches, folder)
         outcome = _launched(job, interpreter, on_phase)

@@ -93,9 +93,10 @@ def over_workloads(
     return Plan(tuple(runs), tuple(left_out), everything)
 
 
-def planned_in(interpreter: Interpreter, request: RunRequest) -> PlannedRun:
-    """The run in this interpreter. Raises ``EpochmarkError`` where it cannot be run."""
-    (planned,) = _on_devices(_checked(request), interpreter)
+def planned_in(interpreter: Interpreter, request: RunRequest, proves: bool = True) -> PlannedRun:
+    """The run in this interpreter; ``proves``: its training goes on in float64. Raises
+    ``EpochmarkError`` where it cannot be run."""
+    (planned,) = _on_devices(_checked(request, proves), interpreter)
     return planned
 
 
@@ -133,14 +134,14 @@ def beside_stock(plan: Plan) -> Plan:
     return replace(plan, runs=runs)
 
 
-def _checked(request: RunRequest) -> RunRequest:
+def _checked(request: RunRequest, proves: bool = True) -> RunRequest:
     """The request, if its engine offers it and this machine is large enough; with the device
     ``all``, as far as is known."""
     if request.device == ALL and request.engine in engine_names():
         replace(request, device=get_engine(request.engine).info.device_kinds[0]).check()
     else:
         request.check()
-    check_size(request)
+    check_size(request, proves)
     return request
 
 

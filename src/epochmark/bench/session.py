@@ -80,13 +80,15 @@ class Bench:
         """Carry out one run in a fresh worker process and return its record.
 
         ``on_report`` gets every report of the worker. A ``trial`` of tuned settings says itself
-        when to stop, and leaves the test set out.
+        when to stop, and leaves the test set and the proof out; whether there is memory for it
+        is looked at before the first of them (``check_memory``).
 
         Raises ``EpochmarkError`` when there is not enough free memory, and when the engine says
         that the request cannot be met here, as with a device that does not exist; everything else
         that goes wrong is a record of a failed run.
         """
-        check_memory(planned.request)
+        if trial is None:
+            check_memory(planned.request)
         with temporary_folder("weights") as folder:
             files = written_files(planned.request, folder)
             outcome = self._train(planned, files, on_report, trial)

@@ -1,4 +1,4 @@
-"""Memory that a training needs at least, derived from the layer list: bytes in float32."""
+"""Memory that a training needs, derived from the layer list: bytes in float32."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ MOMENTS = 2
 
 
 class TrainingMemory(NamedTuple):
-    """What a step holds at one time, in bytes. What a framework itself takes, and what it holds
-    beyond the least, is not in it."""
+    """What a step holds at one time, in bytes. What a framework itself takes, and copies that it
+    makes, are not in it. ``activations`` are those of an engine that keeps every sample's in
+    float32 until its gradient is made: some keep fewer, or shorter numbers."""
 
     parameters: int
     gradients: int
@@ -23,9 +24,9 @@ class TrainingMemory(NamedTuple):
     activations: int
 
     @property
-    def total(self) -> int:
-        """All of it."""
-        return sum(self)
+    def certain(self) -> int:
+        """What every engine holds, in any precision: all but the activations."""
+        return self.parameters + self.gradients + self.moments
 
 
 def training_memory(workload: Workload, batch_size: int) -> TrainingMemory:

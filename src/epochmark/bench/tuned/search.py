@@ -19,6 +19,7 @@ from epochmark.bench.interpreters.probe import SeenDevice, probe
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.session import Bench
 from epochmark.bench.tuned.trial import WarmSteps, try_settings
+from epochmark.bench.watching.memory import check_memory
 from epochmark.engines import Tunable, get_engine
 from epochmark.errors import EpochmarkError
 from epochmark.records import dates
@@ -190,6 +191,7 @@ class TunedSearch:
             raise
 
     def _search(self, planned: PlannedRun, wanted: Tuned, tell: Callable[[str], None]) -> Tuned:
+        check_memory(planned.request, proves=False)
         began_s = time.monotonic()
         readings: list[WarmSteps] = []
 

@@ -125,7 +125,7 @@ def run(
         typer.Option(
             metavar="N,N,...",
             help="The sizes of such a sweep. Default: 32,64,128,256,512,1024, as far as the "
-            "workload allows.",
+            "workload allows; else around its own batch.",
             show_default=False,
         ),
     ] = None,

@@ -164,17 +164,17 @@ def _memory_text(workload: Workload) -> str:
     size = workload.batch_size
     memory = training_memory(workload, size)
     parts = ", ".join(
-        f"{part / MIB:,.0f} {name}"
+        f"{part / MIB:,.0f} MiB of {name}"
         for name, part in (
             ("parameters", memory.parameters),
             ("gradients", memory.gradients),
             ("Adam's moments", memory.moments),
-            ("activations", memory.activations),
         )
     )
     return (
-        f"at least {memory.total / MIB:,.0f} MiB to train at batch {size} ({parts}); "
-        f"{judge_bytes(workload, size) / MIB:,.0f} MiB for the proof in float64 after that"
+        f"to train at batch {size}: {parts}, about {memory.activations / MIB:,.0f} MiB of "
+        f"activations; about {judge_bytes(workload, size) / MIB:,.0f} MiB for the proof in "
+        "float64 after that"
     )
 
 

@@ -22,10 +22,16 @@ def state_bytes(workload: Workload) -> int:
     return STATE_ARRAYS * FLOAT_BYTES * parameter_count(workload)
 
 
+def judge_least_bytes(workload: Workload) -> int:
+    """What the continuation takes in float64 (``float64.Float64``) without any activations: a
+    state, and the arrays of a step, all of which are there when the optimizer makes its step."""
+    return state_bytes(workload) + DOUBLE_BYTES * DOUBLE_ARRAYS * parameter_count(workload)
+
+
 def judge_bytes(workload: Workload, batch_size: int) -> int:
-    """What the continuation takes in float64 (``float64.Float64``): a state, the arrays of a
-    step, and the activations of as many samples as are computed at one time."""
+    """About what the continuation takes: also the activations of as many samples as are computed
+    at one time."""
     distinct = min(batch_size, workload.proof.distinct_samples)
     samples = min(distinct, samples_at_once(workload, PART_BYTES))
-    double = DOUBLE_ARRAYS * parameter_count(workload) + samples * activations_kept(workload)
-    return state_bytes(workload) + DOUBLE_BYTES * double
+    activations = DOUBLE_BYTES * samples * activations_kept(workload)
+    return judge_least_bytes(workload) + activations

@@ -91,12 +91,11 @@ def _take_turn(
 
 
 def _run_one(planned: PlannedRun, setup: RunsSetup, position: tuple[int, int]) -> Measured:
-    from epochmark.bench.watching.memory import check_memory, memory_remark
+    from epochmark.bench.watching.memory import memory_remark
     from epochmark.cli._calm import tell_busy
     from epochmark.cli._progress import RunProgress
 
     request = planned.request
-    check_memory(request)
     needed = memory_remark(request)
     if needed is not None and request.is_real:
         remark(needed)

@@ -152,7 +152,8 @@ def _ready(
         with ready_nodes(over_nodes, asked.ray, asked.python, files is not None) as ready:
             yield ready
         return
-    planned = planned_in(choose_interpreter(get_engine(run.engine).info, asked.python), run)
+    interpreter = choose_interpreter(get_engine(run.engine).info, asked.python)
+    planned = planned_in(interpreter, run, proves=False)
     request = scale_request(planned, *limits)
     _check_writable(files)
     with ready_to_measure(run.workload, files is not None) as (bench, _):
