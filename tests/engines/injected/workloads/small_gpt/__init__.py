@@ -14,6 +14,7 @@ from epochmark.workloads.spec import (
     Positions,
     Proof,
     Residual,
+    Target,
     TiedHead,
     Tokens,
 )
@@ -42,5 +43,5 @@ WORKLOAD = replace(
     optimizer=Adam(learning_rate=3e-3, beta_1=0.9, beta_2=0.99, epsilon=1e-7),
     epochs=2,
     proof=Proof(replay_samples=4, distinct_samples=4, tested_samples=100),
-    target=None,
+    target=Target(loss=1.0),
 )
