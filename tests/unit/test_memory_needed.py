@@ -9,15 +9,18 @@ import pytest
 
 from epochmark.bench.plan import PlannedRun, plan_named
 from epochmark.bench.request import RunRequest
-from epochmark.bench.session import Bench
-from epochmark.bench.watching import memory
+from epochmark.bench.session import Bench, written_files
+from epochmark.bench.watching import memory, space
 from epochmark.bench.watching.memory import MemoryNeeded, check_memory, memory_remark
+from epochmark.bench.watching.space import check_space, temporary_bytes
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.gpus.described import free_gpu_bytes
 from epochmark.hardware.gpus.nvidia import NvidiaDriver, NvidiaGpu
 from epochmark.hardware.machine import describe_machine
 from epochmark.workloads import WORKLOADS
 from epochmark.workloads._proof.memory import judge_bytes, state_bytes
+from epochmark.workloads._proof.training_state import STATES, write_state
+from epochmark.workloads.initial_weights import draw_weights
 from epochmark.workloads.memory_needed import training_memory
 from epochmark.workloads.shapes import parameter_count
 from epochmark.workloads.spec import Tokens
@@ -150,3 +153,28 @@ def test_the_command_ends_with_code_2(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert status == 2
     assert "gpt-3m at batch 32 needs at least 0.4 GiB of memory" in complaint
     assert "0.1 GiB are free on this machine" in complaint
+
+
+def test_room_for_temporary_files_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two files of weights, and three states of three arrays."""
+    need = 4 * (2 + 9) * PARAMETERS
+    assert temporary_bytes(GPT) == need == 5_476_939_776
+    request = RunRequest("torch", workload=GPT)
+    for free in (need, None):
+        monkeypatch.setattr(space, "free_temporary_bytes", lambda free=free: free)
+        check_space(request)
+    monkeypatch.setattr(space, "free_temporary_bytes", lambda: need - 1)
+    with pytest.raises(EpochmarkError, match=r"gpt-124m need 5,477 MB, and .* are free") as refused:
+        check_space(request)
+    assert refused.value.exit_code == 2
+
+
+def test_the_files_of_a_run_are_as_large_as_said(tmp_path: Path) -> None:
+    workload = WORKLOADS["mnist-mlp"]
+    files = written_files(RunRequest("fake", workload=workload), tmp_path)
+    parts = [draw_weights(workload, 1)] * 3
+    with files.states.open("wb") as file:
+        for _ in range(STATES):
+            write_state(file, workload, parts)
+    written = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert written == pytest.approx(temporary_bytes(workload), rel=1e-3)

@@ -92,11 +92,13 @@ def _take_turn(
 
 def _run_one(planned: PlannedRun, setup: RunsSetup, position: tuple[int, int]) -> Measured:
     from epochmark.bench.watching.memory import check_memory, memory_remark
+    from epochmark.bench.watching.space import check_space
     from epochmark.cli._calm import tell_busy
     from epochmark.cli._progress import RunProgress
 
     request = planned.request
     check_memory(request)
+    check_space(request)
     needed = memory_remark(request)
     if needed is not None and request.is_real:
         remark(needed)
