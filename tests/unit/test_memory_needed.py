@@ -155,17 +155,24 @@ def test_the_command_ends_with_code_2(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert "0.1 GiB are free on this machine" in complaint
 
 
+def test_what_is_free_in_a_folder_is_known(tmp_path: Path) -> None:
+    assert (space.free_bytes(tmp_path) or 0) > 0
+    assert space.free_bytes(tmp_path / "none") is None
+
+
 def test_room_for_temporary_files_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two files of weights, and three states of three arrays."""
     need = 4 * (2 + 9) * PARAMETERS
     assert temporary_bytes(GPT) == need == 5_476_939_776
     request = RunRequest("torch", workload=GPT)
     for free in (need, None):
-        monkeypatch.setattr(space, "free_temporary_bytes", lambda free=free: free)
-        check_space(request)
-    monkeypatch.setattr(space, "free_temporary_bytes", lambda: need - 1)
-    with pytest.raises(EpochmarkError, match=r"gpt-124m need 5,477 MB, and .* are free") as refused:
-        check_space(request)
+        monkeypatch.setattr(space, "free_bytes", lambda _, free=free: free)
+        check_space(request, Path("/scratch"))
+    monkeypatch.setattr(space, "free_bytes", lambda _: need - 1)
+    with pytest.raises(
+        EpochmarkError, match=r"gpt-124m need 5,477 MB, and .* are free in /scratch"
+    ) as refused:
+        check_space(request, Path("/scratch"))
     assert refused.value.exit_code == 2
 
 

@@ -13,6 +13,7 @@ import msgspec
 from epochmark._version import __version__
 from epochmark.analysis.racing.standings import standings
 from epochmark.bench.plan import PlannedRun
+from epochmark.bench.process.temporary import temporary_root
 from epochmark.bench.racing.racer import Racer, started
 from epochmark.bench.session import Bench
 from epochmark.bench.turns.guard import Guard
@@ -51,7 +52,7 @@ def race(request: RaceRequest, bench: Bench, on_news: Callable[[str], None]) -> 
     """
     for planned in request.runs:
         check_memory(planned.request)
-        check_space(planned.request)
+        check_space(planned.request, temporary_root())
     with Guard() as guard, contextlib.ExitStack() as owned:
         racers: list[Racer] = []
         for number, (name, planned) in enumerate(zip(request.names, request.runs, strict=True), 1):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from pathlib import Path
 
-from epochmark.bench.process.temporary import temporary_root
 from epochmark.bench.request import RunRequest
 from epochmark.errors import EpochmarkError
 from epochmark.workloads import Workload
@@ -24,22 +24,22 @@ def temporary_bytes(workload: Workload) -> int:
     return WEIGHTS_FILES * weights + STATES * state_bytes(workload)
 
 
-def free_temporary_bytes() -> int | None:
-    """What is free for this user where temporary files go; None where that is not known."""
-    with contextlib.suppress(OSError, EpochmarkError):  # what is wrong there, the run itself says
-        return shutil.disk_usage(temporary_root()).free
+def free_bytes(folder: Path) -> int | None:
+    """What is free there for this user; None where the system does not say."""
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(folder).free
     return None
 
 
-def check_space(request: RunRequest) -> None:
+def check_space(request: RunRequest, folder: Path) -> None:
     """Raise ``EpochmarkError`` (exit code 2), with the figures, where the temporary files of a run
-    would not fit."""
-    need, free = temporary_bytes(request.workload), free_temporary_bytes()
+    would not fit into the folder for them."""
+    need, free = temporary_bytes(request.workload), free_bytes(folder)
     if free is None or need <= free:
         return
     raise EpochmarkError(
         f"the temporary files of a run of {request.workload.name} need {need / 1e6:,.0f} MB, and "
-        f"{free / 1e6:,.0f} MB are free in {temporary_root()}.\n"
+        f"{free / 1e6:,.0f} MB are free in {folder}.\n"
         "Free some space there, or set TMPDIR to another folder.",
         exit_code=2,
     )

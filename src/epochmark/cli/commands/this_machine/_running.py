@@ -91,6 +91,7 @@ def _take_turn(
 
 
 def _run_one(planned: PlannedRun, setup: RunsSetup, position: tuple[int, int]) -> Measured:
+    from epochmark.bench.process.temporary import temporary_root
     from epochmark.bench.watching.memory import check_memory, memory_remark
     from epochmark.bench.watching.space import check_space
     from epochmark.cli._calm import tell_busy
@@ -98,7 +99,7 @@ def _run_one(planned: PlannedRun, setup: RunsSetup, position: tuple[int, int]) -
 
     request = planned.request
     check_memory(request)
-    check_space(request)
+    check_space(request, temporary_root())
     needed = memory_remark(request)
     if needed is not None and request.is_real:
         remark(needed)
