@@ -170,10 +170,12 @@ def test_room_for_temporary_files_is_looked_at(monkeypatch: pytest.MonkeyPatch) 
         check_space(request, Path("/scratch"))
     monkeypatch.setattr(space, "free_bytes", lambda _: need - 1)
     with pytest.raises(
-        EpochmarkError, match=r"gpt-124m need 5,477 MB, and .* are free in /scratch"
+        EpochmarkError, match=r"1 run of gpt-124m need 5,477 MB, and .* are free in /scratch"
     ) as refused:
         check_space(request, Path("/scratch"))
     assert refused.value.exit_code == 2
+    with pytest.raises(EpochmarkError, match=r"of 3 runs of gpt-124m need 16,431 MB"):
+        check_space(request, Path("/scratch"), runs=3)
 
 
 def test_the_files_of_a_run_are_as_large_as_said(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def race(request: RaceRequest, bench: Bench, on_news: Callable[[str], None]) -> 
     """
     for planned in request.runs:
         check_memory(planned.request)
-        check_space(planned.request, temporary_root())
+        check_space(planned.request, temporary_root(), len(request.runs))
     with Guard() as guard, contextlib.ExitStack() as owned:
         racers: list[Racer] = []
         for number, (name, planned) in enumerate(zip(request.names, request.runs, strict=True), 1):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from epochmark.bench.request import RunRequest
 from epochmark.errors import EpochmarkError
+from epochmark.records.wording import counted
 from epochmark.workloads import Workload
 from epochmark.workloads._proof.memory import state_bytes
 from epochmark.workloads._proof.training_state import STATES
@@ -31,15 +32,15 @@ def free_bytes(folder: Path) -> int | None:
     return None
 
 
-def check_space(request: RunRequest, folder: Path) -> None:
-    """Raise ``EpochmarkError`` (exit code 2), with the figures, where the temporary files of a run
-    would not fit into the folder for them."""
-    need, free = temporary_bytes(request.workload), free_bytes(folder)
+def check_space(request: RunRequest, folder: Path, runs: int = 1) -> None:
+    """Raise ``EpochmarkError`` (exit code 2), with the figures, where the temporary files of a run,
+    or of several at the same time, would not fit into the folder for them."""
+    need, free = runs * temporary_bytes(request.workload), free_bytes(folder)
     if free is None or need <= free:
         return
     raise EpochmarkError(
-        f"the temporary files of a run of {request.workload.name} need {need / 1e6:,.0f} MB, and "
-        f"{free / 1e6:,.0f} MB are free in {folder}.\n"
+        f"the temporary files of {counted(runs, 'run')} of {request.workload.name} need "
+        f"{need / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free in {folder}.\n"
         "Free some space there, or set TMPDIR to another folder.",
         exit_code=2,
     )
