@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from epochmark.hardware.cgroups import cpu_quota, memory_limit, quota_statistics
+from epochmark.hardware.cgroups import cpu_quota, memory_left, memory_limit, quota_statistics
+from epochmark.hardware.memory import free_memory_bytes
 
 UNLIMITED = "9223372036854771712\n"
 """What version 1 says of a group without a limit, on a kernel with pages of 4 KiB."""
@@ -161,3 +162,42 @@ def test_of_equal_quotas_the_nearest_group_says_who_was_throttled(tmp_path: Path
     both = {f"{folder}/cpu.max": "400000 100000\n", "user.slice/cpu.max": "400000 100000\n"}
     root = system(tmp_path, V2_HOST, both)
     assert quota_statistics(root) == root / "sys/fs/cgroup" / folder / "cpu.stat"
+
+
+STATISTICS = "anon 700\ninactive_file 300\nactive_file 50\ntotal_inactive_file 100\n"
+
+
+@pytest.mark.parametrize(
+    ("shown", "files", "left"),
+    [
+        (V2_DOCKER, {"memory.max": "5000\n", "memory.current": "1050\n",
+                     "memory.stat": STATISTICS}, 4250),
+        (V1_DOCKER, {"memory/memory.limit_in_bytes": "5000\n",
+                     "memory/memory.usage_in_bytes": "1050\n",
+                     "memory/memory.stat": STATISTICS}, 4050),
+        # the group around ours has the larger limit and less left
+        (V2_HOST, {"user.slice/user-1000.slice/memory.max": "5000\n",
+                   "user.slice/user-1000.slice/memory.current": "1000\n",
+                   "user.slice/memory.max": "9000\n",
+                   "user.slice/memory.current": "8500\n"}, 500),
+        (V2_DOCKER, {"memory.max": "5000\n", "memory.current": "5001\n"}, 0),
+        (V2_DOCKER, {"memory.max": "5000\n", "memory.current": "100\n",
+                     "memory.stat": STATISTICS}, 5000),
+        (V2_DOCKER, {"memory.max": "5000\n", "memory.current": "50\n",
+                     "memory.stat": "inactive_file many\n"}, 4950),
+    ],
+)  # fmt: skip
+def test_what_is_in_use_in_a_group_is_not_free(
+    shown: tuple[str, str], files: dict[str, str], left: int, tmp_path: Path
+) -> None:
+    root = system(tmp_path, shown, files)
+    assert memory_left(root) == left
+    assert free_memory_bytes(root=root) == left
+
+
+@pytest.mark.parametrize("files", [{"memory.max": "5000\n"}, {"memory.max": "max\n",
+                                   "memory.current": "50\n"}, {}])  # fmt: skip
+def test_without_limit_or_use_what_is_left_is_not_known(
+    files: dict[str, str], tmp_path: Path
+) -> None:
+    assert memory_left(system(tmp_path, V2_DOCKER, files)) is None

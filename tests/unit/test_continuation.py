@@ -13,11 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from epochmark.bench.continuation import one_blas_thread
+from epochmark.bench import continuation as judging
+from epochmark.bench.continuation import judged_continuation, one_blas_thread
+from epochmark.bench.process.launcher import WorkerOutcome
+from epochmark.bench.request import RunRequest
 from epochmark.engines._shared.layouts import nchw_weights, weights_from_nchw
 from epochmark.judge.validity import judge
+from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.record import Calm, Continuation, Record, Stretch, WatchingCost
-from epochmark.report.figures import proof_text
+from epochmark.report.figures import proof_text, short_proof
+from epochmark.worker.protocol import Continued
 from epochmark.workloads import MNIST_CNN
 from epochmark.workloads._proof import (
     continuation,
@@ -106,8 +111,31 @@ def test_what_does_not_agree_is_invalid(found: Continuation | None, code: str) -
 def test_without_a_tolerance_the_steps_after_the_fit_are_not_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    run = trained(changed(single=stretch(8, off=2e-2)))
+    judged_steps = int(short_proof(run).split()[0])
     monkeypatch.setattr(continuation_verdict, "tolerance_of", lambda *_: None)
-    assert codes(trained(changed(single=stretch(8, off=2e-2)))) == {"not-judged"}
+    steps = int(short_proof(run).split()[0])
+    assert codes(run) == {"not-judged"}
+    assert "13 further steps of the timed code were not judged" in proof_text(run)
+    assert "of each update" not in proof_text(run)
+    assert steps == judged_steps - 13
+
+
+def test_a_proof_that_does_not_fit_into_memory_is_said_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def without_memory(*_: Any) -> None:
+        raise MemoryError("Unable to allocate 949. MiB")
+
+    monkeypatch.setattr(judging, "read_data", without_memory)
+    outcome = WorkerOutcome(reports=[Continued(losses=[0.4])])
+    found = judged_continuation(RunRequest("fake"), outcome, tmp_path / "states", tmp_path)
+    assert found == Continuation(
+        version=continuation.VERSION, problem="not enough memory for the proof in float64"
+    )
+    (finding,) = judge(trained(found))
+    assert (finding.code, finding.detail) == ("continuation-missing", found.problem)
+    assert "memory" in MEANING[FindingCode.CONTINUATION_MISSING].remedy
 
 
 def test_a_record_from_before_the_continuation_is_not_blamed_for_having_none() -> None:

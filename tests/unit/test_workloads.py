@@ -28,8 +28,10 @@ from epochmark.workloads.registry import (
 )
 from epochmark.workloads.shapes import layer_shapes
 from epochmark.workloads.spec import Adam, Images, Proof, Workload
+from tests.pipeline.in_process import PROGRAM
 
 PACKAGE = Path(str(epochmark.workloads.__file__)).parent
+ROOT = Path(__file__).parents[2]
 EVERY = list(WORKLOADS.values())
 
 
@@ -187,6 +189,16 @@ def test_all_workloads_are_those_that_need_not_be_named() -> None:
     names = [workload.name for workload in named_workloads("all")]
     assert names == ["gpt-3m", "mnist-cnn", "mnist-mlp"]
     assert [workload.name for workload in named_workloads("gpt-124m")] == ["gpt-124m"]
+
+
+def test_help_and_page_name_the_workloads_that_must_be_named() -> None:
+    large = ", ".join(name for name, workload in WORKLOADS.items() if workload.only_if_named)
+    said = (
+        f"each workload that the engine offers, but for large ones, which must be named ({large})"
+    )
+    option = next(option for option in PROGRAM.commands["run"].params if option.name == "workload")
+    assert option.help.endswith(f"all: {said}.")
+    assert f"`all`: {said};" in (ROOT / "docs/cli.md").read_text("utf-8")
 
 
 def test_an_unknown_workload_is_named_with_those_there_are() -> None:

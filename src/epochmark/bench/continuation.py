@@ -36,6 +36,8 @@ def judged_continuation(
         try:
             with one_blas_thread():
                 return _computed(request, outcome, continued, states_file, data_folder)
+        except MemoryError:  # NumPy's; the run is done, and its record must not be lost
+            problem = "not enough memory for the proof in float64"
         except (OSError, ValueError) as error:
             problem = f"the worker's training states could not be used: {error}"
     return parts.Continuation(version=continuation.VERSION, problem=problem[:300])

@@ -212,8 +212,8 @@ def find_workload(name: str) -> Workload:
 
 
 def named_workloads(name: str) -> list[Workload]:
-    """The workload called so; or ``all`` of them, but for those that want to be named. Raises what
-    ``find_workload`` raises."""
+    """The workload called so; or ``all`` of them, but for large ones, which must be named. Raises
+    what ``find_workload`` raises."""
     if name != "all":
         return [find_workload(name)]
     return [workload for workload in WORKLOADS.values() if not workload.only_if_named]

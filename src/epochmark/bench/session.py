@@ -13,12 +13,13 @@ from epochmark.bench.plan import PlannedRun
 from epochmark.bench.process.interrupts import interrupts_now
 from epochmark.bench.process.launcher import Recipients, WorkerOutcome, launch
 from epochmark.bench.process.order import RunOrder
-from epochmark.bench.process.temporary import telling_where, temporary_folder
+from epochmark.bench.process.temporary import telling_where, temporary_folder, temporary_root
 from epochmark.bench.quick import QuickStop
 from epochmark.bench.recording import record_of
 from epochmark.bench.request import RunRequest
 from epochmark.bench.settle import SettleStop
 from epochmark.bench.watching.memory import check_memory
+from epochmark.bench.watching.space import check_space
 from epochmark.bench.watching.watch import OpenCounters, Watch
 from epochmark.engines._shared.variables import known_variables
 from epochmark.errors import EpochmarkError
@@ -83,12 +84,13 @@ class Bench:
         when to stop, and leaves the test set and the proof out; whether there is memory for it
         is looked at before the first of them (``check_memory``).
 
-        Raises ``EpochmarkError`` when there is not enough free memory, and when the engine says
-        that the request cannot be met here, as with a device that does not exist; everything else
-        that goes wrong is a record of a failed run.
+        Raises ``EpochmarkError`` when there is not enough free memory or disk, and when the engine
+        says that the request cannot be met here, as with a device that does not exist; everything
+        else that goes wrong is a record of a failed run.
         """
         if trial is None:
             check_memory(planned.request)
+            check_space(planned.request, temporary_root())
         with temporary_folder("weights") as folder:
             files = written_files(planned.request, folder)
             outcome = self._train(planned, files, on_report, trial)

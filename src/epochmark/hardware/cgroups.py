@@ -18,6 +18,15 @@ MOST_CPUS = 1e6
 UNLIMITED_BYTES = 1 << 60
 """From here on a limit is none: version 1 writes the largest number of pages that there can be."""
 
+MOST_BYTES = 1 << 16
+"""Read of a file about memory: they have some kilobytes."""
+MEMORY_FILES = {
+    "": ("memory.max", "memory.current", "inactive_file"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+"""Of version 2 and 1: the limit, what is in use, and what of ``memory.stat`` counts pages of files
+(Linux, cgroup-v2.rst and cgroup-v1/memory.rst)."""
+
 
 def quota_statistics(root: Path = Path("/")) -> Path | None:
     """The ``cpu.stat`` of the group that allows us the least CPU time; of equals the nearest."""
@@ -32,13 +41,44 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 def memory_limit(root: Path = Path("/")) -> int | None:
     """The least bytes of memory that a group around us allows; None where none limits them."""
-    files = [group / "memory.max" for group in _groups(root, "")]
-    files += [group / "memory.limit_in_bytes" for group in _groups(root, "memory")]
     limits = []
+    files = [
+        group / maximum
+        for controller, (maximum, _, _) in MEMORY_FILES.items()
+        for group in _groups(root, controller)
+    ]
     for file in files:
         with contextlib.suppress(OSError, ValueError):
-            limits.append(int(file.read_text("ascii")))  # or "max"
+            limits.append(int(_start_of(file)))  # or "max"
     return min((limit for limit in limits if 0 < limit < UNLIMITED_BYTES), default=None)
+
+
+def memory_left(root: Path = Path("/")) -> int | None:
+    """The least bytes that a group around us can still give: its limit less what is in use in it,
+    without pages of files that are dropped when memory is short. None where none limits them, or
+    says what is in use."""
+    left = []
+    for controller, (maximum, usage, droppable) in MEMORY_FILES.items():
+        for group in _groups(root, controller):
+            with contextlib.suppress(OSError, ValueError):
+                limit = int(_start_of(group / maximum))  # or "max"
+                if 0 < limit < UNLIMITED_BYTES:
+                    used = int(_start_of(group / usage)) - _droppable(group, droppable)
+                    left.append(max(0, limit - max(0, used)))
+    return min(left, default=None)
+
+
+def _droppable(group: Path, name: str) -> int:
+    """Bytes of files that were not used lately; 0 where the group does not say."""
+    with contextlib.suppress(OSError):
+        found = re.search(rf"(?m)^{name} (\d{{1,18}})$", _start_of(group / "memory.stat"))
+        return int(found[1]) if found else 0
+    return 0
+
+
+def _start_of(file: Path) -> str:
+    with file.open("rb") as opened:
+        return opened.read(MOST_BYTES).decode("ascii", errors="replace")
 
 
 def _quotas(root: Path) -> list[tuple[float, Path]]:

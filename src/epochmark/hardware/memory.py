@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from epochmark.hardware.cgroups import memory_limit
+from epochmark.hardware.cgroups import memory_left, memory_limit
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -32,13 +32,16 @@ def usable_memory_bytes(root: Path = Path("/")) -> int | None:
     return min(known, default=None)
 
 
-def free_memory_bytes(taken: int = 0) -> int | None:
-    """What the system can give to a new process; a control group may allow less, of which our own
-    processes have ``taken`` some. None where neither is known."""
+def free_memory_bytes(taken: int = 0, root: Path = Path("/")) -> int | None:
+    """What the system can give to a new process; a control group may have less left. Our own
+    processes have ``taken`` some, whatever both count. None where nothing is known."""
     known = []
+    left = memory_left(root)
+    if left is not None:
+        known.append(left)
     with contextlib.suppress(Exception):  # psutil's, of a ``/proc/meminfo`` that says nothing
         known.append(int(psutil.virtual_memory().available))
-    usable = usable_memory_bytes()
+    usable = usable_memory_bytes(root)
     if usable is not None:
         known.append(max(0, usable - taken))
     return min(known, default=None)

@@ -164,7 +164,9 @@ MEANING: dict[FindingCode, _Meaning] = {
     FindingCode.CONTINUATION_MISSING: _Meaning(
         "invalid",
         "the steps after the fit, which prove the timed code, were not run",
-        "run it again; if it happens again the engine file is at fault: report it",
+        "where the line above speaks of memory or space: close other programs, free space in the "
+        "folder for temporary files (TMPDIR), and run it again; otherwise run it again, and if it "
+        "happens again the engine file is at fault: report it",
     ),
     FindingCode.WEIGHTS_MISMATCH: _Meaning(
         "invalid",
@@ -271,8 +273,8 @@ MEANING: dict[FindingCode, _Meaning] = {
     ),
     FindingCode.NOT_JUDGED: _Meaning(
         "partial",
-        "no tolerance has been measured for this workload in this precision",
-        "'epochmark workloads show' names the precisions in which each workload is judged",
+        "something of this workload cannot be judged yet in this precision",
+        "'epochmark workloads show NAME' says what is judged",
     ),
     FindingCode.WORKLOAD_UNKNOWN: _Meaning(
         "partial",

@@ -22,7 +22,7 @@ from epochmark.analysis.timing.intervals import Interval
 from epochmark.records.record import Record
 from epochmark.report.digits import range_text, scaled, significant, value_text
 from epochmark.workloads import DEFAULT_WORKLOAD, WORKLOADS
-from epochmark.workloads._proof import learning_band
+from epochmark.workloads._proof import continuation_verdict, learning_band
 
 NONE = "-"
 """Stands where a run did not come so far."""
@@ -216,13 +216,23 @@ def proof_text(record: Record) -> str:
         steps = len(found.single.losses) + (found.repeated_steps or 0)
         errors = [*found.single.update_errors.values(), *found.repeated.update_errors.values()]
         worst = max((error for error in errors if error is not None), default=0.0)
-        parts.append(f"{steps} further steps of the timed code to {worst:.1e} of each update")
+        further = f"{steps} further steps of the timed code"
+        if _continuation_is_judged(record):
+            parts.append(f"{further} to {worst:.1e} of each update")
+        else:
+            parts.append(f"{further} were not judged: no tolerance has been measured for them")
     else:
         parts.append("whether the timed code makes the same steps was not checked")
     parts += _learning_proof(record)
     if not has_known_bound(record):
         parts.append(f"how fast {device_id(record)} can be at most is unknown")
     return "; ".join(parts)
+
+
+def _continuation_is_judged(record: Record) -> bool:
+    """Whether it is known how far the steps after the fit may be from those of float64."""
+    workload = workload_of(record.workload)
+    return continuation_verdict.tolerance_of(workload, record.precision.observed, 1) is not None
 
 
 def replayed_text(record: Record) -> str:
@@ -263,7 +273,7 @@ def short_proof(record: Record) -> str:
     found = record.continuation
     replay = record.replay
     steps = 0 if replay is None else len(replay.losses) + len(replay.sgd_losses or [])
-    if found is not None and found.single is not None:
+    if found is not None and found.single is not None and _continuation_is_judged(record):
         steps += len(found.single.losses) + (found.repeated_steps or 0)
     if learning_is_judged(record):
         learning = "loss and accuracy are right"

@@ -183,8 +183,8 @@ class Proof:
 @dataclass(frozen=True)
 class Workload:
     """One training task, exactly; ``version`` changes whenever another field does, but for
-    ``summary`` and ``only_if_named``: a workload that takes hours on a processor is not among all
-    that are asked for by ``-w all``.
+    ``summary`` and ``only_if_named``: ``-w all`` is each workload that the engine offers, but for
+    large ones, which take hours on a processor and must be named.
 
     The last layer gives the scores of which ``loss`` takes the softmax. An epoch has
     ``train_samples``. ``passes``: ``reshuffled``, each epoch has all of the training set in an

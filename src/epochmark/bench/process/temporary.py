@@ -69,7 +69,8 @@ def telling_where(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise EpochmarkError(
             f"temporary files cannot be written in {folder}: {error.strerror or error}.\n"
-            "Free some space there (a run needs 10 MB), or set TMPDIR to another folder."
+            "Free some space there, or set TMPDIR to another folder: a run needs 44 bytes for each "
+            "parameter of its workload, 53 MB for mnist-cnn and 5.5 GB for gpt-124m."
         ) from error
 
 

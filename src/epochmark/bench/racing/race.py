@@ -13,12 +13,14 @@ import msgspec
 from epochmark._version import __version__
 from epochmark.analysis.racing.standings import standings
 from epochmark.bench.plan import PlannedRun
+from epochmark.bench.process.temporary import temporary_root
 from epochmark.bench.racing.racer import Racer, started
 from epochmark.bench.session import Bench
 from epochmark.bench.turns.guard import Guard
 from epochmark.bench.turns.memory import check_room
 from epochmark.bench.turns.rounds import Limits, prove_all, stop_all, take_turns, turns_took_s
 from epochmark.bench.watching.memory import check_memory
+from epochmark.bench.watching.space import check_space
 from epochmark.records import dates
 from epochmark.records.documents.race import RACE_SCHEMA, Race, RaceEnding, sealed_race
 
@@ -50,6 +52,7 @@ def race(request: RaceRequest, bench: Bench, on_news: Callable[[str], None]) -> 
     """
     for planned in request.runs:
         check_memory(planned.request)
+        check_space(planned.request, temporary_root(), len(request.runs))
     with Guard() as guard, contextlib.ExitStack() as owned:
         racers: list[Racer] = []
         for number, (name, planned) in enumerate(zip(request.names, request.runs, strict=True), 1):

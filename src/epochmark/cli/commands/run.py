@@ -49,8 +49,8 @@ def run(
             "--workload",
             "-w",
             metavar="NAME|all",
-            help="What to train, see 'epochmark workloads'; all: each that the engine offers, but "
-            "for those that take a GPU.",
+            help="What to train, see 'epochmark workloads'; all: each workload that the engine "
+            "offers, but for large ones, which must be named (gpt-124m).",
             autocompletion=complete_workload,
         ),
     ] = "mnist-cnn",

@@ -109,7 +109,7 @@ def summary_lines(workloads: Sequence[Workload]) -> list[str]:
     width = max((len(workload.name) for workload in workloads), default=0)
     return [
         f"{workload.name:<{width}}  {workload.summary}"
-        f"{' (only if it is named)' if workload.only_if_named else ''}"
+        f"{' (large: must be named)' if workload.only_if_named else ''}"
         for workload in workloads
     ]
 
@@ -235,7 +235,7 @@ def workload_lines(workload: Workload, records: Sequence[Record]) -> Iterator[st
     yield f"time here    {found.text if found else 'not known: no valid run on this machine yet'}"
     yield f"engines      {', '.join(offering(workload)) or 'none offers it yet'}"
     if workload.only_if_named:
-        yield "asked for    by its name only: '-w all' leaves it out"
+        yield "asked for    by name: it is large, and '-w all' leaves it out"
 
 
 def _data(workload: Workload) -> str:

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from epochmark.errors import EpochmarkError
+
 if TYPE_CHECKING:
     from epochmark.board.client.identity import Identity
+
+
+def check_witnessed(run: str) -> None:
+    """Raise ``EpochmarkError`` (exit code 2) where no board replays the workload of a run: known
+    before anything is sent."""
+    from epochmark.api.naming import stored_run
+    from epochmark.bench.request import find_workload
+    from epochmark.workloads._proof.witness import can_be_witnessed
+
+    name = stored_run(run).record.workload.name
+    if not can_be_witnessed(find_workload(name)):
+        raise EpochmarkError(
+            f"{name} is too large for a board to replay; nothing was sent.\n"
+            "Share it without --witness.",
+            exit_code=2,
+        )
 
 
 def witnessed(identity: Identity, run: str, python: str | None) -> str:

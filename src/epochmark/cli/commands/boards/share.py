@@ -11,7 +11,7 @@ from epochmark.board.protocol import LOCAL_BOARD
 from epochmark.cli._guard import described
 from epochmark.cli._program import JsonOption
 from epochmark.cli._records import RunArgument
-from epochmark.cli.commands.boards._witness import witnessed
+from epochmark.cli.commands.boards._witness import check_witnessed, witnessed
 from epochmark.errors import EpochmarkError
 
 if TYPE_CHECKING:
@@ -73,10 +73,14 @@ def share(
         _delete(known_identity(to, board_folder()), run, yes=yes, json=json)
     else:
         identity = identity_for(to, board_folder())
-        receipt = _send(identity, run, label=label, yes=yes)
         if witness:
-            receipt["witnessed"] = witnessed(identity, run, python)
-        _show_receipt(receipt, json=json)
+            check_witnessed(run)
+        receipt = _send(identity, run, label=label, yes=yes)
+        try:
+            if witness:
+                receipt["witnessed"] = witnessed(identity, run, python)
+        finally:  # it has been sent, whatever became of the replay
+            _show_receipt(receipt, json=json)
 
 
 def _send(identity: Identity, run: str, *, label: bool, yes: bool) -> dict[str, Any]:

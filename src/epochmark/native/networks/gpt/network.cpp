@@ -420,7 +420,7 @@ constexpr Sizes kSizes{4, 256, 4, 1024, 128, 256};
 constexpr Sizes kLargeSizes{12, 768, 12, 3072, 1024, 50304};
 
 template <const Sizes& sizes>
-Offer offer_of(const char* workload) {
+Offer offer_of(const char* workload, bool bfloat16) {
     return {workload,
             1,
             std::int64_t(Layout(sizes).parameters),
@@ -430,7 +430,7 @@ Offer offer_of(const char* workload) {
             1,
             sizes.vocabulary,
             4096,
-            true,
+            bfloat16,
             [](const Setup& setup) -> std::unique_ptr<Network> {
                 return std::make_unique<Gpt>(setup, sizes);
             }};
@@ -438,9 +438,9 @@ Offer offer_of(const char* workload) {
 
 }  // namespace
 
-Offer offer() { return offer_of<kSizes>("gpt-3m"); }
+Offer offer() { return offer_of<kSizes>("gpt-3m", true); }
 
-Offer large_offer() { return offer_of<kLargeSizes>("gpt-124m"); }
+Offer large_offer() { return offer_of<kLargeSizes>("gpt-124m", false); }
 
 }  // namespace gpt
 }  // namespace epochmark
