@@ -64,19 +64,20 @@ class Place:
     def check(self) -> None:
         pass
 
-    def opened(self, first: bool) -> dict[str, Any]:
+    def opened(self, first: bool, address: str = HERE) -> dict[str, Any]:
         python = self.folder / "python"
         python.write_text(WORKER.format(python=sys.executable))
         python.chmod(0o755)
         files = dict.fromkeys(("data_folder", "weights_file", "replay_weights_file"), self.name)
         given = {
-            "address": HERE, "token": "secret", "first": first, "python": str(python),
+            "address": address, "token": "secret", "first": first, "python": str(python),
             "environment": dict(os.environ), "folder": str(self.folder), "files": files,
         }  # fmt: skip
         agent = subprocess.Popen(
             [sys.executable, "-m", AGENT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         self.agents.append(agent)
@@ -168,6 +169,31 @@ def test_a_suspended_rank_ends_with_its_launcher_or_its_node(places: list[Place]
         assert [*reports] == []
         assert worker.wait() == LOST
     assert worker.exit_status is None
+
+
+def test_a_suspended_rank_ends_with_an_agent_that_is_killed(places: list[Place]) -> None:
+    with far_worker(places, job) as worker:
+        reports, _, _ = begun(worker)
+        worker.take_turn()
+        ranks = [json.loads(next(reports)["other"]), next(reports)]
+        processes = [psutil.Process(rank["pid"]) for rank in ranks]
+        worker.suspend()
+        for process in processes:
+            parent = process.parent()
+            assert parent is not None
+            parent.kill()
+        _, alive = psutil.wait_procs(processes, timeout=30)
+        assert alive == []
+        assert worker.wait() == LOST
+
+
+def test_an_agent_says_why_it_cannot_begin(places: list[Place]) -> None:
+    with pytest.raises(ValueError, match="Expecting value"):
+        places[0].opened(True, "203.0.113.1")
+    agent = places[0].agents[0]
+    assert agent.stderr is not None
+    assert b"Cannot assign requested address" in agent.stderr.read().splitlines()[-1]
+    assert agent.wait() == 1
 
 
 def test_who_does_not_know_the_token_is_turned_away(places: list[Place]) -> None:

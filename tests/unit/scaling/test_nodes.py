@@ -16,10 +16,12 @@ import pytest
 
 from epochmark._version import __version__
 from epochmark.bench.plan import PlannedRun
+from epochmark.bench.process import launcher
 from epochmark.bench.process.launcher import Listener, Recipients, WorkerOutcome
+from epochmark.bench.process.worker import read_some
 from epochmark.bench.request import RunRequest
 from epochmark.bench.scaling.nodes.contract import About
-from epochmark.bench.scaling.nodes.far_worker import Control, FarWorker
+from epochmark.bench.scaling.nodes.far_worker import LOST, Control, FarWorker
 from epochmark.bench.scaling.nodes.muster import mustered, niceness_text, shares_of
 from epochmark.bench.scaling.nodes.on_node import interface_of
 from epochmark.bench.scaling.request import nodes_request, parse_counts
@@ -218,6 +220,33 @@ def test_reports_that_come_after_the_word_of_the_end_are_heard() -> None:
         late.join()
     os.close(nothing)
     assert (outcome.ending, outcome.reports) == ("finished", [Finished(None)])
+
+
+def test_reports_that_never_end_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent was killed, and its worker, suspended, holds the connection."""
+    monkeypatch.setattr(launcher, "REST_S", 0.05)
+    (link, worker_end), (control, agent_end) = socket.socketpair(), socket.socketpair()
+    nothing, write_end = os.pipe()
+    os.close(write_end)
+    with link, worker_end, control:
+        agent_end.close()
+        worker = FarWorker([], [Control(control)], link, nothing, time.monotonic_ns())
+        recipients = Recipients(AnyOrder(), Watch(None, None), lambda report: None)
+        outcome = WorkerOutcome()
+        Listener(worker, outcome, recipients, None).hear()
+    os.close(nothing)
+    assert (outcome.ending, outcome.detail) == ("crashed", LOST)
+
+
+def test_a_connection_that_cannot_be_read_is_lost_and_a_pipe_here_is_an_error() -> None:
+    read_end, write_end = os.pipe()
+    try:
+        assert read_some(write_end, is_far=True) == b""
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            read_some(write_end, is_far=False)
+    finally:
+        os.close(read_end)
+        os.close(write_end)
 
 
 def over_nodes(hosts: list[int], cores: list[int]) -> Scaling:
