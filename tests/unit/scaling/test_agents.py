@@ -4,6 +4,7 @@ a program of ours in place of a worker."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -18,11 +19,12 @@ from typing import Any
 import psutil
 import pytest
 
+from epochmark.bench.process.interrupts import interrupts_later
 from epochmark.bench.request import RunRequest
 from epochmark.bench.scaling.nodes.connections import CONTROL, LINK, connect
 from epochmark.bench.scaling.nodes.far_worker import LOST, FarWorker, far_worker
 from epochmark.bench.scaling.nodes.on_node import AGENT
-from epochmark.errors import EpochmarkError
+from epochmark.errors import ClusterLostError, EpochmarkError
 from epochmark.worker.protocol import ScaleJob
 
 HERE = "127.0.0.1"
@@ -192,7 +194,7 @@ def test_an_agent_says_why_it_cannot_begin(places: list[Place]) -> None:
         places[0].opened(True, "203.0.113.1")
     agent = places[0].agents[0]
     assert agent.stderr is not None
-    assert b"Cannot assign requested address" in agent.stderr.read().splitlines()[-1]
+    assert os.strerror(errno.EADDRNOTAVAIL) in agent.stderr.read().decode().splitlines()[-1]
     assert agent.wait() == 1
 
 
@@ -225,3 +227,22 @@ def test_a_node_that_cannot_be_reached_is_named(places: list[Place]) -> None:
     places[1].ask = closed  # type: ignore[method-assign]
     with pytest.raises(EpochmarkError, match="node-1 cannot be reached at"):
         far_worker(places, job).__enter__()
+
+
+def test_an_interruption_is_heard_while_nodes_start(places: list[Place]) -> None:
+    def interrupted(method: str, first: bool) -> Any:
+        return lambda: signal.raise_signal(signal.SIGINT)
+
+    places[1].ask = interrupted  # type: ignore[method-assign]
+    with interrupts_later(), pytest.raises(KeyboardInterrupt):
+        far_worker(places, job).__enter__()
+
+
+def test_a_lost_cluster_is_noticed_while_ranks_say_nothing(places: list[Place]) -> None:
+    def lost() -> None:
+        raise ClusterLostError("the cluster was lost")
+
+    with far_worker(places, job) as worker:
+        places[0].check = lost  # type: ignore[method-assign]
+        with pytest.raises(ClusterLostError):
+            worker.cpu_seconds()

@@ -25,10 +25,12 @@ from epochmark.bench.scaling.nodes.far_worker import LOST, Control, FarWorker
 from epochmark.bench.scaling.nodes.muster import mustered, niceness_text, shares_of
 from epochmark.bench.scaling.nodes.on_node import interface_of
 from epochmark.bench.scaling.request import nodes_request, parse_counts
+from epochmark.bench.scaling.scale import _lost
+from epochmark.bench.scrub import without_nodes
 from epochmark.bench.watching.watch import Watch
 from epochmark.engines import Group
 from epochmark.errors import EpochmarkError
-from epochmark.fleet.launchers.ray_cluster import RayNode
+from epochmark.fleet.launchers.ray_cluster import HeadLostError, RayNode
 from epochmark.fleet.launchers.ray_ranks import fitting
 from epochmark.hardware.machine import describe_machine
 from epochmark.judge.documents.scalings import decode_scaling
@@ -247,6 +249,34 @@ def test_a_connection_that_cannot_be_read_is_lost_and_a_pipe_here_is_an_error() 
     finally:
         os.close(read_end)
         os.close(write_end)
+
+
+def test_messages_are_kept_without_names_and_addresses() -> None:
+    said = (
+        "node-1.cluster.local cannot be reached at 10.0.0.12:4567: refused. [fe80::1%eth0]:29500, "
+        "2001:db8::7: gone; node-11 and c10::DistError at 12:30:45, torch 2.13.0, std::a::b"
+    )
+    assert without_nodes(said, ["node-0", "node-1"]) == (
+        "node 1 cannot be reached at <address>:4567: refused. [<address>]:29500, "
+        "<address>: gone; node-11 and c10::DistError at 12:30:45, torch 2.13.0, std::a::b"
+    )
+    assert without_nodes("to ::ffff:10.0.0.1.", []) == "to <address>."
+
+
+def test_a_number_of_devices_that_a_lost_node_keeps_from_starting_is_out() -> None:
+    ready = mustered([Answering(f"node-{n}", about("ab"[n])) for n in (0, 1)], RUN, None, False)
+    request = replace(nodes_request(PlannedRun(RUN), [1, 2], "weak", 0.01, 9.0), nodes=ready)
+    entry = _lost(request, 2, EpochmarkError("node-1: it died at 10.0.0.2"))
+    (base, _), scaling = over_nodes([0, 1], [0, 0]).entries, over_nodes([0, 1], [0, 0])
+    found = with_entries(scaling, [base, entry]).efficiencies[1]
+    assert (found.place, found.reason) == (
+        "out",
+        "failed while starting: node 1: it died at <address>",
+    )
+    with pytest.raises(EpochmarkError):
+        _lost(request, 1, EpochmarkError("the first number"))
+    with pytest.raises(HeadLostError):
+        _lost(request, 2, HeadLostError("all of them"))
 
 
 def over_nodes(hosts: list[int], cores: list[int]) -> Scaling:

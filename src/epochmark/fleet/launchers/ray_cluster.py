@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from epochmark.errors import EpochmarkError
+from epochmark.errors import ClusterLostError, EpochmarkError
 from epochmark.fleet.launchers.shipping import wheel_in
 
 ANSWER_S = 5.0
@@ -44,7 +44,7 @@ class RayNode:
     rounds: int = 0
 
 
-class HeadLostError(EpochmarkError):
+class HeadLostError(ClusterLostError):
     """The cluster's head does not answer any more. Whoever catches it ends the process at once
     (``os._exit``): without its head Ray crashes an ordinary end."""
 

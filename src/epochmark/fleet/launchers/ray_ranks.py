@@ -45,7 +45,8 @@ class HeldNode:
         self.head.check()
 
     def leave(self) -> None:
-        """Give the node back; what is left there ends."""
+        """Give the node back; what is left there ends. Raises ``HeadLostError``."""
+        self.head.wait()
         if self.actor is not None:
             with contextlib.suppress(Exception):  # a node that is lost
                 self.ray.get(self.actor.leave.remote(), timeout=LEAVE_S)

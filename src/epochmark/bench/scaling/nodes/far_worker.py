@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from epochmark.bench.process.interrupts import interrupts_now
 from epochmark.bench.scaling.nodes.agent import END, KILL, LOOK, RESUME, SUSPEND
 from epochmark.bench.scaling.nodes.connections import CONTROL, LINK, connect
 from epochmark.bench.scaling.nodes.contract import Door, Node
@@ -96,8 +97,7 @@ class FarWorker:
         self._say(STOP)
 
     def take_turn(self) -> None:
-        """Let a parked fit go on, all ranks with it. Raises ``EpochmarkError`` where the cluster is
-        lost."""
+        """Let a parked fit go on, all ranks with it. Raises ``ClusterLostError``."""
         self.nodes[0].check()
         self._order(RESUME)
         self._say(GO_ON)
@@ -115,7 +115,8 @@ class FarWorker:
         return 0
 
     def cpu_seconds(self) -> float:
-        """Of all ranks."""
+        """Of all ranks; asked for while they say nothing. Raises ``ClusterLostError``."""
+        self.nodes[0].check()
         self._order(LOOK)
         return sum(control.cpu_s for control in self.controls)
 
@@ -164,15 +165,16 @@ def far_worker(nodes: Sequence[Node], make_job: Callable[[int], ScaleJob]) -> It
     Raises ``EpochmarkError`` where that cannot be.
     """
     with contextlib.ExitStack() as owned:
-        answers = [node.ask("open", place == 0) for place, node in enumerate(nodes)]
-        doors: list[Door] = [answer() for answer in answers]
-        spawned_ns = time.monotonic_ns()
+        with interrupts_now():  # a node may take minutes
+            answers = [node.ask("open", place == 0) for place, node in enumerate(nodes)]
+            doors: list[Door] = [answer() for answer in answers]
+            spawned_ns = time.monotonic_ns()
+            controls = [
+                Control(owned.enter_context(_connected(node, door, CONTROL)))
+                for node, door in zip(nodes, doors, strict=True)
+            ]
+            link = owned.enter_context(_connected(nodes[0], doors[0], LINK))
         job = replace(make_job(spawned_ns), meeting=_meeting(doors[0]))
-        controls = [
-            Control(owned.enter_context(_connected(node, door, CONTROL)))
-            for node, door in zip(nodes, doors, strict=True)
-        ]
-        link = owned.enter_context(_connected(nodes[0], doors[0], LINK))
         for rank, control in enumerate(controls):
             others = [(door["address"], door["port"], door["token"]) for door in doors[1:]]
             fields = json.loads(encode_job(replace(job, rank=rank)))
