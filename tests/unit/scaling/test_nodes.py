@@ -288,8 +288,9 @@ def over_nodes(hosts: list[int], cores: list[int]) -> Scaling:
         for part, own in zip(two.parts, cores, strict=True)
     ]
     nodes = [ScaledNode(machine=MACHINE, host=host) for host in hosts]
+    scaling = msgspec.structs.replace(scaling, machine=MACHINE, nodes=nodes)
     two = msgspec.structs.replace(two, parts=parts)
-    return with_entries(msgspec.structs.replace(scaling, nodes=nodes), [one, two])
+    return with_entries(scaling, [one, two])
 
 
 def test_cores_of_one_machine_are_shared_and_those_of_two_are_not() -> None:
@@ -314,7 +315,33 @@ def test_an_export_leaves_the_nodes_ids_out_and_is_intact() -> None:
     assert is_intact_scaling(msgspec.json.decode(document))
 
 
-def test_a_document_has_a_node_for_each_device() -> None:
-    scaling = over_nodes([0], [0, 1])
-    with pytest.raises(RecordError, match="it has 1 nodes for 2 devices"):
-        decode_scaling(encode_scaling(scaling))
+def test_a_document_of_one_machine_is_intact_with_and_without_its_list_of_nodes() -> None:
+    """Those from before there were nodes have no list; to read and write them adds an empty one."""
+    fields = msgspec.to_builtins(sample_scaling({1: 0.020, 2: 0.025}))
+    assert fields["nodes"] == []
+    assert is_intact_scaling(fields)
+    del fields["nodes"]
+    assert is_intact_scaling(fields)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "said"),
+    [
+        ([0], "it has 1 nodes for 2 devices"),
+        ([0, 1, 2], "it has 3 nodes for 2 devices"),
+        ([0, 2], "not numbered from 0"),
+        ([1, 0], "not numbered from 0"),
+    ],
+)
+def test_a_document_has_a_node_for_each_device(hosts: list[int], said: str) -> None:
+    with pytest.raises(RecordError, match=said):
+        decode_scaling(encode_scaling(over_nodes(hosts, [0, 1])))
+
+
+def test_the_machine_of_a_document_is_its_first_nodes_but_for_the_id() -> None:
+    scaling = over_nodes([0, 1], [0, 0])
+    nameless = msgspec.structs.replace(MACHINE, machine_id=None)
+    decode_scaling(encode_scaling(msgspec.structs.replace(scaling, machine=nameless)))
+    other = msgspec.structs.replace(MACHINE, cpu="another")
+    with pytest.raises(RecordError, match="not that of its first node"):
+        decode_scaling(encode_scaling(msgspec.structs.replace(scaling, machine=other)))

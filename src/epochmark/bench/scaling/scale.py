@@ -108,6 +108,7 @@ def _document(
     entries: Sequence[ScalingEntry],
 ) -> Scaling:
     run, first = request.planned.request, scalers[0].outcome
+    nodes = request.nodes[: max(entry.devices for entry in entries)]
     made = Scaling(
         scaling_schema=SCALING_SCHEMA,
         id=secrets.token_hex(6),
@@ -125,7 +126,7 @@ def _document(
         precision=run.precision,
         replay_version=REPLAY_VERSION,
         machine=bench.machine,
-        nodes=[ScaledNode(machine=node.machine, host=node.host) for node in request.nodes],
+        nodes=[ScaledNode(machine=node.machine, host=node.host) for node in nodes],
         environment=environment_of(request.planned, first),
         entries=sorted(entries, key=lambda entry: entry.devices),
     )
