@@ -210,10 +210,11 @@ def test_who_does_not_know_the_token_is_turned_away(places: list[Place]) -> None
         connect(HERE, door["port"], "secret", CONTROL) as control,
         connect(HERE, door["port"], "secret", LINK),
     ):
-        control.sendall(b'{"job": {}, "others": [["127.0.0.1", 1, "secret"]]}\n')
+        control.sendall(b'{"job": {}, "others": [["rank 1 on x", "127.0.0.1", 1, "secret"]]}\n')
         said = next(split(control))
     assert said["status"] is None
-    assert "a rank cannot be started: Connection refused" in said["why"]
+    refused = "rank 1 on x cannot be reached from the node of rank 0: Connection refused"
+    assert said["why"] == refused
 
 
 def test_a_node_that_cannot_be_reached_is_named(places: list[Place]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import socket
 import threading
@@ -9,17 +11,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
 from epochmark._version import __version__
+from epochmark.bench.interpreters.environment import own_environment
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.process import launcher
 from epochmark.bench.process.launcher import Listener, Recipients, WorkerOutcome
 from epochmark.bench.process.worker import read_some
 from epochmark.bench.request import RunRequest
+from epochmark.bench.scaling.nodes import connections
 from epochmark.bench.scaling.nodes.contract import About
 from epochmark.bench.scaling.nodes.far_worker import LOST, Control, FarWorker
 from epochmark.bench.scaling.nodes.muster import mustered, niceness_text, shares_of
@@ -42,8 +47,9 @@ from epochmark.records.documents.scaling import (
     is_intact_scaling,
 )
 from epochmark.records.json_text import RecordError
+from epochmark.records.record import Gpu
 from epochmark.report.text.scaling import scaling_lines
-from epochmark.worker.protocol import ENDED, Finished, LapEnd, Message, MessagePipe
+from epochmark.worker.protocol import ENDED, MAX_LINE_BYTES, Finished, LapEnd, Message, MessagePipe
 from epochmark.worker.ranks import RankError, Ranks
 from epochmark.worker.scaling import LeadingStopwatch
 from epochmark.worker.stopwatch import Word
@@ -97,6 +103,19 @@ def test_more_nodes_of_a_machine_than_cores_are_not_rated() -> None:
     ready = mustered([Answering("x", said), Answering("y", said)], RUN, None, keeps=False)
     request = replace(nodes_request(PlannedRun(RUN), [1, 2], "weak", 0.01, 9.0), nodes=ready)
     assert [request.rates(count) for count in (1, 2)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("usable", "shares"),
+    [
+        (([0, 1, 2, 3], [2, 3, 0, 1]), [[0, 1], [2, 3]]),
+        (([0, 1, 2, 3], [4, 5]), [[0, 1], [4, 5]]),
+        (([0, 1], [0]), [[1], [0]]),
+        (([0, 1, 2, 3], [2, 3, 4, 5, 6]), [[0, 1, 2], [4, 5, 6]]),
+    ],
+)
+def test_no_core_is_given_twice(usable: tuple[list[int], ...], shares: list[list[int]]) -> None:
+    assert shares_of([about(cores=cores) for cores in usable]) == shares
 
 
 @pytest.mark.parametrize(
@@ -307,6 +326,52 @@ def test_what_is_between_the_nodes_is_said() -> None:
     apart = "\n".join(scaling_lines(over_nodes([0, 1], [0, 0])))
     assert f"2 nodes, 2 with {MACHINE.cpu}." in apart
     assert "no network" not in apart
+    assert "differ" not in apart
+
+
+@pytest.mark.parametrize(("device", "what"), [("cpu", "processors"), ("gpu", "GPUs")])
+def test_other_hardware_among_the_nodes_is_said(device: str, what: str) -> None:
+    scaling = over_nodes([0, 1], [0, 0])
+    fields = {"cpu": "another"} if device == "cpu" else {"gpus": [Gpu(name="another")]}
+    other = ScaledNode(machine=msgspec.structs.replace(MACHINE, **fields), host=1)
+    mixed = msgspec.structs.replace(scaling, nodes=[scaling.nodes[0], other], device=device)
+    assert f"Their {what} differ" in "\n".join(scaling_lines(mixed))
+
+
+def test_a_line_without_an_end_is_not_waited_for() -> None:
+    own, agent_end = socket.socketpair()
+    with own, agent_end:
+        sender = threading.Thread(target=sent, args=(agent_end, b"1" * (2 * MAX_LINE_BYTES)))
+        sender.start()
+        control = Control(own)
+        assert not control.hear()
+        assert control.lost
+        own.shutdown(socket.SHUT_RDWR)
+        sender.join()
+
+
+def sent(connection: socket.socket, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        connection.sendall(data)
+
+
+@pytest.mark.parametrize(("byte_s", "purpose"), [(0.1, "control"), (1.0, "")])
+def test_a_greeting_has_a_time_limit_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch, byte_s: float, purpose: str
+) -> None:
+    clock = itertools.count(0.0, byte_s)
+    monkeypatch.setattr(connections, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    own, other = socket.socketpair()
+    with own, other:
+        other.sendall(b"secret control\n")
+        assert connections._purpose(own, "secret") == purpose
+
+
+def test_the_users_interfaces_reach_a_worker() -> None:
+    chosen = {"GLOO_SOCKET_IFNAME": "a", "NCCL_SOCKET_IFNAME": "b", "NCCL_DEBUG": "INFO"}
+    kept = own_environment(chosen)
+    assert (kept["GLOO_SOCKET_IFNAME"], kept["NCCL_SOCKET_IFNAME"]) == ("a", "b")
+    assert "NCCL_DEBUG" not in kept
 
 
 def test_an_export_leaves_the_nodes_ids_out_and_is_intact() -> None:

@@ -34,7 +34,7 @@ from epochmark.bench.scaling.nodes.connections import (
 from epochmark.bench.turns.guard import Guard
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.processes import cpu_seconds, descendants
-from epochmark.worker.protocol import ENDED
+from epochmark.worker.protocol import ENDED, MAX_LINE_BYTES
 
 SUSPEND, RESUME, END, KILL, LOOK = b"suspend", b"resume", b"end", b"kill", b"look"
 """What the launcher may say, a word a line. Each is answered by the CPU seconds of the worker so
@@ -45,6 +45,8 @@ SIGNALS = {
     END: signal.SIGTERM,
     KILL: signal.SIGKILL,
 }
+MAX_ORDER_BYTES = 16 << 20
+"""Of the job, which names the cores of all ranks."""
 GRACE_S = 3.0
 OUTPUT_BYTES = 1 << 16
 """Of what a worker prints, its end."""
@@ -75,14 +77,14 @@ class Agent:
         threading.Thread(target=self._accept, args=(door,), daemon=True).start()
         control = self.came[CONTROL].get()
         orders = control.makefile("rb")
-        order = orders.readline()
+        order = orders.readline(MAX_ORDER_BYTES)
         if not order:
             return  # the launcher has gone
         asked = json.loads(order)
         working = threading.Thread(target=self._work, args=(asked, control, meeting), daemon=True)
         working.start()
         with contextlib.suppress(OSError):
-            for line in orders:
+            while (line := orders.readline(MAX_LINE_BYTES)).endswith(b"\n"):
                 if not self._obey(line.strip(), control):
                     return
 
@@ -99,7 +101,7 @@ class Agent:
             self._start(asked, link, meeting)
         except EpochmarkError as error:
             self._signal(signal.SIGKILL)
-            self._say_end(control, None, f"a rank cannot be started: {error}")
+            self._say_end(control, None, str(error))
         except OSError as error:
             self._say_end(control, None, f"a rank cannot be started: {error.strerror or error}")
         else:
@@ -110,7 +112,7 @@ class Agent:
     ) -> None:
         """The worker, which reports to the link and hears what comes from there. Of the first rank
         it gets the connections to the others, and the port where they meet."""
-        others = [connect(address, port, token, LINK) for address, port, token in asked["others"]]
+        others = [_connected(*other) for other in asked["others"]]
         job = {
             **asked["job"],
             **self.given["files"],
@@ -189,6 +191,15 @@ class Agent:
         """Leave nothing of the worker, and end with this exit status."""
         self._signal(signal.SIGKILL)
         os._exit(status)
+
+
+def _connected(who: str, address: str, port: int, token: str) -> socket.socket:
+    """A connection to another rank's agent. Raises ``EpochmarkError`` with what it is called."""
+    try:
+        return connect(address, port, token, LINK)
+    except OSError as error:
+        why = error.strerror or error
+        raise EpochmarkError(f"{who} cannot be reached from the node of rank 0: {why}") from error
 
 
 def _end_with_input(agent: Agent) -> None:
