@@ -94,8 +94,8 @@ def shares_of(abouts: Sequence[About]) -> list[list[int]]:
 
 
 def _shares(abouts: Sequence[About], size: int) -> list[list[int]]:
-    """This number of cores for each, first those that few nodes of its machine may use; none at all where
-    they do not suffice."""
+    """This number of cores for each, first those that few nodes of its machine may use; none at all
+    where they do not suffice."""
     wanted = Counter((about["host"], core) for about in abouts for core in about["cores"])
     taken: set[tuple[str, int]] = set()
     shares = []
