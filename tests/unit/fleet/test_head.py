@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from epochmark.bench.plan import PlannedRun
+from epochmark.bench.request import RunRequest
+from epochmark.bench.scaling.nodes import muster
+from epochmark.bench.scaling.request import nodes_request
+from epochmark.cli.commands.this_machine import _nodes
 from epochmark.errors import EpochmarkError
-from epochmark.fleet.launchers import ray_cluster
+from epochmark.fleet.launchers import ray_cluster, ray_ranks
 from epochmark.fleet.launchers.ray_places import trouble_of
 from epochmark.fleet.launchers.ray_ranks import HeldNode, _why_not_free
 from epochmark.fleet.launchers.ray_tour import Orders, Tour
@@ -39,6 +48,40 @@ def test_a_node_is_not_given_back_without_a_head() -> None:
     held = HeldNode(Ray(), ray_cluster.Head(address, KEPT), node("a"), None)
     with pytest.raises(ray_cluster.HeadLostError, match=LOST):
         held.leave()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("answers", "kept"), [(True, _nodes.ANSWERED), (False, "Nothing of this scaling is kept.")]
+)
+def test_a_head_that_is_lost_costs_no_answer_that_was_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answers: bool, kept: str
+) -> None:
+    """It may be lost when the nodes are given back."""
+
+    @contextlib.contextmanager
+    def held(cluster: Any, head: ray_cluster.Head, *rest: Any) -> Iterator[list[Any]]:
+        heads.append(head)
+        yield []
+        head.wait()
+
+    def ended(status: int) -> None:
+        raise SystemExit(status)
+
+    heads: list[ray_cluster.Head] = []
+    ready = SimpleNamespace(node=node("a"), interpreter="own", machine=None, remark="")
+    monkeypatch.setattr(ray_cluster, "connected", lambda *_: contextlib.nullcontext(Ray()))
+    monkeypatch.setattr(ray_ranks, "held_nodes", held)
+    monkeypatch.setattr(muster, "mustered", lambda *_: [ready])
+    monkeypatch.setattr(os, "_exit", ended)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+    work: Callable[[], None] = (lambda: None) if answers else (lambda: heads[0].wait())
+    planned = PlannedRun(RunRequest(engine="torch"))
+    request = nodes_request(planned, [1, 2], "weak", 0.01, 9.0)
+    with pytest.raises(SystemExit), _nodes.ready_nodes(request, address, None, False):
+        work()
+    assert kept in capsys.readouterr().err
 
 
 def test_a_node_that_is_gone_is_not_called_busy() -> None:
