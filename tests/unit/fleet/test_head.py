@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -76,7 +76,11 @@ def test_a_head_that_is_lost_costs_no_answer_that_was_given(
     monkeypatch.setattr(os, "_exit", ended)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"127.0.0.1:{listening.getsockname()[1]}"
-    work: Callable[[], None] = (lambda: None) if answers else (lambda: heads[0].wait())
+
+    def work() -> None:
+        if not answers:
+            heads[0].wait()
+
     planned = PlannedRun(RunRequest(engine="torch"))
     request = nodes_request(planned, [1, 2], "weak", 0.01, 9.0)
     with pytest.raises(SystemExit), _nodes.ready_nodes(request, address, None, False):
