@@ -16,7 +16,7 @@ from epochmark.bench.plan import PlannedRun
 from epochmark.bench.request import RunRequest
 from epochmark.bench.scaling.nodes import muster
 from epochmark.bench.scaling.request import nodes_request
-from epochmark.cli.commands.this_machine import _nodes
+from epochmark.cli.commands.this_machine._nodes import ANSWERED, ready_nodes
 from epochmark.errors import EpochmarkError
 from epochmark.fleet.launchers import ray_cluster, ray_ranks
 from epochmark.fleet.launchers.ray_places import trouble_of
@@ -52,7 +52,7 @@ def test_a_node_is_not_given_back_without_a_head() -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
-    ("answers", "kept"), [(True, _nodes.ANSWERED), (False, "Nothing of this scaling is kept.")]
+    ("answers", "kept"), [(True, ANSWERED), (False, "Nothing of this scaling is kept.")]
 )
 def test_a_head_that_is_lost_costs_no_answer_that_was_given(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answers: bool, kept: str
@@ -83,7 +83,7 @@ def test_a_head_that_is_lost_costs_no_answer_that_was_given(
 
     planned = PlannedRun(RunRequest(engine="torch"))
     request = nodes_request(planned, [1, 2], "weak", 0.01, 9.0)
-    with pytest.raises(SystemExit), _nodes.ready_nodes(request, address, None, False):
+    with pytest.raises(SystemExit), ready_nodes(request, address, None, False):
         work()
     assert kept in capsys.readouterr().err
 
