@@ -18,6 +18,10 @@ class EpochmarkError(Exception):
         self.exit_code = exit_code
 
 
+class ClusterLostError(EpochmarkError):
+    """All machines of a training are lost with what joins them: nothing can go on there."""
+
+
 class EpochmarkWarning(UserWarning):
     """Something of the user's that is passed over, in words for the user."""
 

@@ -21,6 +21,7 @@ from typing import Callable, List, Optional, Type, TypeVar, Union
 
 from epochmark.worker.protocol import (
     ENDED,
+    MAX_LINE_BYTES,
     MESSAGES,
     Failed,
     Finished,
@@ -145,9 +146,9 @@ class Rank:
     def _listen(self) -> None:
         try:
             with contextlib.suppress(OSError), os.fdopen(self._worker.reports, "rb") as reports:
-                for line in reports:
-                    if line.endswith(b"\n"):  # else it was killed while it wrote
-                        self._take(line)
+                # without an end it was killed while it wrote, or is no report
+                while (line := reports.readline(MAX_LINE_BYTES)).endswith(b"\n"):
+                    self._take(line)
         finally:
             self._end()
 

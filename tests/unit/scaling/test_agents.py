@@ -4,6 +4,7 @@ a program of ours in place of a worker."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -18,11 +19,12 @@ from typing import Any
 import psutil
 import pytest
 
+from epochmark.bench.process.interrupts import interrupts_later
 from epochmark.bench.request import RunRequest
 from epochmark.bench.scaling.nodes.connections import CONTROL, LINK, connect
 from epochmark.bench.scaling.nodes.far_worker import LOST, FarWorker, far_worker
 from epochmark.bench.scaling.nodes.on_node import AGENT
-from epochmark.errors import EpochmarkError
+from epochmark.errors import ClusterLostError, EpochmarkError
 from epochmark.worker.protocol import ScaleJob
 
 HERE = "127.0.0.1"
@@ -64,19 +66,20 @@ class Place:
     def check(self) -> None:
         pass
 
-    def opened(self, first: bool) -> dict[str, Any]:
+    def opened(self, first: bool, address: str = HERE) -> dict[str, Any]:
         python = self.folder / "python"
         python.write_text(WORKER.format(python=sys.executable))
         python.chmod(0o755)
         files = dict.fromkeys(("data_folder", "weights_file", "replay_weights_file"), self.name)
         given = {
-            "address": HERE, "token": "secret", "first": first, "python": str(python),
+            "address": address, "token": "secret", "first": first, "python": str(python),
             "environment": dict(os.environ), "folder": str(self.folder), "files": files,
         }  # fmt: skip
         agent = subprocess.Popen(
             [sys.executable, "-m", AGENT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         self.agents.append(agent)
@@ -170,6 +173,31 @@ def test_a_suspended_rank_ends_with_its_launcher_or_its_node(places: list[Place]
     assert worker.exit_status is None
 
 
+def test_a_suspended_rank_ends_with_an_agent_that_is_killed(places: list[Place]) -> None:
+    with far_worker(places, job) as worker:
+        reports, _, _ = begun(worker)
+        worker.take_turn()
+        ranks = [json.loads(next(reports)["other"]), next(reports)]
+        processes = [psutil.Process(rank["pid"]) for rank in ranks]
+        worker.suspend()
+        for process in processes:
+            parent = process.parent()
+            assert parent is not None
+            parent.kill()
+        _, alive = psutil.wait_procs(processes, timeout=30)
+        assert alive == []
+        assert worker.wait() == LOST
+
+
+def test_an_agent_says_why_it_cannot_begin(places: list[Place]) -> None:
+    with pytest.raises(ValueError, match="Expecting value"):
+        places[0].opened(True, "203.0.113.1")
+    agent = places[0].agents[0]
+    assert agent.stderr is not None
+    assert os.strerror(errno.EADDRNOTAVAIL) in agent.stderr.read().decode().splitlines()[-1]
+    assert agent.wait() == 1
+
+
 def test_who_does_not_know_the_token_is_turned_away(places: list[Place]) -> None:
     door = places[0].opened(True)
     for greeting in (b"wrong control\n", b"secret nothing\n", b"x" * 500, b""):
@@ -182,10 +210,11 @@ def test_who_does_not_know_the_token_is_turned_away(places: list[Place]) -> None
         connect(HERE, door["port"], "secret", CONTROL) as control,
         connect(HERE, door["port"], "secret", LINK),
     ):
-        control.sendall(b'{"job": {}, "others": [["127.0.0.1", 1, "secret"]]}\n')
+        control.sendall(b'{"job": {}, "others": [["rank 1 on x", "127.0.0.1", 1, "secret"]]}\n')
         said = next(split(control))
     assert said["status"] is None
-    assert "a rank cannot be started: Connection refused" in said["why"]
+    refused = "rank 1 on x cannot be reached from the node of rank 0: Connection refused"
+    assert said["why"] == refused
 
 
 def test_a_node_that_cannot_be_reached_is_named(places: list[Place]) -> None:
@@ -199,3 +228,22 @@ def test_a_node_that_cannot_be_reached_is_named(places: list[Place]) -> None:
     places[1].ask = closed  # type: ignore[method-assign]
     with pytest.raises(EpochmarkError, match="node-1 cannot be reached at"):
         far_worker(places, job).__enter__()
+
+
+def test_an_interruption_is_heard_while_nodes_start(places: list[Place]) -> None:
+    def interrupted(method: str, first: bool) -> Any:
+        return lambda: signal.raise_signal(signal.SIGINT)
+
+    places[1].ask = interrupted  # type: ignore[method-assign]
+    with interrupts_later(), pytest.raises(KeyboardInterrupt):
+        far_worker(places, job).__enter__()
+
+
+def test_a_lost_cluster_is_noticed_while_ranks_say_nothing(places: list[Place]) -> None:
+    def lost() -> None:
+        raise ClusterLostError("the cluster was lost")
+
+    with far_worker(places, job) as worker:
+        places[0].check = lost  # type: ignore[method-assign]
+        with pytest.raises(ClusterLostError):
+            worker.cpu_seconds()

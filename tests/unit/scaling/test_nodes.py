@@ -1,50 +1,27 @@
-"""Nodes for a training: which are alike, which cores each has, what follows for its document."""
+"""Nodes for a training: which are alike, which cores each has, and what a worker there sees."""
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from epochmark._version import __version__
+from epochmark.bench.interpreters.environment import own_environment
 from epochmark.bench.plan import PlannedRun
-from epochmark.bench.process.launcher import Listener, Recipients, WorkerOutcome
 from epochmark.bench.request import RunRequest
 from epochmark.bench.scaling.nodes.contract import About
-from epochmark.bench.scaling.nodes.far_worker import Control, FarWorker
 from epochmark.bench.scaling.nodes.muster import mustered, niceness_text, shares_of
 from epochmark.bench.scaling.nodes.on_node import interface_of
 from epochmark.bench.scaling.request import nodes_request, parse_counts
-from epochmark.bench.watching.watch import Watch
 from epochmark.engines import Group
 from epochmark.errors import EpochmarkError
 from epochmark.fleet.launchers.ray_cluster import RayNode
 from epochmark.fleet.launchers.ray_ranks import fitting
 from epochmark.hardware.machine import describe_machine
-from epochmark.judge.documents.scalings import decode_scaling
-from epochmark.records.bundle import documents_in, encode_bundle
-from epochmark.records.documents.scaling import (
-    ScaledNode,
-    Scaling,
-    encode_scaling,
-    is_intact_scaling,
-)
-from epochmark.records.json_text import RecordError
-from epochmark.report.text.scaling import scaling_lines
-from epochmark.worker.protocol import ENDED, Finished, LapEnd, Message, MessagePipe
-from epochmark.worker.ranks import RankError, Ranks
-from epochmark.worker.scaling import LeadingStopwatch
-from epochmark.worker.stopwatch import Word
-from tests.report.scaling_samples import sample_scaling, with_entries
-from tests.unit.test_scaling_rules import job
 
 MACHINE = describe_machine("0123456789abcdef")
 
@@ -93,6 +70,19 @@ def test_more_nodes_of_a_machine_than_cores_are_not_rated() -> None:
     ready = mustered([Answering("x", said), Answering("y", said)], RUN, None, keeps=False)
     request = replace(nodes_request(PlannedRun(RUN), [1, 2], "weak", 0.01, 9.0), nodes=ready)
     assert [request.rates(count) for count in (1, 2)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("usable", "shares"),
+    [
+        (([0, 1, 2, 3], [2, 3, 0, 1]), [[0, 1], [2, 3]]),
+        (([0, 1, 2, 3], [4, 5]), [[0, 1], [4, 5]]),
+        (([0, 1], [0]), [[1], [0]]),
+        (([0, 1, 2, 3], [2, 3, 4, 5, 6]), [[0, 1, 2], [4, 5, 6]]),
+    ],
+)
+def test_no_core_is_given_twice(usable: tuple[list[int], ...], shares: list[list[int]]) -> None:
+    assert shares_of([about(cores=cores) for cores in usable]) == shares
 
 
 @pytest.mark.parametrize(
@@ -145,117 +135,8 @@ def test_the_interface_of_an_address_is_found() -> None:
     assert interface_of("203.0.113.1") is None
 
 
-def linked(said: bytes) -> Ranks:
-    """The first rank's view of another over a connection that says this and ends."""
-    own, other = socket.socketpair()
-    other.sendall(said)
-    other.close()
-    with own:
-        return Ranks(replace(job(), links=[os.dup(own.fileno())]), lambda failed: None)
-
-
-@pytest.mark.parametrize(
-    ("said", "reason"),
-    [
-        (b"", "rank 1 was lost with its node"),
-        (b'{"report": "De', "rank 1 was lost with its node"),
-        (b'{"report": "De\n%s-9\n' % ENDED, "rank 1 was killed by SIGKILL"),
-        (b"\n%s3\n" % ENDED, "rank 1 ended with exit status 3"),
-    ],
-)
-def test_how_a_rank_on_another_node_ended_is_said(said: bytes, reason: str) -> None:
-    ranks = linked(said)
-    with pytest.raises(RankError, match=reason):
-        ranks.hear(LapEnd)
-    ranks.say_steps(3)  # to who is gone: nothing
-
-
-class _FarRanks:
-    """A rank whose machine has another clock."""
-
-    are_elsewhere = True
-
-    def hear(self, kind: type[LapEnd]) -> list[LapEnd]:
-        return [LapEnd(1, 1, time.perf_counter_ns() + 10**15, None, None)]
-
-    def say_steps(self, steps: int) -> None:
-        pass
-
-
-def test_clocks_of_other_machines_end_no_lap(tmp_path: Path) -> None:
-    with (tmp_path / "reports").open("wb") as file:
-        stopwatch = LeadingStopwatch(MessagePipe(file.fileno()), Word(), _FarRanks())  # type: ignore[arg-type]
-        stopwatch.start()
-        stopwatch.lap(1, 2.0)
-    fields = msgspec.json.decode((tmp_path / "reports").read_bytes())
-    assert 0 < fields["end_ns"] < 10**14
-
-
-class AnyOrder:
-    def take(self, report: Message, running_s: float) -> None:
-        pass
-
-
-def test_reports_that_come_after_the_word_of_the_end_are_heard() -> None:
-    """Two connections of a network may overtake each other."""
-    (link, worker_end), (control, agent_end) = socket.socketpair(), socket.socketpair()
-    nothing, write_end = os.pipe()
-    os.close(write_end)
-    with link, control, agent_end:
-        agent_end.sendall(b'{"status": 0, "why": "", "output": ""}\n')
-        agent_end.shutdown(socket.SHUT_WR)
-
-        def report() -> None:
-            with worker_end:
-                MessagePipe(worker_end.fileno()).send(Finished(None))
-
-        late = threading.Timer(0.2, report)
-        late.start()
-        worker = FarWorker([], [Control(control)], link, nothing, time.monotonic_ns())
-        recipients = Recipients(AnyOrder(), Watch(None, None), lambda report: None)
-        outcome = WorkerOutcome()
-        Listener(worker, outcome, recipients, None).hear()
-        late.join()
-    os.close(nothing)
-    assert (outcome.ending, outcome.reports) == ("finished", [Finished(None)])
-
-
-def over_nodes(hosts: list[int], cores: list[int]) -> Scaling:
-    """Two devices, each with one of the cores, on nodes of these machines."""
-    scaling = sample_scaling({1: 0.020, 2: 0.025})
-    one, two = scaling.entries
-    parts = [
-        msgspec.structs.replace(part, cores=[own])
-        for part, own in zip(two.parts, cores, strict=True)
-    ]
-    nodes = [ScaledNode(machine=MACHINE, host=host) for host in hosts]
-    two = msgspec.structs.replace(two, parts=parts)
-    return with_entries(msgspec.structs.replace(scaling, nodes=nodes), [one, two])
-
-
-def test_cores_of_one_machine_are_shared_and_those_of_two_are_not() -> None:
-    apart = over_nodes([0, 1], [0, 0])
-    assert [found.place for found in apart.efficiencies] == ["base", "scaled"]
-    shared = over_nodes([0, 0], [0, 0])
-    assert shared.efficiencies[1].place == "out"
-    assert "its devices shared cores" in (shared.efficiencies[1].reason or "")
-    assert over_nodes([0, 0], [0, 1]).efficiencies[1].place == "scaled"
-
-
-def test_what_is_between_the_nodes_is_said() -> None:
-    assert "They are on one machine" in "\n".join(scaling_lines(over_nodes([0, 0], [0, 1])))
-    apart = "\n".join(scaling_lines(over_nodes([0, 1], [0, 0])))
-    assert f"2 nodes, 2 with {MACHINE.cpu}." in apart
-    assert "no network" not in apart
-
-
-def test_an_export_leaves_the_nodes_ids_out_and_is_intact() -> None:
-    (document,), _ = documents_in(encode_bundle([over_nodes([0, 1], [0, 0])]))
-    assert b"0123456789abcdef" not in document
-    assert is_intact_scaling(msgspec.json.decode(document))
-
-
-def test_a_document_has_a_node_for_each_device() -> None:
-    scaling = over_nodes([0], [0, 1])
-    with pytest.raises(RecordError, match="it has 1 nodes for 2 devices"):
-        decode_scaling(encode_scaling(scaling))
+def test_the_users_interfaces_reach_a_worker() -> None:
+    chosen = {"GLOO_SOCKET_IFNAME": "a", "NCCL_SOCKET_IFNAME": "b", "NCCL_DEBUG": "INFO"}
+    kept = own_environment(chosen)
+    assert (kept["GLOO_SOCKET_IFNAME"], kept["NCCL_SOCKET_IFNAME"]) == ("a", "b")
+    assert "NCCL_DEBUG" not in kept

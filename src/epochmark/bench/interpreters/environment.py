@@ -24,6 +24,8 @@ _KEPT = (
     "XDG_CACHE_HOME",
     "CUDA_HOME",
     "CUDA_PATH",
+    "GLOO_SOCKET_IFNAME",
+    "NCCL_SOCKET_IFNAME",
     "OCL_ICD_VENDORS",
     "ROCM_PATH",
 )

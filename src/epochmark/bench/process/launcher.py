@@ -35,6 +35,9 @@ SILENCE_CHECK_S = 5.0
 """How often a silent worker is looked at."""
 MAX_OUTPUT_BYTES = 256 << 20
 """Of stdout and stderr: whoever writes more of it measures its printing."""
+REST_S = 10.0
+"""How long the last reports of a worker on another machine may take after the word that it has
+ended. Where its agent was killed, a suspended worker may hold the connection open."""
 BUSY_SHARE = 0.05
 """A worker that uses this share of one CPU is computing something."""
 
@@ -134,6 +137,7 @@ class Listener:
     ) -> None:
         now = time.monotonic()
         self._worker, self._outcome, self._recipients = worker, outcome, recipients
+        self._is_far = worker.pid is None
         self._reader = ReportReader()
         self._patience = Patience(now, patience_s)
         self._presence = Presence(now)
@@ -174,7 +178,7 @@ class Listener:
                 if worker.stderr_end in ready and not self._take_output():
                     self._forget(selector, worker.stderr_end)
                 if worker.report_end in ready:
-                    data = read_some(worker.report_end)
+                    data = read_some(worker.report_end, is_far=self._is_far)
                     if not data:
                         self._forget(selector, worker.report_end)
                     heard = len(self._outcome.reports)
@@ -197,8 +201,15 @@ class Listener:
     def _take_rest(self) -> None:
         """From another machine its last reports may come after the word that it has ended; its
         connection ends then, or is lost. Of a pipe here others may still hold the other end."""
-        if self._worker.pid is None and self._worker.report_end in self._open:
-            while data := read_some(self._worker.report_end):
+        if not self._is_far or self._worker.report_end not in self._open:
+            return
+        deadline = time.monotonic() + REST_S
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._worker.report_end, selectors.EVENT_READ)
+            while selector.select(max(0.0, deadline - time.monotonic())):
+                data = read_some(self._worker.report_end, is_far=True)
+                if not data:
+                    return
                 self._take_reports(data, time.monotonic())
 
     def _forget(self, selector: selectors.BaseSelector, descriptor: int) -> None:
@@ -218,7 +229,7 @@ class Listener:
 
     def _take_output(self) -> bool:
         """Keep the end of what it prints; False when there will be no more."""
-        data = read_some(self._worker.stderr_end)
+        data = read_some(self._worker.stderr_end, is_far=self._is_far)
         self._outcome.stderr = (self._outcome.stderr + data)[-STDERR_TAIL_BYTES:]
         self._output_bytes += len(data)
         if self._output_bytes > MAX_OUTPUT_BYTES:

@@ -49,9 +49,13 @@ class Worker(Protocol):
         """The tail of what it printed, with all that is left of it."""
 
 
-def read_some(descriptor: int) -> bytes:
-    """What can be read now; nothing at the end, which a lost connection is."""
+def read_some(descriptor: int, *, is_far: bool) -> bytes:
+    """What can be read now; nothing at the end, which a lost connection is. ``is_far``: it comes
+    from another machine, so that whatever prevents reading, such as that there is no route to it
+    any more, is that it was lost; of a pipe here it raises ``OSError``."""
     try:
         return os.read(descriptor, READ_BYTES)
-    except (ConnectionError, TimeoutError):
-        return b""
+    except OSError:
+        if is_far:
+            return b""
+        raise

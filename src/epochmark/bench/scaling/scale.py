@@ -14,19 +14,21 @@ from epochmark._version import __version__
 from epochmark.analysis.scaling.efficiency import efficiencies
 from epochmark.bench.recording import engine_of, environment_of, workload_of_run
 from epochmark.bench.scaling.request import ScaleRequest
-from epochmark.bench.scaling.scaler import Scaler, started
+from epochmark.bench.scaling.scaler import Scaler, started, unstarted
 from epochmark.bench.scrub import scrubbed_parts
 from epochmark.bench.session import Bench
 from epochmark.bench.turns.guard import Guard
 from epochmark.bench.turns.memory import check_room
 from epochmark.bench.turns.rounds import Limits, prove_all, stop_all, take_turns, turns_took_s
 from epochmark.bench.watching.memory import check_memory
+from epochmark.errors import ClusterLostError, EpochmarkError
 from epochmark.records import dates
 from epochmark.records.documents.race import RaceEnding
 from epochmark.records.documents.scaling import (
     SCALING_SCHEMA,
     ScaledNode,
     Scaling,
+    ScalingEntry,
     sealed_scaling,
 )
 from epochmark.workloads._proof.replay_data import REPLAY_VERSION
@@ -44,11 +46,16 @@ def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -
         check_memory(request.planned.request, proves=False)
     with Guard() as guard, contextlib.ExitStack() as owned:
         scalers: list[Scaler] = []
+        failed: list[ScalingEntry] = []
         for count in request.counts:
             if not request.nodes:
                 _check_memory(scalers, count)
             on_news(f"warming up {count} of {max(request.counts)} devices")
-            scaler = owned.enter_context(started(request, count, bench, guard))
+            try:
+                scaler = owned.enter_context(started(request, count, bench, guard))
+            except EpochmarkError as error:
+                failed.append(_lost(request, count, error))
+                continue
             scalers.append(scaler)
             scaler.warm_up()
             scaler.outcome.raise_if_interrupted()
@@ -61,7 +68,16 @@ def scale(request: ScaleRequest, bench: Bench, on_news: Callable[[str], None]) -
         if ending != "interrupted":
             ending = prove_all(scalers, ending, on_news)
         stop_all(scalers)
-        return _document(request, bench, scalers, ending)
+        entries = [*failed, *(scaler.as_entry() for scaler in scalers)]
+        return _document(request, bench, scalers, ending, entries)
+
+
+def _lost(request: ScaleRequest, count: int, error: EpochmarkError) -> ScalingEntry:
+    """A number of devices that a lost node keeps from starting, while others have trained already.
+    Raises the error where that is not so."""
+    if not request.nodes or count == request.counts[0] or isinstance(error, ClusterLostError):
+        raise error
+    return unstarted(request, count, error)
 
 
 def _is_interrupted(scaler: Scaler) -> bool:
@@ -90,8 +106,10 @@ def _document(
     bench: Bench,
     scalers: Sequence[Scaler],
     ending: RaceEnding,
+    entries: Sequence[ScalingEntry],
 ) -> Scaling:
     run, first = request.planned.request, scalers[0].outcome
+    nodes = request.nodes[: max(entry.devices for entry in entries)]
     made = Scaling(
         scaling_schema=SCALING_SCHEMA,
         id=secrets.token_hex(6),
@@ -109,9 +127,9 @@ def _document(
         precision=run.precision,
         replay_version=REPLAY_VERSION,
         machine=bench.machine,
-        nodes=[ScaledNode(machine=node.machine, host=node.host) for node in request.nodes],
+        nodes=[ScaledNode(machine=node.machine, host=node.host) for node in nodes],
         environment=environment_of(request.planned, first),
-        entries=[scaler.as_entry() for scaler in scalers],
+        entries=sorted(entries, key=lambda entry: entry.devices),
     )
     made = msgspec.structs.replace(scrubbed_parts(made), label=run.label)
     return sealed_scaling(msgspec.structs.replace(made, efficiencies=efficiencies(made)))

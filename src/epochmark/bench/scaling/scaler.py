@@ -6,18 +6,23 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from epochmark.analysis.scaling.efficiency import new_pieces
 from epochmark.bench.process.order import ScaleOrder
 from epochmark.bench.process.temporary import temporary_folder
 from epochmark.bench.recording import failure_of, laps_of
 from epochmark.bench.scaling.nodes.far_worker import far_worker
 from epochmark.bench.scaling.request import ScaleRequest
+from epochmark.bench.scrub import scrubbed, without_nodes
 from epochmark.bench.session import Bench, written_files
 from epochmark.bench.turns.guard import Guard
 from epochmark.bench.turns.taker import Started, TurnTaker, heard, started_worker
 from epochmark.engines._shared.variables import known_variables
+from epochmark.errors import EpochmarkError
 from epochmark.records.documents.scaling import ScaledDevice, ScalingEntry
 from epochmark.records.fields import MAX_EPOCHS
+from epochmark.records.record import Failure
 from epochmark.worker import protocol
 from epochmark.worker.protocol import ScaleJob
 
@@ -63,8 +68,43 @@ class Scaler(TurnTaker):
             adam=replayed.adam if replayed else [],
             sgd=replayed.sgd if replayed else [],
             all_reduce_s=reduced.seconds if reduced else [],
-            failure=failure_of(outcome),
+            failure=_kept(failure_of(outcome), self.request),
         )
+
+
+def unstarted(request: ScaleRequest, count: int, error: EpochmarkError) -> ScalingEntry:
+    """The entry of a number of devices that could not be started."""
+    failure = Failure(
+        kind="failed",
+        phase="starting",
+        exception=None,
+        message=scrubbed(str(error)),
+        exit_status=None,
+        signal=None,
+    )
+    return ScalingEntry(
+        devices=count,
+        batch_size=request.batch_size(count),
+        rated=request.rates(count),
+        warm_up_laps=0,
+        turns=[],
+        laps=[],
+        resolved=None,
+        description=None,
+        parts=[],
+        adam=[],
+        sgd=[],
+        all_reduce_s=[],
+        failure=_kept(failure, request),
+    )
+
+
+def _kept(failure: Failure | None, request: ScaleRequest) -> Failure | None:
+    """The same without what would tell where the nodes are."""
+    if failure is None or not request.nodes:
+        return failure
+    names = [ready.node.name for ready in request.nodes]
+    return msgspec.structs.replace(failure, message=without_nodes(failure.message, names))
 
 
 @contextlib.contextmanager
@@ -121,7 +161,7 @@ def _on_nodes(
     """The first process of those on as many nodes, whose agents guard them."""
     nodes = [ready.node for ready in request.nodes[:count]]
     with far_worker(nodes, lambda spawned_ns: _job(request, count, spawned_ns)) as worker:
-        yield heard(worker, order, bench.patience_s)
+        yield heard(worker, order, bench.patience_s, lambda report: nodes[0].check())
 
 
 def _job(request: ScaleRequest, count: int, spawned_ns: int) -> ScaleJob:

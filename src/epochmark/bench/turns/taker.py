@@ -19,7 +19,7 @@ from epochmark.bench.watching.watch import Watch
 from epochmark.errors import EpochmarkError
 from epochmark.records.documents.race import RaceTurn
 from epochmark.worker import protocol
-from epochmark.worker.protocol import AnyJob, LapEnd, Parked
+from epochmark.worker.protocol import AnyJob, LapEnd, Message, Parked
 
 
 @dataclass
@@ -138,9 +138,14 @@ def started_worker(
         yield heard(worker, order, patience_s)
 
 
-def heard(worker: Worker, order: RaceOrder, patience_s: float | None) -> Started:
+def heard(
+    worker: Worker,
+    order: RaceOrder,
+    patience_s: float | None,
+    on_report: Callable[[Message], None] = lambda report: None,
+) -> Started:
     """The worker with who hears it."""
-    recipients = Recipients(order, Watch(None, None), lambda report: None)
+    recipients = Recipients(order, Watch(None, None), on_report)
     outcome = WorkerOutcome()
     return Started(worker, Listener(worker, outcome, recipients, patience_s), outcome)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from epochmark.errors import EpochmarkError
+from epochmark.errors import ClusterLostError, EpochmarkError
 from epochmark.fleet.launchers.shipping import wheel_in
 
 ANSWER_S = 5.0
@@ -44,7 +44,7 @@ class RayNode:
     rounds: int = 0
 
 
-class HeadLostError(EpochmarkError):
+class HeadLostError(ClusterLostError):
     """The cluster's head does not answer any more. Whoever catches it ends the process at once
     (``os._exit``): without its head Ray crashes an ordinary end."""
 
@@ -54,8 +54,8 @@ class Head:
     without a word of ours. That of a ``local`` cluster is our own child."""
 
     def __init__(self, address: str, kept: str) -> None:
-        """``kept`` says what is left of the work where it is lost."""
-        self._address, self._kept = address, kept
+        """``kept`` says what is left of the work where it is lost; it may change."""
+        self._address, self.kept = address, kept
         self._asked_at = time.monotonic()
         self._silent_since: float | None = None
 
@@ -88,7 +88,7 @@ class Head:
                 self._silent_since = now
             if now - self._silent_since > GONE_S:
                 why = error.strerror or str(error)
-                raise HeadLostError(_lost(self._address, why, self._kept)) from error
+                raise HeadLostError(_lost(self._address, why, self.kept)) from error
             return False
         self._silent_since = None
         return True

@@ -6,11 +6,32 @@ import contextlib
 import importlib
 from typing import Any
 
-from epochmark.fleet.launchers.ray_cluster import RayNode
+from epochmark._version import __version__
+from epochmark.errors import EpochmarkError
+from epochmark.fleet.launchers.ray_cluster import RayNode, short
 
 NODE_LABEL = "ray.io/node-id"
 TAKEN = ("CPU", "GPU")
 """Of a node's resources: all of both, so that Ray places nothing beside a run."""
+
+
+def alive(ray: Any, node: RayNode) -> bool:
+    """Whether the cluster still has it."""
+    return any(each["NodeID"] == node.id and each["Alive"] for each in ray.nodes())
+
+
+def trouble_of(error: Exception, remedy: str) -> str:
+    """What went wrong on a node, in short; our own errors say it themselves. ``remedy`` is for one
+    that has no epochmark."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, EpochmarkError):
+        return str(cause)
+    said = str(error)
+    if "No module named 'epochmark'" in said:
+        return f"it has no epochmark; {remedy}"
+    if "No module named 'epochmark." in said:
+        return f"it has another epochmark than {__version__}"
+    return short(error)
 
 
 def whole(node: RayNode) -> Any:

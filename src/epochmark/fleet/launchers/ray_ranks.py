@@ -12,10 +12,11 @@ from typing import Any
 from epochmark._version import __version__
 from epochmark.errors import EpochmarkError
 from epochmark.fleet.launchers.on_node import CLEARED, CLEARED_PREFIX
-from epochmark.fleet.launchers.ray_cluster import Head, HeadLostError, RayNode, nodes_in, short
-from epochmark.fleet.launchers.ray_places import give_back, placed, whole
+from epochmark.fleet.launchers.ray_cluster import Head, HeadLostError, RayNode, nodes_in
+from epochmark.fleet.launchers.ray_places import alive, give_back, placed, trouble_of, whole
 
 HIDDEN = (*CLEARED, CLEARED_PREFIX)
+INSTALL = f"install {__version__} in the Python that Ray uses there"
 SLOT_S = 60.0
 """How long a node that others use may take to get free."""
 ANSWER_S = 900.0
@@ -30,9 +31,14 @@ class HeldNode:
 
     ray: Any
     head: Head
-    name: str
+    node: RayNode
     group: Any
     actor: Any = None
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return self.node.name
 
     def ask(self, method: str, *arguments: Any) -> Callable[[], Any]:
         """Call this method of the object there, now; what comes back waits for the answer. Raises
@@ -45,7 +51,8 @@ class HeldNode:
         self.head.check()
 
     def leave(self) -> None:
-        """Give the node back; what is left there ends."""
+        """Give the node back; what is left there ends. Raises ``HeadLostError``."""
+        self.head.wait()
         if self.actor is not None:
             with contextlib.suppress(Exception):  # a node that is lost
                 self.ray.get(self.actor.leave.remote(), timeout=LEAVE_S)
@@ -59,7 +66,7 @@ class HeldNode:
                 try:
                     return self.ray.get(answer)
                 except self.ray.exceptions.RayError as error:
-                    raise EpochmarkError(f"{self.name}: {_why(error)}") from error
+                    raise EpochmarkError(f"{self.name}: {trouble_of(error, INSTALL)}") from error
         raise EpochmarkError(f"{self.name} did not answer for {ANSWER_S:.0f} s")
 
 
@@ -73,7 +80,7 @@ def held_nodes(
     Raises ``EpochmarkError`` where there are fewer, or others use them, and ``HeadLostError``.
     """
     nodes = fitting(nodes_in(ray), count, device)
-    held = [HeldNode(ray, head, node.name, whole(node)) for node in nodes]
+    held = [HeldNode(ray, head, node, whole(node)) for node in nodes]
     try:
         _wait_until_free(ray, head, held)
         for node, place in zip(nodes, held, strict=True):
@@ -111,18 +118,13 @@ def _wait_until_free(ray: Any, head: Head, held: Sequence[HeldNode]) -> None:
             del left[answer]
         head.check()
         if left and time.monotonic() > deadline:
-            names = ", ".join(place.name for place in left.values())
-            raise EpochmarkError(f"other work of this Ray cluster uses {names}; try again later")
+            raise EpochmarkError(_why_not_free(ray, [*left.values()]))
 
 
-def _why(error: Exception) -> str:
-    """What went wrong there, in short; our own errors say it themselves."""
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, EpochmarkError):
-        return str(cause)
-    said = str(error)
-    if "No module named 'epochmark'" in said:
-        return f"it has no epochmark; install {__version__} in the Python that Ray uses there"
-    if "No module named 'epochmark." in said:
-        return f"it has another epochmark than {__version__}"
-    return short(error)
+def _why_not_free(ray: Any, held: Sequence[HeldNode]) -> str:
+    """A node that is gone does not get free later."""
+    gone = ", ".join(place.name for place in held if not alive(ray, place.node))
+    if gone:
+        return f"this Ray cluster has lost {gone}"
+    names = ", ".join(place.name for place in held)
+    return f"other work of this Ray cluster uses {names}; try again later"

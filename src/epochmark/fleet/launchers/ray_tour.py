@@ -14,8 +14,8 @@ from typing import Any, Literal, cast
 
 from epochmark._version import __version__
 from epochmark.fleet.launchers.on_node import About, Done, NodeRunner
-from epochmark.fleet.launchers.ray_cluster import Head, HeadLostError, RayNode, short
-from epochmark.fleet.launchers.ray_places import give_back, placed, whole
+from epochmark.fleet.launchers.ray_cluster import Head, HeadLostError, RayNode
+from epochmark.fleet.launchers.ray_places import alive, give_back, placed, trouble_of, whole
 
 TICK_S = 0.5
 AT_ONCE_S = 5.0
@@ -26,7 +26,7 @@ NICE = (
     "its runs have a niceness of {}, so that any other program goes before them; start Ray there "
     "with RAY_worker_niceness=0"
 )
-SHIP = "; --ship sends it this one"
+SHIP = "--ship sends it this one"
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Tour:
         try:
             came = self.ray.get(ref)
         except self.ray.exceptions.RayError as error:
-            return self._failed(node, _why(error))
+            return self._failed(node, trouble_of(error, SHIP))
         if visit.actor is None:
             self._granted.append(visit)
             return True
@@ -127,7 +127,7 @@ class Tour:
             about = cast("About", came)
             if about["epochmark"] != __version__:
                 return self._failed(
-                    node, f"it has epochmark {about['epochmark']}, not {__version__}{SHIP}"
+                    node, f"it has epochmark {about['epochmark']}, not {__version__}; {SHIP}"
                 )
             if about.get("niceness"):
                 node.remark = NICE.format(about["niceness"])
@@ -163,17 +163,10 @@ class Tour:
             if visit.actor is None and visit.asked_at < late:
                 del self._visits[ref]
                 self._leave(visit)
-                alive = {each["NodeID"] for each in self.ray.nodes() if each["Alive"]}
                 busy = f"it was busy for {self.orders.slot_s:g} s"
-                self._failed(visit.node, busy if visit.node.id in alive else "it is gone")
+                self._failed(visit.node, busy if alive(self.ray, visit.node) else "it is gone")
 
     def _leave(self, visit: _Visit) -> None:
         """Give the node back."""
         self.head.wait()
         give_back(self.ray, visit.group, visit.actor)
-
-
-def _why(error: Exception) -> str:
-    """What Ray says, in short."""
-    lacks_us = "No module named 'epochmark'" in str(error)
-    return f"it has no epochmark{SHIP}" if lacks_us else short(error)

@@ -37,8 +37,7 @@ def decode_scaling(document: bytes) -> Scaling:
     counts = [entry.devices for entry in scaling.entries]
     if counts[0] != 1 or counts != sorted(set(counts)):
         raise RecordError("its numbers of devices do not ascend from 1")
-    if scaling.nodes and len(scaling.nodes) < counts[-1]:
-        raise RecordError(f"it has {len(scaling.nodes)} nodes for {counts[-1]} devices")
+    _check_nodes(scaling, counts[-1])
     for entry in scaling.entries:
         _check_batch(scaling, entry)
         _check_laps(entry)
@@ -46,6 +45,20 @@ def decode_scaling(document: bytes) -> Scaling:
         return msgspec.structs.replace(scaling, efficiencies=efficiencies(scaling))
     except (ValueError, OverflowError, ZeroDivisionError) as error:
         raise RecordError(f"nothing can be derived from it: {error}") from error
+
+
+def _check_nodes(scaling: Scaling, devices: int) -> None:
+    """One for each device, ``machine`` the first one's, and machines numbered as they come."""
+    if not scaling.nodes:
+        return
+    if len(scaling.nodes) != devices:
+        raise RecordError(f"it has {len(scaling.nodes)} nodes for {devices} devices")
+    first = scaling.nodes[0].machine
+    if msgspec.structs.replace(scaling.machine, machine_id=first.machine_id) != first:
+        raise RecordError("its machine is not that of its first node")
+    hosts = [*dict.fromkeys(node.host for node in scaling.nodes)]
+    if hosts != [*range(len(hosts))]:
+        raise RecordError("the machines of its nodes are not numbered from 0 in their order")
 
 
 def _check_batch(scaling: Scaling, entry: ScalingEntry) -> None:

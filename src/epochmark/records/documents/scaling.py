@@ -180,14 +180,17 @@ def encode_scaling(scaling: Scaling) -> bytes:
 
 
 def scaling_digest(fields: dict[str, Any]) -> str:
-    """SHA-256 (hexadecimal) of its JSON fields: of what was measured, without what is derived and
-    the machine's id, so that leaving that out of an export breaks nothing."""
+    """SHA-256 (hexadecimal) of its JSON fields: of what was measured, without what is derived, the
+    machine's id, so that leaving that out of an export breaks nothing, and ``nodes`` where there
+    are none."""
     content = retyped(fields, Scaling)
     stated = {
         name: value
         for name, value in content.items()
         if name not in ("digest", "efficiencies") and value is not None
     }
+    if not stated.get("nodes"):
+        stated.pop("nodes", None)  # documents from before there were nodes have none
     if isinstance(stated.get("machine"), dict):
         stated["machine"] = _without_id(stated["machine"])
     if isinstance(stated.get("nodes"), list):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from epochmark.analysis.scaling.efficiency import efficiency_interval
 from epochmark.analysis.timing.headline import workload_of
 from epochmark.records.dates import local_time
-from epochmark.records.documents.scaling import Efficiency, Scaling, ScalingEntry
+from epochmark.records.documents.scaling import Efficiency, ScaledNode, Scaling, ScalingEntry
 from epochmark.records.wording import counted
 from epochmark.report.digits import range_text, significant, value_text
 from epochmark.report.tables.section import Section
@@ -60,11 +60,21 @@ def _nodes_text(scaling: Scaling) -> str:
     processors = Counter(node.machine.cpu for node in scaling.nodes)
     kinds = "; ".join(f"{count} with {cpu}" for cpu, count in processors.items())
     text = f"Each device is on a node of its own: {counted(len(scaling.nodes), 'node')}, {kinds}."
+    if len({_model(scaling, node) for node in scaling.nodes}) > 1:
+        what = "processors" if scaling.device == "cpu" else "GPUs"
+        text += f" Their {what} differ: what the slower ones take longer counts as communication."
     hosts = len({node.host for node in scaling.nodes})
     if hosts == len(scaling.nodes):
         return text
     where = "one machine, and what is" if hosts == 1 else f"{hosts} machines, and part of what is"
     return f"{text} They are on {where} between them is no network."
+
+
+def _model(scaling: Scaling, node: ScaledNode) -> str | None:
+    """What its device is of: of the machine's GPUs the first."""
+    if scaling.device == "cpu":
+        return node.machine.cpu
+    return node.machine.gpus[0].name if node.machine.gpus else None
 
 
 def _entry_lines(scaling: Scaling, entry: ScalingEntry, found: Efficiency) -> Iterator[str]:

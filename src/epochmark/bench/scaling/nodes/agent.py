@@ -2,7 +2,8 @@
 
 Run: python -m epochmark.bench.scaling.nodes.agent, with what it needs as a line of JSON on standard
 input. It prints where it listens. It ends its worker when its input ends, or the launcher's
-connection: so nothing is left of a training whose launcher, or node, is lost, suspended or not.
+connection, and a guard does should it be killed itself: so nothing is left of a training whose
+launcher, or node, is lost, suspended or not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,8 +31,10 @@ from epochmark.bench.scaling.nodes.connections import (
     connect,
     port_of,
 )
+from epochmark.bench.turns.guard import Guard
+from epochmark.errors import EpochmarkError
 from epochmark.hardware.processes import cpu_seconds, descendants
-from epochmark.worker.protocol import ENDED
+from epochmark.worker.protocol import ENDED, MAX_LINE_BYTES
 
 SUSPEND, RESUME, END, KILL, LOOK = b"suspend", b"resume", b"end", b"kill", b"look"
 """What the launcher may say, a word a line. Each is answered by the CPU seconds of the worker so
@@ -41,6 +45,8 @@ SIGNALS = {
     END: signal.SIGTERM,
     KILL: signal.SIGKILL,
 }
+MAX_ORDER_BYTES = 16 << 20
+"""Of the job, which names the cores of all ranks."""
 GRACE_S = 3.0
 OUTPUT_BYTES = 1 << 16
 """Of what a worker prints, its end."""
@@ -51,6 +57,7 @@ class Agent:
     """What it was given (``bench.scaling.nodes.on_node``), and the worker once it is started."""
 
     given: Mapping[str, Any]
+    guard: Guard
     worker: subprocess.Popen[bytes] | None = None
     output: bytes = b""
     has_ended: bool = False
@@ -70,11 +77,14 @@ class Agent:
         threading.Thread(target=self._accept, args=(door,), daemon=True).start()
         control = self.came[CONTROL].get()
         orders = control.makefile("rb")
-        asked = json.loads(orders.readline())
+        order = orders.readline(MAX_ORDER_BYTES)
+        if not order:
+            return  # the launcher has gone
+        asked = json.loads(order)
         working = threading.Thread(target=self._work, args=(asked, control, meeting), daemon=True)
         working.start()
         with contextlib.suppress(OSError):
-            for line in orders:
+            while (line := orders.readline(MAX_LINE_BYTES)).endswith(b"\n"):
                 if not self._obey(line.strip(), control):
                     return
 
@@ -89,6 +99,9 @@ class Agent:
         link = self.came[LINK].get()
         try:
             self._start(asked, link, meeting)
+        except EpochmarkError as error:
+            self._signal(signal.SIGKILL)
+            self._say_end(control, None, str(error))
         except OSError as error:
             self._say_end(control, None, f"a rank cannot be started: {error.strerror or error}")
         else:
@@ -99,7 +112,7 @@ class Agent:
     ) -> None:
         """The worker, which reports to the link and hears what comes from there. Of the first rank
         it gets the connections to the others, and the port where they meet."""
-        others = [connect(address, port, token, LINK) for address, port, token in asked["others"]]
+        others = [_connected(*other) for other in asked["others"]]
         job = {
             **asked["job"],
             **self.given["files"],
@@ -119,6 +132,7 @@ class Agent:
             env=self.given["environment"],
             start_new_session=True,
         )
+        self.guard.watch(self.worker.pid)
         os.close(job_end)
         with os.fdopen(job_write, "wb") as jobs, contextlib.suppress(BrokenPipeError):
             jobs.write(json.dumps(job).encode() + b"\n")
@@ -135,6 +149,7 @@ class Agent:
         status = self.worker.wait()
         self._signal(signal.SIGKILL)  # what it has left of its group
         self.has_ended = True
+        self.guard.forget(self.worker.pid)
         reader.join(GRACE_S)
         with contextlib.suppress(OSError):
             if not self.given["first"]:
@@ -172,10 +187,19 @@ class Agent:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.worker.pid, number)
 
-    def end(self) -> None:
-        """Leave nothing of the worker, and end."""
+    def end(self, status: int = 0) -> None:
+        """Leave nothing of the worker, and end with this exit status."""
         self._signal(signal.SIGKILL)
-        os._exit(0)
+        os._exit(status)
+
+
+def _connected(who: str, address: str, port: int, token: str) -> socket.socket:
+    """A connection to another rank's agent. Raises ``EpochmarkError`` with what it is called."""
+    try:
+        return connect(address, port, token, LINK)
+    except OSError as error:
+        why = error.strerror or error
+        raise EpochmarkError(f"{who} cannot be reached from the node of rank 0: {why}") from error
 
 
 def _end_with_input(agent: Agent) -> None:
@@ -192,11 +216,15 @@ def main(arguments: Sequence[str] = ()) -> int:
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os.setsid()
-    agent = Agent(given)
-    threading.Thread(target=_end_with_input, args=(agent,), daemon=True).start()
-    try:
-        agent.run()
-    finally:
+    with Guard() as guard:
+        agent = Agent(given, guard)
+        threading.Thread(target=_end_with_input, args=(agent,), daemon=True).start()
+        try:
+            agent.run()
+        except BaseException:
+            traceback.print_exc()  # whoever started us says its last line
+            sys.stderr.flush()
+            agent.end(1)
         agent.end()
     return 0
 

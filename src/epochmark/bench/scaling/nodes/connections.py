@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import socket
+import time
 from collections.abc import Callable
 
 CONTROL, LINK = "control", "link"
@@ -61,11 +62,15 @@ def accept_both(
 
 
 def _purpose(made: socket.socket, token: str) -> str:
-    """What it says that it is for, byte by byte: what comes after that is for others."""
-    greeting = b""
-    made.settimeout(GREETING_S)
+    """What it says that it is for, byte by byte: what comes after that is for others. All of it
+    has ``GREETING_S``, so that a stranger who dawdles keeps no rank out for long."""
+    greeting, deadline = b"", time.monotonic() + GREETING_S
     with contextlib.suppress(OSError):
         while not greeting.endswith(b"\n") and len(greeting) < LONGEST_GREETING:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return ""
+            made.settimeout(left_s)
             byte = made.recv(1)
             if not byte:
                 return ""

@@ -15,10 +15,11 @@ class Node(Protocol):
 
     def ask(self, method: str, *arguments: Any) -> Callable[[], Any]:
         """Call this method of its ``OnNode``, now; what comes back waits for the answer, and raises
-        ``EpochmarkError``, with the node's name, where there is none."""
+        ``EpochmarkError``, with the node's name, where there is none, ``ClusterLostError`` where
+        all nodes are lost."""
 
     def check(self) -> None:
-        """Raise ``EpochmarkError`` where the cluster is lost; to be called often."""
+        """Raise ``ClusterLostError`` where the cluster is lost; to be called often."""
 
 
 class About(TypedDict):

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from epochmark.bench.process.interrupts import interrupts_now
 from epochmark.bench.scaling.nodes.agent import END, KILL, LOOK, RESUME, SUSPEND
 from epochmark.bench.scaling.nodes.connections import CONTROL, LINK, connect
 from epochmark.bench.scaling.nodes.contract import Door, Node
 from epochmark.errors import EpochmarkError
-from epochmark.worker.protocol import GO_ON, STOP, ScaleJob, encode_job
+from epochmark.worker.protocol import GO_ON, MAX_LINE_BYTES, STOP, ScaleJob, encode_job
 
 ANSWER_S = 30.0
 """An agent that does not answer for so long is lost."""
@@ -26,7 +27,7 @@ LOST = "rank 0 was lost with its node"
 @dataclass
 class Control:
     """The connection to an agent. ``ended`` is what it said of its worker's end; ``lost`` that it
-    did not answer in time: nothing is waited for any more."""
+    did not answer in time, or without an end: nothing is waited for any more."""
 
     made: socket.socket
     ended: dict[str, Any] | None = None
@@ -63,7 +64,7 @@ class Control:
             if not self.lost:
                 with contextlib.suppress(OSError):
                     came = self.made.recv(1 << 16)
-            if not came:
+            if not came or len(self._rest) > MAX_LINE_BYTES:
                 self.lost = True
                 return None
             self._rest += came
@@ -96,8 +97,7 @@ class FarWorker:
         self._say(STOP)
 
     def take_turn(self) -> None:
-        """Let a parked fit go on, all ranks with it. Raises ``EpochmarkError`` where the cluster is
-        lost."""
+        """Let a parked fit go on, all ranks with it. Raises ``ClusterLostError``."""
         self.nodes[0].check()
         self._order(RESUME)
         self._say(GO_ON)
@@ -115,7 +115,8 @@ class FarWorker:
         return 0
 
     def cpu_seconds(self) -> float:
-        """Of all ranks."""
+        """Of all ranks; asked for while they say nothing. Raises ``ClusterLostError``."""
+        self.nodes[0].check()
         self._order(LOOK)
         return sum(control.cpu_s for control in self.controls)
 
@@ -164,17 +165,18 @@ def far_worker(nodes: Sequence[Node], make_job: Callable[[int], ScaleJob]) -> It
     Raises ``EpochmarkError`` where that cannot be.
     """
     with contextlib.ExitStack() as owned:
-        answers = [node.ask("open", place == 0) for place, node in enumerate(nodes)]
-        doors: list[Door] = [answer() for answer in answers]
-        spawned_ns = time.monotonic_ns()
+        with interrupts_now():  # a node may take minutes
+            answers = [node.ask("open", place == 0) for place, node in enumerate(nodes)]
+            doors: list[Door] = [answer() for answer in answers]
+            spawned_ns = time.monotonic_ns()
+            controls = [
+                Control(owned.enter_context(_connected(node, door, CONTROL)))
+                for node, door in zip(nodes, doors, strict=True)
+            ]
+            link = owned.enter_context(_connected(nodes[0], doors[0], LINK))
         job = replace(make_job(spawned_ns), meeting=_meeting(doors[0]))
-        controls = [
-            Control(owned.enter_context(_connected(node, door, CONTROL)))
-            for node, door in zip(nodes, doors, strict=True)
-        ]
-        link = owned.enter_context(_connected(nodes[0], doors[0], LINK))
         for rank, control in enumerate(controls):
-            others = [(door["address"], door["port"], door["token"]) for door in doors[1:]]
+            others = _others(nodes, doors)
             fields = json.loads(encode_job(replace(job, rank=rank)))
             order = {"job": fields, "others": [] if rank else others}
             control.say(json.dumps(order).encode())
@@ -186,6 +188,15 @@ def far_worker(nodes: Sequence[Node], make_job: Callable[[int], ScaleJob]) -> It
             yield worker
         finally:
             worker.end(at_once=True)
+
+
+def _others(nodes: Sequence[Node], doors: Sequence[Door]) -> list[tuple[str, str, int, str]]:
+    """Where the first rank reaches the others: what we call them, address, port and token."""
+    return [
+        (f"rank {rank} on {node.name}", door["address"], door["port"], door["token"])
+        for rank, (node, door) in enumerate(zip(nodes, doors, strict=True))
+        if rank
+    ]
 
 
 def _meeting(door: Door) -> str:

@@ -85,16 +85,27 @@ def _versions(about: About) -> dict[str, str]:
 
 
 def shares_of(abouts: Sequence[About]) -> list[list[int]]:
-    """The cores of each node's rank: as many for all, and none that nodes of one machine share; no
-    cores at all where there are too few for that, or they cannot be chosen."""
-    ranks = Counter(about["host"] for about in abouts)
-    size = min(len(about["cores"]) // ranks[about["host"]] for about in abouts)
-    taken: Counter[str] = Counter()
+    """The cores of each node's rank: as many for all, and none that nodes of one machine share,
+    whichever each may use; no cores at all where there are too few for that, or they cannot be
+    chosen."""
+    most = min(len(about["cores"]) for about in abouts)
+    tried = (_shares(abouts, size) for size in range(most, 0, -1))
+    return next((found for found in tried if found), [[] for _ in abouts])
+
+
+def _shares(abouts: Sequence[About], size: int) -> list[list[int]]:
+    """This number of cores for each, first those that few nodes of its machine may use; none at all
+    where they do not suffice."""
+    wanted = Counter((about["host"], core) for about in abouts for core in about["cores"])
+    taken: set[tuple[str, int]] = set()
     shares = []
     for about in abouts:
-        start = size * taken[about["host"]]
-        taken[about["host"]] += 1
-        shares.append(about["cores"][start : start + size])
+        places = [(about["host"], core) for core in about["cores"]]
+        free = sorted((place for place in places if place not in taken), key=wanted.__getitem__)
+        if len(free) < size:
+            return []
+        taken.update(free[:size])
+        shares.append([core for _, core in free[:size]])
     return shares
 
 

@@ -132,14 +132,18 @@ class OnNode:
 
     def _variables(self, interpreter: Interpreter) -> dict[str, str]:
         """The environment of a worker: without what is hidden, and with the interface by which gloo
-        reaches the other nodes."""
+        and NCCL reach the other nodes, unless the user has chosen others. (NCCL takes a name
+        without ``=`` for the beginning of one.)"""
         found = {
             name: value
             for name, value in interpreter.environment.items()
             if not name.startswith(self._hidden)
         }
         interface = interface_of(self._address)
-        return found if interface is None else {"GLOO_SOCKET_IFNAME": interface, **found}
+        if interface is None:
+            return found
+        chosen = {"GLOO_SOCKET_IFNAME": interface, "NCCL_SOCKET_IFNAME": f"={interface}"}
+        return {**chosen, **found}
 
     def _ask_versions(self, engine: str) -> tuple[str, dict[str, str]]:
         done = subprocess.run(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from epochmark.bench.session import Bench
 
 KEPT = "Nothing of this scaling is kept."
+ANSWERED = "The answer was given before, and is complete."
 
 
 @contextlib.contextmanager
@@ -38,11 +39,11 @@ def ready_nodes(
     from epochmark.fleet.launchers.ray_ranks import held_nodes
 
     run = request.planned.request
-    count = max(request.counts)
+    count, head = max(request.counts), Head(address, KEPT)
     try:
         with (
             connected(address, KEPT) as cluster,
-            held_nodes(cluster, Head(address, KEPT), count, run.device, OnNode) as held,
+            held_nodes(cluster, head, count, run.device, OnNode) as held,
         ):
             ready = mustered(held, run, python, keeps)
             _tell(ready)
@@ -50,8 +51,10 @@ def ready_nodes(
             planned = replace(request.planned, interpreter=there)
             # the data are on the nodes
             yield Bench(Path(), ready[0].machine), replace(request, planned=planned, nodes=ready)
+            head.kept = ANSWERED
     except HeadLostError as error:
         complain(error)
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(EXIT_FAILED)
 
