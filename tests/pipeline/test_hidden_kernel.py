@@ -64,7 +64,7 @@ def stat_file(folder: Path, change: str) -> str:
 
 def watched_run(program: Program, mounts: str) -> dict[str, Any]:
     """The record of a short real run there, which must succeed."""
-    run = ("run", "native", "--steps", "40", "--threads", "1", *SMALL_BATCH)
+    run = ("run", "native", "--steps", "400", "--threads", "1", *SMALL_BATCH)
     done = hidden(program, mounts, *run)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
