@@ -4,37 +4,8 @@ multiple of 128. Its language uses the first 256 of them."""
 
 from __future__ import annotations
 
-from epochmark.workloads.spec import (
-    Adam,
-    CausalAttention,
-    Dense,
-    Embed,
-    LayerNorm,
-    Positions,
-    Proof,
-    Residual,
-    TiedHead,
-    Tokens,
-    Workload,
-)
-
-BLOCKS, UNITS, HEADS = 12, 768, 12
-
-
-def _block(number: int) -> tuple[Residual, Residual]:
-    """Attention and feed-forward network, each a branch with its normalisation before it."""
-    return (
-        Residual(f"attention_{number}", (LayerNorm("norm"), CausalAttention("heads", heads=HEADS))),
-        Residual(
-            f"feed_forward_{number}",
-            (
-                LayerNorm("norm"),
-                Dense("wide", units=4 * UNITS, activation="gelu_tanh"),
-                Dense("narrow", units=UNITS),
-            ),
-        ),
-    )
-
+from epochmark.workloads.gpt_3m import gpt_layers
+from epochmark.workloads.spec import Adam, Proof, Tokens, Workload
 
 WORKLOAD = Workload(
     name="gpt-124m",
@@ -44,13 +15,7 @@ WORKLOAD = Workload(
     train_samples=160,
     test_samples=100,
     input=Tokens(context=1024, vocabulary=50_304),
-    layers=(
-        Embed("embed", units=UNITS),
-        Positions("positions"),
-        *(branch for number in range(1, BLOCKS + 1) for branch in _block(number)),
-        LayerNorm("norm"),
-        TiedHead("head", table="embed"),
-    ),
+    layers=gpt_layers(blocks=12, units=768, heads=12),
     loss="sparse_categorical_crossentropy",
     optimizer=Adam(learning_rate=1e-3, beta_1=0.9, beta_2=0.99, epsilon=1e-7),
     batch_size=4,

@@ -8,6 +8,7 @@ from epochmark.workloads.spec import (
     CausalAttention,
     Dense,
     Embed,
+    Layer,
     LayerNorm,
     Positions,
     Proof,
@@ -18,19 +19,28 @@ from epochmark.workloads.spec import (
     Workload,
 )
 
-BLOCKS, UNITS, HEADS = 4, 256, 4
 
-
-def _block(number: int) -> tuple[Residual, Residual]:
-    """Attention and feed-forward network, each a branch with its normalisation before it."""
+def gpt_layers(blocks: int, units: int, heads: int) -> tuple[Layer, ...]:
+    """GPT-2's network (Radford et al. 2019): ``blocks`` times attention and a feed-forward network,
+    each a branch with its normalisation before it."""
     return (
-        Residual(f"attention_{number}", (LayerNorm("norm"), CausalAttention("heads", heads=HEADS))),
+        Embed("embed", units=units),
+        Positions("positions"),
+        *(branch for number in range(1, blocks + 1) for branch in _block(number, units, heads)),
+        LayerNorm("norm"),
+        TiedHead("head", table="embed"),
+    )
+
+
+def _block(number: int, units: int, heads: int) -> tuple[Residual, Residual]:
+    return (
+        Residual(f"attention_{number}", (LayerNorm("norm"), CausalAttention("heads", heads=heads))),
         Residual(
             f"feed_forward_{number}",
             (
                 LayerNorm("norm"),
-                Dense("wide", units=4 * UNITS, activation="gelu_tanh"),
-                Dense("narrow", units=UNITS),
+                Dense("wide", units=4 * units, activation="gelu_tanh"),
+                Dense("narrow", units=units),
             ),
         ),
     )
@@ -44,13 +54,7 @@ WORKLOAD = Workload(
     train_samples=2_688,
     test_samples=1_000,
     input=Tokens(context=128, vocabulary=256),
-    layers=(
-        Embed("embed", units=UNITS),
-        Positions("positions"),
-        *(branch for number in range(1, BLOCKS + 1) for branch in _block(number)),
-        LayerNorm("norm"),
-        TiedHead("head", table="embed"),
-    ),
+    layers=gpt_layers(blocks=4, units=256, heads=4),
     loss="sparse_categorical_crossentropy",
     optimizer=Adam(learning_rate=1e-3, beta_1=0.9, beta_2=0.99, epsilon=1e-7),
     batch_size=32,
