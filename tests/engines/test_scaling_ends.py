@@ -11,15 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests import cores
 from tests.engines.conftest import interpreter_of
 from tests.pipeline.program import TIMEOUT_S, Program, read_until
 
 pytestmark = [
-    pytest.mark.alone,  # side by side, a process of the tests has a single core
-    pytest.mark.skipif(
-        not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
-        reason="a device is a core at least",
-    ),
+    pytest.mark.usefixtures("all_cores"),
+    pytest.mark.skipif(len(cores.ALL) < 2, reason="a device is a core at least"),
 ]
 
 

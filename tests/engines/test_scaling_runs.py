@@ -3,8 +3,6 @@ turns, each proven."""
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from epochmark.bench.plan import PlannedRun
@@ -15,6 +13,7 @@ from epochmark.bench.session import Bench
 from epochmark.judge.documents.scalings import check_scaling
 from epochmark.records.documents.scaling import Mode, Scaling, encode_scaling
 from epochmark.report.text.scaling import scaling_lines
+from tests import cores
 from tests.engines.conftest import interpreter_of
 
 SECONDS = 2.0
@@ -31,8 +30,8 @@ def scaled(bench: Bench, engine: str, counts: str, mode: Mode, batch_size: int) 
     return made
 
 
-@pytest.mark.alone  # side by side, a process of the tests has a single core
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a device is a core at least")
+@pytest.mark.usefixtures("all_cores")
+@pytest.mark.skipif(len(cores.ALL) < 2, reason="a device is a core at least")
 def test_two_processes_of_torch_are_rated_beside_one(bench: Bench) -> None:
     made = scaled(bench, "torch", "1,2", "strong", 4)
     one, two = made.entries

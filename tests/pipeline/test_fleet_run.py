@@ -143,7 +143,6 @@ def test_a_node_without_epochmark_is_named_and_measured_with_ship(
     assert len(records) == 6
 
 
-@pytest.mark.alone
 def test_a_lost_head_ends_it_with_what_had_come(program: Program, tmp_path: Path) -> None:
     endless = {"EPOCHMARK_FAKE": json.dumps({"step_s": 1.0})}
     into = tmp_path / "into"
