@@ -42,6 +42,9 @@ INJECTED = Path(__file__).with_name("injected")
 SLOW = ("mlx", "plaidml-keras", "tinygrad")
 """They take seconds for a step of ``mnist-cnn`` on a CPU."""
 
+QUICKLY_COMPILED = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+"""For what is driven without a worker: JAX compiles in two thirds of the time."""
+
 SMALL_BATCH = 8
 """Far less than the workload's: some engines take seconds for a step of 128 images on a CPU, and
 float64 computes every image of the continuation again. The replay keeps the workload's."""
@@ -96,7 +99,7 @@ def answer_of(
     interpreter = interpreter or interpreter_of(engine)
     done = subprocess.run(
         [str(interpreter.python), str(driver), engine, *arguments],
-        env=with_our_package(folder, interpreter.environment),
+        env=with_our_package(folder, {**interpreter.environment, **QUICKLY_COMPILED}),
         stdout=subprocess.PIPE,
         check=True,
         cwd=folder,

@@ -10,8 +10,8 @@
 // than a hundredth of a step's arithmetic, and a fifth less to keep. Keys and values are transposed for
 // the products that go along a head's units.
 
-#include "networks/gpt/exponential.h"
-#include "networks/gpt/lanes.h"
+#include "kernels/exponential.h"
+#include "kernels/lanes.h"
 #include "networks/gpt/products.h"
 
 namespace epochmark {

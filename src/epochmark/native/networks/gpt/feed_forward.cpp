@@ -8,7 +8,7 @@
 // GELU in the tanh form (Hendrycks and Gimpel 2016) is x times the logistic function of 2u,
 // u = sqrt(2 / pi) (x + 0.044715 x^3), since (1 + tanh u) / 2 = 1 / (1 + exp(-2u)).
 
-#include "networks/gpt/exponential.h"
+#include "kernels/exponential.h"
 #include "networks/gpt/products.h"
 
 namespace epochmark {

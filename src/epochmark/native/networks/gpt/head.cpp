@@ -7,8 +7,8 @@
 // The table's gradient is that of the scores' product first, then symbol by symbol in the order of the
 // positions, so it does not depend on how threads run.
 
-#include "networks/gpt/exponential.h"
-#include "networks/gpt/lanes.h"
+#include "kernels/exponential.h"
+#include "kernels/lanes.h"
 #include "networks/gpt/products.h"
 
 namespace epochmark {

@@ -5,7 +5,7 @@
 // The gradients of scale and bias are summed over the rows of a call first, then added: sums in
 // levels round less.
 
-#include "networks/gpt/lanes.h"
+#include "kernels/lanes.h"
 #include "networks/gpt/products.h"
 
 namespace epochmark {

@@ -4,6 +4,7 @@
 
 #include "networks/mnist_mlp/kernels.h"
 #include "kernels/gemm.h"
+#include "kernels/lanes.h"
 #include "kernels/simd.h"
 
 namespace epochmark {
@@ -14,22 +15,13 @@ using namespace epochmark::EPOCHMARK_ISA;
 
 namespace {
 
-// Lanes added in pairs, then pairs of those.
-EPOCHMARK_INLINE float sum_of_lanes(Vec value) {
-    float lane[kLanes];
-    store(lane, value);
-    for (int width = kLanes / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
-    return lane[0];
-}
-
 void scores(const float* hidden, const float* kernel, const float* bias, float* logits) {
     Vec sum[kClasses] = {};
     for (int i = 0; i < kUnits; i += kLanes) {
         const Vec value = load(hidden + i);
         for (int c = 0; c < kClasses; ++c) sum[c] += value * load(kernel + c * kUnits + i);
     }
-    for (int c = 0; c < kClasses; ++c) logits[c] = sum_of_lanes(sum[c]) + bias[c];
+    for (int c = 0; c < kClasses; ++c) logits[c] = sum_lanes(sum[c]) + bias[c];
 }
 
 }  // namespace

@@ -4,10 +4,7 @@
 #include "kernels/simd.h"
 
 namespace epochmark {
-namespace gpt {
 namespace EPOCHMARK_ISA {
-
-using namespace epochmark::EPOCHMARK_ISA;
 
 #define EPOCHMARK_FOUR(half, i) (i) ^ half, (i + 1) ^ half, (i + 2) ^ half, (i + 3) ^ half
 #if EPOCHMARK_LANES == 16
@@ -54,5 +51,4 @@ static EPOCHMARK_INLINE Mask lane_numbers() {
 }
 
 }  // namespace EPOCHMARK_ISA
-}  // namespace gpt
 }  // namespace epochmark

@@ -9,10 +9,7 @@
 #include "kernels/simd.h"
 
 namespace epochmark {
-namespace gpt {
 namespace EPOCHMARK_ISA {
-
-using namespace epochmark::EPOCHMARK_ISA;
 
 constexpr float kLog2OfE = 1.44269504088896341f;
 constexpr float kLogOf2 = 0.693147180559945309f;
@@ -33,5 +30,4 @@ static EPOCHMARK_INLINE Vec power_of_2(Vec y) {
 }
 
 }  // namespace EPOCHMARK_ISA
-}  // namespace gpt
 }  // namespace epochmark
