@@ -14,7 +14,10 @@ from epochmark.board.derived.hardware import (
     slug_of,
     usual_name,
 )
+from epochmark.records.record import Gpu
 from tests.board.records import native, torch
+
+GPU = Gpu(name="NVIDIA GeForce RTX 4090", power_limit_w=360.0)
 
 REPORTED = {
     "Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz": "Intel Core i7-9700K",
@@ -84,7 +87,7 @@ def test_slugs_are_parts_of_addresses() -> None:
     assert slug_of("中文") == "unnamed"
 
 
-def test_fewer_cores_a_virtual_machine_and_a_power_mode_are_other_hardware() -> None:
+def test_fewer_cores_a_virtual_machine_and_limits_of_power_are_other_hardware() -> None:
     record = native(1)
     machine = msgspec.structs.replace(record.machine, usable_cores=1, cpu_quota=0.5)
     confined = msgspec.structs.replace(record, machine=machine)
@@ -92,12 +95,16 @@ def test_fewer_cores_a_virtual_machine_and_a_power_mode_are_other_hardware() -> 
         "AMD EPYC, 1 usable core, time for 0.5 of them, virtual machine"
     )
     assert hardware_name(confined) != hardware_name(record)
+    with_gpu = msgspec.structs.replace(record.machine, gpus=[GPU])
+    assert hardware_name(msgspec.structs.replace(record, machine=with_gpu)) == hardware_name(record)
     gpu = torch(1, gpu="NVIDIA GeForce RTX 4090")
     assert hardware_name(gpu) == "RTX 4090, virtual machine"
     for changes, name in (
         ({"virtualized": False}, "RTX 4090"),
         ({"virtualized": None, "power_mode": "15W"}, "RTX 4090, power mode 15W"),
         ({"virtualized": False, "usable_cores": 1}, "RTX 4090"),
+        ({"gpus": [GPU]}, "RTX 4090, power limit 360 W, virtual machine"),
+        ({"gpus": [GPU, GPU]}, "RTX 4090, power limit 360 W, virtual machine"),
     ):
         machine = msgspec.structs.replace(gpu.machine, **changes)
         assert hardware_name(msgspec.structs.replace(gpu, machine=machine)) == name

@@ -7,6 +7,7 @@ import re
 from functools import cache
 from importlib import resources
 
+from epochmark.analysis.machine.gpus import GPU_POWER_LIMIT, gpu_facts
 from epochmark.records.record import Machine, Record
 from epochmark.report.figures import device_id, device_name
 
@@ -58,10 +59,10 @@ def slug_of(name: str) -> str:
 
 def hardware_name(record: Record) -> str:
     """The chip, and how much of it could be used: a virtual machine and a power mode are other
-    hardware, of a processor also fewer cores and a quota."""
+    hardware, of a processor also fewer cores and a quota, of a GPU its power limit."""
     machine = record.machine
-    cores = _cores_of(machine) if device_kind(record) == "cpu" else []
-    return ", ".join([chip_name(record), *cores, *_limits_of(machine)])
+    own = _cores_of(machine) if device_kind(record) == "cpu" else _power_limit_of(record)
+    return ", ".join([chip_name(record), *own, *_limits_of(machine)])
 
 
 def _cores_of(machine: Machine) -> list[str]:
@@ -70,6 +71,12 @@ def _cores_of(machine: Machine) -> list[str]:
     if machine.cpu_quota is not None:
         parts.append(f"time for {machine.cpu_quota:g} of them")
     return parts
+
+
+def _power_limit_of(record: Record) -> list[str]:
+    """Older records and some drivers do not have it."""
+    limit = gpu_facts(record).get(GPU_POWER_LIMIT)
+    return [] if limit is None else [f"power limit {limit}"]
 
 
 def _limits_of(machine: Machine) -> list[str]:
