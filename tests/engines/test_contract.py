@@ -22,6 +22,7 @@ from epochmark.workloads.spec import Workload
 from tests.engines.conftest import (
     ENGINES,
     LEARNING_BATCH,
+    MNIST_MLP,
     SLOW,
     Run,
     answer_of,
@@ -135,13 +136,18 @@ def test_stock_engines_on_pytorch_say_that_they_compile_nothing(
     assert record_of(engine).engine.settings["execution"] == "eager"
 
 
-@pytest.mark.parametrize("engine", REDUCED)
+@pytest.mark.parametrize(
+    ("engine", "workload"),
+    [*((name, MNIST_CNN) for name in REDUCED), ("torch", MNIST_MLP), ("jax", MNIST_MLP)],
+)
 def test_bfloat16_is_observed_when_asked_for(
-    engine: str, tmp_path: Path, mnist_folder: Path
+    engine: str, workload: Workload, tmp_path: Path, mnist_folder: Path
 ) -> None:
-    losses = answer_of(REPLAY, tmp_path, engine, "bfloat16", str(mnist_folder))
-    golden = replay_data.golden_losses(MNIST_CNN, get_engine(engine).info.adam_form)
-    tolerances = parity.replay_tolerances(MNIST_CNN)
+    version, steps = replay_data.REPLAY_VERSION, replay_data.REPLAY_STEPS
+    job = (engine, "bfloat16", str(mnist_folder), str(version), str(steps), workload.name)
+    losses = answer_of(REPLAY, tmp_path, *job)
+    golden = replay_data.golden_losses(workload, get_engine(engine).info.adam_form)
+    tolerances = parity.replay_tolerances(workload)
     assert parity.judge(losses, golden, tolerances).precision == "bfloat16", losses
 
 
