@@ -1,13 +1,14 @@
 """Measure every engine on every workload, and write the tables of README.md and docs/workloads.md.
 
     python benchmarks/workload_table.py run FOLDER [--engines torch jax] [--workloads gpt-3m] \
-        [--steps tinygrad=20 mlx=20]
+        [--quick] [--steps tinygrad=20 mlx=20]
     python benchmarks/workload_table.py write FOLDER
 
 ``run`` keeps records, and the processor's limits, in FOLDER. What has a record there is skipped, so
 it may be interrupted and repeated; a ``disturbed`` run is made again. Full runs, one after the
-other, on a quiet machine; ``--steps`` are for engines whose full run takes too long: ``partial``
-runs, marked so. ``write`` puts what is in FOLDER between the marks in both files.
+other, on a quiet machine, or ``--quick`` ones, which end when the speed is known; ``--steps`` are
+for engines of which even that takes too long: ``partial`` runs. The table marks both. ``write``
+puts what is in FOLDER between the marks in both files.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument(
         "--workloads", nargs="*", default=[workload.name for workload in named_workloads("all")]
     )
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--steps", nargs="*", default=[], metavar="ENGINE=STEPS")
     options = parser.parse_args()
     if options.action == "write":
@@ -63,7 +65,9 @@ def main() -> None:
         subprocess.run([*epochmark, "limits"], check=False)
     steps = dict(part.split("=") for part in options.steps)
     for engine, workload in missing(options.folder, options.engines, options.workloads):
-        limited = ["--steps", steps[engine]] if engine in steps else []
+        limited = ["--quick"] if options.quick else []
+        if engine in steps:
+            limited = ["--steps", steps[engine]]
         print(f"{engine} on {workload}", flush=True)
         subprocess.run([*epochmark, "run", engine, "-w", workload, *limited], check=False)
 
@@ -147,7 +151,7 @@ def row(record: Record) -> list[str]:
         NONE if loss is None else f"{loss:.4f}",
         NONE if halves is None else " and ".join(f"{half:.3f}" for half in halves),
         NONE if memory is None else f"{memory / 2**20:,.0f} MiB",
-        record.headline.validity,
+        record.headline.validity + (", quick" if record.workload.quick else ""),
     ]
 
 

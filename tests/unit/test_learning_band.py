@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epochmark.workloads import MNIST_CNN, registry
+from epochmark.workloads import MNIST_CNN, WORKLOADS, registry
 from epochmark.workloads._proof import learning_band
 from epochmark.workloads._proof.learning_band import (
     Band,
@@ -21,6 +21,11 @@ from epochmark.workloads._proof.learning_band import (
     positive_interval,
     tolerance_factor,
 )
+from epochmark.workloads.spec import Workload
+
+GPT = WORKLOADS["gpt-3m"]
+BANDED = (MNIST_CNN, GPT)
+TRIAL = Path(__file__).parents[2] / "benchmarks" / "outcomes" / "gpt_3m_trial.jsonl"
 
 
 @pytest.fixture
@@ -148,10 +153,21 @@ def test_a_loss_that_is_no_number_lies_outside(band: Path) -> None:
     assert len(learning_band.judge(MNIST_CNN, [math.nan, math.inf], None)) == 2
 
 
-def test_the_shipped_band_is_one_of_at_least_20_full_runs() -> None:
-    stored = registry.read_evidence(MNIST_CNN, registry.LEARNING_BAND)
-    assert len(stored["epoch_losses"]) == MNIST_CNN.epochs
-    assert stored["workload_version"] == MNIST_CNN.version
+@pytest.mark.parametrize("workload", BANDED, ids=lambda workload: workload.name)
+def test_the_shipped_band_is_one_of_at_least_20_full_runs(workload: Workload) -> None:
+    stored = registry.read_evidence(workload, registry.LEARNING_BAND)
+    assert len(stored["epoch_losses"]) == workload.epochs
+    assert stored["workload_version"] == workload.version
     assert len(set(stored["provenance"]["seeds"])) == stored["provenance"]["runs"] >= 20
     centres = [interval["centre"] for interval in stored["epoch_losses"]]
-    assert centres[0] > centres[4] > centres[9]
+    assert centres == sorted(centres, reverse=True)
+
+
+def test_the_runs_of_a_shipped_band_lie_inside() -> None:
+    """The seeds of gpt-3m, which the repository keeps."""
+    runs = [json.loads(line) for line in TRIAL.read_text("utf-8").splitlines()]
+    assert len(runs) >= 20
+    for run in runs:
+        assert learning_band.judge(GPT, run["epoch_losses"], run["test_accuracy"]) == []
+    other = [*runs[0]["epoch_losses"][:-1], 1.02 * runs[0]["epoch_losses"][-1]]
+    assert len(learning_band.judge(GPT, other, None)) == 1

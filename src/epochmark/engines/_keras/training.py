@@ -88,7 +88,8 @@ class Laps(keras.callbacks.Callback):  # type: ignore[misc]
         self._begun = self._reported = 0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if self._settings.quick and self._begun > self._reported and self._stopwatch.wants_lap():
+        inside = self._settings.laps_inside_epochs and self._begun > self._reported
+        if inside and self._stopwatch.wants_lap():
             self._wait()
             if not self._stopwatch.lap(self._begun - self._reported):
                 self.model.stop_training = True

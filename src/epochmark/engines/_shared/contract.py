@@ -47,14 +47,17 @@ class Device:
         return self.id.split(":")[0]
 
 
+ENOUGH_EPOCHS = 10
+"""With fewer, a warm-up may leave too few for an interval, which then needs laps inside epochs."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """How the training is asked for. ``threads`` None leaves the engine's own default.
 
     ``epochs`` and ``batch_size`` are those of this run, which may depart from the workload's;
-    ``max_steps`` ends the run after that many optimizer steps in all. ``quick`` allows laps inside
-    epochs to engines that end only whole epochs in a full run (Keras), so that a quick run can
-    stop between them. ``tuned_settings`` are the tunables that depart from stock, by name
+    ``max_steps`` ends the run after that many optimizer steps in all. A ``quick`` run can stop
+    between laps. ``tuned_settings`` are the tunables that depart from stock, by name
     (``EngineInfo.all_settings``).
     """
 
@@ -69,6 +72,11 @@ class Settings:
     max_steps: Optional[int] = None
     quick: bool = False
     tuned_settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def laps_inside_epochs(self) -> bool:
+        """Whether engines that otherwise end whole epochs only (Keras) end laps inside them too."""
+        return self.quick or self.epochs < ENOUGH_EPOCHS
 
 
 class Stopwatch(Protocol):
