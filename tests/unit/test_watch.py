@@ -146,6 +146,8 @@ def test_foreign_time_is_never_below_zero_and_none_is_lost() -> None:
     assert sum(calm.foreign_cpu_s) == pytest.approx(30 * 1.0 - 20.0)
     assert calm.own_cpu_s is not None
     assert sum(calm.own_cpu_s) == pytest.approx(30 * 0.9 + 20.0)
+    both = [own + foreign for own, foreign in zip(calm.own_cpu_s, calm.foreign_cpu_s, strict=True)]
+    assert both == pytest.approx([1.9] * 30), "each when it was used"
 
 
 SILENT = replace(CALM, busy_s=0.0, idle_s=0.0, steal_s=0.0)

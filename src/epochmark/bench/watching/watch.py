@@ -112,9 +112,12 @@ class Watch:
         if own_s is not None and not counts_worker(own_s[-1], fitted.cpu_s or 0.0):
             own_s = None
         lasted_s = readings[-1].at_s - readings[0].at_s
-        foreign_s = _foreign_s(grown, own_s, self._cpus, lasted_s)
-        if foreign_s is None:  # what cannot be believed of some counters cannot of their siblings
+        foreign_s: list[float] | None = None
+        shares = _shares_s(grown, own_s, self._cpus, lasted_s)
+        if shares is None:  # what cannot be believed of some counters cannot of their siblings
             grown.update(idle_s=None, steal_s=None, runnable=None)
+        else:
+            own_s, foreign_s = shares
         return Calm(
             source=self._source,
             cpus=self._cpus,
@@ -188,16 +191,16 @@ def _grown(readings: Sequence[Reading], name: str) -> list[float] | None:
     return [highest - values[0] for highest in accumulate(values, max)]
 
 
-def _foreign_s(
+def _shares_s(
     grown: Mapping[str, Sequence[float] | None],
     own_s: Sequence[float] | None,
     cpus: int,
     lasted_s: float,
-) -> list[float] | None:
-    """The same of foreign CPU time; None where the counters do not report it.
+) -> tuple[list[float], list[float]] | None:
+    """The same of our own and of foreign CPU time; None where the counters do not report it.
 
-    What a child of ours had used before it was found is taken back from the time before, and so are
-    ticks that were counted too early.
+    What a child of ours had used before it was found, or before it ended, is taken back from the
+    foreign time of then and counts as ours, and so do ticks that were counted too early.
     """
     busy_s, idle_s, steal_s = (grown[name] for name in ("busy_s", "idle_s", "steal_s"))
     if busy_s is None or idle_s is None or own_s is None:
@@ -208,7 +211,9 @@ def _foreign_s(
     foreign_s = [busy - own for busy, own in zip(busy_s, own_s, strict=True)]
     # a sum never falls: each entry is at most the least of what follows
     backwards = [*accumulate(reversed(foreign_s), min)]
-    return [max(0.0, least) for least in reversed(backwards)]
+    foreign_s = [max(0.0, least) for least in reversed(backwards)]
+    ours = [busy - foreign for busy, foreign in zip(busy_s, foreign_s, strict=True)]
+    return ours, foreign_s
 
 
 def _each(grown: Sequence[float] | None) -> list[float] | None:
