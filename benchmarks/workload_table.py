@@ -160,8 +160,9 @@ def machines(found: Found) -> str:
     records = found.values()
     names = sorted({machine_name(record) for record in records})
     cores = sorted({str(record.machine.usable_cores) for record in records})
-    dates = sorted(record.created[:10] for record in records)
-    return f"{', '.join(names)}, {' or '.join(cores)} cores, {dates[0]} to {dates[-1]}"
+    dates = sorted({record.created[:10] for record in records})
+    days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
+    return f"{', '.join(names)}, {' or '.join(cores)} cores, {days}"
 
 
 def table(heads: list[str] | tuple[str, ...], rows: list[list[str]]) -> list[str]:
