@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -11,12 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tests import cores
 from tests.engines.conftest import interpreter_of
 from tests.pipeline.program import TIMEOUT_S, Program, read_until
 from tests.pipeline.running_ray import RayNodes, ray_nodes, wait_until
-
-several_cores = pytest.mark.skipif(len(cores.ALL) < 2, reason="each device is a core")
 
 TRAINING = ("scale", "torch", "-w", "mnist-mlp", "--batch", "4", "--strong", "--json")
 
@@ -24,7 +22,7 @@ TRAINING = ("scale", "torch", "-w", "mnist-mlp", "--batch", "4", "--strong", "--
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
     folder = tmp_path_factory.mktemp("nodes")
-    with cores.all_allowed(), ray_nodes(folder, {"node-0": {}, "node-1": {}}) as cluster:
+    with ray_nodes(folder, {"node-0": {}, "node-1": {}}) as cluster:
         yield cluster
 
 
@@ -48,7 +46,8 @@ def left_of(nodes: RayNodes) -> list[psutil.Process]:
 
 
 @pytest.mark.slow
-@several_cores
+@pytest.mark.alone  # each device is a core
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a device is a core at least")
 def test_two_nodes_are_rated_beside_one(program: Program, nodes: RayNodes) -> None:
     process = started(program, nodes, "--max-seconds", "2")
     output, said = process.communicate(timeout=TIMEOUT_S)
@@ -76,7 +75,8 @@ def test_two_nodes_are_rated_beside_one(program: Program, nodes: RayNodes) -> No
 
 
 @pytest.mark.slow
-@several_cores
+@pytest.mark.alone
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a device is a core at least")
 def test_a_lost_node_ends_it_with_its_reason(program: Program, nodes: RayNodes) -> None:
     """The last of these tests: afterwards the cluster has one node less."""
     process = started(program, nodes)

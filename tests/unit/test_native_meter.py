@@ -26,11 +26,12 @@ def test_multiply_adds_are_counted_over_rounds_and_threads(meter: Meter) -> None
     assert meter.multiply_adds(100) % (once * meter.threads) == 0, "vectors are 1, 2 or 4 times"
 
 
-@pytest.mark.parametrize("name", bfloat16_instruction_sets())
-def test_bfloat16_multiply_adds_are_counted(name: str) -> None:
-    per_thread = Meter("", 1).bfloat16_multiply_adds(name, 100)
-    assert per_thread > 0
-    assert Meter("", 3).bfloat16_multiply_adds(name, 200) == 6 * per_thread
+def test_bfloat16_multiply_adds_are_counted() -> None:
+    """By each set of instructions that the processor has; many have none."""
+    for name in bfloat16_instruction_sets():
+        per_thread = Meter("", 1).bfloat16_multiply_adds(name, 100)
+        assert per_thread > 0
+        assert Meter("", 3).bfloat16_multiply_adds(name, 200) == 6 * per_thread
 
 
 def test_the_product_is_right(meter: Meter) -> None:
