@@ -69,8 +69,12 @@ def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def all_cores() -> Iterator[None]:
     """For runs that are to have as many threads as a user's, though other tests run beside them."""
-    with cores.all_allowed():
-        yield
+    if cores.ALL:
+        own = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores.ALL)
+    yield
+    if cores.ALL:
+        os.sched_setaffinity(0, own)
 
 
 @pytest.fixture(scope="session")

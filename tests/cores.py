@@ -6,8 +6,7 @@ Imported by what runs in an engine's interpreter as well: Python 3.9.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from typing import Iterator, Set
+from typing import Set
 
 ALL: Set[int] = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 """The logical cores of the whole session; empty where a process cannot be kept to some."""
@@ -22,17 +21,3 @@ def keep_to_own_share() -> None:
     number, count = int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     cores = sorted(ALL)
     os.sched_setaffinity(0, cores[number % len(cores) :: count])
-
-
-@contextmanager
-def all_allowed() -> Iterator[None]:
-    """This process, and what it starts, may use every core of the session."""
-    if not ALL:
-        yield
-        return
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, ALL)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, own)

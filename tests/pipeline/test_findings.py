@@ -9,7 +9,6 @@ import pytest
 from epochmark.errors import EpochmarkError
 from epochmark.hardware.machine import describe_machine
 from epochmark.judge.check import check_record
-from epochmark.records.findings import MEANING, FindingCode
 from epochmark.records.machine.limits_file import save_limits
 from epochmark.records.machine.machine_limits import Limits, MultiplyAdds, ProcessorLimits, Timed
 from epochmark.records.record import Record
@@ -71,10 +70,8 @@ def test_wrong_work_is_invalid(
 
 
 def test_what_a_language_allows_is_not_invalid(measure_fake: MeasureFake) -> None:
-    """All else that the fake engine learns is far outside the band of real engines."""
-    record = measure_fake(workload=GPT).record
-    wrong = {code for code in codes(record) if MEANING[FindingCode(code)].validity == "invalid"}
-    assert wrong == {"learning-out-of-band"}, record.findings
+    record = measure_fake({"test_accuracy": 0.73}, workload=GPT).record
+    assert record.headline.validity != "invalid", record.findings
     assert record.headline.time_to_target_s is not None
 
 
