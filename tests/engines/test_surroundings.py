@@ -20,13 +20,16 @@ from epochmark.records.record import Record
 from epochmark.system import usable_cores
 from epochmark.workloads import MNIST_CNN
 from tests import cores
-from tests.engines.conftest import SMALL_BATCH, Run, interpreter_of
+from tests.engines.conftest import MNIST_MLP, SMALL_BATCH, Run, interpreter_of
 from tests.engines.test_order import assert_every_sample_once_an_epoch_in_a_new_order, drive
 
 CORES = len(cores.ALL) or usable_cores()
 several_cores = pytest.mark.skipif(CORES < 2, reason="one core: nothing can have fewer threads")
 
 IN_SMALL_BATCHES = f"batch {SMALL_BATCH}"
+ENOUGH_STEPS = 40
+"""Of ``mnist-mlp``, on any processor: it takes a fifth of a second of CPU time to tell threads
+apart."""
 
 
 pytestmark = pytest.mark.usefixtures("injected")
@@ -61,8 +64,10 @@ def test_threads_that_a_variable_takes_away_stay_in_an_interpreter_of_ours(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("GOMP_CPU_AFFINITY", "0")
-    record = run_small("torch", ours("torch"), max_steps=3).record
-    assert record.workload.variant == ["3 steps", IN_SMALL_BATCHES]
+    record = run_small("torch", ours("torch"), workload=MNIST_MLP, max_steps=ENOUGH_STEPS).record
+    assert record.workload.variant == [f"{ENOUGH_STEPS} steps", IN_SMALL_BATCHES]
+    assert record.placement is not None
+    assert record.placement.cpus == CORES
     assert record.environment == {}
     assert int(record.engine.settings["threads"]) > 1
 
@@ -80,10 +85,9 @@ def test_threads_and_cores_taken_away_from_a_users_own_interpreter_are_a_variant
     run_small: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, variant: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    record = run_small("torch", named("torch"), max_steps=4).record
-    assert record.workload.variant == sorted([variant, "4 steps", IN_SMALL_BATCHES]), (
-        record.placement
-    )
+    record = run_small("torch", named("torch"), workload=MNIST_MLP, max_steps=ENOUGH_STEPS).record
+    expected = sorted([variant, f"{ENOUGH_STEPS} steps", IN_SMALL_BATCHES])
+    assert record.workload.variant == expected, record.placement
     assert record.environment[variable] == value
 
 
