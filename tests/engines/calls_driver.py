@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from epochmark.engines import Settings, get_engine
-from epochmark.workloads import MNIST_CNN
+from epochmark.workloads import WORKLOADS
 from epochmark.workloads.initial_weights import draw_weights
 
 SAMPLES, BATCH = 100, 16
@@ -46,15 +46,16 @@ class Recorder:
 
 
 def train(name: str, steps_per_call: int) -> Dict[str, Any]:
+    workload = WORKLOADS["small-mlp"]
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (SAMPLES, 28, 28), dtype=np.uint8)
     labels = random.integers(0, 10, SAMPLES, dtype=np.uint8)
     engine: Any = get_engine(name)
     engine.open(
-        Settings(MNIST_CNN, "cpu", "stock", "stock", 1, 2, batch_size=BATCH, quick=True)
+        Settings(workload, "cpu", "stock", "stock", 1, 2, batch_size=BATCH, quick=True)
     )  # the setting is offered for GPUs and TPUs only
     engine._tuned = {**engine._tuned, "steps_per_call": str(steps_per_call)}
-    weights = draw_weights(MNIST_CNN, 1)
+    weights = draw_weights(workload, 1)
     data = engine.load(images, labels)
     engine.build(weights)
     recorder = Recorder()

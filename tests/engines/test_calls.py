@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.conftest import answer_of
+from tests.engines.conftest import answer_of, interpreter_of, with_injected
 
 DRIVER = Path(__file__).with_name("calls_driver.py")
 
 
 def test_a_scan_of_steps_trains_as_single_steps_do(tmp_path: Path) -> None:
-    single, several = answer_of(DRIVER, tmp_path, "jax")
+    interpreter = with_injected(interpreter_of("jax"))
+    single, several = answer_of(DRIVER, tmp_path, "jax", interpreter=interpreter)
     assert single["execution"] == "one jitted step"
     assert several["execution"] == "4 steps in one jitted scan"
     assert several["losses"] == pytest.approx(single["losses"], rel=1e-5)

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from epochmark.analysis.timing.headline import headline_of
+from epochmark.analysis.timing.headline import headline_of, observed_precision
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.engines import get_engine
 from epochmark.judge.validity import judge
-from epochmark.records.record import Record
+from epochmark.records.record import PrecisionRun, Record
 from epochmark.workloads import MNIST_CNN, WORKLOADS
 from epochmark.workloads._proof import parity, reference, replay_data
-from epochmark.workloads.spec import SGD
+from epochmark.workloads.spec import SGD, Workload
 from tests.engines.conftest import (
     LEARNING_BATCH,
     SMALL_BATCH,
@@ -32,6 +32,8 @@ pytestmark = pytest.mark.usefixtures("injected")
 DRIVER = Path(__file__).with_name("defects_driver.py")
 
 Losses = list[float | None]
+Replays = dict[str, tuple[Losses, Losses]]
+"""The losses of both replays with each defect."""
 
 LIE_STEPS = 24
 """Enough for Adam to be calm."""
@@ -51,6 +53,7 @@ PARITY_DEFECTS = [
     "replay without training",
     "gradients 1 % too large",
 ]
+PASSED_FOR_FLOAT32 = "bfloat16 for float32"
 
 
 LIES = {
@@ -66,6 +69,8 @@ LIES = {
     "foreign layout": "continuation-missing",
 }
 """What is done in the fit and not in the replay, or handed out as its state; and what shows it."""
+OF_A_CONVOLUTION = ("transposed kernel", "foreign layout", "gradient 5 % too large")
+"""The others are shown with two small dense layers."""
 
 
 def defective(defect: str) -> Interpreter:
@@ -73,29 +78,22 @@ def defective(defect: str) -> Interpreter:
     return with_injected(interpreter_of("torch"), DEFECT=defect)
 
 
-def run_defective(
-    run_engine: Run,
-    defect: str,
-    device: str = "cpu",
-    precision: str = "float32",
-    max_steps: int | None = 1,
-    batch_size: int = LEARNING_BATCH,
-) -> Record:
-    measured = run_engine(
-        "defective-torch",
-        defective(defect),
-        max_steps=max_steps,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-    )
+def run_defective(run_engine: Run, defect: str, **departures: Any) -> Record:
+    """A single step of ``mnist-cnn`` in float32, where no departure says otherwise."""
+    asked = {"max_steps": 1, "precision": "float32", "batch_size": LEARNING_BATCH, **departures}
+    measured = run_engine("defective-torch", defective(defect), **asked)
     assert measured.record.failure is None, measured.stderr.decode(errors="replace")
     return measured.record
 
 
 def run_lying(run_engine: Run, lie: str) -> Record:
     return run_defective(
-        run_engine, lie, precision="stock", max_steps=LIE_STEPS, batch_size=SMALL_BATCH
+        run_engine,
+        lie,
+        precision="stock",
+        max_steps=LIE_STEPS,
+        batch_size=SMALL_BATCH,
+        workload=MNIST_CNN if lie in OF_A_CONVOLUTION else WORKLOADS["small-mlp"],
     )
 
 
@@ -105,13 +103,20 @@ def codes(record: Record) -> set[str]:
 
 @pytest.fixture(scope="module")
 def honest(run_engine: Run) -> Record:
-    """The reference of the lies and of wrong replays below: the same steps, nothing wrong."""
+    """The reference of the lies below: the same steps, nothing wrong."""
     return run_lying(run_engine, "none")
 
 
-def test_without_a_defect_it_is_right(honest: Record) -> None:
-    assert honest.headline.validity == "partial", honest.findings
-    assert honest.precision.observed == "float32"
+@pytest.fixture(scope="module")
+def honest_cnn(run_engine: Run) -> Record:
+    """The reference of wrong replays."""
+    return run_defective(run_engine, "none")
+
+
+def test_without_a_defect_it_is_right(honest: Record, honest_cnn: Record) -> None:
+    for record in (honest, honest_cnn):
+        assert record.headline.validity == "partial", record.findings
+        assert record.precision.observed == "float32"
     assert get_engine("defective-torch").info.family == "torch"
 
 
@@ -155,42 +160,54 @@ def test_no_training_at_all_is_found_three_times(run_engine: Run) -> None:
     assert record.headline.validity == "invalid"
 
 
+def replays_with(
+    defects: list[str], workload: Workload, data: str, precision: str, folder: Path
+) -> Replays:
+    """All of them in one process. Adam's later steps, which it leaves out, are taken as right."""
+    job = ("defective-torch", workload.name, data, precision, "0", *defects)
+    found: Replays = answer_of(DRIVER, folder, *job, interpreter=defective("none"))
+    golden = replay_data.golden_losses(workload, "algorithm_1")
+    return {
+        defect: ([*losses, *golden[len(losses) :]], sgd_losses)
+        for defect, (losses, sgd_losses) in found.items()
+    }
+
+
 @pytest.fixture(scope="module")
-def wrong_replays(
-    tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path
-) -> dict[str, tuple[Losses, Losses]]:
-    """The losses of both replays with each defect, all of them in one process."""
-    job = ("defective-torch", MNIST_CNN.name, str(mnist_folder), "float32", "0", *PARITY_DEFECTS)
+def wrong_replays(tmp_path_factory: pytest.TempPathFactory, mnist_folder: Path) -> Replays:
     folder = tmp_path_factory.mktemp("mnist-cnn")
-    found: dict[str, tuple[Losses, Losses]] = answer_of(
-        DRIVER, folder, *job, interpreter=defective("none")
-    )
-    return found
+    defects = [*PARITY_DEFECTS, PASSED_FOR_FLOAT32]
+    return replays_with(defects, MNIST_CNN, str(mnist_folder), "float32", folder)
+
+
+def replaying(record: Record, replays: tuple[Losses, Losses]) -> Record:
+    """A record in which nothing else is wrong, with these losses, float32 asked for."""
+    assert record.replay is not None
+    losses, sgd_losses = replays
+    replay = msgspec.structs.replace(record.replay, losses=losses, sgd_losses=sgd_losses)
+    found = msgspec.structs.replace(record, replay=replay)
+    precision = PrecisionRun(requested="float32", observed=observed_precision(found))
+    found = msgspec.structs.replace(found, precision=precision)
+    return msgspec.structs.replace(found, findings=judge(found))
 
 
 @pytest.mark.parametrize("defect", PARITY_DEFECTS)
-def test_other_work_fails_parity(
-    defect: str, wrong_replays: dict[str, tuple[Losses, Losses]], honest: Record
-) -> None:
-    """A record in which nothing else is wrong."""
-    assert honest.replay is not None
-    losses, sgd_losses = wrong_replays[defect]
-    replay = msgspec.structs.replace(honest.replay, losses=losses, sgd_losses=sgd_losses)
-    wrong = msgspec.structs.replace(honest, replay=replay)
-    wrong = msgspec.structs.replace(wrong, findings=judge(wrong))
-    assert "parity-failed" in codes(wrong), replay
-    assert headline_of(wrong).validity == "invalid"
+def test_other_work_fails_parity(defect: str, wrong_replays: Replays, honest_cnn: Record) -> None:
+    record = replaying(honest_cnn, wrong_replays[defect])
+    assert "parity-failed" in codes(record), record.replay
+    assert headline_of(record).validity == "invalid"
 
 
-def test_bfloat16_does_not_pass_for_float32(run_engine: Run) -> None:
-    record = run_defective(run_engine, "bfloat16 for float32")
+def test_bfloat16_does_not_pass_for_float32(wrong_replays: Replays, honest_cnn: Record) -> None:
+    record = replaying(honest_cnn, wrong_replays[PASSED_FOR_FLOAT32])
     assert "precision-mismatch" in codes(record), record.replay
     assert record.precision.observed == "bfloat16"
-    assert record.headline.validity == "invalid"
+    assert headline_of(record).validity == "invalid"
 
 
 def test_a_fall_back_to_the_cpu_is_no_gpu_run(run_engine: Run) -> None:
-    record = run_defective(run_engine, "falls back to the cpu", device="gpu")
+    small = WORKLOADS["small-mlp"]
+    record = run_defective(run_engine, "falls back to the cpu", device="gpu", workload=small)
     assert (record.device.resolved, record.device.observed) == ("gpu:0", ["cpu"])
     assert "device-mismatch" in codes(record)
     assert record.headline.validity == "invalid"
@@ -272,13 +289,14 @@ Verdicts = dict[str, parity.Verdict]
 
 
 def verdicts_of(folder: Path, precision: str, defects: list[str]) -> Verdicts:
-    """What both replays of gpt-3m say of each defect, all of them in one process."""
-    job = ("defective-torch", "gpt-3m", "", precision, "0", *defects)
-    found = answer_of(DRIVER, folder, *job, interpreter=defective("none"))
-    replay = (WORKLOADS["gpt-3m"], "algorithm_1", replay_data.REPLAY_VERSION)
+    """What both replays of gpt-3m say of each defect."""
+    workload = WORKLOADS["gpt-3m"]
+    replay = (workload, "algorithm_1", replay_data.REPLAY_VERSION)
     return {
         defect: parity.judge_replay(*replay, losses, sgd_losses, precision)
-        for defect, (losses, sgd_losses) in found.items()
+        for defect, (losses, sgd_losses) in replays_with(
+            defects, workload, "", precision, folder
+        ).items()
     }
 
 
@@ -307,18 +325,17 @@ def test_one_percent_of_scale_is_seen_by_sgd_alone(verdicts_of_gpt_3m: Verdicts)
 
 # The same in bfloat16, which sees the coarser of them.
 
-COARSE_DEFECTS = ["heads transposed", "mask off by one", "no bias correction", "sum for mean"]
+COARSE_DEFECTS = ["mask off by one", "no bias correction", "sum for mean"]
 
 
 @pytest.fixture(scope="module")
 def verdicts_in_bfloat16(tmp_path_factory: pytest.TempPathFactory) -> Verdicts:
-    defects = ["none", "attention by hand", *COARSE_DEFECTS]
+    defects = ["none", *COARSE_DEFECTS]
     return verdicts_of(tmp_path_factory.mktemp("bfloat16"), "bfloat16", defects)
 
 
-@pytest.mark.parametrize("correct", ["none", "attention by hand"])
-def test_a_right_gpt_3m_is_bfloat16(correct: str, verdicts_in_bfloat16: Verdicts) -> None:
-    assert verdicts_in_bfloat16[correct].precision == "bfloat16"
+def test_a_right_gpt_3m_is_bfloat16(verdicts_in_bfloat16: Verdicts) -> None:
+    assert verdicts_in_bfloat16["none"].precision == "bfloat16"
 
 
 @pytest.mark.parametrize("defect", COARSE_DEFECTS)

@@ -36,7 +36,7 @@ def landed(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return {file.stem: json.loads(file.read_bytes()) for file in sorted(folder.glob("*.json"))}
 
 
-@pytest.mark.alone
+@pytest.mark.usefixtures("all_cores")
 def test_every_node_is_measured_and_what_goes_wrong_is_named(
     program: Program, tmp_path: Path
 ) -> None:
@@ -112,7 +112,7 @@ def runs_below(folder: Path) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.alone
+@pytest.mark.usefixtures("all_cores")
 def test_a_node_without_epochmark_is_named_and_measured_with_ship(
     program: Program, tmp_path: Path
 ) -> None:

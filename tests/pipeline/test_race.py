@@ -18,11 +18,13 @@ import pytest
 from epochmark.bench.interpreters.interpreter import Interpreter
 from epochmark.bench.plan import PlannedRun
 from epochmark.bench.racing.race import RaceRequest, race
+from epochmark.bench.request import RunRequest
 from epochmark.bench.session import Bench
 from epochmark.judge.documents.races import check_race, decode_race
 from epochmark.records.documents.race import Race, encode_race
 from epochmark.report.text.race import race_lines
-from tests.engines.conftest import interpreter_of
+from epochmark.workloads import WORKLOADS
+from tests.engines.conftest import SMALL_BATCH, interpreter_of, with_injected
 from tests.pipeline.conftest import FAKE
 from tests.pipeline.program import TIMEOUT_S, Program, read_until
 
@@ -221,13 +223,16 @@ def test_what_cannot_be_raced_says_why(
 
 
 @pytest.mark.slow
-@pytest.mark.alone
-def test_native_and_torch_race(program: Program) -> None:
-    interpreter_of("torch")
-    where = {"EPOCHMARK_ENVIRONMENTS": os.environ.get("EPOCHMARK_ENVIRONMENTS")}
-    command = ("race", "native", "torch", "--max-seconds", "10", "--json")
-    done = program.run(*command, environment=where)
-    assert done.returncode == 0, done.stderr
-    made = json.loads(done.stdout)
-    assert [standing["place"] for standing in made["standings"]] == ["reference", "slower"]
-    assert all(entry["record"]["continuation"] for entry in made["entries"])
+def test_native_and_torch_race(bench: Bench) -> None:
+    """Warm after a second, where a user's race trains for an epoch first."""
+    runs = [
+        PlannedRun(
+            RunRequest(engine=name, workload=WORKLOADS["mnist-mlp"], batch_size=SMALL_BATCH),
+            with_injected(interpreter_of(name), WARM_UP_S="1"),
+        )
+        for name in ("native", "torch")
+    ]
+    request = RaceRequest(["native", "torch"], runs, target=0.01, max_seconds=10.0)
+    made = race(request, bench, lambda news: None)
+    assert [standing.place for standing in made.standings] == ["reference", "slower"]
+    assert all(entry.record and entry.record.continuation for entry in made.entries)
