@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import re
 import sys
@@ -18,8 +19,10 @@ from epochmark.cli._guard import complain, guarded, prepare_streams
 from epochmark.errors import EpochmarkError, unknown
 
 EXIT_WRONG_COMMAND = 2
-TAKES = {"int": "a whole number", "float": "a number", "bool": "yes or no"}
-"""By the beginning of the name that pydantic gives a wrong value."""
+TAKES = {"int": "a whole number", "integer": "a whole number", "float": "a number"}
+"""By the name that click, or typer's own copy of it, gives to a type."""
+WRONG_VALUE = re.compile(r"(?P<value>'.*'|\".*\") is not ", re.DOTALL)
+"""How either begins to say that a value is not of a type."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 TrainedOption = Annotated[
@@ -152,15 +155,15 @@ def _name_of(parameter: Any) -> str:
 
 
 def _wrong_value(name: str, parameter: Any, error: Any) -> str:
-    """What an option or argument takes, by what typer's validator says of the value."""
-    problems: list[Any] = getattr(error.__cause__, "errors", list)()
-    if not problems:
+    """What an option or argument takes."""
+    said = WRONG_VALUE.match(str(error.message))
+    if said is None:
         return f"{name}: {error.message}"
-    value, kind = problems[0]["input"], problems[0]["type"].partition("_")[0]
-    choices = parameter.type_descriptor.choices
+    choices = getattr(parameter.type, "choices", ())
     if choices:
         words = [str(choice.value if isinstance(choice, Enum) else choice) for choice in choices]
-        return str(unknown(name.lstrip("-"), value, words))
-    if kind in TAKES:
-        return f"{name} takes {TAKES[kind]}, not {value!r}"
-    return f"{name} does not take {value!r}"
+        return str(unknown(name.lstrip("-"), ast.literal_eval(said["value"]), words))
+    takes = TAKES.get(parameter.type.name)
+    if takes is None:
+        return f"{name} does not take {said['value']}"
+    return f"{name} takes {takes}, not {said['value']}"
